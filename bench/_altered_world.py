@@ -50,12 +50,12 @@ from licet.store import embedded
 from licet.store.bucket import Bucket
 from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
-from licet.vault import account_view, installation, journal_evidence, verbs
+from licet.vault import account_view, journal_evidence, verbs
 from licet.vault import commands as do
 from licet.vault import policy_versions as versions
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 DAY = timedelta(days=1)
 BEGIN = instant("2025-09-01")
@@ -117,9 +117,9 @@ class AlteredWorld:
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
         embedded.start(self.config.data / "postgres", embedded.Options(durable=False))
-        with installation.installation(self.config, lambda: self.now) as here:
-            self.folder = _Story(self, here).told()
-            with transaction(here.pool) as tx:
+        with open_installation(self.config, lambda: self.now) as installation:
+            self.folder = _Story(self, installation).told()
+            with transaction(installation.pool) as tx:
                 self.lived = self.decisions(tx)
         self.manifest: BackupManifest = archives.verify(self.config, self.folder)
         for name in ("restrictions", "log", "log-state"):
@@ -170,10 +170,10 @@ class AlteredWorld:
             journal = Journal(place)
             keyring = Keyring(keys, restrictions=journal, behind_fence=True)
             config = msgspec.structs.replace(self.config, data=data)
-            here = Installation(config=config, pool=pool, keyring=keyring, clock=self.clock)
+            installation = Installation(config=config, pool=pool, keyring=keyring, clock=self.clock)
             with transaction(pool) as tx:
-                archives.check_restorable(here, tx, self.manifest, finish)
-                done = bring_forward.bring_forward(here, tx, self.manifest, finish)
+                archives.check_restorable(installation, tx, self.manifest, finish)
+                done = bring_forward.bring_forward(installation, tx, self.manifest, finish)
                 raise _UndoneError(done, self.decisions(tx))
         except _UndoneError as undone:
             return undone.done, undone.found
@@ -266,11 +266,11 @@ class _Story:
     is told.
     """
 
-    def __init__(self, world: AlteredWorld, here: Installation) -> None:
-        self.world, self.here = world, here
+    def __init__(self, world: AlteredWorld, installation: Installation) -> None:
+        self.world, self.installation = world, installation
         self.turns = 0
-        policy_changes.apply_policy(here, extend(BEFORE), actor="test")
-        self.key = installation.host_key(here)
+        policy_changes.apply_policy(installation, extend(BEFORE), actor="test")
+        self.key = load_host_key(installation)
 
     def told(self) -> Path:
         """The backup's folder."""
@@ -281,11 +281,11 @@ class _Story:
         self.tell("gus", do.Flag, chat="gus/one", score=0.9)
         self.say("ivy", "ivy/work", host_project=self.host("project", "work"))
         self.tell("kim", do.Choose, allow=False, question="safety")
-        documents.append(self.here)
-        kept = archives.back_up(self.here, self.world.root / "backups")
-        documents.append(self.here)
+        documents.append(self.installation)
+        kept = archives.back_up(self.installation, self.world.root / "backups")
+        documents.append(self.installation)
         self.world.now += DAY / 2
-        policy_changes.apply_policy(self.here, extend(AFTER), actor="test")
+        policy_changes.apply_policy(self.installation, extend(AFTER), actor="test")
         self.world.now += DAY
         self.take_back()
         return kept.folder
@@ -294,15 +294,15 @@ class _Story:
         self.tell("ana", do.Delete, chat="ana/one")
         self.tell("ben", do.Choose, allow=False)
         self.tell("cem", do.Narrow, chat="cem/one")
-        with transaction(self.here.pool) as tx:
-            assert self.here.keyring.restrictions is not None
+        with transaction(self.installation.pool) as tx:
+            assert self.installation.keyring.restrictions is not None
             journal_evidence.log_head(
                 tx,
-                self.here.keyring.restrictions,
-                self.here.keyring.restrictions.durable,
+                self.installation.keyring.restrictions,
+                self.installation.keyring.restrictions.durable,
                 self.world.now,
             )
-        documents.append(self.here)
+        documents.append(self.installation)
         self.tell("dia", do.CloseAccount)
         self.tell("eva", do.SetPlan, plan="work")
         self.tell("gus", do.Unflag, chat="gus/one")
@@ -312,16 +312,16 @@ class _Story:
         self.tell("kim", do.SetRegion, region="US-CA")
         self.tell("lea", do.Hold, chat="lea/one", matter="the kettle v. the town")
         self.tell("ana", do.Choose, allow=False, question="safety")
-        documents.append(self.here)
+        documents.append(self.installation)
 
     def host(self, what: str, *names: str) -> bytes:
         return host_hmac(self.key, what, *names)
 
     def open(self, name: str, plan: str) -> None:
-        at, account = self.world.now, uuid7(self.world.now, self.here.keyring.random(10))
+        at, account = self.world.now, uuid7(self.world.now, self.installation.keyring.random(10))
         self.world.accounts[name] = account
         verbs.apply_commands(
-            self.here,
+            self.installation,
             [
                 do.OpenAccount(
                     account=account, at=at, host=self.host("account", name), plan=plan, age=30
@@ -334,7 +334,8 @@ class _Story:
     def tell(self, name: str, kind: type, chat: str = "", **more: object) -> None:
         named = {"conversation": self.world.chats[chat]} if chat else {}
         verbs.apply_commands(
-            self.here, [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)]
+            self.installation,
+            [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)],
         )
 
     def say(self, name: str, chat: str, host_project: bytes | None = None) -> None:
@@ -348,7 +349,7 @@ class _Story:
             host_project=host_project,
             content=encode(Content(text=f"{name} talks of {chat}")),
         )
-        answer = verbs.apply_commands(self.here, [said])[0]
+        answer = verbs.apply_commands(self.installation, [said])[0]
         assert answer.conversation is not None
         self.world.chats[chat] = answer.conversation
 

@@ -18,10 +18,11 @@ from licet.erasure import sweep_batches
 from licet.policy.state import TurnState
 from licet.store.connect import Transaction, retrying, transaction
 from licet.store.writer import BatchWriter
-from licet.vault import account_view, apply, installation
+from licet.vault import account_view, apply
 from licet.vault import commands as do
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, load_policies
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
 
@@ -76,11 +77,11 @@ class Records:
 class On:
     """The operations as verbs of Licet."""
 
-    def __init__(self, here: installation.Installation, keys: Sequence[Key]) -> None:
-        self.here, self.records = here, Records(keys)
-        self._known = installation.policies(here)
+    def __init__(self, installation: Installation, keys: Sequence[Key]) -> None:
+        self.installation, self.records = installation, Records(keys)
+        self._known = load_policies(installation)
         self._writer: BatchWriter[list[do.Command], list[do.CommandResult]] = BatchWriter(
-            here.pool, self._apply
+            installation.pool, self._apply
         )
 
     def close(self) -> None:
@@ -90,7 +91,7 @@ class On:
         """Waits until the log has everything."""
         end = time.monotonic() + SETTLE_SECONDS_MAX
         while time.monotonic() < end:
-            with transaction(self.here.pool) as tx:
+            with transaction(self.installation.pool) as tx:
                 row = tx.execute(
                     "SELECT EXISTS (SELECT FROM outbox WHERE index IS NULL)"
                 ).fetchone()
@@ -103,7 +104,9 @@ class On:
         self, tx: Transaction, items: Sequence[list[do.Command]]
     ) -> list[list[do.CommandResult]]:
         answers = iter(
-            apply.apply(tx, self.here.keyring, self._known, [one for item in items for one in item])
+            apply.apply(
+                tx, self.installation.keyring, self._known, [one for item in items for one in item]
+            )
         )
         return [list(itertools.islice(answers, len(item))) for item in items]
 
@@ -138,7 +141,7 @@ class On:
         )
 
     def _ids(self, account: UUID, where: str) -> list[UUID]:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             rows = tx.execute(
                 "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
                 f"deleted_at IS NULL {where}",
@@ -156,7 +159,7 @@ class On:
 
     def delete_due(self, source: random.Random, place: int) -> None:
         def sweep() -> None:
-            with transaction(self.here.pool) as tx:
+            with transaction(self.installation.pool) as tx:
                 sweep_batches.sweep_batch(tx, now())
 
         retrying(sweep)
@@ -182,12 +185,14 @@ class On:
 
     def read_metadata(self, source: random.Random, place: int) -> None:
         account, conversation = self.records.keys[place]
-        with transaction(self.here.pool) as tx:
-            own_conversations.get(tx, self.here.keyring, self._known, account, conversation, now())
+        with transaction(self.installation.pool) as tx:
+            own_conversations.get(
+                tx, self.installation.keyring, self._known, account, conversation, now()
+            )
 
     def read_key(self, source: random.Random, place: int) -> int:
         account, conversation = self.records.keys[place]
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             return self._read(tx, account, [conversation], self._used)
 
     def read_purpose(self, source: random.Random, place: int) -> int:
@@ -199,7 +204,7 @@ class On:
     def _read_all(
         self, account: UUID, permit: Callable[[account_view.AccountView, TurnState], Permit | None]
     ) -> int:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             rows = tx.execute(
                 "SELECT conversation_id FROM conversations WHERE account_id = %s AND "
                 "deleted_at IS NULL",
@@ -221,10 +226,10 @@ class On:
         permits = [
             given
             for one in seen.values()
-            for turn in one.said
+            for turn in one.turn_states
             if (given := permit(one, turn)) is not None
         ]
-        return len(open_content(tx, self.here.keyring, permits))
+        return len(open_content(tx, self.installation.keyring, permits))
 
     def _used(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
         decision = seen.decide(turn, self._known, PURPOSE)
@@ -252,11 +257,11 @@ class Off:
     """
 
     def __init__(
-        self, here: installation.Installation, keys: Sequence[Key], schema: str, *, batched: bool
+        self, installation: Installation, keys: Sequence[Key], schema: str, *, batched: bool
     ) -> None:
-        self._pool, self._schema, self.records = here.pool, schema, Records(keys)
+        self._pool, self._schema, self.records = installation.pool, schema, Records(keys)
         self._writer: BatchWriter[list[Statement], None] | None = (
-            BatchWriter(here.pool, self._apply) if batched else None
+            BatchWriter(installation.pool, self._apply) if batched else None
         )
 
     def close(self) -> None:

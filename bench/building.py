@@ -39,10 +39,11 @@ from licet.release.part import groups
 from licet.release.row_runs import RowSource, RowSources
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import blocks, commands, installation, verbs
+from licet.vault import blocks, commands, verbs
 from licet.vault.content import Content, decode, encode
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, open_installation
 
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
 SAID = datetime(2025, 9, 10, tzinfo=UTC)
@@ -56,20 +57,20 @@ MIN_TURNS = 200
 
 
 @contextmanager
-def installed(curate: Curate = NO_NAMES) -> Iterator[installation.Installation]:
+def installed(curate: Curate = NO_NAMES) -> Iterator[Installation]:
     """A temporary installation whose policy leaves names in, on 20 September 2025."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(
+        with open_installation(
             Configuration(data=data, curate=curate), lambda: NOW
-        ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            yield here
+        ) as installation:
+            policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+            yield installation
 
 
 def fill(
-    here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100
+    installation: Installation, turns: int, random: Random, words_a_turn: int = 100
 ) -> list[UUID]:
     """Accounts that said yes, each with a few conversations of ten turns of some 600 characters, or
     as many words.
@@ -97,14 +98,14 @@ def fill(
             )
         )
         if len(queue) >= BATCH:
-            verbs.apply_commands(here, queue)
+            verbs.apply_commands(installation, queue)
             queue = []
     if queue:
-        verbs.apply_commands(here, queue)
+        verbs.apply_commands(installation, queue)
     return accounts
 
 
-def rows_only(here: installation.Installation, folder: Path) -> Callable[[], None]:
+def rows_only(installation: Installation, folder: Path) -> Callable[[], None]:
     """The floor of a build: the same blocks read and decrypted, each under its key, their turns
     decompressed and their words split; the texts of a segment packed, compressed, sealed under a
     key of their own, and written as Parquet.
@@ -114,10 +115,10 @@ def rows_only(here: installation.Installation, folder: Path) -> Callable[[], Non
     """
     schema = pa.schema([pa.field("sealed", pa.binary())])
     compress, pack = zstandard.ZstdCompressor(level=-1).compress, msgspec.msgpack.encode
-    keys = block_keys(here)
+    keys = block_keys(installation)
 
     def sealed_rows() -> Iterator[bytes]:
-        with transaction(here.pool) as tx, tx.cursor("blocks", binary=True) as cursor:
+        with transaction(installation.pool) as tx, tx.cursor("blocks", binary=True) as cursor:
             cursor.itersize = BATCH
             cursor.execute(
                 """SELECT account_id, conversation_id, segment, first_turn, sizes, sealed
@@ -144,23 +145,25 @@ def rows_only(here: installation.Installation, folder: Path) -> Callable[[], Non
     return work
 
 
-def block_keys(here: installation.Installation) -> dict[tuple[UUID, int], bytes]:
+def block_keys(installation: Installation) -> dict[tuple[UUID, int], bytes]:
     """The key of each segment, by its conversation and number."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         places = tx.execute(
             "SELECT account_id, key_slot, conversation_id, segment FROM segments"
         ).fetchall()
-        slots = here.keyring.slot_keys(tx, [(account, slot) for account, slot, *_ in places])
+        slots = installation.keyring.slot_keys(
+            tx, [(account, slot) for account, slot, *_ in places]
+        )
     found = {(place[2], place[3]): slots[place[0], place[1]] for place in places}
     return {segment: key for segment, key in found.items() if key is not None}
 
 
-def opened_only(here: installation.Installation, built: BuildResult) -> Callable[[], None]:
+def opened_only(installation: Installation, built: BuildResult) -> Callable[[], None]:
     """The floor of a load: the same parts hashed once and read, each row decrypted, decompressed
     and unpacked, with keys that nobody had to decide about.
     """
     leases, release_id = (
-        DatabaseLeases(here.pool, here.keyring, here.clock),
+        DatabaseLeases(installation.pool, installation.keyring, installation.clock),
         built.manifest.release_id,
     )
     paths, keys = sorted(built.folder.glob("part-*.parquet")), dict[int, bytes]()
@@ -188,7 +191,7 @@ def opened_only(here: installation.Installation, built: BuildResult) -> Callable
 
 
 def repeated(
-    here: installation.Installation,
+    installation: Installation,
     work: Callable[[], object],
     rows: int,
     seconds_min: float = SECONDS_MIN,
@@ -197,23 +200,24 @@ def repeated(
     ``seconds_min``.
     """
     work()
-    before, times = spent(here), 0
+    before, times = spent(installation), 0
     while times == 0 or time.process_time() - before[0] < seconds_min:
         work()
         times += 1
     process, database = (
-        1e6 * (now - then) / (times * rows) for now, then in zip(spent(here), before, strict=True)
+        1e6 * (now - then) / (times * rows)
+        for now, then in zip(spent(installation), before, strict=True)
     )
     return process, database
 
 
-def spent(here: installation.Installation) -> tuple[float, float]:
+def spent(installation: Installation) -> tuple[float, float]:
     """The processor seconds of this process and of the database so far."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return time.process_time(), server_seconds(tx)
 
 
-def kept_bytes(here: installation.Installation, rows_an_account: int) -> float:
+def kept_bytes(installation: Installation, rows_an_account: int) -> float:
     """The bytes of the database for a row of a release, with its indexes: each of one segment and
     two origins.
     """
@@ -233,7 +237,7 @@ def kept_bytes(here: installation.Installation, rows_an_account: int) -> float:
         )
         for n in range(KEPT_ROWS)
     ]
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         tx.execute("SET LOCAL session_replication_role = replica")  # there is no such release
         tx.execute("TRUNCATE release_runs")
         for start in range(0, KEPT_ROWS, BATCH):
@@ -248,10 +252,10 @@ def kept() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(
+        with open_installation(
             Configuration(data=data, curate=NO_NAMES), lambda: NOW
-        ) as here:
-            found = {each: kept_bytes(here, each) for each in (1, 10, 100)}
+        ) as installation:
+            found = {each: kept_bytes(installation, each) for each in (1, 10, 100)}
     return [
         Row(
             f"bytes of the database a row of a release, {each} an account (goal: 58)",
@@ -263,13 +267,15 @@ def kept() -> list[Row]:
     ]
 
 
-def loaded(here: installation.Installation, built: BuildResult) -> Row:
+def loaded(installation: Installation, built: BuildResult) -> Row:
     """What a row costs to load, beside its floor in the same run."""
     count = built.manifest.rows
     process, database = repeated(
-        here, lambda: deque(catalog.open_release(here, built.manifest.name), maxlen=0), count
+        installation,
+        lambda: deque(catalog.open_release(installation, built.manifest.name), maxlen=0),
+        count,
     )
-    low, _ = repeated(here, opened_only(here, built), count)
+    low, _ = repeated(installation, opened_only(installation, built), count)
     load = process + database
     return Row(
         "  load, us a row of ten turns (goal: 0.60)",
@@ -280,47 +286,55 @@ def loaded(here: installation.Installation, built: BuildResult) -> Row:
 
 
 def built(
-    here: installation.Installation, turns: int, name: str, workers: int = 1
+    installation: Installation, turns: int, name: str, workers: int = 1
 ) -> tuple[BuildResult, float, float, float]:
     """A build, with what a turn of it cost in microseconds: of this process, of the database, and
     by the clock.
     """
-    before, began = spent(here), time.perf_counter()
-    made = release_build.build_release(here, name=name, purpose="improve_models", workers=workers)
+    before, began = spent(installation), time.perf_counter()
+    made = release_build.build_release(
+        installation, name=name, purpose="improve_models", workers=workers
+    )
     clock = 1e6 * (time.perf_counter() - began) / turns
     process, database = (
-        1e6 * (now - then) / turns for now, then in zip(spent(here), before, strict=True)
+        1e6 * (now - then) / turns for now, then in zip(spent(installation), before, strict=True)
     )
     return made, process, database, clock
 
 
 def measured(turns: int) -> Iterator[Row]:
     """A build of so many turns beside its floor, the default one first; and its load."""
-    with installed(Curate(names="built-in")) as here:
-        fill(here, max(turns // 20, MIN_TURNS), Random(1))
-        low = sum(repeated(here, rows_only(here, here.config.data), max(turns // 20, MIN_TURNS)))
-        _, process, database, _ = built(here, max(turns // 20, MIN_TURNS), "names")
+    with installed(Curate(names="built-in")) as installation:
+        fill(installation, max(turns // 20, MIN_TURNS), Random(1))
+        low = sum(
+            repeated(
+                installation,
+                rows_only(installation, installation.config.data),
+                max(turns // 20, MIN_TURNS),
+            )
+        )
+        _, process, database, _ = built(installation, max(turns // 20, MIN_TURNS), "names")
     yield _beside(
         f"build with names, a twentieth of {turns:,} turns, us a turn", process, database, low
     )
-    with installed() as here:
-        fill(here, turns, Random(1))
-        low = sum(repeated(here, rows_only(here, here.config.data), turns))
-        made, process, database, one = built(here, turns, "first")
+    with installed() as installation:
+        fill(installation, turns, Random(1))
+        low = sum(repeated(installation, rows_only(installation, installation.config.data), turns))
+        made, process, database, one = built(installation, turns, "first")
         yield _beside(
             f"build without names, {turns:,} turns, us a turn (goal: 50; 0.50)",
             process,
             database,
             low,
         )
-        two = built(here, turns, "second", workers=2)[3]
+        two = built(installation, turns, "second", workers=2)[3]
         yield Row(
             "  by the clock, 2 workers beside one, us a turn (goal: 1.80)",
             f"{two:.1f}",
             f"{one:.1f}",
             f"{one / two:.2f}",
         )
-        yield loaded(here, made)
+        yield loaded(installation, made)
 
 
 def _beside(what: str, process: float, database: float, low: float) -> Row:
@@ -334,10 +348,10 @@ def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio. A first build of a process loads what it needs (rules,
     the model of languages, the compiled loops): one that is not counted comes before.
     """
-    with installed() as here:
-        fill(here, MIN_TURNS, Random(1))
+    with installed() as installation:
+        fill(installation, MIN_TURNS, Random(1))
         compiled.load()
-        built(here, MIN_TURNS, "warm")
+        built(installation, MIN_TURNS, "warm")
     sizes = [int(a) for a in arguments] or [10_000, 100_000]
     return [row for turns in sizes for row in measured(turns)] + kept()
 

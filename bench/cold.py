@@ -26,9 +26,10 @@ from licet.policy.file import preset
 from licet.release.decision_pages import PAGE_BYTES_MAX
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import cold_storage, installation
+from licet.vault import cold_storage
 from licet.vault.cold_tier import EMPTY_SECONDS, PLACED, contents
 from licet.vault.conversation_pages import START, page_after
+from licet.vault.installation import Installation, open_installation
 
 LATER = NOW + timedelta(days=120)
 
@@ -75,32 +76,34 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(
+        with open_installation(
             Configuration(data=data, curate=NO_NAMES), lambda: at[0]
-        ) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            fill(here, turns, Random(1))
+        ) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            fill(installation, turns, Random(1))
             at[0] = LATER
-            floor = timed(lambda: plain(here, Path(folder) / "plain"))
-            from_table = timed(lambda: page(here))
-            move = timed(lambda: cold_storage.cool(here))
-            from_objects = timed(lambda: page(here))
-            with transaction(here.pool) as tx:  # as a sweep leaves it: no row refers to the objects
+            floor = timed(lambda: plain(installation, Path(folder) / "plain"))
+            from_table = timed(lambda: page(installation))
+            move = timed(lambda: cold_storage.cool(installation))
+            from_objects = timed(lambda: page(installation))
+            with transaction(
+                installation.pool
+            ) as tx:  # as a sweep leaves it: no row refers to the objects
                 tx.execute("DELETE FROM blocks")
-            with here.pool.connection() as conn:  # in time the server does so by itself
+            with installation.pool.connection() as conn:  # in time the server does so by itself
                 conn.autocommit = True
                 conn.execute("VACUUM blocks")
                 conn.autocommit = False
-            cold_storage.cool(here)
+            cold_storage.cool(installation)
             at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
             begun = time.perf_counter()
-            done = cold_storage.cool(here)
+            done = cold_storage.cool(installation)
             deletion = (time.perf_counter() - begun) / max(1, done.deleted)
     return move, floor, deletion, from_table, from_objects
 
 
-def plain(here: installation.Installation, path: Path) -> None:
-    with transaction(here.pool) as tx:
+def plain(installation: Installation, path: Path) -> None:
+    with transaction(installation.pool) as tx:
         rows = tx.cursor(binary=True).execute(
             "SELECT sealed FROM blocks ORDER BY account_id, conversation_id, first_turn"
         )
@@ -111,15 +114,15 @@ def plain(here: installation.Installation, path: Path) -> None:
     path.read_bytes()
 
 
-def page(here: installation.Installation) -> None:
+def page(installation: Installation) -> None:
     """The sealed bytes of the first page of a release, 256 conversations."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         keys = page_after(tx, START, bytes_max=PAGE_BYTES_MAX)
         rows = tx.cursor(binary=True).execute(
             f"SELECT {PLACED} FROM blocks b WHERE conversation_id = ANY(%s)",
             [[conversation for _, conversation in keys]],
         )
-        contents(here.keyring.cold, rows.fetchall())
+        contents(installation.keyring.cold, rows.fetchall())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ from psycopg.conninfo import conninfo_to_dict
 from bench import Row
 from bench.web import CLIENTS, load, ours, prepare, request, running
 from licet.config import Configuration
-from licet.vault import installation
+from licet.vault.installation import Installation, open_installation
 
 OURS_PORT, C15T_PORT = 18797, 18798
 START_SECONDS_MAX = 60
@@ -71,18 +71,22 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as place:
         data = Path(place) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data)) as here:
+        with open_installation(Configuration(data=data)) as installation:
             return [
                 *fides(asked.seconds, asked.rounds),
-                *beside(here, data, folder, asked.seconds, asked.rounds),
+                *beside(installation, data, folder, asked.seconds, asked.rounds),
             ]
 
 
 def beside(
-    here: installation.Installation, data: Path, folder: Path, seconds: float, rounds: int
+    installation: Installation, data: Path, folder: Path, seconds: float, rounds: int
 ) -> list[Row]:
-    key, accounts = prepare(here)
-    dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
+    key, accounts = prepare(installation)
+    dsn = (
+        installation.pool.conninfo()
+        if callable(installation.pool.conninfo)
+        else installation.pool.conninfo
+    )
     saves = [
         request(
             "POST",

@@ -20,11 +20,11 @@ from bench.building import NOW, spent
 from licet.config import Configuration
 from licet.service import policy_changes, population_status
 from licet.store.connect import transaction
-from licet.vault import account_view, counts, installation, tables, verbs
+from licet.vault import account_view, counts, tables, verbs
 from licet.vault import commands as do
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_policies, open_installation
 
 TOLD = 2_000  # turns in a batch
 CHOICES = 100
@@ -75,26 +75,29 @@ def _house(folder: str) -> Configuration:
 def _shown(accounts: int) -> list[Row]:
     with (
         tempfile.TemporaryDirectory() as folder,
-        installation.installation(_house(folder), lambda: NOW) as here,
+        open_installation(_house(folder), lambda: NOW) as installation,
     ):
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-        _open(here, 1)
-        with transaction(here.pool) as tx:
+        policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+        _open(installation, 1)
+        with transaction(installation.pool) as tx:
             for statement in PEOPLE:
                 tx.execute(statement, {"accounts": accounts, "at": NOW - timedelta(days=1)})
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute("ANALYZE")
-        population_status.status(here)
-        shown = _cost(here, lambda: [population_status.status(here) for _ in range(10)]) / 10
-        read = _cost(here, lambda: _read_each(here))
+        population_status.status(installation)
+        shown = (
+            _cost(installation, lambda: [population_status.status(installation) for _ in range(10)])
+            / 10
+        )
+        read = _cost(installation, lambda: _read_each(installation))
     what = f"status of {accounts:,} accounts and {10 * accounts:,} turns, ms, beside reading them"
     return [Row(what, f"{1e3 * shown:.1f}", f"{1e3 * read:,.0f}", f"{read / shown:,.0f}")]
 
 
-def _read_each(here: Installation) -> None:
+def _read_each(installation: Installation) -> None:
     """The statements of `status` before there were counts."""
-    known, at = installation.policies(here), here.clock()
-    with transaction(here.pool) as tx:
+    known, at = load_policies(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         for row in tables.every_account(tx):
             account_view.account_at(row, known, at)
         tx.execute("SELECT count(*) FROM conversations")
@@ -105,24 +108,29 @@ def _read_each(here: Installation) -> None:
 def _kept() -> list[Row]:
     with (
         tempfile.TemporaryDirectory() as folder,
-        installation.installation(_house(folder), lambda: NOW) as here,
+        open_installation(_house(folder), lambda: NOW) as installation,
     ):
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-        people = _open(here, CHOICES)
+        policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+        people = _open(installation, CHOICES)
         told, chose = {True: [0.0, 0.0], False: [0.0, 0.0]}, {True: [0.0, 0.0], False: [0.0, 0.0]}
-        _tell(here, people, 99)  # warm
+        _tell(installation, people, 99)  # warm
         for number in range(2 * ROUNDS):
             counted = number % 4 in (1, 2)
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 for table in COUNTED:
                     tx.execute(
                         f"ALTER TABLE {table} {'ENABLE' if counted else 'DISABLE'} TRIGGER USER"
                     )
-            _add(told[counted], _spent(here, lambda number=number: _tell(here, people, number)))
+            _add(
+                told[counted],
+                _spent(installation, lambda number=number: _tell(installation, people, number)),
+            )
             for allow in (False, True):
                 _add(
                     chose[counted],
-                    _spent(here, lambda allow=allow: _choose(here, people, allow=allow)),
+                    _spent(
+                        installation, lambda allow=allow: _choose(installation, people, allow=allow)
+                    ),
                 )
     return [
         _beside(f"{TOLD:,} turns told, us a turn, beside the same uncounted", told, ROUNDS * TOLD),
@@ -138,24 +146,24 @@ def _beside(what: str, spent_by: dict[bool, list[float]], count: int) -> Row:
     return Row(what, *figures, f"{sum(bare) / sum(counted):.2f}")
 
 
-def _open(here: Installation, count: int) -> list[do.OpenAccount]:
+def _open(installation: Installation, count: int) -> list[do.OpenAccount]:
     people = [
         do.OpenAccount(
             account=uuid7(NOW, os.urandom(10)), at=NOW, host=os.urandom(16), plan="pro", age=30
         )
         for _ in range(count)
     ]
-    verbs.apply_commands(here, people)
+    verbs.apply_commands(installation, people)
     verbs.apply_commands(
-        here, [do.Choose(account=one.account, at=NOW, allow=True) for one in people]
+        installation, [do.Choose(account=one.account, at=NOW, allow=True) for one in people]
     )
     return people
 
 
-def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None:
+def _tell(installation: Installation, people: list[do.OpenAccount], number: int) -> None:
     content = encode(Content(text="How do I plant a pear tree?"))
     verbs.apply_commands(
-        here,
+        installation,
         [
             do.AddTurn(
                 account=people[turn % CHOICES].account,
@@ -168,20 +176,20 @@ def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None
     )
 
 
-def _choose(here: Installation, people: list[do.OpenAccount], *, allow: bool) -> None:
+def _choose(installation: Installation, people: list[do.OpenAccount], *, allow: bool) -> None:
     for one in people:
-        verbs.apply_commands(here, [do.Choose(account=one.account, at=NOW, allow=allow)])
+        verbs.apply_commands(installation, [do.Choose(account=one.account, at=NOW, allow=allow)])
 
 
-def _cost(here: Installation, run: Callable[[], object]) -> float:
-    return sum(_spent(here, run))
+def _cost(installation: Installation, run: Callable[[], object]) -> float:
+    return sum(_spent(installation, run))
 
 
-def _spent(here: Installation, run: Callable[[], object]) -> tuple[float, float]:
+def _spent(installation: Installation, run: Callable[[], object]) -> tuple[float, float]:
     """The seconds of processors that ``run`` takes, of this process and of the database."""
-    before = spent(here)
+    before = spent(installation)
     run()
-    after = spent(here)
+    after = spent(installation)
     return after[0] - before[0], after[1] - before[1]
 
 

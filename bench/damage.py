@@ -102,13 +102,13 @@ def _row(said: list[tuple[str, str]], number: int) -> LoadedRow:
 
 
 def _installed(turns: int) -> Row:
-    with installed() as here:
-        fill(here, turns, Random(1))
+    with installed() as installation:
+        fill(installation, turns, Random(1))
         rows = release_build.build_release(
-            here, name="bench", purpose="improve_models"
+            installation, name="bench", purpose="improve_models"
         ).manifest.rows
         began = time.process_time()
-        made = release_measure.measure(here, "bench", MeasuringOrder()).statement
+        made = release_measure.measure(installation, "bench", MeasuringOrder()).statement
         seconds = time.process_time() - began
     return Row(
         f"the whole of it, of {rows:,} rows, {made.rows:,} read, processor seconds (goal: 120)",

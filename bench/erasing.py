@@ -27,9 +27,10 @@ from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 MESSAGES, CHATS, TURN_BYTES = 10_000, 200, 600
 AT = datetime(2025, 9, 1, tzinfo=UTC)
@@ -40,19 +41,19 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-erasing-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data), lambda: AT) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            account = _person(here, messages)
-            floor = _floor(here, data)
+        with open_installation(Configuration(data=data), lambda: AT) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            account = _person(installation, messages)
+            floor = _floor(installation, data)
             began = time.perf_counter()
-            verbs.apply_commands(here, [do.CloseAccount(account=account, at=AT)])
+            verbs.apply_commands(installation, [do.CloseAccount(account=account, at=AT)])
             unreadable = time.perf_counter() - began
-            plain = _plain_delete(here, account)
+            plain = _plain_delete(installation, account)
             began = time.perf_counter()
-            certificates.advance_erasures(here, at_once=True)
+            certificates.advance_erasures(installation, at_once=True)
             # as `licet serve` does by itself: a closure's certificate waits for its leaves
-            documents.append(here)
-            ran = certificates.advance_erasures(here)
+            documents.append(installation)
+            ran = certificates.advance_erasures(installation)
             certified = time.perf_counter() - began
             assert ran.certificates == 1
         embedded.stop(data / "postgres")
@@ -75,22 +76,22 @@ def main(arguments: list[str]) -> list[Row]:
     ]
 
 
-def _floor(here: installation.Installation, folder: Path) -> float:
+def _floor(installation: Installation, folder: Path) -> float:
     """The least that is durable twice: a committed row and a record, fsynced."""
     journal = Journal(folder / "floor", key=bytes(32))
     times = []
     for n in range(20):
         began = time.perf_counter()
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute("INSERT INTO used_tokens VALUES (sha256(%s::text::bytea), %s)", [str(n), AT])
         journal.append([Restriction(life=0, kind=RestrictionKind.closed, at=AT)])
         times.append(time.perf_counter() - began)
     return sorted(times)[len(times) // 2]
 
 
-def _plain_delete(here: installation.Installation, account: UUID) -> float:
+def _plain_delete(installation: Installation, account: UUID) -> float:
     """The blocks deleted by one statement, and brought back."""
-    with here.pool.connection() as tx:
+    with installation.pool.connection() as tx:
         began = time.perf_counter()
         tx.execute("DELETE FROM blocks WHERE account_id = %s", [account])
         took = time.perf_counter() - began
@@ -98,18 +99,18 @@ def _plain_delete(here: installation.Installation, account: UUID) -> float:
     return took
 
 
-def _person(here: installation.Installation, messages: int) -> UUID:
-    key = installation.host_key(here)
-    account = uuid7(AT, here.keyring.random(10))
+def _person(installation: Installation, messages: int) -> UUID:
+    key = load_host_key(installation)
+    account = uuid7(AT, installation.keyring.random(10))
     verbs.apply_commands(
-        here,
+        installation,
         [
             do.OpenAccount(
                 account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30
             )
         ],
     )
-    verbs.apply_commands(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.apply_commands(installation, [do.Choose(account=account, at=AT, allow=True)])
     words = encode(Content(text="w" * TURN_BYTES))
     says = [
         do.AddTurn(
@@ -123,7 +124,7 @@ def _person(here: installation.Installation, messages: int) -> UUID:
         for n in range(messages)
     ]
     for start in range(0, len(says), 1_000):
-        verbs.apply_commands(here, says[start : start + 1_000])
+        verbs.apply_commands(installation, says[start : start + 1_000])
     return account
 
 

@@ -31,9 +31,10 @@ from licet.policy.file import preset
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import host_events, installation, verbs
+from licet.vault import host_events, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, open_installation
 from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.outbound_http import Poster
 
@@ -62,8 +63,8 @@ def seconds(run: Callable[[], object]) -> float:
 class Bench:
     """An installation whose clock is set."""
 
-    def __init__(self, here: installation.Installation) -> None:
-        self.here = here
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         self.accounts = [uuid7(AT, os.urandom(10)) for _ in range(ACCOUNTS)]
         self.batched(
             [
@@ -74,7 +75,7 @@ class Bench:
 
     def batched(self, commands: list[Any]) -> None:
         for first in range(0, len(commands), BATCH):
-            verbs.apply_commands(self.here, commands[first : first + BATCH])
+            verbs.apply_commands(self.installation, commands[first : first + BATCH])
 
     def choose(self, allow: bool) -> None:
         self.batched([do.Choose(account=a, at=AT, allow=allow) for a in self.accounts])
@@ -82,7 +83,10 @@ class Bench:
     def say(self) -> None:
         content = encode(Content(text="How do I plant a pear tree?"))
         self.batched(
-            [do.AddTurn(account=a, at=self.here.clock(), content=content) for a in self.accounts]
+            [
+                do.AddTurn(account=a, at=self.installation.clock(), content=content)
+                for a in self.accounts
+            ]
         )
 
 
@@ -94,10 +98,10 @@ def by_turns(
     for n in range(2 * ROUNDS):
         before()
         if n % 2:
-            endpoints.add(bench.here, "hears", None)
+            endpoints.add(bench.installation, "hears", None)
         took[bool(n % 2)].append(seconds(run))
         if n % 2:
-            endpoints.remove(bench.here, "hears")
+            endpoints.remove(bench.installation, "hears")
     return statistics.median(took[True]), statistics.median(took[False])
 
 
@@ -105,9 +109,9 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as folder:
         days = [0]
         config = Configuration(data=Path(folder), webhooks=Webhooks(inside=("127.0.0.1",)))
-        with installation.installation(config, lambda: AT + timedelta(days=days[0])) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            bench = Bench(here)
+        with open_installation(config, lambda: AT + timedelta(days=days[0])) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            bench = Bench(installation)
 
             def choose_twice() -> None:
                 bench.choose(True)
@@ -124,7 +128,7 @@ def main(arguments: list[str]) -> list[Row]:
                 _beside(
                     "conversations swept, a second",
                     ACCOUNTS,
-                    *by_turns(bench, lambda: sweeper.sweep(here), month),
+                    *by_turns(bench, lambda: sweeper.sweep(installation), month),
                 )
             )
             return rows + _sent(bench)
@@ -149,21 +153,21 @@ def _sent(bench: Bench) -> list[Row]:
     poster = Poster(("127.0.0.1",))
     while not poster.post(url, BODY, {}).is_success:
         time.sleep(0.05)
-    endpoints.add(bench.here, "sent", url)
+    endpoints.add(bench.installation, "sent", url)
     _prune(bench)
     count = 3 * ACCOUNTS * SENT_ROUNDS  # a yes, a no, and what must leave
     spent = {True: [0.0, 0.0], False: [0.0, 0.0]}
     for _ in range(SENT_ROUNDS):  # by turns, so that another load weighs on both
         bench.choose(True)
         bench.choose(False)
-        _add(spent[True], _spent(bench, lambda: delivery.deliver_due(bench.here)))
+        _add(spent[True], _spent(bench, lambda: delivery.deliver_due(bench.installation)))
         _add(spent[False], _spent(bench, lambda: _post_bare(poster, url, count // SENT_ROUNDS)))
     (sent, sent_cpu), (bare, bare_cpu) = spent[True], spent[False]
     other.kill()
 
     def read() -> int:
         cursor, found = "0", 0
-        while (page := feed.events_after(bench.here, cursor)).items:
+        while (page := feed.events_after(bench.installation, cursor)).items:
             cursor, found = page.next, found + len(page.items)
         return found
 
@@ -189,8 +193,8 @@ def _prune(bench: Bench) -> None:
     """Deletes what is old by now: a year passed in a minute, and the rounds that are measured would
     delete all of it.
     """
-    before = bench.here.clock() - timedelta(days=delivery.KEPT_DAYS)
-    with transaction(bench.here.pool) as tx:
+    before = bench.installation.clock() - timedelta(days=delivery.KEPT_DAYS)
+    with transaction(bench.installation.pool) as tx:
         while host_events.give_numbers(tx):
             pass
         while host_events.prune(tx, before, delivery.PRUNED_MAX):
@@ -206,7 +210,7 @@ def _spent(bench: Bench, run: Callable[[], object]) -> tuple[float, float]:
     """The seconds that ``run`` takes, and those of processors, of this process and of the
     database.
     """
-    with transaction(bench.here.pool) as tx:
+    with transaction(bench.installation.pool) as tx:
         before = time.process_time() + server_seconds(tx)
         took = seconds(run)
         return took, time.process_time() + server_seconds(tx) - before

@@ -44,10 +44,10 @@ from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import open_pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 ALTERATIONS, RECORDS, ROUNDS = 10_000, 1_000_000, 1_500
 AT = datetime(2025, 9, 1, tzinfo=UTC)
@@ -66,9 +66,9 @@ def main(arguments: list[str]) -> list[Row]:
         rows = accepted(Path(folder), alterations)
         data = Path(folder) / "timed" / "data"
         data.mkdir(parents=True)
-        with installation.installation(Configuration(data=data), lambda: AT) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            rows += _of_changes(here, rounds)
+        with open_installation(Configuration(data=data), lambda: AT) as installation:
+            policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+            rows += _of_changes(installation, rounds)
         embedded.stop(data / "postgres")
         rows.append(_of_restore(Path(folder) / "restored", records))
     return rows
@@ -139,14 +139,14 @@ def believed() -> Iterator[None]:
         yield
 
 
-def _of_changes(here: Installation, rounds: int) -> list[Row]:
+def _of_changes(installation: Installation, rounds: int) -> list[Row]:
     """A deletion and a no, one at a time, each durable."""
-    account, chats = _person(here, rounds * 2)
+    account, chats = _person(installation, rounds * 2)
     deletions = iter([do.Delete(account=account, at=AT, conversation=chat) for chat in chats])
     noes = itertools.repeat(do.Choose(account=account, at=AT, allow=False), rounds * 2)
     rows = []
     for what, goal, each in (("deletion", 5, deletions), ("no", 2, iter(noes))):
-        with_it, without = _in_turns(here, each)
+        with_it, without = _in_turns(installation, each)
         rows.append(
             Row(
                 f"a {what}, acknowledged, of {rounds} in turns (goal: at most {goal} % slower)",
@@ -158,10 +158,10 @@ def _of_changes(here: Installation, rounds: int) -> list[Row]:
     return rows
 
 
-def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float, float]:
+def _in_turns(installation: Installation, commands: Iterator[do.Command]) -> tuple[float, float]:
     """The mean seconds of a command, with the evidence and without it."""
     took: dict[bool, list[float]] = {True: [], False: []}
-    journal = here.keyring.restrictions
+    journal = installation.keyring.restrictions
     assert journal is not None
     for number, command in enumerate(commands):
         is_held = number % 2 == 0
@@ -175,25 +175,25 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
                     mock.patch.object(journal_frames, "chain_value", lambda *_: bytes(32))
                 )
             began = time.perf_counter()
-            verbs.apply_commands(here, [command])
+            verbs.apply_commands(installation, [command])
             took[is_held].append(time.perf_counter() - began)
         if not is_held:
             journal.remembered = remembered
     return statistics.fmean(took[True]), statistics.fmean(took[False])
 
 
-def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
+def _person(installation: Installation, count: int) -> tuple[UUID, list[UUID]]:
     """An account with a yes and so many chats."""
-    key, account = installation.host_key(here), uuid7(AT, here.keyring.random(10))
+    key, account = load_host_key(installation), uuid7(AT, installation.keyring.random(10))
     verbs.apply_commands(
-        here,
+        installation,
         [
             do.OpenAccount(
                 account=account, at=AT, host=host_hmac(key, "account", "ana"), plan="pro", age=30
             )
         ],
     )
-    verbs.apply_commands(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.apply_commands(installation, [do.Choose(account=account, at=AT, allow=True)])
     says = [
         do.AddTurn(
             account=account,
@@ -208,7 +208,7 @@ def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
     found = [
         answer.conversation
         for start in range(0, count, BATCH)
-        for answer in verbs.apply_commands(here, says[start:][:BATCH])
+        for answer in verbs.apply_commands(installation, says[start:][:BATCH])
     ]
     return account, [chat for chat in found if chat is not None]
 
@@ -219,28 +219,30 @@ def _of_restore(root: Path, records: int) -> Row:
     """
     data, now = root / "data", AT
     data.mkdir(parents=True)
-    with installation.installation(Configuration(data=data), lambda: now) as here:
-        policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-        accounts = list(_accounts(here, records))
-        documents.append(here)
-        kept = archives.back_up(here, root / "backups")
+    with open_installation(Configuration(data=data), lambda: now) as installation:
+        policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+        accounts = list(_accounts(installation, records))
+        documents.append(installation)
+        kept = archives.back_up(installation, root / "backups")
         now = AT + DAY
         for start in range(0, records, BATCH):
             noes = [
                 do.Choose(account=account, at=now, allow=False)
                 for account in accounts[start : start + BATCH]
             ]
-            verbs.apply_commands(here, noes)
-        while documents.append(here):
+            verbs.apply_commands(installation, noes)
+        while documents.append(installation):
             pass
-        manifest = archives.verify(here.config, kept.folder)
+        manifest = archives.verify(installation.config, kept.folder)
     dsn = embedded.revive(data / "postgres")
     with open_pool(dsn) as pool, closing(Journal(data / "restrictions")) as journal:
         with transaction(pool) as tx:
             fence.raise_fence(tx, now)
         dump.restore_rows(dsn, kept.folder / DUMP, manifest.schema)
-        keyring = Keyring(here.keyring.provider, restrictions=journal, behind_fence=True)
-        behind = Installation(config=here.config, pool=pool, keyring=keyring, clock=lambda: now)
+        keyring = Keyring(installation.keyring.provider, restrictions=journal, behind_fence=True)
+        behind = Installation(
+            config=installation.config, pool=pool, keyring=keyring, clock=lambda: now
+        )
         took: dict[bool, list[float]] = {True: [], False: []}
         for is_held in [True, False] * RESTORES:
             with ExitStack() as stack:
@@ -258,15 +260,15 @@ def _of_restore(root: Path, records: int) -> Row:
     )
 
 
-def _seconds(here: Installation, manifest: BackupManifest, records: int) -> float:
+def _seconds(installation: Installation, manifest: BackupManifest, records: int) -> float:
     class UndoneError(Exception):
         """Rolls the restore back."""
 
     took = 0.0
-    with suppress(UndoneError), transaction(here.pool) as tx:
+    with suppress(UndoneError), transaction(installation.pool) as tx:
         began = time.perf_counter()
-        archives.check_restorable(here, tx, manifest, None)
-        done = bring_forward.bring_forward(here, tx, manifest, None)
+        archives.check_restorable(installation, tx, manifest, None)
+        done = bring_forward.bring_forward(installation, tx, manifest, None)
         took = time.perf_counter() - began
         assert done.applied == {"refused": records}
         assert not done.unfit
@@ -274,12 +276,14 @@ def _seconds(here: Installation, manifest: BackupManifest, records: int) -> floa
     return took
 
 
-def _accounts(here: Installation, count: int) -> Iterator[UUID]:
-    key = installation.host_key(here)
+def _accounts(installation: Installation, count: int) -> Iterator[UUID]:
+    key = load_host_key(installation)
     for start in range(0, count, BATCH):
-        made = [uuid7(AT, here.keyring.random(10)) for _ in range(min(BATCH, count - start))]
+        made = [
+            uuid7(AT, installation.keyring.random(10)) for _ in range(min(BATCH, count - start))
+        ]
         verbs.apply_commands(
-            here,
+            installation,
             [
                 do.OpenAccount(
                     account=account,
@@ -292,7 +296,7 @@ def _accounts(here: Installation, count: int) -> Iterator[UUID]:
             ],
         )
         verbs.apply_commands(
-            here, [do.Choose(account=account, at=AT, allow=True) for account in made]
+            installation, [do.Choose(account=account, at=AT, allow=True) for account in made]
         )
         yield from made
 

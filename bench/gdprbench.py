@@ -60,9 +60,10 @@ from licet.proof import documents
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, load_policies, open_installation
 
 CLIENTS, ROUNDS, GOAL = 32, 6, 0.70
 ACCOUNTS, SECONDS, RECORDS = 2_000, 6.0, 10
@@ -118,21 +119,21 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-gdprbench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data)) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            keys = build(here, accounts)
-            documents.append(here)
+        with open_installation(Configuration(data=data)) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            keys = build(installation, accounts)
+            documents.append(installation)
             arms: dict[str, On | Off] = {
-                "on": On(here, keys),
-                "plain tables": Off(here, keys, SCHEMAS[0], batched=False),
-                "plain tables, batched": Off(here, keys, SCHEMAS[1], batched=True),
+                "on": On(installation, keys),
+                "plain tables": Off(installation, keys, SCHEMAS[0], batched=False),
+                "plain tables, batched": Off(installation, keys, SCHEMAS[1], batched=True),
             }
             agree(list(arms.values()))
             with following(data):
-                rows = [row for mix in mixes for row in measure(here, mix, arms, seconds)]
+                rows = [row for mix in mixes for row in measure(installation, mix, arms, seconds)]
             for arm in arms.values():
                 arm.close()
-            return [*rows, certified(here)]
+            return [*rows, certified(installation)]
 
 
 def agree(arms: Sequence[On | Off]) -> None:
@@ -158,7 +159,7 @@ def agree(arms: Sequence[On | Off]) -> None:
 
 
 def measure(
-    here: installation.Installation, mix: str, arms: dict[str, On | Off], seconds: float
+    installation: Installation, mix: str, arms: dict[str, On | Off], seconds: float
 ) -> Iterator[Row]:
     """The rows of one mix: rounds on and off by turns, so that what else the machine does falls on
     all.
@@ -169,12 +170,14 @@ def measure(
     for number in range(ROUNDS):
         counts: list[int] | None = None
         for name, arm in arms.items():  # "on" first: it says how much the others do
-            before, begun = spent(here), time.perf_counter()
+            before, begun = spent(installation), time.perf_counter()
             counts = play(arm, mix, number, seconds=seconds / ROUNDS, counts=counts)
             clock[name] += time.perf_counter() - begun
             process, server = (
                 total + now - then
-                for total, now, then in zip(processors[name], spent(here), before, strict=True)
+                for total, now, then in zip(
+                    processors[name], spent(installation), before, strict=True
+                )
             )
             processors[name] = process, server
         done += sum(counts or ())
@@ -243,17 +246,17 @@ def following(data: Path) -> Iterator[None]:
 
 def _follow(data: Path, stop: Any) -> None:
     with (
-        installation.installation(Configuration(data=data)) as here,
-        documents.open_sequencer(here) as sequencing,
+        open_installation(Configuration(data=data)) as installation,
+        documents.open_sequencer(installation) as sequencing,
     ):
         while not stop.is_set():
             if sequencing.run_once() < 100:
                 time.sleep(0.02)
 
 
-def certified(here: installation.Installation) -> Row:
+def certified(installation: Installation) -> Row:
     """Some of the deletions, shredded before their time, read back and certified."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         rows = tx.execute(
             "SELECT erasure_id FROM erasures WHERE state <> 'verified' ORDER BY erasure_id "
             "DESC LIMIT %s",
@@ -261,7 +264,9 @@ def certified(here: installation.Installation) -> Row:
         ).fetchall()
     begun = time.perf_counter()
     signed = sum(
-        certificates.advance_erasures(here, only=f"era_{row[0].hex}", at_once=True).certificates
+        certificates.advance_erasures(
+            installation, only=f"era_{row[0].hex}", at_once=True
+        ).certificates
         for row in rows
     )
     spent = time.perf_counter() - begun
@@ -274,13 +279,15 @@ def certified(here: installation.Installation) -> Row:
 # The population
 
 
-def build(here: installation.Installation, accounts: int) -> list[Key]:
+def build(installation: Installation, accounts: int) -> list[Key]:
     """Two thirds said yes; a part of the others' records expires while the bench runs. The same
     rows in both schemas.
     """
     source, start = random.Random(1), now()
     people = [uuid7(start, source.randbytes(10)) for _ in range(accounts)]
-    replay = partial(verbs.replay, here.pool, here.keyring, installation.policies(here))
+    replay = partial(
+        verbs.replay, installation.pool, installation.keyring, load_policies(installation)
+    )
     for first in range(0, accounts, 500):
         some = people[first : first + 500]
         opened = start - 45 * DAY
@@ -301,7 +308,7 @@ def build(here: installation.Installation, accounts: int) -> list[Key]:
         ]
         for part in range(0, len(says), 1_000):
             replay(says[part : part + 1_000])
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         keys = tx.execute(
             "SELECT account_id, conversation_id FROM conversations ORDER BY 1, 2"
         ).fetchall()
@@ -315,7 +322,7 @@ def build(here: installation.Installation, accounts: int) -> list[Key]:
             with tx.cursor().copy(f"COPY {schema}.turns FROM STDIN") as copy:
                 for account, record in keys:
                     copy.write_row([account, record, 1, "user", start, text(source)])
-    with here.pool.connection() as conn:
+    with installation.pool.connection() as conn:
         conn.autocommit = True
         conn.execute("VACUUM (ANALYZE)")
         conn.autocommit = False

@@ -44,11 +44,11 @@ from licet.service import policy_changes, population_status
 from licet.store import embedded
 from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
-from licet.vault import account_view, installation, verbs
+from licet.vault import account_view, verbs
 from licet.vault import commands as do
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_policies
 from licet.web.app import create_app
 
 SIZES = (10_000, 100_000)
@@ -148,25 +148,25 @@ def grown(dsn: str, folder: Path, turns: int) -> Iterator[Installation]:
     with open_pool(dsn) as pool:
         with pool.connection() as conn:
             migrate(conn)
-        here = Installation(
+        installation = Installation(
             config=Configuration(data=folder),
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=utc_now,
         )
-        policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
+        policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
         with pool.connection() as conn:
             fill(conn, turns)
-        live(here)
+        live(installation)
         with pool.connection() as conn:
             conn.autocommit = True
             conn.execute("VACUUM (ANALYZE)")
             conn.autocommit = False
-        yield here
+        yield installation
 
 
-def live(here: Installation) -> None:
-    at, known = here.clock(), installation.policies(here)
+def live(installation: Installation) -> None:
+    at, known = installation.clock(), load_policies(installation)
     people = [uuid7(at, os.urandom(10)) for _ in range(LIVING)]
     body = encode(Content(text="what is said is kept until the period ends"))
     commands: list[do.Command] = [
@@ -176,7 +176,7 @@ def live(here: Installation) -> None:
     commands += [
         do.AddTurn(account=one, at=at, content=body) for one in people for _ in range(CHATS)
     ]
-    verbs.replay(here.pool, here.keyring, known, commands)
+    verbs.replay(installation.pool, installation.keyring, known, commands)
 
 
 class _Living(NamedTuple):
@@ -184,9 +184,9 @@ class _Living(NamedTuple):
     conversation: UUID
 
 
-def living(here: Installation) -> list[_Living]:
+def living(installation: Installation) -> list[_Living]:
     """The conversations that live, no two of one account side by side."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         rows = tx.execute(
             """SELECT account_id, conversation_id FROM conversations
                 WHERE account_id IN (SELECT account_id FROM account_hosts)
@@ -196,12 +196,16 @@ def living(here: Installation) -> list[_Living]:
     return [_Living(*row) for row in rows]
 
 
-def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str]) -> list[Unit]:
+def units(
+    installation: Installation, client: TestClient[Any], cookies: Mapping[str, str]
+) -> list[Unit]:
     """Every verb on an account that lives, and every page."""
-    chats, known = living(here), installation.policies(here)
+    chats, known = living(installation), load_policies(installation)
 
     def told(make: Callable[[_Living, int], do.Command]) -> Callable[[int], object]:
-        return lambda number: verbs.apply_commands(here, [make(chats[number % len(chats)], number)])
+        return lambda number: verbs.apply_commands(
+            installation, [make(chats[number % len(chats)], number)]
+        )
 
     def asked(path: str, who: str) -> Callable[[int], object]:
         def ask(_: int) -> None:
@@ -216,21 +220,21 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
 
     def read(act: Callable[[Transaction, _Living], object]) -> Callable[[int], object]:
         def once(number: int) -> None:
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 act(tx, chats[number % len(chats)])
 
         return once
 
     def swept(_: int) -> None:
-        with here.pool.connection() as tx:
-            sweep_batches.sweep_batch(tx, here.clock() + SWEEP_AHEAD, limit=20)
+        with installation.pool.connection() as tx:
+            sweep_batches.sweep_batch(tx, installation.clock() + SWEEP_AHEAD, limit=20)
             tx.rollback()
 
     body = encode(Content(text="one more turn"))
-    now = here.clock
+    now = installation.clock
     return [
         Unit("gate", read(lambda tx, one: account_view.gate_of(tx, one.account, known, now()))),
-        Unit("open an account", lambda _: verbs.apply_commands(here, [_opening(now())])),
+        Unit("open an account", lambda _: verbs.apply_commands(installation, [_opening(now())])),
         Unit(
             "say",
             told(
@@ -287,11 +291,11 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
             "read a conversation's turns",
             read(
                 lambda tx, one: own_conversations.get(
-                    tx, here.keyring, known, one.account, one.conversation, now()
+                    tx, installation.keyring, known, one.account, one.conversation, now()
                 )
             ),
         ),
-        Unit("status", lambda _: population_status.status(here)),
+        Unit("status", lambda _: population_status.status(installation)),
         *(Unit(f"page {path}", asked(path, "person")) for path in PERSON_PAGES),
         *(Unit(f"page {path}", asked(path, "staff")) for path in STAFF_PAGES),
     ]
@@ -429,18 +433,20 @@ def found(recorder: PlanRecorder) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(here: Installation) -> Iterator[list[Unit]]:
+def served(installation: Installation) -> Iterator[list[Unit]]:
     """The units, with an application and sessions of a person and of staff."""
-    chats, now = living(here), here.clock()
-    with transaction(here.pool) as tx:
+    chats, now = living(installation), installation.clock()
+    with transaction(installation.pool) as tx:
         ada = sessions.find_or_add_staff(tx, "ada@example.org", now, os.urandom)
         cookies = {
             "person": sessions.begin_person(tx, chats[0].account, now, os.urandom),
             "staff": sessions.begin_staff(tx, ada, list(StaffRole), now, os.urandom),
         }
-    app = create_app(here, Web(person_requests_per_minute=LIMIT, service_requests_per_minute=LIMIT))
+    app = create_app(
+        installation, Web(person_requests_per_minute=LIMIT, service_requests_per_minute=LIMIT)
+    )
     with TestClient(app, base_url="https://console.example") as client:
-        yield units(here, client, cookies)
+        yield units(installation, client, cookies)
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -454,7 +460,7 @@ def main(arguments: list[str]) -> list[Row]:
             embedded.running(Path(folder) / "postgres") as dsn,
         ):
             begun = time.perf_counter()
-            with grown(dsn, Path(folder), turns) as here:
+            with grown(dsn, Path(folder), turns) as installation:
                 rows.append(
                     Row(
                         f"{turns:,} turns made, s by the clock",
@@ -462,18 +468,18 @@ def main(arguments: list[str]) -> list[Row]:
                     )
                 )
                 recorder = PlanRecorder()
-                with transaction(here.pool) as tx:
+                with transaction(installation.pool) as tx:
                     recorder.among = filled(tx)
                 if turns == max(sizes):
-                    recorder.watch(here.pool)
+                    recorder.watch(installation.pool)
                 with (
                     open(os.devnull, "w", encoding="utf-8") as null,
                     contextlib.redirect_stdout(null),
-                    served(here) as every,
+                    served(installation) as every,
                 ):
                     for unit in every:
                         recorder.unit = unit.name
-                        costs.setdefault(unit.name, {})[turns] = cost(here.pool, unit)
+                        costs.setdefault(unit.name, {})[turns] = cost(installation.pool, unit)
                 rows += [Row(f"at {turns:,} turns: {fault}", "OVER") for fault in found(recorder)]
     PICTURE.write_text(picture(costs, sizes), encoding="utf-8")
     return [*rows, *(row(name, of) for name, of in costs.items())]

@@ -39,8 +39,8 @@ from licet.policy.file import preset
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.store.rows import copy_in
-from licet.vault import installation
 from licet.vault.content import encode
+from licet.vault.installation import Installation, load_policies, open_installation
 
 Answer = TypeVar("Answer")
 WAITING_TURNS = 20_000
@@ -90,13 +90,13 @@ def write_messages(path: Path, megabytes: int, random: Random) -> None:
             size, number = size + len(encoded), number + 1
 
 
-def floor(here: installation.Installation, path: Path) -> int:
+def floor(installation: Installation, path: Path) -> int:
     """Reads, compresses, seals and COPYs every turn, and nothing else."""
     key = os.urandom(32)
     columns = {"number": "int8", "sealed": "bytea"}
     rows: list[tuple[int, bytes]] = []
     count = 0
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         tx.execute("CREATE TABLE floor (number bigint PRIMARY KEY, sealed bytea NOT NULL)")
         for item in formats.read(path):
             if isinstance(item, ReadTurn):
@@ -112,12 +112,12 @@ def floor(here: installation.Installation, path: Path) -> int:
 class Spent(NamedTuple):
     """Processor seconds of this process and of the database."""
 
-    here: float
+    process: float
     database: float
 
     def each(self, turns: int) -> float:
         """Microseconds a turn, of both."""
-        return (self.here + self.database) / turns * 1e6
+        return (self.process + self.database) / turns * 1e6
 
 
 def timed(pool: Pool, act: Callable[[], Answer]) -> tuple[Spent, Answer]:
@@ -151,13 +151,19 @@ def stored(pool: Pool) -> Stored:
     return Stored(*found)
 
 
-def waiting_bytes(here: installation.Installation, path: Path, default: RecordedAccount) -> float:
+def waiting_bytes(installation: Installation, path: Path, default: RecordedAccount) -> float:
     """Bytes of memory a turn that was read and not stored, beside what is kept of its text, which
     has a bound.
     """
-    known = installation.policies(here)
+    known = load_policies(installation)
     bringing = Import(
-        here.pool, here.keyring, known, NOW, default=default, folder=path.parent, memory_bytes_max=0
+        installation.pool,
+        installation.keyring,
+        known,
+        NOW,
+        default=default,
+        folder=path.parent,
+        memory_bytes_max=0,
     )
     with closing(bringing):
         bringing.read(islice(formats.read(path), 1_000))  # what is made once is made here
@@ -177,23 +183,27 @@ def main(arguments: list[str]) -> list[Row]:
         path, data = Path(folder) / "chats.jsonl", Path(folder) / "data"
         write_messages(path, megabytes, Random(1))
         data.mkdir()
-        with installation.installation(Configuration(data=data), lambda: NOW) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            empty = stored(here.pool)
-            bare, turns = timed(here.pool, lambda: floor(here, path))
+        with open_installation(Configuration(data=data), lambda: NOW) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            empty = stored(installation.pool)
+            bare, turns = timed(installation.pool, lambda: floor(installation, path))
             default = RecordedAccount(host="me", plan="free", age=30)
-            waiting = waiting_bytes(here, path, default)
-            before = stored(here.pool)
+            waiting = waiting_bytes(installation, path, default)
+            before = stored(installation.pool)
             first, imported = timed(
-                here.pool, lambda: imports.import_files(here, [path], default=default)
+                installation.pool,
+                lambda: imports.import_files(installation, [path], default=default),
             )
-            after = stored(here.pool)
+            after = stored(installation.pool)
             others = children_seconds()
-            dump, kept = timed(here.pool, lambda: archives.back_up(here, Path(folder) / "backups"))
-            dump = dump._replace(here=dump.here + children_seconds() - others)
+            dump, kept = timed(
+                installation.pool, lambda: archives.back_up(installation, Path(folder) / "backups")
+            )
+            dump = dump._replace(process=dump.process + children_seconds() - others)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
             again, known = timed(
-                here.pool, lambda: imports.import_files(here, [path], default=default)
+                installation.pool,
+                lambda: imports.import_files(installation, [path], default=default),
             )
     assert imported.stored == turns == known.known
     return [

@@ -103,19 +103,22 @@ def main(arguments: list[str]) -> list[Row]:
     ):
         with pool.connection() as conn:
             migrate(conn)
-        here = Installation(
+        installation = Installation(
             config=Configuration(data=Path(folder)),
             pool=pool,
             keyring=Keyring(FileProvider(Path(folder) / "keys")),
             clock=lambda: NOW,
         )
-        policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
+        policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
         with pool.connection() as conn:
             ada = sessions.find_or_add_staff(conn, "ada@example.org", NOW, os.urandom)
             cookie = sessions.begin_staff(conn, ada, list(StaffRole), NOW, os.urandom)
             build(conn, ada, count)
-        floor = spent(here.pool, lambda: bare(here.pool))
-        return [*of_sources(here, ada, count, floor), *of_console(here, cookie, count, floor)]
+        floor = spent(installation.pool, lambda: bare(installation.pool))
+        return [
+            *of_sources(installation, ada, count, floor),
+            *of_console(installation, cookie, count, floor),
+        ]
 
 
 def build(tx: Transaction, staff: UUID, count: int) -> None:
@@ -135,17 +138,17 @@ def build(tx: Transaction, staff: UUID, count: int) -> None:
     tables.build(tx, count, count)
 
 
-def of_sources(here: Installation, staff: UUID, count: int, floor: Spent) -> list[Row]:
+def of_sources(installation: Installation, staff: UUID, count: int, floor: Spent) -> list[Row]:
     """The page itself: all sources, for somebody with every role."""
     by = StaffMember(
         staff_id=staff, email="ada@example.org", roles=frozenset(StaffRole), via="console"
     )
     first = InboxView(kind=ItemKind.request)
-    middle = inbox.page(here, by, InboxView(kind=ItemKind.request, limit=200)).next
+    middle = inbox.page(installation, by, InboxView(kind=ItemKind.request, limit=200)).next
     assert middle is not None
     views = {
         "what is due first": InboxView(),
-        "the page behind it": InboxView(after=inbox.page(here, by, InboxView()).next or ""),
+        "the page behind it": InboxView(after=inbox.page(installation, by, InboxView()).next or ""),
         "requests alone": first,
         "requests behind the first 200": InboxView(kind=ItemKind.request, after=middle),
         "kind by kind": InboxView(sort=ItemSort.kind),
@@ -157,16 +160,17 @@ def of_sources(here: Installation, staff: UUID, count: int, floor: Spent) -> lis
     return [
         row(
             f"{count:,} requests: {what}",
-            spent(here.pool, lambda view=view: inbox.page(here, by, view)),
+            spent(installation.pool, lambda view=view: inbox.page(installation, by, view)),
             floor,
         )
         for what, view in views.items()
     ]
 
 
-def of_console(here: Installation, cookie: str, count: int, floor: Spent) -> list[Row]:
+def of_console(installation: Installation, cookie: str, count: int, floor: Spent) -> list[Row]:
     """The console's page, from the request of a browser to the last byte of its answer."""
-    app = create_app(here, Web(), wall=lambda: NOW)
+    settings = Web(person_requests_per_minute=100_000)  # more than any machine asks for
+    app = create_app(installation, settings, wall=lambda: NOW)
     with TestClient(app, base_url="https://console.example") as client:
 
         def ask(path: str) -> None:
@@ -181,7 +185,7 @@ def of_console(here: Installation, cookie: str, count: int, floor: Spent) -> lis
         return [
             row(
                 f"{count:,} requests, the console: {what}",
-                spent(here.pool, lambda q=q: ask(f"/console/inbox{q}")),
+                spent(installation.pool, lambda q=q: ask(f"/console/inbox{q}")),
                 floor,
             )
             for what, q in pages.items()

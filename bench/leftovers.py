@@ -30,9 +30,10 @@ from licet.policy.file import preset
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import open_installation
 
 OTHERS = 20  # messages that nobody deletes, for each that is
 PLACES = ("heap", "wal", "dump")
@@ -130,13 +131,15 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
     at = datetime.now(UTC)
     folder.mkdir()
     with embedded.running(folder / "postgres", options) as dsn:
-        with installation.installation(config, lambda: at) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
+        with open_installation(config, lambda: at) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
             account = uuid7(at, secrets.token_bytes(10))
             opening = do.OpenAccount(
                 account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30
             )
-            verbs.apply_commands(here, [opening, do.Choose(account=account, at=at, allow=True)])
+            verbs.apply_commands(
+                installation, [opening, do.Choose(account=account, at=at, allow=True)]
+            )
             chat = secrets.token_bytes(16)
             said = [
                 do.AddTurn(
@@ -147,14 +150,14 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
                 )
                 for one in planted
             ]
-            (*_, last) = verbs.apply_commands(here, said)
+            (*_, last) = verbs.apply_commands(installation, said)
             dump = folder / "yesterday.sql"
             dump.write_bytes(_dumped(dsn))
             assert last.conversation is not None
             verbs.apply_commands(
-                here, [do.Delete(account=account, at=at, conversation=last.conversation)]
+                installation, [do.Delete(account=account, at=at, conversation=last.conversation)]
             )
-            certificates.advance_erasures(here, at_once=True)
+            certificates.advance_erasures(installation, at_once=True)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("CHECKPOINT")
         return searched("after erase run", folder / "postgres" / "cluster", dump, planted)

@@ -36,9 +36,10 @@ from licet.store.connect import transaction
 from licet.train import bitmap, consumption, lineage, statement
 from licet.train.bitmap import BitmapHead, serialize
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 RUNS, RELEASES, ROWS = 1_000, 20, 100_000
 CHATS = 100  # of one person: half of them a row of two releases, half of every one
@@ -57,12 +58,12 @@ def _asking(runs: int, releases: int, rows: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-lineage-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(
+        with open_installation(
             Configuration(data=data, curate=NO_NAMES), lambda: AT
-        ) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-            account, chats = _on_record(here, runs, releases, rows)
-            with transaction(here.pool) as tx:
+        ) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+            account, chats = _on_record(installation, runs, releases, rows)
+            with transaction(installation.pool) as tx:
                 key = (
                     "SELECT name FROM releases WHERE release_id = (SELECT release_id FROM "
                     "releases LIMIT 1)"
@@ -105,24 +106,24 @@ def _seconds(ask: Callable[[], object], times: int = 200) -> float:
 
 
 def _on_record(
-    here: installation.Installation, runs: int, releases: int, rows: int
+    installation: Installation, runs: int, releases: int, rows: int
 ) -> tuple[UUID, list[UUID]]:
     """Runs that each consumed half of a release's rows, drawn at random, and one person with rows
     in them.
     """
     drawn = random.Random(1)
-    account, host = uuid7(AT, here.keyring.random(10)), installation.host_key(here)
+    account, host = uuid7(AT, installation.keyring.random(10)), load_host_key(installation)
     verbs.apply_commands(
-        here,
+        installation,
         [
             do.OpenAccount(
                 account=account, at=AT, host=host_hmac(host, "account", "ana"), plan="pro", age=30
             )
         ],
     )
-    chats = [uuid7(AT, here.keyring.random(10)) for _ in range(CHATS)]
-    known = [uuid7(AT, here.keyring.random(10)) for _ in range(releases)]
-    with transaction(here.pool) as tx:
+    chats = [uuid7(AT, installation.keyring.random(10)) for _ in range(CHATS)]
+    known = [uuid7(AT, installation.keyring.random(10)) for _ in range(releases)]
+    with transaction(installation.pool) as tx:
         for n, release in enumerate(known):
             tx.execute(
                 """INSERT INTO releases (release_id, name, purpose, state, version, pinned,
@@ -144,9 +145,9 @@ def _on_record(
             ]
             registry.add_rows(tx, release, made)
     for n in range(runs):
-        model, release = uuid7(AT, here.keyring.random(10)), known[n % releases]
+        model, release = uuid7(AT, installation.keyring.random(10)), known[n % releases]
         ordinals = BitMap(drawn.sample(range(rows), rows // 2))
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute(
                 """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate,
                                        last_gate, started_at,
@@ -155,7 +156,7 @@ def _on_record(
                 [model, f"model-{n}", release, len(ordinals), AT, AT, AT],
             )
             lineage.add_rows(tx, release, model, ordinals)
-    with here.pool.connection() as connection:
+    with installation.pool.connection() as connection:
         connection.autocommit = True
         connection.execute("VACUUM ANALYZE model_rows")
         connection.execute("ANALYZE release_runs")

@@ -37,8 +37,8 @@ from bench.web import ours, prepare, running
 from licet.config import Configuration
 from licet.host import Host, HostSettings
 from licet.store.connect import transaction
-from licet.vault import installation
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 PORT = 18887
 PROXIES = {"with": 18888, "without": 18889}
@@ -248,13 +248,13 @@ def as_lines(mark: str, begin: int, count: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-def spans(here: installation.Installation, key: str, count: int, rounds: int) -> list[Row]:
+def spans(installation: Installation, key: str, count: int, rounds: int) -> list[Row]:
     kinds = {
         "spans": ("/v1/otlp/v1/traces", "application/x-protobuf", as_spans),
         "bulk": ("/v1/turns:bulk", "application/x-ndjson", as_lines),
     }
     rates: dict[str, list[float]] = {name: [] for name in kinds}
-    before = _turns(here)
+    before = _turns(installation)
     with httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=300) as client:
         for turn in range(rounds):
             for name, (path, kind, made) in kinds.items():
@@ -272,14 +272,14 @@ def spans(here: installation.Installation, key: str, count: int, rounds: int) ->
                     assert name == "bulk" or not answer.content, answer.content
                 rates[name].append(len(bodies) * SPANS_A_REQUEST / (time.perf_counter() - begun))
     sent = rounds * 2 * len(kinds) * len(bodies) * SPANS_A_REQUEST
-    assert _turns(here) - before == sent, (_turns(here) - before, sent)
+    assert _turns(installation) - before == sent, (_turns(installation) - before, sent)
     mine, bulk = statistics.median(rates["spans"]), statistics.median(rates["bulk"])
     title = "spans/s until durable, 2 turns each, beside the same turns in bulk"
     return [Row(title, f"{mine:,.0f}", f"{bulk:,.0f}", f"{mine / bulk:.2f}")]
 
 
-def _turns(here: installation.Installation) -> int:
-    with transaction(here.pool) as tx:
+def _turns(installation: Installation) -> int:
+    with transaction(installation.pool) as tx:
         row = tx.execute("SELECT count(*) FROM turns").fetchone()
     assert row is not None
     return int(row[0])
@@ -288,7 +288,7 @@ def _turns(here: installation.Installation) -> int:
 # The spool
 
 
-def replay(here: installation.Installation, folder: Path, key_file: Path, kills: int) -> list[Row]:
+def replay(installation: Installation, folder: Path, key_file: Path, kills: int) -> list[Row]:
     spool, url, acknowledged = folder / "killed", f"http://127.0.0.1:{PORT}", set[int]()
     left, seconds, begin = 0, 0.0, 0
     for kill in range(kills):
@@ -310,9 +310,9 @@ def replay(here: installation.Installation, folder: Path, key_file: Path, kills:
         left += sum(
             count for reason, count in host.counts.items() if reason.startswith("delivered")
         )
-    key = installation.host_key(here)
+    key = load_host_key(installation)
     names = {host_hmac(key, "turn", f"k{number % 500}", str(number)) for number in acknowledged}
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         rows = tx.execute(
             "SELECT host_hmac, count(*) FROM turns WHERE host_hmac IS NOT NULL GROUP BY 1"
         ).fetchall()
@@ -341,13 +341,13 @@ def main(arguments: list[str]) -> list[Row]:
         folder = Path(place)
         data, key_file = folder / "data", folder / "key"
         data.mkdir()
-        with installation.installation(Configuration(data=data)) as here:
-            key, _ = prepare(here)
+        with open_installation(Configuration(data=data)) as installation:
+            key, _ = prepare(installation)
             key_file.write_text(key)
             with running(ours, data, PORT):
                 rows = proxies(folder, key_file, asked.calls) if LITELLM.exists() else []
-                rows += spans(here, key, asked.spans, asked.rounds)
-                return rows + replay(here, folder, key_file, asked.kills)
+                rows += spans(installation, key, asked.spans, asked.rounds)
+                return rows + replay(installation, folder, key_file, asked.kills)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Drawn(NamedTuple):
     """Processor seconds of one plan: of the backend, and of this process."""
 
     backend: float
-    here: float
+    process: float
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -84,7 +84,7 @@ def row(segments: int, what: str, spent: Drawn, bare: Drawn) -> Row:
         f"plan: {what}; of {segments:,} segments, us of the database each (goal: {GOAL:g})",
         f"{each:.2f}",
         f"{least:.2f}",
-        f"{least / each:.2f}; and {spent.here / segments * 1e6:.2f} of the process",
+        f"{least / each:.2f}; and {spent.process / segments * 1e6:.2f} of the process",
     )
 
 

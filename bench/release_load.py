@@ -54,7 +54,7 @@ from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.train.dataset import RowDataset
 from licet.train.label_filter import LabelFilter
-from licet.vault import installation
+from licet.vault.installation import open_installation
 
 UNTIL = datetime(2030, 9, 1, tzinfo=UTC)
 ROUNDS = 5
@@ -140,17 +140,17 @@ def beside_datasets(count: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "data"
         data.mkdir()
-        with installation.installation(
+        with open_installation(
             Configuration(data=data, curate=NO_NAMES), lambda: building.NOW
-        ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            building.fill(here, count * building.TURNS_A_CONVERSATION, random.Random(1))
+        ) as installation:
+            policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+            building.fill(installation, count * building.TURNS_A_CONVERSATION, random.Random(1))
             built = release_build.build_release(
-                here, name="bench", purpose="improve_models"
+                installation, name="bench", purpose="improve_models"
             ).manifest
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 tx.execute("ANALYZE")
-            rows = list(catalog.open_release(here, "bench"))
+            rows = list(catalog.open_release(installation, "bench"))
             plain = {
                 "messages and ids": plain_rows(
                     Path(place), rows, ("messages", "row_id", "ordinal")
@@ -162,11 +162,13 @@ def beside_datasets(count: int) -> list[Figure]:
 
             def chosen(where: str) -> object:
                 asked = LabelFilter(where)
-                return deque(catalog.open_release(here, "bench", "", asked), 0)
+                return deque(catalog.open_release(installation, "bench", "", asked), 0)
 
             read = {
-                "every row": lambda: deque(catalog.open_release(here, "bench"), 0),
-                "labels=False": lambda: deque(catalog.open_release(here, "bench", labels=False), 0),
+                "every row": lambda: deque(catalog.open_release(installation, "bench"), 0),
+                "labels=False": lambda: deque(
+                    catalog.open_release(installation, "bench", labels=False), 0
+                ),
                 "where=\"language = 'xx'\"": lambda: chosen("language = 'xx'"),
                 "where=\"split = 'validation'\"": lambda: chosen("split = 'validation'"),
             }
@@ -178,7 +180,7 @@ def beside_datasets(count: int) -> list[Figure]:
                     *read.items(),
                 ):
                     process, server = building.repeated(
-                        here, work, built.rows, min(building.SECONDS_MIN, count / 10_000)
+                        installation, work, built.rows, min(building.SECONDS_MIN, count / 10_000)
                     )
                     by_turns[name].append(process + server)
                     database[name] = server

@@ -42,9 +42,10 @@ from licet.release.registry import Release
 from licet.release.row_runs import RowSource, RowSources
 from licet.release.tally import microseconds
 from licet.store.connect import transaction
-from licet.vault import commands, installation, verbs
+from licet.vault import commands, verbs
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import uuid7
+from licet.vault.installation import load_policies, open_installation
 
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
 UNTIL = instant("2030-09-01")
@@ -161,13 +162,13 @@ def ends(
     """Deletes a conversation after another, ten a second; tells how long each took: first some at
     rest, and from ``padded`` on until ``stop``.
     """
-    with installation.installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as here:
+    with open_installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as installation:
         for number, (account, conversation) in enumerate(chats):
             if number == QUIET:
                 padded.wait()
             begun = time.monotonic()
             verbs.apply_commands(
-                here, [commands.Delete(account=account, conversation=conversation, at=NOW)]
+                installation, [commands.Delete(account=account, conversation=conversation, at=NOW)]
             )
             waits.put(time.monotonic() - begun)
             if stop.is_set():
@@ -187,29 +188,31 @@ def sealed(rows: int) -> tuple[float, list[float], float]:
     """
     context = multiprocessing.get_context("spawn")
     built_rows = min(BUILT_MAX, rows // 2)
-    with installed() as here:
-        fill(here, (built_rows + QUIET) * TURNS_A_CONVERSATION, Random(1), 10)
-        with transaction(here.pool) as tx:
+    with installed() as installation:
+        fill(installation, (built_rows + QUIET) * TURNS_A_CONVERSATION, Random(1), 10)
+        with transaction(installation.pool) as tx:
             chats = tx.execute(
                 "SELECT account_id, conversation_id FROM conversations ORDER BY 2"
             ).fetchall()
         padded, stop, waits = context.Event(), context.Event(), context.SimpleQueue()
-        other = context.Process(target=ends, args=[here.config.data, chats, padded, stop, waits])
+        other = context.Process(
+            target=ends, args=[installation.config.data, chats, padded, stop, waits]
+        )
         other.start()
         times = [next(taken(waits)) for _ in range(QUIET)]
         builder = PaddedBuilder(
-            here.pool,
-            here.keyring,
-            installation.policies(here),
+            installation.pool,
+            installation.keyring,
+            load_policies(installation),
             release_build.RuleCleaner(),
-            here.clock,
+            installation.clock,
             rows_per_part=built_rows,
         )
         builder.rows, builder.padded = rows, padded
         order = BuildOrder(
             name="bench",
             purpose="improve_models",
-            folder=here.config.data / "releases" / "bench",
+            folder=installation.config.data / "releases" / "bench",
             software="bench",
         )
         built, whole = builder.run(order), time.monotonic()

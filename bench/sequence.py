@@ -28,10 +28,11 @@ from licet.service import policy_changes
 from licet.store.connect import Transaction, transaction
 from licet.store.writer import BatchWriter
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.apply import apply
 from licet.vault.commands import CommandResult
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, load_host_key, load_policies, open_installation
 
 WRITERS, ACCOUNTS, SECONDS = 64, 2_000, 15
 PROBE_SECONDS = 0.025
@@ -44,8 +45,8 @@ def now() -> datetime:
 def sequencer(data: Path, stop: Event, batches: Path) -> None:
     """Appends until told to stop; a line for each batch: the log's size after it, and when."""
     with (
-        installation.installation(Configuration(data=data), now) as here,
-        documents.open_sequencer(here) as sequencing,
+        open_installation(Configuration(data=data), now) as installation,
+        documents.open_sequencer(installation) as sequencing,
         batches.open("w") as out,
     ):
         size = 0
@@ -71,8 +72,8 @@ def fsync_floor(folder: Path) -> float:
         return (time.perf_counter() - start) / 100
 
 
-def opened(here: installation.Installation) -> list[do.OpenAccount]:
-    key = installation.host_key(here)
+def opened(installation: Installation) -> list[do.OpenAccount]:
+    key = load_host_key(installation)
     assert key
     at = now()
     return [
@@ -100,9 +101,9 @@ def write(
         turn += 1
 
 
-def probe(here: installation.Installation, end: float, marks: list[tuple[int, float]]) -> None:
+def probe(installation: Installation, end: float, marks: list[tuple[int, float]]) -> None:
     while time.monotonic() < end:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             row = tx.execute(
                 """INSERT INTO outbox (entry, occurred_at, payload)
                    VALUES ('notice_published', now(), '{"number": 0}')
@@ -119,37 +120,37 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=base) as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data), now) as here:
-            return run(here, Path(folder))
+        with open_installation(Configuration(data=data), now) as installation:
+            return run(installation, Path(folder))
 
 
-def run(here: installation.Installation, folder: Path) -> list[Row]:
-    policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
-    accounts = opened(here)
-    verbs.apply_commands(here, accounts)
-    documents.append(here)
-    known, context = installation.policies(here), multiprocessing.get_context("spawn")
+def run(installation: Installation, folder: Path) -> list[Row]:
+    policy_changes.apply_policy(installation, preset("article-2025"), actor="bench")
+    accounts = opened(installation)
+    verbs.apply_commands(installation, accounts)
+    documents.append(installation)
+    known, context = load_policies(installation), multiprocessing.get_context("spawn")
     stop, batches = context.Event(), folder / "batches"
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         before = tx.execute("SELECT size FROM logs").fetchone()
-    child = context.Process(target=sequencer, args=(here.config.data, stop, batches))
+    child = context.Process(target=sequencer, args=(installation.config.data, stop, batches))
     child.start()
     while not batches.exists():
         time.sleep(0.05)
 
     def applied(tx: Transaction, commands: list[do.Command]) -> list[CommandResult]:
-        return apply(tx, here.keyring, known, commands)
+        return apply(tx, installation.keyring, known, commands)
 
     marks: list[tuple[int, float]] = []
     took: list[float] = []
     start = time.monotonic()
     end = start + SECONDS
-    with BatchWriter(here.pool, applied) as writer:
+    with BatchWriter(installation.pool, applied) as writer:
         threads = [
             threading.Thread(target=write, args=(n, accounts, writer, end, took))
             for n in range(WRITERS)
         ]
-        threads.append(threading.Thread(target=probe, args=(here, end, marks)))
+        threads.append(threading.Thread(target=probe, args=(installation, end, marks)))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -157,11 +158,11 @@ def run(here: installation.Installation, folder: Path) -> list[Row]:
     spent = time.monotonic() - start
     stop.set()
     child.join()
-    return report(here, folder, marks, took, spent, before[0] if before else 0)
+    return report(installation, folder, marks, took, spent, before[0] if before else 0)
 
 
 def report(
-    here: installation.Installation,
+    installation: Installation,
     folder: Path,
     marks: list[tuple[int, float]],
     took: list[float],
@@ -170,7 +171,7 @@ def report(
 ) -> list[Row]:
     lines = [line.split() for line in (folder / "batches").read_text().splitlines()]
     batches = [(begun + int(size), float(at)) for size, at in lines]
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         entries = (tx.execute("SELECT count(*) FROM outbox").fetchone() or (0,))[0] - begun
         places = dict(
             tx.execute(

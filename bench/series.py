@@ -23,14 +23,15 @@ from licet.config import Curate
 from licet.curate import release_build
 from licet.policy.state import TurnRole
 from licet.store.connect import transaction
-from licet.vault import commands, installation, verbs
+from licet.vault import commands, verbs
 from licet.vault.content import Content, encode
+from licet.vault.installation import Installation
 
 CHANGED_EACH, ROUNDS = 50, 2
 SETTINGS = {"names off": NO_NAMES, "names by what ships": Curate(names="built-in")}
 
 
-def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int) -> None:
+def go_on(installation: Installation, accounts: Sequence[UUID], turns: int) -> None:
     """One conversation of fifty gets a question and an answer more."""
     queue: list[commands.Command] = []
     for number in range(0, turns // TURNS_A_CONVERSATION, CHANGED_EACH):
@@ -50,7 +51,7 @@ def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int)
                     account=account, at=SAID, host_conversation=host, role=role, content=content
                 )
             )
-    verbs.apply_commands(here, queue)
+    verbs.apply_commands(installation, queue)
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -60,25 +61,25 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def measured(turns: int, what: str, curate: Curate) -> list[Row]:
-    with installed(curate) as here:
-        accounts = fill(here, turns, Random(1))
-        release_build.build_release(here, name="autumn", purpose="improve_models")
-        go_on(here, accounts, turns)
-        with transaction(here.pool) as tx:
+    with installed(curate) as installation:
+        accounts = fill(installation, turns, Random(1))
+        release_build.build_release(installation, name="autumn", purpose="improve_models")
+        go_on(installation, accounts, turns)
+        with transaction(installation.pool) as tx:
             tx.execute("ANALYZE")
         costs: dict[str | None, list[tuple[float, float]]] = {None: [], "autumn": []}
         carried = 0.0
         for number in range(ROUNDS):
             for base, found in costs.items():
-                before = spent(here)
+                before = spent(installation)
                 name = f"{base or 'whole'}-{number}"
                 built = release_build.build_release(
-                    here, name=name, purpose="improve_models", base=base
+                    installation, name=name, purpose="improve_models", base=base
                 )
                 found.append(
                     tuple(
                         1e6 * (now - then) / turns
-                        for now, then in zip(spent(here), before, strict=True)
+                        for now, then in zip(spent(installation), before, strict=True)
                     )
                 )  # type: ignore[arg-type]  # columns of several types
                 if built.manifest.base is not msgspec.UNSET:

@@ -20,7 +20,8 @@ from licet.release import catalog
 from licet.service import release_view
 from licet.store.connect import transaction
 from licet.train import gate_files
-from licet.vault import commands, installation, verbs
+from licet.vault import commands, verbs
+from licet.vault.installation import Installation
 
 WORDS_A_TURN = 8
 TIMES = 5
@@ -34,15 +35,19 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def _shown(turns: int) -> list[Row]:
-    with installed() as here:
-        fill(here, turns, Random(1), WORDS_A_TURN)
-        built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
-        release_view.show(here, "bench")  # warm
-        leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
-        undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
-        gate_files.update_all(here)
-        _delete_one(here)
-        kept = _milliseconds(here, lambda: release_view.show(here, "bench"))
+    with installed() as installation:
+        fill(installation, turns, Random(1), WORDS_A_TURN)
+        built = release_build.build_release(
+            installation, name="bench", purpose="improve_models"
+        ).manifest
+        release_view.show(installation, "bench")  # warm
+        leased = _milliseconds(
+            installation, lambda: deque(catalog.usable_rows(installation, built), maxlen=0)
+        )
+        undecided = _milliseconds(installation, lambda: release_view.show(installation, "bench"))
+        gate_files.update_all(installation)
+        _delete_one(installation)
+        kept = _milliseconds(installation, lambda: release_view.show(installation, "bench"))
     what = f"release of {built.rows:,} rows shown, undecided, ms, beside a lease of every row"
     return [
         Row(what, f"{undecided:.1f}", f"{leased:.1f}", f"{leased / undecided:.1f}"),
@@ -55,20 +60,22 @@ def _shown(turns: int) -> list[Row]:
     ]
 
 
-def _delete_one(here: installation.Installation) -> None:
-    with transaction(here.pool) as tx:
+def _delete_one(installation: Installation) -> None:
+    with transaction(installation.pool) as tx:
         row = tx.execute(
             "SELECT account_id, conversation_id FROM release_rows ORDER BY ordinal LIMIT 1"
         ).fetchone()
     assert row is not None
-    verbs.apply_commands(here, [commands.Delete(account=row[0], conversation=row[1], at=NOW)])
+    verbs.apply_commands(
+        installation, [commands.Delete(account=row[0], conversation=row[1], at=NOW)]
+    )
 
 
-def _milliseconds(here: installation.Installation, run: Callable[[], object]) -> float:
-    before = sum(spent(here))
+def _milliseconds(installation: Installation, run: Callable[[], object]) -> float:
+    before = sum(spent(installation))
     for _ in range(TIMES):
         run()
-    return 1e3 * (sum(spent(here)) - before) / TIMES
+    return 1e3 * (sum(spent(installation)) - before) / TIMES
 
 
 if __name__ == "__main__":

@@ -92,33 +92,39 @@ def main(arguments: list[str]) -> list[Row]:
         with pool.connection() as conn:
             migrate(conn)
             build(conn, chats, erasures)
-        here = Installation(
+        installation = Installation(
             config=Configuration(data=Path(folder)),
             pool=pool,
             keyring=Keyring(FileProvider(Path(folder) / "keys")),
             clock=lambda: NOW,
         )
-        return [*of_erasures(here, erasures), *of_conversations(here, chats)]
+        return [*of_erasures(installation, erasures), *of_conversations(installation, chats)]
 
 
-def of_erasures(here: Installation, count: int) -> list[Row]:
-    table, floor = staff_tables.ERASURES, bare(here.pool, "erasures", "requested_at")
+def of_erasures(installation: Installation, count: int) -> list[Row]:
+    table, floor = staff_tables.ERASURES, bare(installation.pool, "erasures", "requested_at")
     name = f"{count:,} erasures"
     views = {
         "the newest": TableView(),
-        "one in the middle": TableView(after=place(here, table, "2025-01-01")),
+        "one in the middle": TableView(after=place(installation, table, "2025-01-01")),
         "the overdue, oldest first": TableView(filters={"state": "overdue"}, order="oldest"),
         "all that a filter leaves out": TableView(filters={"cause": "hold_released"}),
     }
-    return [row(f"{name}: {what}", page(here, table, view), floor) for what, view in views.items()]
+    return [
+        row(f"{name}: {what}", page(installation, table, view), floor)
+        for what, view in views.items()
+    ]
 
 
-def of_conversations(here: Installation, count: int) -> list[Row]:
-    table, floor = staff_tables.CONVERSATIONS, bare(here.pool, "conversations", "conversation_id")
+def of_conversations(installation: Installation, count: int) -> list[Row]:
+    table, floor = (
+        staff_tables.CONVERSATIONS,
+        bare(installation.pool, "conversations", "conversation_id"),
+    )
     name = f"{count:,} conversations"
     views = {
         "the newest": TableView(),
-        "one in the middle": TableView(after=place(here, table, "2025-01-01")),
+        "one in the middle": TableView(after=place(installation, table, "2025-01-01")),
         "the deleted": TableView(filters={"state": "deleted"}),
         "one in a million, as far as a page looks": TableView(filters={"state": "incognito"}),
         "a day a year ago": TableView(
@@ -126,16 +132,19 @@ def of_conversations(here: Installation, count: int) -> list[Row]:
         ),
         "one account's": TableView(filters={"account": shown(Prefix.account, UUID(int=7))}),
     }
-    return [row(f"{name}: {what}", page(here, table, view), floor) for what, view in views.items()]
+    return [
+        row(f"{name}: {what}", page(installation, table, view), floor)
+        for what, view in views.items()
+    ]
 
 
-def place(here: Installation, table: StaffTable, day: str) -> str:
+def place(installation: Installation, table: StaffTable, day: str) -> str:
     """Where a page begins behind a day."""
-    return staff_tables.read(here, table, TableView(filters={"to": day}, rows=1)).after
+    return staff_tables.read(installation, table, TableView(filters={"to": day}, rows=1)).after
 
 
-def page(here: Installation, table: StaffTable, view: TableView) -> float:
-    return best(lambda: staff_tables.read(here, table, view))
+def page(installation: Installation, table: StaffTable, view: TableView) -> float:
+    return best(lambda: staff_tables.read(installation, table, view))
 
 
 def bare(pool: Pool, table: str, key: str) -> float:

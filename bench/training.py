@@ -36,9 +36,10 @@ from licet.train.dataset import GatedDataset, GatedStream
 from licet.train.gate import HandOff, TrainingGate, WhenStale
 from licet.train.remote import Keeper
 from licet.vault import commands as do
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 ROWS, ROUNDS, BATCH, SHARE, UNIVERSE = 8_000, 9, 32, 0.01, 400_000
 SIGNER = Signer("bench.example/withdrawn", SignatureType.ed25519, b"b" * 32)
@@ -277,31 +278,32 @@ def enforced(folder: Path) -> Row:
     """
     data = folder / "data"
     data.mkdir()
-    with installation.installation(Configuration(data=data, curate=NO_NAMES)) as here:
-        people = town(here)
-        built = release_build.build_release(here, name="bench", purpose="improve_models")
+    with open_installation(Configuration(data=data, curate=NO_NAMES)) as installation:
+        people = town(installation)
+        built = release_build.build_release(installation, name="bench", purpose="improve_models")
         assert built.manifest is not None
-        sealed = here.config.releases / "bench"
-        of = dict(gone(here))
+        sealed = installation.config.releases / "bench"
+        of = dict(gone(installation))
         keeper = Keeper(
-            gate_files.LocalSource(here),
-            gate_files.signer(here).verifier,
+            gate_files.LocalSource(installation),
+            gate_files.signer(installation).verifier,
             folder / "gates",
             release=built.manifest.release,
             manifest_sha256=release_manifest.read(sealed)[1],
-            clock=here.clock,
+            clock=installation.clock,
         )
         keeper.poll()
         over = Event()
         following = Thread(target=keeper.follow, args=[over.wait, lambda _: None])
         following.start()
-        gate = node.gate(sealed, folder / "gates", gate_files.signer(here).verifier.vkey)
+        gate = node.gate(sealed, folder / "gates", gate_files.signer(installation).verifier.vkey)
         took = []
         for account in people:
             ordinal = of[account]
             time.sleep(Random(ordinal).random())
             verbs.apply_commands(
-                here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")]
+                installation,
+                [do.Choose(account=account, at=installation.clock(), allow=False, via="settings")],
             )
             began = time.perf_counter()
             while not gate.check([ordinal]):
@@ -323,12 +325,12 @@ def enforced(folder: Path) -> Row:
     )
 
 
-def town(here: installation.Installation) -> list[Any]:
+def town(installation: Installation) -> list[Any]:
     """People who said yes, each with a conversation."""
-    policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-    key, people = installation.host_key(here), []
+    policy_changes.apply_policy(installation, NAMES_LEFT_IN, actor="bench")
+    key, people = load_host_key(installation), []
     for number in range(PEOPLE):
-        at = here.clock()
+        at = installation.clock()
         account = uuid7(at, Random(number).randbytes(10))
         said = {
             "account": account,
@@ -336,7 +338,7 @@ def town(here: installation.Installation) -> list[Any]:
             "host_conversation": host_hmac(key, "conversation", f"c{number}"),
         }
         verbs.apply_commands(
-            here,
+            installation,
             [
                 do.OpenAccount(
                     account=account,
@@ -359,6 +361,6 @@ def town(here: installation.Installation) -> list[Any]:
     return people
 
 
-def gone(here: installation.Installation) -> list[tuple[Any, int]]:
-    with here.pool.connection() as conn:
+def gone(installation: Installation) -> list[tuple[Any, int]]:
+    with installation.pool.connection() as conn:
         return conn.execute("SELECT account_id, ordinal FROM release_rows").fetchall()

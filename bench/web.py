@@ -44,10 +44,11 @@ from licet.intake import imports
 from licet.intake.import_records import RecordedAccount
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 CLIENTS = 64
 PGBENCH_SECONDS_MIN = 3  # its connections are made within the time
@@ -62,9 +63,11 @@ def ours(data: Path, port: int) -> None:
     from licet.web.serve import log_as_json, server
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    with installation.installation(Configuration(data=data)) as here:
+    with open_installation(Configuration(data=data)) as installation:
         log_as_json()
-        server(create_app(here, Web(service_requests_per_minute=10**9)), "127.0.0.1", port).run()
+        server(
+            create_app(installation, Web(service_requests_per_minute=10**9)), "127.0.0.1", port
+        ).run()
 
 
 def bare(dsn: str, port: int) -> None:
@@ -263,10 +266,10 @@ def pgbench(dsn: str, folder: Path, seconds: float) -> float | None:
     return float(found[0].split()[2])
 
 
-def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
+def prepare(installation: Installation) -> tuple[str, list[Any]]:
     """Accounts of the same kind as a service has, and a key."""
-    policy_changes.init(here, preset="article-2025")
-    now, host_key = here.clock(), installation.host_key(here)
+    policy_changes.init(installation, preset="article-2025")
+    now, host_key = installation.clock(), load_host_key(installation)
     commands = [
         OpenAccount(
             account=uuid7(now, os.urandom(10)),
@@ -277,9 +280,11 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
         )
         for n in range(ACCOUNTS)
     ]
-    verbs.apply_commands(here, commands)
-    verbs.apply_commands(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
-    with transaction(here.pool) as tx:
+    verbs.apply_commands(installation, commands)
+    verbs.apply_commands(
+        installation, [Choose(account=c.account, at=now, allow=True) for c in commands]
+    )
+    with transaction(installation.pool) as tx:
         tx.execute(
             """CREATE TABLE bare_choices (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id uuid NOT NULL,
                    allow boolean NOT NULL, effect text NOT NULL, via text NOT NULL, occurred_at timestamptz NOT NULL)"""
@@ -297,7 +302,7 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
 
 
 def bulk(
-    here: installation.Installation, us: psutil.Process, port: int, key: str, folder: Path
+    installation: Installation, us: psutil.Process, port: int, key: str, folder: Path
 ) -> tuple[float, float]:
     """Turns a CPU second: sent in bulk over HTTP, and imported from a file."""
     text = "How do I plant a pear tree where the soil is heavy and the winters are long? " * 4
@@ -352,34 +357,36 @@ def bulk(
             )
     begun = time.process_time()
     imported = imports.import_files(
-        here, [file], default=RecordedAccount(host="me", plan="pro", age=30)
+        installation, [file], default=RecordedAccount(host="me", plan="pro", age=30)
     )
     assert imported.turns == TURNS, imported
     return sent, TURNS / (time.process_time() - begun)
 
 
-def withdrawal(here: installation.Installation) -> float:
+def withdrawal(installation: Installation) -> float:
     """Seconds of one transaction that ends a grant with 10,000 segments under it."""
-    now, host_key = here.clock(), installation.host_key(here)
+    now, host_key = installation.clock(), load_host_key(installation)
     account = uuid7(now, os.urandom(10))
     host = host_hmac(host_key, "account", "many")
     verbs.apply_commands(
-        here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)]
+        installation, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)]
     )
-    verbs.apply_commands(here, [Choose(account=account, at=now, allow=True)])
+    verbs.apply_commands(installation, [Choose(account=account, at=now, allow=True)])
     content = encode(Content(text="hello"))
     for start in range(0, SEGMENTS, 1_000):
         verbs.apply_commands(
-            here,
+            installation,
             [
                 AddTurn(account=account, at=now, content=content)
                 for _ in range(min(1_000, SEGMENTS - start))
             ],
         )
     begun = time.perf_counter()
-    verbs.apply_commands(here, [Choose(account=account, at=here.clock(), allow=False)])
+    verbs.apply_commands(
+        installation, [Choose(account=account, at=installation.clock(), allow=False)]
+    )
     spent = time.perf_counter() - begun
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = tx.execute(
             "SELECT count(*) FROM segments WHERE account_id = %s AND keep_until < now() + "
             "interval '60 days'",
@@ -398,27 +405,31 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="licet-bench-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
-        with installation.installation(Configuration(data=data)) as here:
-            key, accounts = prepare(here)
-            return run(here, data, key, accounts, asked.seconds, asked.rounds)
+        with open_installation(Configuration(data=data)) as installation:
+            key, accounts = prepare(installation)
+            return run(installation, data, key, accounts, asked.seconds, asked.rounds)
 
 
 def run(
-    here: installation.Installation,
+    installation: Installation,
     data: Path,
     key: str,
     accounts: list[Any],
     seconds: float,
     rounds: int,
 ) -> list[Row]:
-    dsn = here.pool.conninfo() if callable(here.pool.conninfo) else here.pool.conninfo
+    dsn = (
+        installation.pool.conninfo()
+        if callable(installation.pool.conninfo)
+        else installation.pool.conninfo
+    )
     body = b'{"allow":true}'
     posts = [request("POST", f"/v1/accounts/acc_{a.hex}/choices", key, body) for a in accounts]
     gates = [request("GET", f"/v1/accounts/acc_{a.hex}/gate", key) for a in accounts]
     bare_posts = [request("POST", f"/accounts/{a}/choices", key, body) for a in accounts]
     bare_gates = [request("GET", f"/accounts/{a}/gate", key) for a in accounts]
     seen: dict[str, list[float]] = {}
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         database = psutil.Process(tx.info.backend_pid).parent()
     assert database is not None
     with running(ours, data, 18787) as us, running(bare, dsn, 18788) as them:
@@ -437,7 +448,7 @@ def run(
             tps = pgbench(dsn, data, seconds)
             if tps is not None:
                 seen.setdefault("choice, pgbench rate", []).append(tps)
-        sent, imported = bulk(here, us, 18787, key, data)
+        sent, imported = bulk(installation, us, 18787, key, data)
     median = {name: statistics.median(values) for name, values in seen.items()}
     rows = []
     for what, (clients, goal) in itertools.product(("choice", "gate"), CPU_GOALS.items()):
@@ -475,7 +486,7 @@ def run(
     title = f"bulk turns a CPU second, beside import (goal: at least {GOALS['bulk']})"
     rows.append(Row(title, f"{sent:,.0f}", f"{imported:,.0f}", f"{sent / imported:.2f}"))
     title = f"withdrawal over {SEGMENTS:,} segments (goal: under {GOALS['withdrawal seconds']} s)"
-    return [*rows, Row(title, f"{withdrawal(here):.2f} s")]
+    return [*rows, Row(title, f"{withdrawal(installation):.2f} s")]
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import apply, installation
+from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, load_policies
 
 from .state_hook import lived
 from .terms import preset
@@ -46,18 +47,20 @@ class House:
         self, pool: Pool, folder: Path, policy: Policy | None = None, *, at: datetime = BEGIN
     ) -> None:
         self.now = at
-        self.here = installation.Installation(
+        self.installation = Installation(
             # unless a test asks for them
             config=Configuration(data=folder, curate=Curate(names="off")),
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
         )
-        lived(self.here)
-        policy_changes.apply_policy(self.here, policy or preset("article-2025"), actor="test")
+        lived(self.installation)
+        policy_changes.apply_policy(
+            self.installation, policy or preset("article-2025"), actor="test"
+        )
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
-        self._host_key = installation.host_key(self.here)
+        self._host_key = load_host_key(self.installation)
         self._turns: dict[str, int] = {}
 
     def clock(self) -> datetime:
@@ -70,9 +73,9 @@ class House:
         return host_hmac(self._host_key, what, *names)
 
     def tell(self, *commands: do.Command) -> list[CommandResult]:
-        known = installation.policies(self.here)
-        with transaction(self.here.pool) as tx:
-            return apply.apply(tx, self.here.keyring, known, commands)
+        known = load_policies(self.installation)
+        with transaction(self.installation.pool) as tx:
+            return apply.apply(tx, self.installation.keyring, known, commands)
 
     def open(
         self,
@@ -84,9 +87,9 @@ class House:
         split: str = "",
     ) -> UUID:
         """Opens an account, with an id that falls into ``split`` where one is named."""
-        account = uuid7(self.now, self.here.keyring.random(10))
+        account = uuid7(self.now, self.installation.keyring.random(10))
         while split and splits.assign_split(account.bytes, splits.Shares()) != split:
-            account = uuid7(self.now, self.here.keyring.random(10))
+            account = uuid7(self.now, self.installation.keyring.random(10))
         self.accounts[name] = account
         self.tell(
             do.OpenAccount(
@@ -102,7 +105,7 @@ class House:
         answer is returned.
         """
         asked = (
-            installation.policies(self.here).in_force(self.now).asks
+            load_policies(self.installation).in_force(self.now).asks
             if allow and "question" not in more
             else (None,)
         )
@@ -156,14 +159,14 @@ class House:
 
     def rows(self, release: str | Path) -> list[list[Any]]:
         """The messages of the rows that come out now."""
-        return [row["messages"] for row in catalog.open_release(self.here, str(release))]
+        return [row["messages"] for row in catalog.open_release(self.installation, str(release))]
 
     def words(self, release: str | Path) -> list[str]:
         """All that comes out now, message by message."""
         return [message["content"] for messages in self.rows(release) for message in messages]
 
     def query(self, statement: str, *params: object) -> Sequence[Sequence[Any]]:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             return tx.execute(statement, params or None).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
@@ -185,13 +188,13 @@ class House:
 
 
 @contextmanager
-def followed(here: installation.Installation) -> Iterator[None]:
+def followed(installation: Installation) -> Iterator[None]:
     """Meanwhile the log follows what commits, on a thread; what that raises is raised here at the
     end.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(documents.follow, here, stop)
+        following = pool.submit(documents.follow, installation, stop)
         try:
             yield
         finally:

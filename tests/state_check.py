@@ -301,26 +301,26 @@ TOOK_BACK = {
 }  # fmt: skip
 
 
-def check_all(here: Installation) -> None:
+def check_all(installation: Installation) -> None:
     """Asserts that the whole state is sound; the message names each invariant that is broken, and
     what breaks it.
     """
-    broken = faults(here)
+    broken = faults(installation)
     assert broken == [], "\n".join(broken)
 
 
-def faults(here: Installation, kept: psycopg.Connection | None = None) -> list[str]:
+def faults(installation: Installation, kept: psycopg.Connection | None = None) -> list[str]:
     """What is broken, as `invariant: what`; tables are asked on ``kept``, where the statement is
     planned already, or on a connection of the installation.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         broken = in_tables(tx if kept is None else kept)
         life = fence.current_life(tx)
-        if here.keyring.restrictions is not None:
-            broken += in_restrictions(tx, here.keyring.restrictions, life)
+        if installation.keyring.restrictions is not None:
+            broken += in_restrictions(tx, installation.keyring.restrictions, life)
         standings = sequence.standings(tx)
-    broken += [fault for standing in standings for fault in in_log(here, standing)]
-    broken += [f"every sealed release has its folder: {name}" for name in released(here)]
+    broken += [fault for standing in standings for fault in in_log(installation, standing)]
+    broken += [f"every sealed release has its folder: {name}" for name in released(installation)]
     return broken
 
 
@@ -332,13 +332,13 @@ def in_tables(tx: Transaction | psycopg.Connection) -> list[str]:
     return sorted(f"{name}: {what}" for name, what in rows)
 
 
-def in_log(here: Installation, standing: sequence.LogStanding) -> list[str]:
+def in_log(installation: Installation, standing: sequence.LogStanding) -> list[str]:
     """What the published log of a year breaks: it is as long as the database says, and its root is
     that of its leaves.
     """
-    folder = documents.place(here).folder / str(standing.year)
+    folder = documents.place(installation).folder / str(standing.year)
     try:
-        published = PublishedLog(folder, documents.key(here, standing.year))
+        published = PublishedLog(folder, documents.key(installation, standing.year))
     except (BrokenError, NotFoundError, RefusedError) as error:
         return [f"the log's checkpoints are there and signed: {standing.year}: {error.message}"]
     broken = []
@@ -411,11 +411,11 @@ def in_restrictions(tx: Transaction, journal: Journal, life: int) -> list[str]:
     ]
 
 
-def released(here: Installation) -> list[str]:
+def released(installation: Installation) -> list[str]:
     """The sealed releases whose folder is not there."""
-    folder = here.config.releases
+    folder = installation.config.releases
     return [
         release.name
-        for release in catalog.releases(here)
+        for release in catalog.releases(installation)
         if release.state == "sealed" and not (folder / release.name / "manifest.json").is_file()
     ]

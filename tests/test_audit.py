@@ -70,7 +70,7 @@ def lived(house: House, folder: Path) -> str:
     lines = [f"witness {name} {key.verifier.vkey}" for name, key in zip(NAMES, keys, strict=True)]
     rule = f"group two-of-three 2 {' '.join(NAMES)}\nquorum two-of-three\n"
     logs = {
-        documents.place(house.here).origin(year): [documents.key(house.here, year)]
+        documents.place(house.installation).origin(year): [documents.key(house.installation, year)]
         for year in YEARS
     }
     with ExitStack() as running:
@@ -80,25 +80,29 @@ def lived(house: House, folder: Path) -> str:
                 f" {running.enter_context(listening(WitnessApp(witness, lambda: 1_900_000_000)))}"
             )
         lines[2] += " http://127.0.0.1:9"  # the third one is away
-        (house.here.config.data / documents.WITNESSES_FILE).write_text("\n".join([*lines, rule]))
-        policy_changes.publish_notices(house.here, actor="test")
+        (house.installation.config.data / documents.WITNESSES_FILE).write_text(
+            "\n".join([*lines, rule])
+        )
+        policy_changes.publish_notices(house.installation, actor="test")
         house.open("ana", allow=True)
         house.say("ana", "chat", "which kettle sings")
         house.passes(1)
-        built = release_build.build_release(house.here, name="tuesday", purpose="improve_models")
+        built = release_build.build_release(
+            house.installation, name="tuesday", purpose="improve_models"
+        )
         for year in YEARS:
             house.now = max(house.now, instant(f"{year}-06-01"))
             if year > YEARS[0]:
                 house.choose("ana", year == YEARS[-1])
-            documents.append(house.here)
-            documents.publish(house.here, folder / "public")
+            documents.append(house.installation)
+            documents.publish(house.installation, folder / "public")
             (folder / "seen").mkdir(exist_ok=True)
             shutil.copy(
                 folder / "public" / str(year) / "checkpoint", folder / "seen" / f"checkpoint-{year}"
             )
         house.open("ben")
-        documents.append(house.here)
-        seen = documents.publish(house.here, folder / "public")
+        documents.append(house.installation)
+        seen = documents.publish(house.installation, folder / "public")
         assert {name for _, name, _ in seen.missing} == {"gamma"}
     shutil.copytree(built.folder, folder / "tuesday")
     return "\n".join([line.rpartition(" ")[0] for line in lines] + [rule])
@@ -111,11 +115,11 @@ def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eve
         house = House(pool, tmp_path_factory.mktemp("house"))
         (folder / "quorum.txt").write_text(lived(house, folder))
         (folder / "receipts.zip").write_bytes(
-            papers.zip_receipts(house.here, house.accounts["ana"])
+            papers.zip_receipts(house.installation, house.accounts["ana"])
         )
         with zipfile.ZipFile(folder / "receipts.zip") as archive:
             archive.extractall(folder / "papers")
-        keys = {f"KEY_{year}": documents.key(house.here, year).vkey for year in YEARS}
+        keys = {f"KEY_{year}": documents.key(house.installation, year).vkey for year in YEARS}
     saved(folder)
     python = bare(tmp_path_factory.mktemp("bare") / "evening")
     with listening(ServedFolder(folder / "public")) as url:

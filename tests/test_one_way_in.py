@@ -35,9 +35,9 @@ from licet.intake.read_turn import ReadFeedback, ReadTurn
 from licet.intake.replay import Import
 from licet.policy.state import ConversationKind, TurnRole
 from licet.store.connect import Pool
-from licet.vault import installation
 from licet.vault.commands import CloseAccount
 from licet.vault.content import Content
+from licet.vault.installation import load_policies
 
 from .commands import every
 from .waiting import wait_until
@@ -289,7 +289,7 @@ class Imported(Transport):
         file = self.folder / "export.jsonl"
         file.write_text(json.dumps(line))
         imports.import_files(
-            self.world.here, [file], default=RecordedAccount(host=name, plan="pro", age=30)
+            self.world.installation, [file], default=RecordedAccount(host=name, plan="pro", age=30)
         )
 
 
@@ -297,7 +297,7 @@ class ImportedFeedback(Feedback):
     """What a person said of an answer, in an export beside it."""
 
     def send(self, name: str, text: str) -> None:
-        here, at = self.world.here, self.world.clock.now
+        installation, at = self.world.installation, self.world.clock.now
         turn = ReadTurn(
             place="1",
             host_conversation=f"{name}'s own",
@@ -322,7 +322,13 @@ class ImportedFeedback(Feedback):
         )
         default = RecordedAccount(host=name, plan="pro", age=30)
         with closing(
-            Import(here.pool, here.keyring, installation.policies(here), at, default=default)
+            Import(
+                installation.pool,
+                installation.keyring,
+                load_policies(installation),
+                at,
+                default=default,
+            )
         ) as bringing:
             bringing.read([turn, rated])
             bringing.store()
@@ -332,7 +338,7 @@ class Nearby(Transport):
     """What the commands of a coding agent do at the installation's own machine."""
 
     def send(self, name: str, text: str) -> None:
-        local_transport.LocalTransport(self.world.here, name).send([self.turn(name, text)])
+        local_transport.LocalTransport(self.world.installation, name).send([self.turn(name, text)])
 
     def turn(self, name: str, text: str) -> ReadTurn:
         return ReadTurn(

@@ -127,7 +127,7 @@ def lived_in(pool: Pool, folder: Path) -> House:
     made.about(do.Hold, "ana", "pears", matter="case 7")
     made.about(do.GiveFeedback, "ana", "pears", rating="up", share=Share.conversation)
     made.say("ana", "plums", "and once more", TurnRole.user)
-    documents.append(made.here)
+    documents.append(made.installation)
     build(made, "first")
     made.about(do.Delete, "ana", "plums")
     made.choose("bo", False)
@@ -136,18 +136,18 @@ def lived_in(pool: Pool, folder: Path) -> House:
         asked = EnteredRequest(
             kind=RightKind.access, words="everything", identity="a passport", account=account
         )
-        name = rights_requests.enter(made.here, asked, "staff:ada@example.org").shown_id
-        with transaction(made.here.pool) as tx:
+        name = rights_requests.enter(made.installation, asked, "staff:ada@example.org").shown_id
+        with transaction(made.installation.pool) as tx:
             staff = sessions.find_or_add_staff(tx, "ada@example.org", made.now, os.urandom)
             about = ItemSubject(item=f"request:{name}", account=account)
-            inbox_register.take_item(tx, made.here.keyring, about, staff, made.now, "mine")
-    documents.append(made.here)
+            inbox_register.take_item(tx, made.installation.keyring, about, staff, made.now, "mine")
+    documents.append(made.installation)
     return made
 
 
 def test_a_lived_state_is_sound(sound: House) -> None:
-    assert faults(sound.here) == []
-    check_all(sound.here)
+    assert faults(sound.installation) == []
+    check_all(sound.installation)
 
 
 def test_every_invariant_of_the_tables_is_broken_once() -> None:
@@ -156,7 +156,7 @@ def test_every_invariant_of_the_tables_is_broken_once() -> None:
 
 @pytest.mark.parametrize("invariant", BREAKS)
 def test_a_broken_invariant_is_named(sound: House, invariant: str) -> None:
-    with sound.here.pool.connection() as conn, conn.transaction(force_rollback=True):
+    with sound.installation.pool.connection() as conn, conn.transaction(force_rollback=True):
         conn.execute("SET LOCAL session_replication_role = replica")
         assert in_tables(conn) == []
         conn.execute(BREAKS[invariant])
@@ -165,18 +165,20 @@ def test_a_broken_invariant_is_named(sound: House, invariant: str) -> None:
 
 @pytest.mark.state_is_broken("files and leaves are taken away")
 def test_what_the_files_lack_is_named(house: House) -> None:
-    shutil.rmtree(house.here.config.releases / "first")
-    assert faults(house.here) == ["every sealed release has its folder: first"]
-    with transaction(house.here.pool) as tx:
+    shutil.rmtree(house.installation.config.releases / "first")
+    assert faults(house.installation) == ["every sealed release has its folder: first"]
+    with transaction(house.installation.pool) as tx:
         tx.execute("UPDATE logs SET decided = decided + 50, size = size + 50")
-    assert any(fault.startswith("the log's files are as long") for fault in faults(house.here))
+    assert any(
+        fault.startswith("the log's files are as long") for fault in faults(house.installation)
+    )
 
 
 @pytest.mark.state_is_broken("the database knows another root than the log's")
 def test_a_root_that_is_not_that_of_the_leaves_is_named(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute("UPDATE logs SET root = sha256('another')")
-    assert faults(house.here) == ["the log's root is the one that the database knows: 2025"]
+    assert faults(house.installation) == ["the log's root is the one that the database knows: 2025"]
 
 
 def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
@@ -184,8 +186,8 @@ def test_what_the_restriction_journal_lacks_is_named(house: House) -> None:
     before.
     """
     with (
-        closing(Journal(house.here.config.data / "another", key=KEY)) as journal,
-        transaction(house.here.pool) as tx,
+        closing(Journal(house.installation.config.data / "another", key=KEY)) as journal,
+        transaction(house.installation.pool) as tx,
     ):
         kinds = {fault.rpartition(" ")[2] for fault in in_restrictions(tx, journal, 0)}
     assert kinds == {"refused", "deleted"}
@@ -195,7 +197,7 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
     """Also where an age came with the first alone: it is in that one's record."""
     made = House(pool, tmp_path / "data")
     made.open("ana", allow=True)
-    journal = made.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    journal = made.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     for question, age in (("training", 20), (None, None)):
         told = do.Choose(
             account=made.accounts["ana"], at=made.now, allow=False, question=question, age=age
@@ -203,7 +205,7 @@ def test_two_refusals_of_one_instant_are_two_and_each_is_missed(pool: Pool, tmp_
         assert made.tell(told)[0].aged == (age is not None)
     records = list(journal.records())
     assert len(records) == 2
-    with transaction(made.here.pool) as tx:
+    with transaction(made.installation.pool) as tx:
         assert in_restrictions(tx, journal, records[0].life) == []
         for kept in records:
             with closing(Journal(tmp_path / f"without {kept.seq}", key=KEY)) as partial:
@@ -222,5 +224,5 @@ _LACKS = "the restriction journal holds what was taken back:"
 
 def test_the_schema_lets_no_broken_reference_in(house: House) -> None:
     """What `BREAKS` goes around: the references stand where nobody switches them off."""
-    with pytest.raises(StatementError, match="fkey"), transaction(house.here.pool) as tx:
+    with pytest.raises(StatementError, match="fkey"), transaction(house.installation.pool) as tx:
         tx.execute("DELETE FROM conversations")

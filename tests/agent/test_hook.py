@@ -76,7 +76,9 @@ def roles(world: World) -> list[str]:
 
 
 def usable(world: World) -> list[str]:
-    seen = answers.explain(world.here, next(iter(verbs.conversations_of(world.here, "ana"))))
+    seen = answers.explain(
+        world.installation, next(iter(verbs.conversations_of(world.installation, "ana")))
+    )
     assert isinstance(seen, answers.ConversationSeen)
     return sorted({said.because.value for said in seen.answers if said.role == "user"})
 
@@ -95,9 +97,9 @@ def test_a_session_is_recorded_once_as_an_import_of_its_transcript_would(
     assert roles(world) == EXCHANGE * 2
     assert usable(world) == ["permitted"]
     # so that nothing of the file has yet to come
-    world.clock.set(world.here.clock().replace(year=2027))
+    world.clock.set(world.installation.clock().replace(year=2027))
     default = RecordedAccount(host="ana", plan="pro", age=30)
-    again = imports.import_files(world.here, [session.file], default=default, host="ana")
+    again = imports.import_files(world.installation, [session.file], default=default, host="ana")
     assert (again.known, again.stored, again.broken) == (8, 0, 0)
 
 
@@ -288,7 +290,10 @@ def test_nothing_that_was_said_is_kept_beside_the_transcripts(world: World, code
 def nearby(world: World, dsn: str, tmp_path: Path) -> Iterator[Coder]:
     """A coder on the installation of this machine, without a server."""
     coder = Coder(tmp_path / "home")
-    coder.environment |= {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(world.here.config.data)}
+    coder.environment |= {
+        "LICET_DATABASE_URL": dsn,
+        "LICET_DATA": str(world.installation.config.data),
+    }
     yield coder
 
 

@@ -35,7 +35,7 @@ from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.bucket import Bucket
 from licet.store.connect import Pool, transaction
-from licet.vault import installation
+from licet.vault.installation import open_installation
 
 from .. import seaweed
 from ..buckets import HeldBucket
@@ -211,13 +211,13 @@ def test_a_forged_record_is_named_and_nothing_is_restored_until_the_operator_fin
     with pytest.raises(BrokenError, match=r"the restriction journal was changed .* record"):
         archives.restore(place.config, folder, place.clock)
     with (
-        installation.installation(place.config, place.clock, behind_fence=True) as here,
-        transaction(here.pool) as tx,
+        open_installation(place.config, place.clock, behind_fence=True) as installation,
+        transaction(installation.pool) as tx,
     ):
         assert not fence.is_standing(tx), "nothing was changed"
     with (
         pytest.raises(BrokenError, match="record"),
-        installation.installation(place.config, place.clock),
+        open_installation(place.config, place.clock),
     ):
         pass
     environment = {"LICET_DATA": str(place.config.data)}
@@ -232,16 +232,16 @@ def test_a_forged_record_is_named_and_nothing_is_restored_until_the_operator_fin
     told = json.loads(done.stdout)
     assert told["unfit"]
     assert told["withdrawn"] > 0
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         assert again.decided("ben-chat") is DecisionReason.withdrawn
         assert again.decided("fay-chat") in (DecisionReason.withdrawn, DecisionReason.closed)
-        assert {f.what: f for f in doctor.examine(here)}[
+        assert {f.what: f for f in doctor.examine(installation)}[
             "restriction journal"
         ].state is not FindingState.broken
         again.choose("fay", True)
         again.choose("fay", False)
-        kept = archives.back_up(here, place.backups)
+        kept = archives.back_up(installation, place.backups)
     assert archives.restore(place.config, kept.folder, place.clock).unfit == (), (
         "what was finished is not told again"
     )
@@ -251,11 +251,15 @@ def test_the_doctor_names_the_record_of_a_running_installation_that_does_not_fit
     place: Place,
 ) -> None:
     talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        found = {finding.what: finding for finding in doctor.examine(here)}["restriction journal"]
+    with open_installation(place.config, place.clock) as installation:
+        found = {finding.what: finding for finding in doctor.examine(installation)}[
+            "restriction journal"
+        ]
         assert found.state is FindingState.well
         ATTACKS["another account"](place.config.journal)
-        found = {finding.what: finding for finding in doctor.examine(here)}["restriction journal"]
+        found = {finding.what: finding for finding in doctor.examine(installation)}[
+            "restriction journal"
+        ]
         assert found.state is FindingState.broken
         assert re.search(r"record \d+, in `00000001.log`: not as it was written", found.seen)
         assert "--finish narrow" in found.mend
@@ -282,8 +286,8 @@ def test_a_journal_that_lost_its_end_is_made_up_for_by_the_log_on_a_new_machine(
     done = archives.restore(place.config, folder, place.clock, finish=RestoreFinish.narrow)
     assert done.from_log == {"closed": 1, "deleted": 1, "narrowed": 1, "refused": 1, "unflagged": 1}
     assert done.withdrawn == 2, "eva, whose plan is lost, and fay, whose hold is"
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         expected = {
             "ana": "deleted", "ben": "withdrawn", "cem": "narrowed", "dia": "closed", "eva": "withdrawn", "fay": "withdrawn"
         }  # fmt: skip
@@ -294,15 +298,15 @@ def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(
     place: Place,
 ) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         for name in ("ana", "ben"):
             home.open(name, allow=True)
             home.talk(name, f"{name}-chat")
-        folder = archives.back_up(here, place.backups).folder
-        documents.append(here)
+        folder = archives.back_up(installation, place.backups).folder
+        documents.append(installation)
         place.now += DAY
-        journal = here.keyring.restrictions
+        journal = installation.keyring.restrictions
         assert journal is not None
         journal.append(
             [
@@ -318,8 +322,8 @@ def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(
         )
     done = archives.restore(place.config, folder, place.clock)
     assert (done.applied, done.withdrawn) == ({}, 1)
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         assert again.decided("ana-chat") is DecisionReason.withdrawn
         assert again.decided("ben-chat") is DecisionReason.permitted
         assert again.query("SELECT DISTINCT plan FROM accounts") == [("pro",)]
@@ -327,19 +331,19 @@ def test_a_record_that_could_widen_is_not_applied_where_the_log_lacks_its_leaf(
 
 def test_a_policy_that_the_log_lacks_is_refused_until_the_operator_finishes(place: Place) -> None:
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
+    with open_installation(place.config, place.clock) as installation:
         later = preset("article-2025").document() | {
             "version": "2025-12-01",
             "effective": "2025-12-01",
             "decide_by": None,
         }
-        policy_changes.apply_policy(here, from_document(later), actor="test")
+        policy_changes.apply_policy(installation, from_document(later), actor="test")
     with pytest.raises(RefusedError, match="policy version 1"):
         archives.restore(place.config, folder, place.clock)
     done = archives.restore(place.config, folder, place.clock, finish=RestoreFinish.narrow)
     assert "policy" not in done.applied
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).decided("fay-chat") is DecisionReason.withdrawn
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).decided("fay-chat") is DecisionReason.withdrawn
 
 
 # Backups and releases
@@ -376,15 +380,15 @@ def test_no_alteration_of_a_backup_is_verified(altered: tuple[AlteredWorld, Pool
 def test_no_alteration_of_a_release_gives_other_rows(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     place.now = BEGIN
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         for name in ("ana", "ben", "cem"):
             home.open(name, allow=True)
             home.talk(name, f"{name}-chat")
-        release_build.build_release(here, name="one", purpose="improve_models")
+        release_build.build_release(installation, name="one", purpose="improve_models")
         home.choose("cem", False)
         rows = home.rows("one")
-        folder = here.config.releases / "one"
+        folder = installation.config.releases / "one"
         kept = folder.with_name("kept")
         folder.rename(kept)
         refused = 0

@@ -57,9 +57,10 @@ from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.migrate import drift
-from licet.vault import account_view, apply, installation
+from licet.vault import account_view, apply
 from licet.vault import commands as do
 from licet.vault.commands import HoldReason
+from licet.vault.installation import Installation, load_host_key, load_policies, open_installation
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
 from licet.vault.requests import Write, WriteBatch
@@ -90,15 +91,15 @@ class Home(House):
     """A `House` over an opened installation, journal and all."""
 
     def __init__(
-        self, here: installation.Installation, place: Place, before: Home | None = None
+        self, installation: Installation, place: Place, before: Home | None = None
     ) -> None:
         self.place = place
-        self.here = here
+        self.installation = installation
         if before is None:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="test")
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="test")
         self.accounts = before.accounts if before else {}
         self.chats = before.chats if before else {}
-        self._host_key = installation.host_key(here)
+        self._host_key = load_host_key(installation)
         self._turns = before._turns if before else {}
 
     @property
@@ -107,8 +108,8 @@ class Home(House):
 
     def decided(self, chat: str, purpose: str = "improve_models") -> DecisionReason:
         """Why the first turn of a chat may or may not be used now."""
-        known = installation.policies(self.here)
-        with transaction(self.here.pool) as tx:
+        known = load_policies(self.installation)
+        with transaction(self.installation.pool) as tx:
             account = account_view.owner(tx, self.chats[chat])
             assert account is not None
             seen = account_view.load_views(tx, [(account, self.chats[chat])], known, self.now)[
@@ -119,14 +120,14 @@ class Home(House):
 
     def read(self, name: str, chat: str) -> str:
         """The first turn of a chat, as its own person reads it."""
-        known = installation.policies(self.here)
-        with transaction(self.here.pool) as tx:
+        known = load_policies(self.installation)
+        with transaction(self.installation.pool) as tx:
             seen = account_view.load_views(
                 tx, [(self.accounts[name], self.chats[chat])], known, self.now
             )[self.chats[chat]]
             of = seen.conversation, seen.turns, 0, [1]
             permit = Permit.to_owner(seen.account, *of, self.now)
-            return open_content(tx, self.here.keyring, [permit])[0].contents[0].text
+            return open_content(tx, self.installation.keyring, [permit])[0].contents[0].text
 
 
 @pytest.fixture
@@ -180,20 +181,20 @@ def talk(place: Place) -> tuple[Home, Path]:
 
 def talk_first(place: Place) -> tuple[Home, Path]:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         for name in NAMES:
             home.open(name, allow=True)
             home.talk(name, f"{name}-chat")
         home.about(do.Flag, "gus", "gus-chat", score=0.9)
-        documents.append(here)
+        documents.append(installation)
         home.choose("ana", True)  # waits in the backup, and is told after it
         place.now += DAY
-        kept = archives.back_up(here, place.backups)
-        documents.append(here)
+        kept = archives.back_up(installation, place.backups)
+        documents.append(installation)
         place.now += DAY
         take_back(home)
-        documents.append(here)
+        documents.append(installation)
     return home, kept.folder
 
 
@@ -237,8 +238,8 @@ def check_nothing_came_back(home: Home) -> None:
 def check_the_log(home: Home) -> dict[str, int]:
     """The stranger's verifier, on its own; returns how often each kind is told."""
     folder = home.place.config.data / "published"
-    documents.append(home.here)
-    documents.publish(home.here, folder)
+    documents.append(home.installation)
+    documents.publish(home.installation, folder)
     vkey = (folder / documents.KEYS_FILE).read_text().split()[0]
     alone = [
         sys.executable,
@@ -252,7 +253,9 @@ def check_the_log(home: Home) -> dict[str, int]:
     done = subprocess.run(alone, capture_output=True, text=True, cwd="/", check=False, timeout=600)
     assert done.returncode == 0, done.stdout
     told: dict[str, int] = {}
-    for raw in publication.PublishedLog(folder / "2025", documents.key(home.here)).entries():
+    for raw in publication.PublishedLog(
+        folder / "2025", documents.key(home.installation)
+    ).entries():
         kind = json.loads(raw)["t"]
         told[kind] = told.get(kind, 0) + 1
     return told
@@ -260,8 +263,8 @@ def check_the_log(home: Home) -> dict[str, int]:
 
 def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> None:
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        before = check_the_log(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        before = check_the_log(Home(installation, place, home))
     place.now += DAY
     done = archives.restore(place.config, folder, place.clock)
     assert done.applied == {
@@ -275,8 +278,8 @@ def test_what_was_taken_back_since_the_backup_stays_taken_back(place: Place) -> 
     }
     assert (done.gone, done.life) == (1, 1), "what the backup does not hold cannot come back either"
     assert done.placed > 0, "what waited in the backup and was told since has its place again"
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         check_nothing_came_back(again)
         after = check_the_log(again)
         grown = {"restored": 1, "journal_head": before["journal_head"] + 1}
@@ -293,8 +296,8 @@ def test_a_dry_run_shows_what_a_restore_then_does_and_restores_nothing(place: Pl
     environment = {"LICET_DATA": str(place.config.data)}
     typed = CliRunner(env=environment).invoke(main, ["restore", str(folder), "--dry-run", "--json"])
     assert json.loads(typed.stdout)["since"] == would.since, typed.output
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).decided("new-chat") is DecisionReason.deleted, (
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).decided("new-chat") is DecisionReason.deleted, (
             "what the backup lacks is here still"
         )
     with pytest.raises(UsageError, match="--until needs a base"):
@@ -319,8 +322,8 @@ def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_s
     place: Place,
 ) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         work, play, club, late = (
             home.host("project", name) for name in ("work", "play", "club", "late")
         )
@@ -331,7 +334,7 @@ def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_s
             home.choose("ana", True, scope=do.ChosenScope(host_project=project))
             home.say("ana", chat, f"of {chat}", host_project=project)
         home.say("ben", "club-chat", "of the club", host_project=club)
-        folder = archives.back_up(here, place.backups).folder
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
         home.choose("ana", False, keep=(do.ChosenScope(host_project=work),))
         home.account(do.KeepProjectOut, "ana", host_project=late)
@@ -340,8 +343,8 @@ def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_s
     place.now += DAY
     done = archives.restore(place.config, folder, place.clock)
     assert done.applied == {"refused": 1, "project_kept_out": 2}
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         assert again.decided("work-chat") is DecisionReason.permitted
         assert again.decided("play-chat") is DecisionReason.withdrawn
         assert again.decided("club-chat") is DecisionReason.narrowed
@@ -355,31 +358,31 @@ def test_what_was_kept_of_projects_and_what_was_kept_out_since_the_backup_stay_s
 
 def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: Place) -> None:
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        running = Home(here, place, home)
-        release_build.build_release(here, name="one", purpose="improve_models")
-        with transaction(here.pool) as tx:
+    with open_installation(place.config, place.clock) as installation:
+        running = Home(installation, place, home)
+        release_build.build_release(installation, name="one", purpose="improve_models")
+        with transaction(installation.pool) as tx:
             fence.raise_fence(tx, place.now)
         for refused in (
             lambda: running.read("ben", "ben-chat"),
             lambda: running.rows("one"),
             lambda: running.say("fay", "fay-chat", "more"),
             lambda: running.choose("fay", True),
-            lambda: release_build.build_release(here, name="two", purpose="improve_models"),
-            lambda: sweeper.sweep(here),
-            lambda: archives.back_up(here, place.backups),
+            lambda: release_build.build_release(installation, name="two", purpose="improve_models"),
+            lambda: sweeper.sweep(installation),
+            lambda: archives.back_up(installation, place.backups),
         ):
             with pytest.raises(RefusedError) as error:
                 refused()
             assert error.value.because == "fenced"
     with (
         pytest.raises(RefusedError, match="have not been applied"),
-        installation.installation(place.config, place.clock),
+        open_installation(place.config, place.clock),
     ):
         pass
     assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).read("ben", "ben-chat")
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).read("ben", "ben-chat")
 
 
 RESTORE = "import sys; from licet.cli import main; sys.exit(main())"
@@ -406,8 +409,8 @@ def test_a_restore_that_is_killed_anywhere_leaves_the_fence_and_is_begun_anew(pl
     assert killed == 4, "a restore was killed four times before its end"
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         assert again.decided("ana-chat") is DecisionReason.deleted
         assert again.decided("dia-chat") is DecisionReason.closed
         assert not again.query("SELECT FROM fence")
@@ -419,39 +422,39 @@ def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forw
     home, folder = talk(place)
     dsn = embedded.revive(place.config.data / "postgres")
     dump.restore_rows(dsn, folder / backup_manifest.DUMP)  # behind our back, without a fence
-    with pytest.raises(RefusedError) as error, installation.installation(place.config, place.clock):
+    with pytest.raises(RefusedError) as error, open_installation(place.config, place.clock):
         pass
     assert error.value.because == "restored"
     assert archives.restore(place.config, None, place.clock).applied["refused"] == 1
-    with installation.installation(place.config, place.clock) as here:
-        check_nothing_came_back(Home(here, place, home))
-        check_the_log(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        check_nothing_came_back(Home(installation, place, home))
+        check_the_log(Home(installation, place, home))
 
 
 def test_restoring_twice_applies_again_only_what_each_backup_lacks(place: Place) -> None:
     home, first = talk(place)
     archives.restore(place.config, first, place.clock)
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         again.choose("ben", True)
         place.now += DAY
-        second = archives.back_up(here, place.backups).folder
+        second = archives.back_up(installation, place.backups).folder
         again.about(do.Narrow, "fay", "fay-chat")
     done = archives.restore(place.config, second, place.clock)
     assert done.applied == {"narrowed": 1}, (
         "what an earlier life took back is in a backup of a later one"
     )
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
         assert again.decided("fay-chat") is DecisionReason.narrowed
         assert again.query(
             "SELECT standing FROM standings WHERE account_id = %s", home.accounts["ben"]
         ) == [("granted",)]
         check_the_log(again)
     assert archives.restore(place.config, first, place.clock).applied["narrowed"] == 2
-    with installation.installation(place.config, place.clock) as here:
-        check_nothing_came_back_but_for_fay(Home(here, place, home))
-        check_the_log(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        check_nothing_came_back_but_for_fay(Home(installation, place, home))
+        check_the_log(Home(installation, place, home))
 
 
 def check_nothing_came_back_but_for_fay(home: Home) -> None:
@@ -475,30 +478,32 @@ def test_a_policy_that_was_applied_since_is_applied_again(place: Place) -> None:
         decide_by=None,
         material=True,
     )
-    with installation.installation(place.config, place.clock) as here:
-        policy_changes.apply_policy(here, newer, actor="counsel")
-        documents.append(here)
+    with open_installation(place.config, place.clock) as installation:
+        policy_changes.apply_policy(installation, newer, actor="counsel")
+        documents.append(installation)
     assert archives.restore(place.config, folder, place.clock).applied["policy"] == 1
-    with installation.installation(place.config, place.clock) as here:
-        assert len(installation.policies(here)) == 2
-        check_the_log(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        assert len(load_policies(installation)) == 2
+        check_the_log(Home(installation, place, home))
 
 
 def test_once_the_epoch_is_destroyed_its_backup_opens_nothing(place: Place) -> None:
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, home)
-        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, home)
+        key_rotation.rotate(installation.pool, installation.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         window = timedelta(days=place.config.key_chain.backup_days)
-        assert key_rotation.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
+        assert key_rotation.destroy_due(
+            installation.pool, installation.keyring, place.clock, window
+        ) == [1]
         assert again.read("ben", "ben-chat"), "what lives opens in today's database"
     with pytest.raises(RefusedError) as error:
         archives.restore(place.config, folder, place.clock)
     assert error.value.because == "dead_epoch"
     # nothing was changed, and no fence was left
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).read("ben", "ben-chat")
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).read("ben", "ben-chat")
 
 
 def test_a_damaged_manifest_is_listed_as_damaged_and_nothing_is_pruned_beside_it(
@@ -510,17 +515,19 @@ def test_a_damaged_manifest_is_listed_as_damaged_and_nothing_is_pruned_beside_it
     (damaged / backup_manifest.DUMP).write_bytes(b"PGDMP")
     (damaged / backup_manifest.MANIFEST).write_bytes(b"{")
     place.now += timedelta(days=place.config.key_chain.backup_days)
-    with installation.installation(place.config, place.clock) as here:
-        listed = {kept.folder: kept for kept in archives.list_backups(here, place.backups)}
+    with open_installation(place.config, place.clock) as installation:
+        listed = {kept.folder: kept for kept in archives.list_backups(installation, place.backups)}
         assert listed[folder].expired
         assert "was changed" in listed[damaged].damage
         for prune in (archives.prune, archives.prune_wal):
             with pytest.raises(ContradictedError, match="nothing is removed beside it"):
-                prune(here, place.backups)
+                prune(installation, place.backups)
         assert folder.is_dir()
         assert damaged.is_dir()
         damaged.rename(place.backups.parent / "damaged")
-        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [folder]
+        assert [kept.folder for kept in archives.prune(installation, place.backups).backups] == [
+            folder
+        ]
 
 
 def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None:
@@ -528,14 +535,19 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
     assert archives.verify(place.config, folder).life == 0
     (place.backups / "half").mkdir()
     (place.backups / "half" / backup_manifest.DUMP).write_bytes(b"PGDMP")
-    with installation.installation(place.config, place.clock) as here:
-        assert [kept.whole for kept in archives.list_backups(here, place.backups)] == [True, False]
-        assert [kept.folder.name for kept in archives.prune(here, place.backups).backups] == [
-            "half"
+    with open_installation(place.config, place.clock) as installation:
+        assert [kept.whole for kept in archives.list_backups(installation, place.backups)] == [
+            True,
+            False,
         ]
+        assert [
+            kept.folder.name for kept in archives.prune(installation, place.backups).backups
+        ] == ["half"]
         place.now += timedelta(days=place.config.key_chain.backup_days)
-        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [folder]
-        with transaction(here.pool) as tx:
+        assert [kept.folder for kept in archives.prune(installation, place.backups).backups] == [
+            folder
+        ]
+        with transaction(installation.pool) as tx:
             assert tx.execute("SELECT pruned_at FROM backups").fetchall() == [(place.now,)]
     with pytest.raises(NotFoundError):
         archives.verify(place.config, folder)
@@ -554,11 +566,11 @@ def test_a_backup_that_was_changed_or_is_anothers_is_refused_and_changes_nothing
     with pytest.raises(RefusedError) as error:
         archives.restore(other, folder, place.clock)
     assert error.value.because == "other_journal"
-    with pytest.raises(RefusedError) as error, installation.installation(other, place.clock):
+    with pytest.raises(RefusedError) as error, open_installation(other, place.clock):
         pass
     assert error.value.because == "other_journal"
-    with installation.installation(place.config, place.clock) as here:
-        check_nothing_came_back(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        check_nothing_came_back(Home(installation, place, home))
 
 
 COPIES = b"COPY public.accounts ("
@@ -624,8 +636,8 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(
         dump.restore_rows(dsn, folder / backup_manifest.DUMP)
     assert not ran.exists()
     # nothing was changed, and no fence was left
-    with installation.installation(place.config, place.clock) as here:
-        check_nothing_came_back(Home(here, place, home))
+    with open_installation(place.config, place.clock) as installation:
+        check_nothing_came_back(Home(installation, place, home))
 
 
 FOREIGN = (
@@ -804,14 +816,16 @@ def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_reg
     (folder / backup_manifest.MANIFEST).write_text(
         json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"})
     )
-    with installation.installation(place.config, place.clock) as here:
-        (kept,) = archives.list_backups(here, place.backups)
+    with open_installation(place.config, place.clock) as installation:
+        (kept,) = archives.list_backups(installation, place.backups)
         assert kept.expires_at is not None
         assert kept.expires_at == datetime.fromisoformat(told["expires_at"]), (
             "a manifest cannot keep a backup for longer"
         )
         place.now = kept.expires_at
-        assert [one.folder for one in archives.prune(here, place.backups).backups] == [folder]
+        assert [one.folder for one in archives.prune(installation, place.backups).backups] == [
+            folder
+        ]
 
 
 def test_the_dump_holds_no_epoch_key(place: Place) -> None:
@@ -822,17 +836,17 @@ def test_the_dump_holds_no_epoch_key(place: Place) -> None:
     assert in_dump(folder, b"article-2025") == {"read"}, (
         "what is in clear in a row is found, read and not as it lies"
     )
-    with installation.installation(place.config, place.clock) as here:
+    with open_installation(place.config, place.clock) as installation:
         # the control: put in on purpose, in bytes and in letters
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute("INSERT INTO secrets (name, wrapped) VALUES ('leak', %s)", [key])
-        leaked = archives.back_up(here, place.backups).folder
+        leaked = archives.back_up(installation, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute(
                 "UPDATE secrets SET (name, wrapped) = (%s, '') WHERE name = 'leak'", [key.hex()]
             )
-        leaked = archives.back_up(here, place.backups).folder
+        leaked = archives.back_up(installation, place.backups).folder
         assert in_dump(leaked, key) == {"read"}
 
 
@@ -857,11 +871,11 @@ def in_dump(folder: Path, secret: bytes) -> set[str]:
 def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     asked = "SELECT placed_at, reason, review_at, placed_by, is_told, matter_hmac FROM holds"
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         home.open("ana", allow=True)
         home.talk("ana", "ana-chat")
-        folder = archives.back_up(here, place.backups).folder
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
         for reason, days, told in (
             (HoldReason.investigation, 30, True),
@@ -882,8 +896,8 @@ def test_a_hold_comes_back_as_it_was_placed_and_reviewed(place: Place) -> None:
             ("litigation", place.now + 90 * DAY, "staff:officer", False)
         ]
     assert archives.restore(place.config, folder, place.clock).applied == {"held": 2}
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).query(asked) == held
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).query(asked) == held
 
 
 def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a_no(
@@ -891,8 +905,8 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
 ) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
     by, sentence = "staff:officer", "the kettle whistles at noon"
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         home.open("ana", allow=True)
         home.talk("ana", "ana-chat")
         entered = [
@@ -905,26 +919,26 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
             )
             for account in (home.accounts["ana"], None)
         ]
-        names = [rights_requests.enter(here, one, by).shown_id for one in entered]
-        kept = [rights_requests.get_request(here, name) for name in names]
-        folder = archives.back_up(here, place.backups).folder
+        names = [rights_requests.enter(installation, one, by).shown_id for one in entered]
+        kept = [rights_requests.get_request(installation, name) for name in names]
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
         objects = SendRequest(
             account=home.accounts["ana"],
             at=place.now,
-            keyring=here.keyring,
+            keyring=installation.keyring,
             kind=RightKind.objection,
             via=ReceivedVia.page,
         )
-        with transaction(here.pool) as tx:
-            WriteBatch(here.keyring, place.clock).apply(tx, [Write(command=objects)])
+        with transaction(installation.pool) as tx:
+            WriteBatch(installation.keyring, place.clock).apply(tx, [Write(command=objects)])
         assert home.decided("ana-chat") is DecisionReason.withdrawn
     archives.restore(place.config, folder, place.clock)
     place.now -= DAY
-    with installation.installation(place.config, place.clock) as here:
-        assert [rights_requests.get_request(here, name) for name in names] == kept
+    with open_installation(place.config, place.clock) as installation:
+        assert [rights_requests.get_request(installation, name) for name in names] == kept
         assert kept[1].steps[0].words == sentence
-        assert Home(here, place, home).decided("ana-chat") is DecisionReason.withdrawn
+        assert Home(installation, place, home).decided("ana-chat") is DecisionReason.withdrawn
 
 
 @pytest.mark.parametrize(
@@ -935,10 +949,10 @@ def test_nothing_is_restored_while_another_program_sweeps_or_adds_to_the_log(
     place: Place, lock: int, who: str
 ) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        Home(here, place)
-        folder = archives.back_up(here, place.backups).folder
-        with here.pool.connection() as other:
+    with open_installation(place.config, place.clock) as installation:
+        Home(installation, place)
+        folder = archives.back_up(installation, place.backups).folder
+        with installation.pool.connection() as other:
             other.execute("SELECT pg_advisory_lock(%s)", [lock])
             for source in (folder, None):
                 with pytest.raises(BusyError, match=f"another program {who}; nothing was changed"):
@@ -957,48 +971,58 @@ def test_a_life_is_never_begun_twice(place: Place) -> None:
 
 def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        Home(here, place)
-        with transaction(here.pool) as tx:
+    with open_installation(place.config, place.clock) as installation:
+        Home(installation, place)
+        with transaction(installation.pool) as tx:
             made = {
-                n: service_keys.create_key(tx, n, [Scope.gate_read], place.now, here.keyring.random)
+                n: service_keys.create_key(
+                    tx, n, [Scope.gate_read], place.now, installation.keyring.random
+                )
                 for n in ("lost", "kept")
             }
-        folder = archives.back_up(here, place.backups).folder
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             service_keys.revoke(
                 tx,
                 "lost",
                 KeyAct(by="user:ana", reason="lost", at=place.now),
-                here.keyring.restrictions,
+                installation.keyring.restrictions,
             )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_revoked": 1}
-    with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
+    with (
+        open_installation(place.config, place.clock) as installation,
+        transaction(installation.pool) as tx,
+    ):
         assert service_keys.find(tx, made["lost"], place.now) is None
         assert service_keys.find(tx, made["kept"], place.now) is not None
 
 
 def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        Home(installation, place)
         both = [Scope.gate_read, Scope.accounts_read]
-        with transaction(here.pool) as tx:
-            made = service_keys.create_key(tx, "assistant", both, place.now, here.keyring.random)
-        folder = archives.back_up(here, place.backups).folder
+        with transaction(installation.pool) as tx:
+            made = service_keys.create_key(
+                tx, "assistant", both, place.now, installation.keyring.random
+            )
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
         for version, scope in ((1, Scope.accounts_read), (2, Scope.gate_read)):
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 wanted, act = (
                     KeyLimits(scopes=(scope,)),
                     KeyAct(by="user:ana", reason="less", at=place.now),
                 )
                 service_keys.set_limits(
-                    tx, "assistant", wanted, act, here.keyring.restrictions, version=version
+                    tx, "assistant", wanted, act, installation.keyring.restrictions, version=version
                 )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_limited": 2}
-    with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
+    with (
+        open_installation(place.config, place.clock) as installation,
+        transaction(installation.pool) as tx,
+    ):
         found = service_keys.find(tx, made, place.now)
         assert found is not None
         assert (found.scopes, service_keys.find_by_name(tx, "assistant").version) == (
@@ -1014,7 +1038,7 @@ def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
     it, so nobody is told.
     """
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as slow:
+    with open_installation(place.config, place.clock) as slow:
         journal = slow.keyring.restrictions
         assert journal is not None
         archives.restore(place.config, folder, place.clock)
@@ -1031,13 +1055,15 @@ def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
 def test_no_epoch_is_destroyed_while_the_fence_stands(place: Place) -> None:
     """The restore that put it up has found the keys of its backup."""
     talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+    with open_installation(place.config, place.clock) as installation:
+        key_rotation.rotate(installation.pool, installation.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             fence.raise_fence(tx, place.now)
         with pytest.raises(RefusedError) as error:
-            key_rotation.destroy_due(here.pool, here.keyring, place.clock, timedelta())
+            key_rotation.destroy_due(
+                installation.pool, installation.keyring, place.clock, timedelta()
+            )
         assert error.value.because == "fenced"
         assert (place.config.keys / "epoch-000001.key").exists()
 
@@ -1046,20 +1072,20 @@ def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journ
     place: Place,
 ) -> None:
     embedded.start(place.config.data / "postgres", embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         home.open("ana", allow=True)
         home.talk("ana", "ana-chat")
-        folder = archives.back_up(here, place.backups).folder
+        folder = archives.back_up(installation, place.backups).folder
         place.now += DAY
-        with transaction(here.pool) as tx:  # its program was killed before it could keep it
-            unkept = Keyring(here.keyring.provider)
+        with transaction(installation.pool) as tx:  # its program was killed before it could keep it
+            unkept = Keyring(installation.keyring.provider)
             gone = do.Delete(
                 account=home.accounts["ana"], at=place.now, conversation=home.chats["ana-chat"]
             )
-            apply.apply(tx, unkept, installation.policies(here), [gone])
+            apply.apply(tx, unkept, load_policies(installation), [gone])
         home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
-        assert certificates.advance_erasures(here, at_once=True).certificates == 1
+        assert certificates.advance_erasures(installation, at_once=True).certificates == 1
     assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, home).decided("ana-chat") is DecisionReason.deleted
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, home).decided("ana-chat") is DecisionReason.deleted

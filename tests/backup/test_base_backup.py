@@ -51,8 +51,8 @@ from licet.proof import documents
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.ids import Prefix, shown
+from licet.vault.installation import Installation, open_installation
 
 from ..erasure.search import files, found_in
 from ..waiting import wait_until
@@ -63,14 +63,18 @@ PLANTED = "zq9plantedzq in the letter"
 
 
 @contextmanager
-def archived(here: installation.Installation, place: Place) -> Iterator[None]:
+def archived(installation: Installation, place: Place) -> Iterator[None]:
     """The WAL is archived meanwhile; at the end all that was committed is there."""
     stop, failed = threading.Event(), []
 
     def archive() -> None:
         try:
             wal_receiver.archive(
-                here, place.backups / backup_manifest.ARCHIVES, stop, failed.append, lambda: None
+                installation,
+                place.backups / backup_manifest.ARCHIVES,
+                stop,
+                failed.append,
+                lambda: None,
             )
         except BaseException as error:  # told by the test's own thread
             failed.append(error)
@@ -78,31 +82,33 @@ def archived(here: installation.Installation, place: Place) -> Iterator[None]:
     thread = threading.Thread(target=archive)
     thread.start()
     try:
-        waited(lambda: bool(failed) or received_by(here) is not None)
+        waited(lambda: bool(failed) or received_by(installation) is not None)
         yield
-        with transaction(here.pool) as tx:  # the server of a test commits before it has flushed
+        with transaction(
+            installation.pool
+        ) as tx:  # the server of a test commits before it has flushed
             tx.execute("SET LOCAL synchronous_commit = on")
             tx.execute("SELECT pg_logical_emit_message(true, 'licet', '')")
-        with here.pool.connection() as conn:
+        with installation.pool.connection() as conn:
             (end,) = conn.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or ("",)
-        waited(lambda: bool(failed) or has(here, end))
+        waited(lambda: bool(failed) or has(installation, end))
     finally:
         stop.set()
         thread.join(600)
     assert failed == []
 
 
-def received_by(here: installation.Installation) -> int | None:
+def received_by(installation: Installation) -> int | None:
     """The server's end of the receiver that is at work."""
-    with here.pool.connection() as conn:
+    with installation.pool.connection() as conn:
         row = conn.execute(
             "SELECT pid FROM pg_stat_replication WHERE application_name = 'pg_receivewal'"
         ).fetchone()
     return row[0] if row else None
 
 
-def has(here: installation.Installation, end: str) -> bool:
-    with here.pool.connection() as conn:
+def has(installation: Installation, end: str) -> bool:
+    with installation.pool.connection() as conn:
         row = conn.execute(
             "SELECT bool_or(flush_lsn >= %s::pg_lsn) FROM pg_stat_replication", [end]
         ).fetchone()
@@ -113,8 +119,8 @@ def waited(ready: Callable[[], bool]) -> None:
     wait_until(ready, "the log is received")
 
 
-def clock_of(here: installation.Installation) -> datetime:
-    with here.pool.connection() as conn:
+def clock_of(installation: Installation) -> datetime:
+    with installation.pool.connection() as conn:
         row = conn.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
     return row[0]
@@ -133,9 +139,11 @@ class Lived:
     now: datetime
 
 
-def in_clear(here: installation.Installation, table: str) -> None:
+def in_clear(installation: Installation, table: str) -> None:
     """A control, in a database beside Licet's: both forms of copy hold all that the server has."""
-    with psycopg.connect(embedded.revive(here.config.data / "postgres"), dbname="postgres") as conn:
+    with psycopg.connect(
+        embedded.revive(installation.config.data / "postgres"), dbname="postgres"
+    ) as conn:
         conn.execute(f"CREATE TABLE {table} AS SELECT '{CONTROL} {table}' AS said")
 
 
@@ -144,27 +152,27 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     place = Place(tmp_path_factory.mktemp("lived"))
     postgres = place.config.data / "postgres"
     embedded.start(postgres, embedded.Options(durable=False))
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place)
         for name in NAMES:
             home.open(name, allow=True)
             home.talk(name, f"{name}-chat")
         place.now += DAY
-        with archived(here, place):
+        with archived(installation, place):
             home.talk("ana", "ana-letter", PLANTED)
-            in_clear(here, "before")
-            made = archives.back_up(here, place.backups, BackupForm.base).folder
+            in_clear(installation, "before")
+            made = archives.back_up(installation, place.backups, BackupForm.base).folder
             home.talk("ben", "ben-later", PLANTED)
-            in_clear(here, "after")
-            documents.append(here)
+            in_clear(installation, "after")
+            documents.append(installation)
             time.sleep(0.01)
-            moment = clock_of(here)
+            moment = clock_of(installation)
             time.sleep(0.01)
             place.now += DAY
             take_back(home)
-            documents.append(here)
+            documents.append(installation)
         home.choose("gus", False)  # after the last WAL that was archived
-        documents.append(here)
+        documents.append(installation)
     embedded.stop(postgres)
     return Lived(place.backups.parent, home, made, moment, place.now)
 
@@ -224,8 +232,8 @@ def test_what_was_acknowledged_is_back_with_the_wal_and_what_was_lost_is_still_t
     done = archives.restore(place.config, base_of(place, lived), place.clock)
     assert done.applied == {"refused": 1}, "all but the last was in the WAL"
     assert done.life == 1
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, lived.home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, lived.home)
         check_nothing_came_back(again)
         assert again.decided("gus-chat") is DecisionReason.withdrawn
         assert again.read("ben", "ben-later") == PLANTED
@@ -249,8 +257,8 @@ def test_until_a_moment_the_writes_before_it_are_back_and_nothing_taken_back_sin
         "held": 1,
         "unflagged": 1,
     }
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, lived.home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, lived.home)
         check_nothing_came_back(again)
         assert again.read("ben", "ben-later") == PLANTED
         assert not there(again, "new-chat"), "said after it"
@@ -269,8 +277,8 @@ def test_a_base_alone_is_as_of_its_end_and_the_password_of_today_opens_it(
     shutil.rmtree(place.config.data / "postgres")
     done = archives.restore(place.config, base_of(place, lived), place.clock)
     assert done.applied["deleted"] == 1
-    with installation.installation(place.config, place.clock) as here:
-        again = Home(here, place, lived.home)
+    with open_installation(place.config, place.clock) as installation:
+        again = Home(installation, place, lived.home)
         check_nothing_came_back(again)
         assert not there(again, "ben-later")
 
@@ -288,11 +296,11 @@ def test_a_moment_that_cannot_be_reached_changes_nothing(place: Place, lived: Li
         with pytest.raises(UsageError, match=why):
             archives.restore(place.config, base_of(place, lived), place.clock, until)
         check_nothing_is_left_beside(place)
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn, (
-            "and no fence was left"
-        )
-        kept = archives.back_up(here, place.backups)
+    with open_installation(place.config, place.clock) as installation:
+        assert (
+            Home(installation, place, lived.home).decided("gus-chat") is DecisionReason.withdrawn
+        ), "and no fence was left"
+        kept = archives.back_up(installation, place.backups)
     with pytest.raises(UsageError, match="--until needs a base"):
         archives.restore(place.config, kept.folder, place.clock, lived.moment)
 
@@ -366,15 +374,15 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
             killed.stdin.write(" ".join(map(str, step)) + "\n")
             assert killed.stdout.readline() == "-9\n", step
             if step is STEPS[0]:
-                with installation.installation(place.config, place.clock) as here:
+                with open_installation(place.config, place.clock) as installation:
                     assert (
-                        Home(here, place, lived.home).decided("gus-chat")
+                        Home(installation, place, lived.home).decided("gus-chat")
                         is DecisionReason.withdrawn
                     )
                 continue
             with (
                 pytest.raises(RefusedError) as error,
-                installation.installation(place.config, place.clock),
+                open_installation(place.config, place.clock),
             ):
                 pass
             assert error.value.because == "fenced", step
@@ -383,16 +391,16 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
         "refused": 1
     }
     check_nothing_is_left_beside(place)
-    with installation.installation(place.config, place.clock) as here:
-        check_nothing_came_back(Home(here, place, lived.home))
+    with open_installation(place.config, place.clock) as installation:
+        check_nothing_came_back(Home(installation, place, lived.home))
 
 
 def test_nobody_may_be_using_the_database_that_is_replaced(place: Place, lived: Lived) -> None:
     start(place)
-    with installation.installation(place.config, place.clock) as here:
+    with open_installation(place.config, place.clock) as installation:
         with pytest.raises(BusyError, match="in use by other programs"):
             archives.restore(place.config, base_of(place, lived), place.clock)
-        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, (
+        assert Home(installation, place, lived.home).read("ben", "ben-later") == PLANTED, (
             "and no fence was put up"
         )
 
@@ -401,16 +409,18 @@ def test_once_the_epoch_is_destroyed_the_base_and_its_wal_open_nothing(
     place: Place, lived: Lived
 ) -> None:
     start(place)
-    with installation.installation(place.config, place.clock) as here:
-        key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
+    with open_installation(place.config, place.clock) as installation:
+        key_rotation.rotate(installation.pool, installation.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         window = timedelta(days=place.config.key_chain.backup_days)
-        assert key_rotation.destroy_due(here.pool, here.keyring, place.clock, window) == [1]
+        assert key_rotation.destroy_due(
+            installation.pool, installation.keyring, place.clock, window
+        ) == [1]
     with pytest.raises(RefusedError) as error:
         archives.restore(place.config, base_of(place, lived), place.clock)
     assert error.value.because == "dead_epoch"
-    with installation.installation(place.config, place.clock) as here:
-        assert Home(here, place, lived.home).read("ben", "ben-later") == PLANTED, (
+    with open_installation(place.config, place.clock) as installation:
+        assert Home(installation, place, lived.home).read("ben", "ben-later") == PLANTED, (
             "and no fence was left"
         )
 
@@ -423,10 +433,10 @@ def test_the_base_of_a_server_of_ones_own_is_not_ours_to_put_back(
         archives.restore(own, base_of(place, lived), place.clock)
     assert error.value.because == "own_server"
     assert "licet restore --here" in error.value.hint
-    with installation.installation(own, place.clock) as here:
-        made = archives.back_up(here, place.backups, BackupForm.base)
+    with open_installation(own, place.clock) as installation:
+        made = archives.back_up(installation, place.backups, BackupForm.base)
         assert archives.verify(place.config, made.folder).form is BackupForm.base
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             tx.execute("CREATE ROLE plain")
             tx.execute("SET LOCAL ROLE plain")
             with pytest.raises(RefusedError) as error:
@@ -568,9 +578,9 @@ def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(
     for path in wal_archive.list_segments(archive):
         assert path.with_name(path.name + wal_seals.SUFFIX).exists()
     start(place)
-    with installation.installation(place.config, place.clock) as here:
+    with open_installation(place.config, place.clock) as installation:
         place.now = lived.now + timedelta(days=place.config.key_chain.backup_days)
-        assert archives.prune(here, place.backups).segments > 0
+        assert archives.prune(installation, place.backups).segments > 0
     left = {path.name.removesuffix(wal_seals.SUFFIX) for path in archive.iterdir()}
     assert left == {path.name for path in wal_archive.list_segments(archive)}
 
@@ -582,29 +592,31 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
     start(place)
     window = timedelta(days=place.config.key_chain.backup_days)
     first, archive = base_of(place, lived), archive_of(place)
-    with installation.installation(place.config, place.clock) as here:
-        archives.prune(here, place.backups)
+    with open_installation(place.config, place.clock) as installation:
+        archives.prune(installation, place.backups)
         assert wal_archive.list_segments(archive)[0].name == begins(first), (
             "what is older than the oldest base is gone"
         )
-        with archived(here, place):
-            second = archives.back_up(here, place.backups, BackupForm.base)
-        assert archives.prune_wal(here, place.backups) == 0
+        with archived(installation, place):
+            second = archives.back_up(installation, place.backups, BackupForm.base)
+        assert archives.prune_wal(installation, place.backups) == 0
         place.now = lived.now - DAY + window  # the day of the first one
-        assert archives.prune_wal(here, place.backups) > 0, (
+        assert archives.prune_wal(installation, place.backups) > 0, (
             "by the archive's own program, though the base lies there still"
         )
         assert wal_archive.list_segments(archive)[0].name[:24] == begins(second.folder)
-        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [first]
+        assert [kept.folder for kept in archives.prune(installation, place.backups).backups] == [
+            first
+        ]
         place.now = lived.now + window
-        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [
+        assert [kept.folder for kept in archives.prune(installation, place.backups).backups] == [
             second.folder
         ]
         assert all(path.suffix for path in wal_archive.list_segments(archive)), (
             "but the one that is being written"
         )
-        wal_receiver.end(here)
-        archives.prune(here, place.backups)
+        wal_receiver.end(installation)
+        archives.prune(installation, place.backups)
         assert not archive.exists()
 
 
@@ -613,20 +625,20 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
 ) -> None:
     """On its pages lies what was deleted, until it is vacuumed and written over."""
     start(place)
-    with installation.installation(place.config, place.clock) as here:
-        home = Home(here, place, lived.home)
+    with open_installation(place.config, place.clock) as installation:
+        home = Home(installation, place, lived.home)
         home.about(do.Delete, "ana", "ana-letter")
         place.now += 40 * DAY
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             while sweep_batches.sweep_batch(tx, place.now).more:
                 pass
             tx.execute("UPDATE erasures SET (state, shredded_at) = ('shredded', %s)", [place.now])
         place.now += DAY
         dumped, paged = (
-            archives.back_up(here, place.backups, form).backup
+            archives.back_up(installation, place.backups, form).backup
             for form in (BackupForm.dump, BackupForm.base)
         )
-        certificates.advance_erasures(here)
+        certificates.advance_erasures(installation)
         (name,) = [
             shown(Prefix.erasure, row[0])
             for row in home.query(
@@ -634,7 +646,9 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
                 home.chats["ana-letter"],
             )
         ]
-        raw = json.loads(certificates.certificate_file(here, name))["certificate"].split(".")[1]
+        raw = json.loads(certificates.certificate_file(installation, name))["certificate"].split(
+            "."
+        )[1]
     named = [one["backup"] for one in json.loads(base64.urlsafe_b64decode(raw + "=="))["backups"]]
     assert paged in named
     assert dumped not in named
@@ -660,27 +674,27 @@ def test_the_archive_is_kept_by_a_command_that_stops_cleanly_and_ends_a_receiver
     start(place)
     archive = archive_of(place)
     with (
-        installation.installation(place.config, place.clock) as here,
+        open_installation(place.config, place.clock) as installation,
         subprocess.Popen(
             licet(place, "backup", "wal", place.backups), stderr=subprocess.PIPE
         ) as first,
     ):
-        waited(lambda: received_by(here) is not None)
+        waited(lambda: received_by(installation) is not None)
         with pytest.raises(BusyError, match="another program is archiving"):
-            wal_receiver.end(here)
+            wal_receiver.end(installation)
         first.kill()  # its receiver goes on
     call = [*licet(place, "backup", "wal", place.backups), "--json"]
     with (
-        installation.installation(place.config, place.clock) as here,
+        open_installation(place.config, place.clock) as installation,
         subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second,
     ):
-        was = received_by(here)
-        waited(lambda: received_by(here) not in (None, was))
+        was = received_by(installation)
+        waited(lambda: received_by(installation) not in (None, was))
         second.send_signal(signal.SIGTERM)
         told, complained = second.communicate(timeout=600)
         assert (second.returncode, json.loads(told)) == (0, {"archive": str(archive)}), complained
-        waited(lambda: received_by(here) is None)
-        (idle,) = [one for one in doctor.examine(here) if one.what == "WAL archive"]
+        waited(lambda: received_by(installation) is None)
+        (idle,) = [one for one in doctor.examine(installation) if one.what == "WAL archive"]
         assert "nobody receives it" in idle.seen, "meanwhile the server keeps it"
     ended = subprocess.run(
         [*licet(place, "backup", "wal", place.backups), "--end"], capture_output=True, text=True

@@ -11,7 +11,7 @@ from licet.errors import NotFoundError
 from licet.policy.file import preset
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool
-from licet.vault import installation
+from licet.vault.installation import from_pool
 
 from ..installed import BEGIN, House
 from ..web.journeys import Counting
@@ -19,11 +19,11 @@ from ..web.journeys import Counting
 
 def test_a_name_is_explained_as_nobodys_before_anybody_is_here(pool: Pool, tmp_path: Path) -> None:
     """No key was made yet that hashes the host's names."""
-    with installation.from_pool(pool, Configuration(data=tmp_path / "data"), lambda: BEGIN) as here:
-        policy_changes.apply_policy(here, preset("article-2025"), actor="tests")
+    with from_pool(pool, Configuration(data=tmp_path / "data"), lambda: BEGIN) as installation:
+        policy_changes.apply_policy(installation, preset("article-2025"), actor="tests")
         for name in ("ana", f"acc_{0:032x}", f"conv_{0:032x}", f"turn_{0:032x}-1"):
             with pytest.raises(NotFoundError):
-                answers.explain(here, name)
+                answers.explain(installation, name)
 
 
 def test_an_explanation_of_an_id_is_one_transaction(pool: Pool, tmp_path: Path) -> None:
@@ -40,5 +40,5 @@ def test_an_explanation_of_an_id_is_one_transaction(pool: Pool, tmp_path: Path) 
             ("ana", answers.AccountSeen, 2),
         ):
             with counting.counted() as cost:
-                assert isinstance(answers.explain(house.here, name), seen)
+                assert isinstance(answers.explain(house.installation, name), seen)
             assert (name, cost.transactions) == (name, transactions)

@@ -191,7 +191,7 @@ def test_a_person_asks_answers_and_takes_back_with_a_client_of_their_own(world, 
         asked = licet.send(client.send_request("access", "What do you have of me?"))
         assert [one.words for one in asked.steps] == ["What do you have of me?"]
         rights_requests.take_step(
-            world.here,
+            world.installation,
             asked.id,
             rights_requests.StaffAct.pause,
             "staff:ada@example.org",

@@ -235,7 +235,7 @@ def given(world: World, url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
     world.clock.set(NOTICE)
     now = world.wall.timestamp()
     revoked = world.key(Scope.gate_read, name="revoked")
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute("UPDATE api_keys SET revoked_at = %s WHERE name = 'revoked'", [NOTICE])
     world.open("ana")
     token = partial(tokens.sign_token, TOKEN_KEY, "ana", "licet")

@@ -66,7 +66,7 @@ def licet(data: Path, dsn: str, *words: str, **more: Any) -> subprocess.Complete
 
 
 def receipt(house: House) -> dict[str, Any]:
-    return documents.receipts(house.here, house.accounts["ana"])[-1].payload
+    return documents.receipts(house.installation, house.accounts["ana"])[-1].payload
 
 
 def nulls(value: object, path: str = "") -> Iterator[str]:
@@ -101,7 +101,7 @@ def test_a_receipt_of_a_fresh_installation_states_no_null_of_who_is_responsible(
 
 
 def test_what_the_operator_states_stands_in_every_receipt(house: House) -> None:
-    controller.write(house.here.config.controller, STATED)
+    controller.write(house.installation.config.controller, STATED)
     record = receipt(house)["record"]
     party, process = record["parties"][0], record["processes"][0]
     assert (party["party_name"], party["party_address"]) == (STATED.name, STATED.address)
@@ -137,15 +137,17 @@ def test_a_receipt_says_that_special_categories_may_occur_and_names_every_right(
 def test_a_permission_is_taken_back_on_the_settings_page_unless_the_operator_says_elsewhere(
     house: House,
 ) -> None:
-    here = house.here
+    installation = house.installation
     at = Installation(
-        config=Configuration(data=here.config.data, web=Web(url="https://licet.example.org/")),
-        pool=here.pool,
-        keyring=here.keyring,
-        clock=here.clock,
+        config=Configuration(
+            data=installation.config.data, web=Web(url="https://licet.example.org/")
+        ),
+        pool=installation.pool,
+        keyring=installation.keyring,
+        clock=installation.clock,
     )
     assert documents.controller(at).withdrawal_url == "https://licet.example.org/settings"
-    controller.write(here.config.controller, STATED)
+    controller.write(installation.config.controller, STATED)
     assert documents.controller(at).withdrawal_url == STATED.withdrawal_url
 
 
@@ -333,9 +335,14 @@ def test_every_key_of_the_file_has_its_option() -> None:
 
 
 def at_url(house: House, url: str | None) -> Installation:
-    here = house.here
-    config = Configuration(data=here.config.data, web=Web(url=url))
-    return Installation(config=config, pool=here.pool, keyring=here.keyring, clock=here.clock)
+    installation = house.installation
+    config = Configuration(data=installation.config.data, web=Web(url=url))
+    return Installation(
+        config=config,
+        pool=installation.pool,
+        keyring=installation.keyring,
+        clock=installation.clock,
+    )
 
 
 @pytest.mark.parametrize(

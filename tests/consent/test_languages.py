@@ -184,14 +184,14 @@ def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> N
 def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_on_in_them(
     pool: Pool, tmp_path: Path
 ) -> None:
-    here = Installation(
+    installation = Installation(
         config=Configuration(data=tmp_path),
         pool=pool,
         keyring=Keyring(FileProvider(tmp_path / "keys")),
         clock=lambda: AT,
     )
     with pytest.raises(UsageError, match="no notice ships in `xx`"):
-        policy_changes.init(here, languages=["xx"])
+        policy_changes.init(installation, languages=["xx"])
     others = sorted(
         {
             notice.front(source)["language"]
@@ -199,7 +199,7 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
         }
         - {"en"}
     )
-    policy_changes.init(here, languages=others[:1])
+    policy_changes.init(installation, languages=others[:1])
     begun = ["en", *others[:1]]
     assert published(pool) == {(0, language) for language in begun}
     newer = msgspec.structs.replace(
@@ -207,10 +207,10 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
     )
     file = tmp_path / "newer.json"
     file.write_bytes(msgspec.json.encode(newer.document()))
-    policy_changes.plan_policy(here, file, actor="test")
-    policy_changes.apply_planned(here, file, actor="test")
+    policy_changes.plan_policy(installation, file, actor="test")
+    policy_changes.apply_planned(installation, file, actor="test")
     assert published(pool) == {(number, language) for number in (0, 1) for language in begun}
-    policy_changes.publish_notices(here, actor="test")
+    policy_changes.publish_notices(installation, actor="test")
     assert {language for number, language in published(pool) if number == 1} == {"en", *others}
     with transaction(pool) as tx:
         found = notice.find(tx, 1, "eo", Variant.signup)

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.consent import choices, history, markdown, notice, notice_views, prompt
+from licet.consent import choices, history, markdown, notice, notice_views
 from licet.consent.catalogue import Catalogue, catalogue, load_languages
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.notice_views import ShownOn
-from licet.consent.prompt import Reason
+from licet.consent.prompt import Prompt, Reason, Uncovered, load_prompt, require_notice
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
@@ -73,8 +73,8 @@ class Desk:
         for question in self.known.in_force(at).asks:
             self.choose(account, allow, at=at, via=via, question=question, **more)
 
-    def ask(self, account, at=NOW, *, gpc: bool = False) -> prompt.Prompt:
-        return prompt.ask(self.tx, account, self.known, at, gpc=gpc)
+    def ask(self, account, at=NOW, *, gpc: bool = False) -> Prompt:
+        return load_prompt(self.tx, account, self.known, at, gpc=gpc)
 
     def choose(
         self,
@@ -109,7 +109,7 @@ class Desk:
         return notice_views.record(
             self.tx,
             account,
-            prompt.require_notice(asked),
+            require_notice(asked),
             place=place,
             surface="app",
             gpc=False,
@@ -522,10 +522,10 @@ def test_why_a_yes_would_have_no_effect_is_told(desk: Desk) -> None:
         [CloseAccount(account=closed, at=NOW), SetPlan(account=plan, at=NOW, plan="work")],
     )
     found = [desk.ask(account).uncovered for account in (closed, plan, young, unknown)]
-    assert found == [prompt.Uncovered.closed, prompt.Uncovered.plan, prompt.Uncovered.age, None]
+    assert found == [Uncovered.closed, Uncovered.plan, Uncovered.age, None]
     assert desk.ask(unknown).asks_age
     assert desk.ask(desk.account(age=18)).uncovered is None
-    assert desk.ask(desk.account(BEFORE), instant("2025-08-27")).uncovered is prompt.Uncovered.terms
+    assert desk.ask(desk.account(BEFORE), instant("2025-08-27")).uncovered is Uncovered.terms
 
 
 def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: Desk) -> None:
@@ -648,7 +648,7 @@ def test_every_reason_of_the_rule_has_its_words() -> None:
     english: Catalogue = catalogue("en")
     assert all(english.say(f"because.{reason.value}") for reason in DecisionReason)
     assert all(english.say(f"effect.{effect.value}") for effect in Effect)
-    for why in prompt.Uncovered:
+    for why in Uncovered:
         assert english.say(f"uncovered.{why.value}", age=18)
         assert english.say(f"done.none.{why.value}", age=18)
 

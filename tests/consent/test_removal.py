@@ -19,8 +19,7 @@ from licet.keys.material import FileProvider
 from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import installation
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_policies
 
 from ..installed import BEGIN
 from ..state_hook import lived
@@ -151,10 +150,10 @@ def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises
 def test_words_of_ones_own_that_promise_more_are_not_published(
     pool: Pool, tmp_path: Path, words: str, looks_for: tuple[str, ...]
 ) -> None:
-    here = place(pool, tmp_path, "off")
-    policy_changes.apply_policy(here, STRICT, actor="test")
+    installation = place(pool, tmp_path, "off")
+    policy_changes.apply_policy(installation, STRICT, actor="test")
     known, source = (
-        installation.policies(here),
+        load_policies(installation),
         notice.list_shipped_sources(STRICT, ["en"])[0].replace(
             "We do not sell", f"{words} We do not sell"
         ),
@@ -169,7 +168,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
                 version=None,
                 now=BEGIN,
                 by="test",
-                random=here.keyring.random,
+                random=installation.keyring.random,
                 search=search(*looks_for),
             )
         assert notice.list_in_force(tx, 0) == before
@@ -258,8 +257,8 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
 
 
 def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_path: Path) -> None:
-    here = place(pool, tmp_path, "off")
-    policy_changes.apply_policy(here, STRICT, actor="test")
+    installation = place(pool, tmp_path, "off")
+    policy_changes.apply_policy(installation, STRICT, actor="test")
     old = [
         source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
         for source in notice.list_shipped_sources(STRICT, ["en"])
@@ -267,25 +266,25 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     with transaction(pool) as tx:
         notice.publish(
             tx,
-            installation.policies(here),
+            load_policies(installation),
             old,
             version=None,
             now=BEGIN,
             by="test",
-            random=here.keyring.random,
+            random=installation.keyring.random,
             search=ALL,
         )
     with pytest.raises(RefusedError, match="We remove personal details"):
-        release_build.build_release(here, name="r", purpose="improve_models")
+        release_build.build_release(installation, name="r", purpose="improve_models")
     policy_changes.publish_notices(
-        here,
+        installation,
         [
             source.replace("that are yours", "of yours")
             for source in notice.list_shipped_sources(STRICT, ["en"])
         ],
         actor="test",
     )
-    release_build.build_release(here, name="r", purpose="improve_models")
+    release_build.build_release(installation, name="r", purpose="improve_models")
 
 
 def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> None:
@@ -304,5 +303,5 @@ def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> No
     )
 
 
-def finding(here: Installation) -> doctor.FindingState:
-    return next(one.state for one in doctor.examine(here) if one.what == "notices")
+def finding(installation: Installation) -> doctor.FindingState:
+    return next(one.state for one in doctor.examine(installation) if one.what == "notices")

@@ -51,14 +51,16 @@ def house(house: House) -> House:
 def due(house: House) -> list[SeenRequest]:
     """The open requests of everybody, the first due first."""
     return rights_requests.list_requests(
-        house.here, states=(RequestState.open, RequestState.paused)
+        house.installation, states=(RequestState.open, RequestState.paused)
     )
 
 
 def ask(house: House, verb: VerbRequest) -> object:
     """A verb of a person, as the web's writer applies it."""
-    with transaction(house.here.pool) as tx:
-        (result,) = WriteBatch(house.here.keyring, house.clock).apply(tx, [Write(command=verb)])
+    with transaction(house.installation.pool) as tx:
+        (result,) = WriteBatch(house.installation.keyring, house.clock).apply(
+            tx, [Write(command=verb)]
+        )
     if isinstance(result, LicetError):
         raise result
     return result.finished
@@ -72,7 +74,7 @@ def send(
         SendRequest(
             account=house.accounts[name],
             at=house.now,
-            keyring=house.here.keyring,
+            keyring=house.installation.keyring,
             kind=RightKind(kind),
             words=words,
             via=via,
@@ -84,7 +86,7 @@ def send(
 
 def lives_in(house: House, name: str, region: str | None) -> None:
     verbs.apply_commands(
-        house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)]
+        house.installation, [SetRegion(account=house.accounts[name], at=house.now, region=region)]
     )
 
 
@@ -92,7 +94,7 @@ def act(
     house: House, request: str, what: str, reason: str = "", words: str = "We looked into it."
 ) -> SeenRequest:
     found = rights_requests.take_step(
-        house.here, request, StaffAct(what), OFFICER, reason=reason, words=words
+        house.installation, request, StaffAct(what), OFFICER, reason=reason, words=words
     )
     return rights_requests.detail(found, house.now, for_staff=True)
 
@@ -114,7 +116,7 @@ def test_a_request_runs_from_its_page_to_its_answer(house: House) -> None:
         ReplyToRequest(
             account=house.accounts["ana"],
             at=house.now,
-            keyring=house.here.keyring,
+            keyring=house.installation.keyring,
             request=request_id(request),
             words="In the profile.",
         ),
@@ -142,9 +144,9 @@ def test_the_region_is_the_one_of_the_receipt(house: House) -> None:
     lives_in(house, "ana", "US-CA")
     request = send(house, "ana", "access")
     lives_in(house, "ana", "DE")
-    assert rights_requests.get_request(house.here, request).region == "US-CA"
+    assert rights_requests.get_request(house.installation, request).region == "US-CA"
     lives_in(house, "ana", None)
-    assert rights_requests.get_request(house.here, send(house, "ana", "access")).laws == (
+    assert rights_requests.get_request(house.installation, send(house, "ana", "access")).laws == (
         "GDPR",
         "UK GDPR",
         "CCPA",
@@ -156,12 +158,12 @@ def test_the_region_is_the_one_of_the_receipt(house: House) -> None:
 def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> None:
     house.say("ana", "pears", "How do I prune a pear tree?")
     request = send(house, "ana", kind)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         state = account_view.load_accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
     assert state.grants == () and all(
         one.standing is GrantStanding.withdrawn for one in state.standings
     )
-    found = rights_requests.get_request(house.here, request)
+    found = rights_requests.get_request(house.installation, request)
     assert [step for step, *_ in steps(found)] == [
         "received",
         "acknowledged",
@@ -169,7 +171,9 @@ def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> No
         "answered",
     ]
     assert found.state is RequestState.answered
-    also = rights_requests.get_request(house.here, send(house, "ana", kind, "And the safety copy?"))
+    also = rights_requests.get_request(
+        house.installation, send(house, "ana", kind, "And the safety copy?")
+    )
     assert also.state is RequestState.open and ("no_recorded", "licet", "") in steps(also)
 
 
@@ -177,7 +181,7 @@ def test_no_other_request_answers_for_its_person(house: House) -> None:
     for kind in RightKind:
         if kind not in (RightKind.objection, RightKind.restriction):
             send(house, "ana", kind.value, "Please.")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         state = account_view.load_accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
     assert state.grants != ()
 
@@ -185,9 +189,9 @@ def test_no_other_request_answers_for_its_person(house: House) -> None:
 def test_a_person_sees_that_staff_took_a_step_and_not_who(house: House) -> None:
     request = send(house, "ana", "complaint", "You asked twice.")
     act(house, request, "refuse", "unfounded", "We asked once.")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         row = rights_requests.get_own(tx, house.accounts["ana"], request_id(request))
-        found = rights_requests.open_request(tx, house.here.keyring, row)
+        found = rights_requests.open_request(tx, house.installation.keyring, row)
     told = rights_requests.detail(found, house.now, for_staff=False)
     assert [one.by for one in told.steps] == ["person", "licet", "staff"]
     assert told.steps[-1].reason == "unfounded" and told.steps[-1].words == "We asked once."
@@ -199,12 +203,15 @@ def test_what_is_another_s_is_not_there(house: House) -> None:
         ReplyToRequest(
             account=house.accounts["ben"],
             at=house.now,
-            keyring=house.here.keyring,
+            keyring=house.installation.keyring,
             request=request,
             words="x",
         ),
         WithdrawRequest(
-            account=house.accounts["ben"], at=house.now, keyring=house.here.keyring, request=request
+            account=house.accounts["ben"],
+            at=house.now,
+            keyring=house.installation.keyring,
+            request=request,
         ),
     ):
         with pytest.raises(NotFoundError):
@@ -218,11 +225,11 @@ def test_a_request_that_is_taken_back_is_over(house: House) -> None:
         WithdrawRequest(
             account=house.accounts["ana"],
             at=house.now,
-            keyring=house.here.keyring,
+            keyring=house.installation.keyring,
             request=request_id(request),
         ),
     )
-    assert rights_requests.get_request(house.here, request).state is RequestState.withdrawn
+    assert rights_requests.get_request(house.installation, request).state is RequestState.withdrawn
     with pytest.raises(RefusedError) as refused:
         act(house, request, "answer")
     assert refused.value.because == "ended"
@@ -236,17 +243,17 @@ def test_of_two_acts_in_one_batch_the_second_sees_what_the_first_did(house: Hous
         about: dict[str, Any] = {
             "account": house.accounts["ana"],
             "at": house.now,
-            "keyring": house.here.keyring,
+            "keyring": house.installation.keyring,
             "request": request_id(request),
         }
         second = WithdrawRequest(**about) if words is None else ReplyToRequest(**about, words=words)
-        with transaction(house.here.pool) as tx:
-            first, then = WriteBatch(house.here.keyring, house.clock).apply(
+        with transaction(house.installation.pool) as tx:
+            first, then = WriteBatch(house.installation.keyring, house.clock).apply(
                 tx, [Write(command=WithdrawRequest(**about)), Write(command=second)]
             )
         assert not isinstance(first, LicetError)
         assert isinstance(then, RefusedError)
-        found = rights_requests.get_request(house.here, request)
+        found = rights_requests.get_request(house.installation, request)
         assert found.state.value == "withdrawn"
         assert [one.step.value for one in found.steps].count("withdrawn") == 1
 
@@ -267,7 +274,7 @@ def test_staff_give_a_reason_of_the_list_and_words(
     request = send(house, "ana", "access")
     with pytest.raises(UsageError):
         act(house, request, what, reason, words)
-    assert len(rights_requests.get_request(house.here, request).steps) == 2
+    assert len(rights_requests.get_request(house.installation, request).steps) == 2
 
 
 def test_an_account_has_a_bounded_number_of_open_requests(house: House) -> None:
@@ -291,9 +298,9 @@ def test_what_a_person_wrote_is_nowhere_in_clear_and_dies_with_the_account(house
     assert not any(SENTENCE in row for rows in house.dump().values() for row in rows)
     house.account(do.CloseAccount, "ana")
     house.passes(40)
-    documents.append(house.here)
-    sweeper.sweep(house.here)
-    found = rights_requests.get_request(house.here, request)
+    documents.append(house.installation)
+    sweeper.sweep(house.installation)
+    found = rights_requests.get_request(house.installation, request)
     assert found.readable is False and {one.words for one in found.steps} == {""}
     assert [one.step.value for one in found.steps] == ["received", "acknowledged", "answered"]
 
@@ -309,8 +316,10 @@ def entered(**more: object) -> EnteredRequest:
 
 def test_staff_enter_a_request_of_somebody_without_an_account(house: House) -> None:
     came = house.now - timedelta(days=3)
-    row = rights_requests.enter(house.here, entered(region="FR", received_at=came), OFFICER).row
-    found = rights_requests.get_request(house.here, shown(Prefix.request, row.request))
+    row = rights_requests.enter(
+        house.installation, entered(region="FR", received_at=came), OFFICER
+    ).row
+    found = rights_requests.get_request(house.installation, shown(Prefix.request, row.request))
     assert (found.account, found.via, found.received_at, found.acknowledged_at) == (
         None,
         ReceivedVia.staff,
@@ -340,38 +349,38 @@ def test_what_is_entered_is_whole(house: House, more: dict[str, object]) -> None
     if "received_at" in more:
         more = {"received_at": house.now + timedelta(days=days[str(more["received_at"])])}
     with pytest.raises(UsageError):
-        rights_requests.enter(house.here, entered(**more), OFFICER)
+        rights_requests.enter(house.installation, entered(**more), OFFICER)
     assert due(house) == []
 
 
 def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the_end(
     house: House,
 ) -> None:
-    row = rights_requests.enter(house.here, entered(), OFFICER).row
+    row = rights_requests.enter(house.installation, entered(), OFFICER).row
     request = shown(Prefix.request, row.request)
-    with transaction(house.here.pool) as tx:
-        key = house.here.keyring.request_key(tx, row.request)
+    with transaction(house.installation.pool) as tx:
+        key = house.installation.keyring.request_key(tx, row.request)
     (sealed,) = house.query("SELECT words FROM rights_steps WHERE step = 'received'")[0]
     assert SENTENCE.encode() not in sealed and unseal(key, sealed, request_place(row.request, 0))
     with pytest.raises(BrokenError):
         unseal(key, sealed, request_place(row.request, 1))
     act(house, request, "answer")
     house.now = request_register.RECORD.after(house.now) - timedelta(seconds=1)
-    sweeper.sweep(house.here)
-    assert rights_requests.get_request(house.here, request).steps[0].words == SENTENCE
+    sweeper.sweep(house.installation)
+    assert rights_requests.get_request(house.installation, request).steps[0].words == SENTENCE
     house.passes(1)
-    sweeper.sweep(house.here)
-    found = rights_requests.get_request(house.here, request)
+    sweeper.sweep(house.installation)
+    found = rights_requests.get_request(house.installation, request)
     assert found.readable is False and {one.words for one in found.steps} == {""}
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'request_%%'") == [(0,)]
 
 
 def test_a_rotation_leaves_what_was_written_readable(house: House) -> None:
-    row = rights_requests.enter(house.here, entered(), OFFICER).row
+    row = rights_requests.enter(house.installation, entered(), OFFICER).row
     mine = send(house, "ana", "complaint", SENTENCE)
-    epochs.rotate(house.here, Rotation.weekly)
+    epochs.rotate(house.installation, Rotation.weekly)
     for request in (shown(Prefix.request, row.request), mine):
-        assert rights_requests.get_request(house.here, request).steps[0].words == SENTENCE
+        assert rights_requests.get_request(house.installation, request).steps[0].words == SENTENCE
 
 
 def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> None:
@@ -380,19 +389,21 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     later = [send(house, "ben", "access", via=ReceivedVia.api), send(house, "ana", "erasure")]
     first = send(house, "ana", "access")
     house.passes(15)
-    listed = rights_requests.list_requests(house.here)
+    listed = rights_requests.list_requests(house.installation)
     assert {one.id for one in listed} == {*later, first} and listed[-1].id == later[0]
     # its receipt was never confirmed
     assert [one.overdue for one in listed] == [False, False, True]
-    assert [one.id for one in rights_requests.list_requests(house.here, after=listed[0].id)] == [
-        one.id for one in listed[1:]
-    ]
     assert [
-        one.id for one in rights_requests.list_requests(house.here, kinds=[RightKind.erasure])
+        one.id for one in rights_requests.list_requests(house.installation, after=listed[0].id)
+    ] == [one.id for one in listed[1:]]
+    assert [
+        one.id
+        for one in rights_requests.list_requests(house.installation, kinds=[RightKind.erasure])
     ] == [later[1]]
     act(house, first, "answer")
     assert [
-        one.id for one in rights_requests.list_requests(house.here, states=[RequestState.answered])
+        one.id
+        for one in rights_requests.list_requests(house.installation, states=[RequestState.answered])
     ] == [first]
     assert first not in {one.id for one in due(house)}
 
@@ -410,7 +421,7 @@ def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -
     for _ in range(8):
         house.passes(7)
         listed = due(house)
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             counted = request_register.open_requests(tx, house.now)
         late = [one for one in listed if one.overdue]
         coming = [one.due_at for one in listed if not one.overdue]
@@ -421,7 +432,9 @@ def test_the_open_requests_are_counted_as_their_clocks_have_them(house: House) -
         )
     assert counted.overdue == 2
     assert [
-        one.what for one in examine(house.here) if one.what == "requests" and "2 of 3" in one.seen
+        one.what
+        for one in examine(house.installation)
+        if one.what == "requests" and "2 of 3" in one.seen
     ]
 
 
@@ -431,7 +444,7 @@ def test_a_no_is_claimed_only_where_the_choice_is_on_record(
     house: House, kind: str, plan: str
 ) -> None:
     house.open("carl", plan=plan)
-    found = rights_requests.get_request(house.here, send(house, "carl", kind))
+    found = rights_requests.get_request(house.installation, send(house, "carl", kind))
     recorded = house.query(
         "SELECT count(*) FROM choices WHERE account_id = %s AND NOT allow AND via = 'rights'",
         house.accounts["carl"],

@@ -17,8 +17,8 @@ from licet.consent import takeout
 from licet.policy.state import Share
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.content import Content, encode
+from licet.vault.installation import load_policies
 
 from ..installed import House
 
@@ -47,9 +47,9 @@ def taken(
     house: House, name: str, lines: Callable[..., Iterator[bytes]], at: datetime | None = None
 ) -> list[Any]:
     found = lines(
-        lambda: transaction(house.here.pool),
-        house.here.keyring,
-        installation.policies(house.here),
+        lambda: transaction(house.installation.pool),
+        house.installation.keyring,
+        load_policies(house.installation),
         house.accounts[name],
         at or house.now,
     )
@@ -152,9 +152,9 @@ def test_feedback_says_its_end_unless_a_hold_that_may_be_told_keeps_it(house: Ho
 def files(house: House, name: str) -> dict[str, list[dict[str, str]]]:
     """The tables of a take-out, by name, a row a dictionary."""
     pieces = takeout.takeout(
-        lambda: transaction(house.here.pool),
-        house.here.keyring,
-        installation.policies(house.here),
+        lambda: transaction(house.installation.pool),
+        house.installation.keyring,
+        load_policies(house.installation),
         house.accounts[name],
         house.now,
     )

@@ -19,8 +19,8 @@ from licet.policy.decide import IMPROVE, SAFETY, DecisionReason
 from licet.policy.state import TurnRole
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.ids import uuid7
+from licet.vault.installation import load_policies
 
 from ..installed import DAY, House
 
@@ -33,10 +33,10 @@ def house(house: House) -> House:
 
 
 def badge_of(house: House, name: str, chat: str, purpose: str = IMPROVE) -> UseBadge:
-    with transaction(house.here.pool) as tx:
-        known, account = installation.policies(house.here), house.accounts[name]
+    with transaction(house.installation.pool) as tx:
+        known, account = load_policies(house.installation), house.accounts[name]
         mine = own_conversations.get(
-            tx, house.here.keyring, known, account, house.chats[chat], house.now
+            tx, house.installation.keyring, known, account, house.chats[chat], house.now
         )
     (found,) = [badge for badge in mine.badges if badge.purpose == purpose]
     return found
@@ -114,11 +114,11 @@ def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told
     house.about(do.Hold, "ben", "bens", matter="d", reason=reason)
 
     def told(name: str, chat: str) -> list[datetime]:
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             mine = own_conversations.get(
                 tx,
-                house.here.keyring,
-                installation.policies(house.here),
+                house.installation.keyring,
+                load_policies(house.installation),
                 house.accounts[name],
                 house.chats[chat],
                 house.now,
@@ -139,11 +139,11 @@ def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept
     house.about(do.Flag, "ana", "chat", score=0.5)
     house.passes(31)
     house.talk("ana", "later")
-    sweeper.sweep(house.here)
-    with transaction(house.here.pool) as tx:
-        known, account = installation.policies(house.here), house.accounts["ana"]
+    sweeper.sweep(house.installation)
+    with transaction(house.installation.pool) as tx:
+        known, account = load_policies(house.installation), house.accounts["ana"]
         found = own_conversations.list_page(
-            tx, house.here.keyring, known, account, house.now
+            tx, house.installation.keyring, known, account, house.now
         ).conversations
     assert [(one.conversation, one.erased) for one in found] == [
         (house.chats["later"], False),
@@ -158,11 +158,11 @@ def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other
     house.talk("ana", "other")
     house.open("ben", allow=True)
     house.talk("ben", "bens")
-    release_build.build_release(house.here, name="one", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="one", purpose=IMPROVE)
     house.talk("ana", "later")
-    release_build.build_release(house.here, name="two", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="two", purpose=IMPROVE)
     ana = house.accounts["ana"]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         for chat, releases in (("chat", ["one", "two"]), ("later", ["two"])):
             named = house.chats[chat]
             assert history.releases_by_conversation(tx, ana, [named]) == {named: releases}
@@ -179,19 +179,19 @@ def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other
 def test_anothers_conversation_and_one_that_never_was_are_answered_alike(house: House) -> None:
     house.open("ben", allow=True)
     house.talk("ben", "bens")
-    house.chats["none"] = uuid7(house.now, house.here.keyring.random(10))
+    house.chats["none"] = uuid7(house.now, house.installation.keyring.random(10))
     for chat in ("bens", "none"):
         with pytest.raises(NotFoundError, match="no conversation"):
             badge_of(house, "ana", chat)
 
 
 def test_nobody_takes_out_what_an_account_that_was_never_opened_said(house: House) -> None:
-    stranger = uuid7(house.now, house.here.keyring.random(10))
+    stranger = uuid7(house.now, house.installation.keyring.random(10))
     with pytest.raises(NotFoundError, match="no such account"):
         takeout.takeout(
-            lambda: transaction(house.here.pool),
-            house.here.keyring,
-            installation.policies(house.here),
+            lambda: transaction(house.installation.pool),
+            house.installation.keyring,
+            load_policies(house.installation),
             stranger,
             house.now,
         )
@@ -201,11 +201,11 @@ def test_a_turn_that_came_without_its_words_is_listed_without_them(house: House)
     bare = msgspec.structs.replace(house.saying("ana", "chat", "not to be kept"), content=None)
     assert house.tell(bare)[0].outcome is do.Outcome.done
     house.say("ana", "chat", "said since")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         found = own_conversations.list_turns(
             tx,
-            house.here.keyring,
-            installation.policies(house.here),
+            house.installation.keyring,
+            load_policies(house.installation),
             house.accounts["ana"],
             house.chats["chat"],
             house.now,
@@ -226,10 +226,10 @@ def test_the_pages_of_conversations_hold_each_once_and_the_last_names_none_behin
     house.tell(*(house.saying("ana", f"chat {n}", f"said in {n}") for n in range(most * 2 - 1)))
 
     def page(before: UUID | None) -> own_conversations.ConversationList:
-        with transaction(house.here.pool) as tx:
-            known, account = installation.policies(house.here), house.accounts["ana"]
+        with transaction(house.installation.pool) as tx:
+            known, account = load_policies(house.installation), house.accounts["ana"]
             return own_conversations.list_page(
-                tx, house.here.keyring, known, account, house.now, before=before
+                tx, house.installation.keyring, known, account, house.now, before=before
             )
 
     first = page(None)

@@ -40,13 +40,13 @@ def house(house: House) -> House:
             house.open(f"{fruit}{n}", allow=True, split="train")
             house.talk(f"{fruit}{n}", f"{fruit}{n}", f"{SAID.format(fruit)}?", ANSWER.format(fruit))
     house.passes(1)
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     return house
 
 
 def test_the_clusters_are_what_a_build_left_out_for_a_row_that_stayed(house: House) -> None:
     heard: list[int] = []
-    found = duplicate_clusters.count_clusters(house.here, "october", progress=heard.append)
+    found = duplicate_clusters.count_clusters(house.installation, "october", progress=heard.append)
     assert (found.looked_at, found.left_out, found.clusters) == (15, 11, 2)
     assert sum(heard) == 15
     assert [(one.least, one.most, one.clusters, one.conversations) for one in found.sizes] == [
@@ -57,26 +57,26 @@ def test_the_clusters_are_what_a_build_left_out_for_a_row_that_stayed(house: Hou
     kept = {row for (row,) in house.query("SELECT ordinal FROM release_rows")}
     assert {one.row for one in found.largest} <= kept
     assert len({one.row for one in found.largest}) == 2
-    folder, _ = catalog.sealed_release(house.here, "october")
+    folder, _ = catalog.sealed_release(house.installation, "october")
     assert manifest.read(folder)[0].counts.dropped["duplicate"] == 2 * found.left_out, (
         "each has two turns"
     )
 
 
 def test_the_figures_are_those_of_today_and_the_last_are_kept(house: House) -> None:
-    _, release = catalog.sealed_release(house.here, "october")
+    _, release = catalog.sealed_release(house.installation, "october")
     known = release.release_id
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters) is None
-    duplicate_clusters.count_clusters(house.here, "october")
+    duplicate_clusters.count_clusters(house.installation, "october")
     house.choose("pears0", False)
     house.passes(1)
-    found = duplicate_clusters.count_clusters(house.here, "october")
+    found = duplicate_clusters.count_clusters(house.installation, "october")
     assert (found.looked_at, found.largest[0].conversations) == (14, 10)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         kept = figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters)
     assert kept is not None
-    assert (kept.figures, kept.counted_at) == (found, house.here.clock())
+    assert (kept.figures, kept.counted_at) == (found, house.installation.clock())
 
 
 def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
@@ -84,14 +84,14 @@ def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
 ) -> None:
     reader = hired(house, "rae", "reviewer")
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})
-    save(house.here.config.data, SimulatedClock(house.now))
-    data = ["--data", str(house.here.config.data)]
+    save(house.installation.config.data, SimulatedClock(house.now))
+    data = ["--data", str(house.installation.config.data)]
     told = run.invoke(main, ["release", "duplicates", "october", *data], catch_exceptions=False)
     assert told.exit_code == 0, told.output
     assert "11 of 15 conversations that may be used now" in told.stdout
     assert "under 10" in told.stdout
     assert "garden" not in told.stdout
-    row = duplicate_clusters.count_clusters(house.here, "october").largest[0].row
+    row = duplicate_clusters.count_clusters(house.installation, "october").largest[0].row
     by = ["--by", reader.email, "--row", str(row)]
     read = run.invoke(main, ["release", "read", "october", *by, *data], catch_exceptions=False)
     assert "the pears in the garden" in read.stdout
@@ -102,7 +102,7 @@ def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
         True,
     )
     with pytest.raises(NotFoundError):
-        duplicate_clusters.count_clusters(house.here, "nothing")
+        duplicate_clusters.count_clusters(house.installation, "nothing")
 
 
 @given(st.lists(st.integers(2, 5_000)))

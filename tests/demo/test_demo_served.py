@@ -38,13 +38,13 @@ def test_the_links_sign_in_as_somebody_undecided_somebody_who_said_yes_somebody_
     town.choose("p2", True)
     town.say("p2", "Bees")
     town.clock.set(AFTER)
-    here = msgspec.structs.replace(
-        town.here,
+    installation = msgspec.structs.replace(
+        town.installation,
         config=msgspec.structs.replace(
-            town.here.config, web=Web(token_key_file=town.token_key_file)
+            town.installation.config, web=Web(token_key_file=town.token_key_file)
         ),
     )
-    app, links = serve.build_application(here, TOKEN_KEY)
+    app, links = serve.build_application(installation, TOKEN_KEY)
     assert [link for link, _ in links] == [
         "/as/undecided",
         "/as/decided",

@@ -45,7 +45,7 @@ from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.release.curation import Document, Voice
 from licet.store.connect import transaction
-from licet.vault import installation
+from licet.vault.installation import Installation, open_installation
 from licet.vault.simulated_clock import clock_of
 from licet.web.app import create_app
 from licet.web.console.shared import SECTIONS
@@ -64,12 +64,12 @@ class Played:
 
     report: DemoReport
     lines: list[str]
-    here: installation.Installation
+    installation: Installation
     checked: tuple[Any, ...]
 
     def again(self) -> list[DemoPromise]:
         """The promises, on what is stored now."""
-        return check_all(self.here, *self.checked)
+        return check_all(self.installation, *self.checked)
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +81,15 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     lines: list[str] = []
     kept: list[Any] = []
 
-    def keeping(_here: installation.Installation, *checked: Any) -> list[DemoPromise]:
+    def keeping(_here: Installation, *checked: Any) -> list[DemoPromise]:
         kept.extend(checked)
         return check_all(_here, *checked)
 
     report = play_town(folder, population=ACCOUNTS, say=lines.append, check=keeping)
     now = clock_of(folder)
     assert now is not None
-    with installation.installation(Configuration(data=folder), lambda: now) as here:
-        yield Played(report, lines, here, tuple(kept))
+    with open_installation(Configuration(data=folder), lambda: now) as installation:
+        yield Played(report, lines, installation, tuple(kept))
 
 
 def broken(promises: list[DemoPromise]) -> list[str]:
@@ -104,7 +104,7 @@ def test_a_small_town_keeps_every_promise(played: Played) -> None:
 
 
 def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Played) -> None:
-    found = rights_requests.list_requests(played.here, states=list(RequestState))
+    found = rights_requests.list_requests(played.installation, states=list(RequestState))
     assert len(found) == len(REQUESTS) + 1
     assert {one.state.value for one in found} == {"open", "paused", "answered", "refused"}
     assert sum(one.overdue for one in found) == 1
@@ -119,13 +119,13 @@ def console(played: Played, tmp_path: Path) -> Iterator[tuple[TestClient[Any], d
     key = tmp_path / "token.key"
     key.write_bytes(TOKEN_KEY)
     web = Web(token_key_file=key)
-    here = msgspec.structs.replace(
-        played.here, config=msgspec.structs.replace(played.here.config, web=web)
+    installation = msgspec.structs.replace(
+        played.installation, config=msgspec.structs.replace(played.installation.config, web=web)
     )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         who = sessions.find_or_add_staff(tx, "all@town.example", utc_now(), os.urandom)
         secret = sessions.begin_staff(tx, who, tuple(StaffRole), utc_now(), os.urandom)
-    with TestClient(create_app(here, web), base_url="https://town.example") as browser:
+    with TestClient(create_app(installation, web), base_url="https://town.example") as browser:
         yield browser, {"cookie": f"{sessions.COOKIE}={secret}"}
 
 
@@ -150,7 +150,7 @@ def test_the_town_has_what_its_links_promise(played: Played, tmp_path: Path) -> 
     """A release measured and signed, a drill, notices put off, a hanging erasure, an open recall,
     and two proposals; and nothing is overdue but the request that its story leaves.
     """
-    with transaction(played.here.pool) as tx:
+    with transaction(played.installation.pool) as tx:
         ((asked,),) = tx.execute(
             "SELECT notice_id FROM notices WHERE language = 'en' AND variant = 'existing'"
             " ORDER BY position DESC LIMIT 1"
@@ -325,7 +325,7 @@ def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
         "erased_at "
         "IS NOT NULL LIMIT 1"
     )
-    with transaction(played.here.pool) as tx:
+    with transaction(played.installation.pool) as tx:
         row = tx.execute(erased).fetchone()
         assert row is not None
         account, conversation, segment = row
@@ -337,7 +337,7 @@ def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
     try:
         assert broken(played.again()) == ["what was erased has neither a key nor a byte left"]
     finally:
-        with transaction(played.here.pool) as tx:
+        with transaction(played.installation.pool) as tx:
             tx.execute(
                 f"UPDATE blocks SET (sizes, sealed) = (NULL, NULL) WHERE {key} = (%s, %s, %s)",
                 [account, conversation, segment],
@@ -351,7 +351,7 @@ def test_a_file_that_the_database_removed_meanwhile_holds_nothing(tmp_path: Path
 
 
 def test_a_sentence_in_clear_breaks_a_promise(played: Played) -> None:
-    leak = played.here.config.data / "postgres" / "forgotten.log"
+    leak = played.installation.config.data / "postgres" / "forgotten.log"
     leak.write_text(f"statement: {town.PLANTED}")
     try:
         assert broken(played.again()) == ["a sentence said in a chat lies nowhere in clear"]
@@ -364,7 +364,7 @@ def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Playe
         WITH counted AS (UPDATE accounts SET in_force = %(in_force)s WHERE account_id = %(account)s)
         UPDATE standings SET (standing, grant_no) = (%(standing)s, %(grant)s)
           WHERE account_id = %(account)s"""
-    with transaction(played.here.pool) as tx:
+    with transaction(played.installation.pool) as tx:
         before = tx.execute(
             """SELECT a.granted, a.account_id
                  FROM accounts a JOIN standings t USING (account_id)
@@ -382,7 +382,7 @@ def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Playe
             "every turn has a dated answer, and the vault's is that of the bare rule"
         ]
     finally:
-        with transaction(played.here.pool) as tx:
+        with transaction(played.installation.pool) as tx:
             tx.execute(
                 restore, {"in_force": 0, "standing": "withdrawn", "grant": None, "account": account}
             )
@@ -391,7 +391,7 @@ def test_a_grant_given_back_behind_the_rules_back_breaks_a_promise(played: Playe
 def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
     """Held against somebody who did not withdraw, the promise does not hold."""
     town_, built, copy, _, planted = played.checked
-    with transaction(played.here.pool) as tx:
+    with transaction(played.installation.pool) as tx:
         granted = tx.execute(
             """SELECT a.account_id FROM accounts a JOIN release_rows x USING (account_id)
                 JOIN releases r USING (release_id) WHERE r.name = 'october' AND a.in_force > 0
@@ -399,7 +399,7 @@ def test_rows_of_somebody_that_come_out_break_a_promise(played: Played) -> None:
         ).fetchone()
     assert granted is not None
     stays = next(person for person in town_.people if person.account == granted[0])
-    promises = check_all(played.here, town_, built, copy, stays, planted)
+    promises = check_all(played.installation, town_, built, copy, stays, planted)
     assert broken(promises) == ["rows of somebody who withdrew come out of no copy"]
 
 

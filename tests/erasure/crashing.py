@@ -218,7 +218,7 @@ class Trials:
             self.watch.record(crash_at=self.choose.randrange(1, 12))
             try:
                 with self._open(pool, run) as home:
-                    documents.append(home.here)
+                    documents.append(home.installation)
             except Crash:
                 pass
             finally:
@@ -244,8 +244,8 @@ class Trials:
         except RefusedError as error:
             if not self.verb.restores or error.because not in ("fenced", "restored"):
                 raise
-        with from_pool(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
-            archives.restore_dump(here, None)
+        with from_pool(pool, config(root, run.dsn), lambda: at, behind_fence=True) as installation:
+            archives.restore_dump(installation, None)
         with opened_home(pool, run.dsn, root, before, at) as home:
             yield home
 
@@ -258,18 +258,18 @@ class Trials:
             with closing(Journal(self.watch.root / "data" / "restrictions")) as journal:
                 check_restrictions(pool, journal)
         with self._open(pool, run) as home:
-            assert home.here.keyring.restrictions is not None
+            assert home.installation.keyring.restrictions is not None
             if self._is_new("restrictions", tree, "data/restrictions") or whole:
-                check_restrictions(pool, home.here.keyring.restrictions)
+                check_restrictions(pool, home.installation.keyring.restrictions)
             if self._is_new("content", tree, "data/keys") or whole or self.verb.restores:
                 self._check_texts(home, whole=whole)
             if self._is_new("log", tree, "data/keys", "data/log", "data/log-state") or whole:
-                documents.append(home.here)
-                check_log(home.here, whole=whole)
+                documents.append(home.installation)
+                check_log(home.installation, whole=whole)
             if was_answered:
                 self.verb.told(home, self.watch.root)
             if self._is_new("releases", tree, "data/releases") or whole:
-                check_releases(home.here)
+                check_releases(home.installation)
                 if self.verb.repeat is not None and self.choose.random() < self.repeat_share:
                     self.verb.repeat(home, self.watch.root)
                     self.verb.told(home, self.watch.root)
@@ -290,8 +290,8 @@ class Trials:
         return True
 
     def _check_texts(self, home: Home, *, whole: bool) -> None:
-        with transaction(home.here.pool) as tx:
-            found = (sound if whole else opened)(tx, home.here.keyring)
+        with transaction(home.installation.pool) as tx:
+            found = (sound if whole else opened)(tx, home.installation.keyring)
         texts = {key: content.text for key, content in found.items()}
         if self.verb.fresh:
             return
@@ -300,10 +300,11 @@ class Trials:
             if key[1] not in may_end and (key in self.base.in_backup or not self.verb.restores):
                 assert texts.get(key) == text, "acknowledged, and neither there nor erased"
         if self.verb.restores:
-            certificates.advance_erasures(home.here, at_once=True)
-            with transaction(home.here.pool) as tx:
+            certificates.advance_erasures(home.installation, at_once=True)
+            with transaction(home.installation.pool) as tx:
                 texts = {
-                    key: content.text for key, content in opened(tx, home.here.keyring).items()
+                    key: content.text
+                    for key, content in opened(tx, home.installation.keyring).items()
                 }
         assert not {key[1] for key in texts} & self.base.erased, "erased, and it returned"
         assert (
@@ -315,11 +316,11 @@ class Trials:
         assert in_force == 0, "withdrawn, and it returned"
 
 
-def check_releases(here: Installation) -> None:
+def check_releases(installation: Installation) -> None:
     """What is sealed is whole."""
-    for release in catalog.releases(here):
+    for release in catalog.releases(installation):
         if release.state == "sealed":
-            assert catalog.verify_release(here, release.name) == []
+            assert catalog.verify_release(installation, release.name) == []
 
 
 def check_restrictions(pool: Pool, journal: Journal) -> None:
@@ -358,34 +359,35 @@ TOOK_BACK = {
 }  # fmt: skip
 
 
-def check_log(here: Installation, *, whole: bool) -> None:
+def check_log(installation: Installation, *, whole: bool) -> None:
     """Every leaf is a row's and every row's place a leaf."""
-    for standing in _standings(here):
+    for standing in _standings(installation):
         shown = PublishedLog(
-            documents.place(here).folder / str(standing.year), documents.key(here, standing.year)
+            documents.place(installation).folder / str(standing.year),
+            documents.key(installation, standing.year),
         )
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             placed = tx.execute(
                 "SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [standing.year]
             ).fetchone()
         assert shown.checkpoint.size == standing.size
-        if placed is not None and not _lived_before(here):
+        if placed is not None and not _lived_before(installation):
             assert placed == (standing.size, standing.size - 1 if standing.size else None)
         if whole:
-            files = verifier.FolderFiles(documents.place(here).folder / str(standing.year))
-            trusted = verifier.trust(documents.key(here, standing.year).vkey)
+            files = verifier.FolderFiles(documents.place(installation).folder / str(standing.year))
+            trusted = verifier.trust(documents.key(installation, standing.year).vkey)
             report = verifier.check_log(files, trusted, (), verifier.new_story(trusted.origin))
             assert report.ok, report.findings
 
 
-def _standings(here: Installation) -> list[LogStanding]:
-    with transaction(here.pool) as tx:
+def _standings(installation: Installation) -> list[LogStanding]:
+    with transaction(installation.pool) as tx:
         return sequence.standings(tx)
 
 
-def _lived_before(here: Installation) -> bool:
+def _lived_before(installation: Installation) -> bool:
     """A restored database lacks the rows of leaves that its log tells."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return fence.current_life(tx) > 0
 
 
@@ -397,16 +399,19 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     home.choose("new", True)
     home.talk("new", "new-one", "and on")
     home.about(do.Delete, "new", "new-one")
-    epochs.rotate(home.here, Rotation.weekly)
-    certificates.advance_erasures(home.here, at_once=True)
-    documents.append(home.here)
-    check_log(home.here, whole=True)
-    with transaction(home.here.pool) as tx:
-        sound(tx, home.here.keyring)
+    epochs.rotate(home.installation, Rotation.weekly)
+    certificates.advance_erasures(home.installation, at_once=True)
+    documents.append(home.installation)
+    check_log(home.installation, whole=True)
+    with transaction(home.installation.pool) as tx:
+        sound(tx, home.installation.keyring)
     if (
-        not any(one.name == "next" and one.state == "sealed" for one in catalog.releases(home.here))
+        not any(
+            one.name == "next" and one.state == "sealed"
+            for one in catalog.releases(home.installation)
+        )
         and not fresh
     ):
         build(home, "next")
-        assert catalog.verify_release(home.here, "next") == []
+        assert catalog.verify_release(home.installation, "next") == []
     assert folder.is_dir()

@@ -32,12 +32,13 @@ from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, RefusedError
 from licet.proof import documents
 from licet.store.connect import transaction
-from licet.vault import block_joins, installation
+from licet.vault import block_joins
 from licet.vault import commands as do
 from licet.vault import verbs as vault_verbs
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 BEGIN = datetime(2025, 9, 1, tzinfo=UTC)
 DONE_MAX = 6  # verbs that are answered in one life
@@ -47,12 +48,12 @@ assert pipeline
 class Life:
     """One life: an open installation, and verbs on whatever is there."""
 
-    def __init__(self, here: installation.Installation, choose: Random, told: int) -> None:
-        self.here, self.choose, self._told = here, choose, told
-        self.backups = here.config.data.parent / "backups"
+    def __init__(self, installation: Installation, choose: Random, told: int) -> None:
+        self.installation, self.choose, self._told = installation, choose, told
+        self.backups = installation.config.data.parent / "backups"
 
     def tell(self, *commands: do.Command) -> list[CommandResult]:
-        return vault_verbs.apply_commands(self.here, commands)
+        return vault_verbs.apply_commands(self.installation, commands)
 
     def ack(self, what: str, **more: Any) -> None:
         os.write(self._told, json.dumps({"did": what, **more}).encode() + b"\n")
@@ -64,12 +65,12 @@ class Life:
         )
 
     def _any(self, statement: str) -> Any:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             row = tx.execute(statement.format(self.choose.randrange(5))).fetchone()
         return row[0] if row is not None else None
 
     def open(self) -> None:
-        account, at = uuid7(self.here.clock(), os.urandom(10)), self.here.clock()
+        account, at = uuid7(self.installation.clock(), os.urandom(10)), self.installation.clock()
         self.tell(do.OpenAccount(account=account, at=at, host=os.urandom(16), plan="pro", age=30))
         self.ack("open", account=account.hex)
 
@@ -77,12 +78,12 @@ class Life:
         account = self.any_account()
         if account is None:
             return self.open()
-        at, text = self.here.clock(), f"said {os.urandom(8).hex()}"
+        at, text = self.installation.clock(), f"said {os.urandom(8).hex()}"
         with suppress(RefusedError):  # the gate asks first
             self.tell(do.Choose(account=account, at=at, allow=True))
             self.ack("choose", account=account.hex, allow=True)
         chat = host_hmac(
-            installation.host_key(self.here),
+            load_host_key(self.installation),
             "conversation",
             str(self.choose.randrange(4)) + account.hex,
         )
@@ -97,18 +98,18 @@ class Life:
     def refuse(self) -> None:
         account = self.any_account()
         if account is not None:
-            self.tell(do.Choose(account=account, at=self.here.clock(), allow=False))
+            self.tell(do.Choose(account=account, at=self.installation.clock(), allow=False))
             self.ack("choose", account=account.hex, allow=False)
 
     def delete(self) -> None:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             rows = tx.execute(
                 "SELECT account_id, conversation_id FROM conversations WHERE deleted_at IS NULL"
             ).fetchall()
         if rows:
             account, conversation = self.choose.choice(rows)
             (answer,) = self.tell(
-                do.Delete(account=account, at=self.here.clock(), conversation=conversation)
+                do.Delete(account=account, at=self.installation.clock(), conversation=conversation)
             )
             if answer.outcome in (Outcome.done, Outcome.unchanged):
                 self.ack("delete", conversation=conversation.hex)
@@ -116,38 +117,38 @@ class Life:
     def close(self) -> None:
         account = self.any_account()
         if account is not None and self.choose.random() < 0.3:
-            self.tell(do.CloseAccount(account=account, at=self.here.clock()))
+            self.tell(do.CloseAccount(account=account, at=self.installation.clock()))
             self.ack("close", account=account.hex)
 
     def sweep(self) -> None:
-        sweeper.sweep(self.here)
+        sweeper.sweep(self.installation)
         self.ack("sweep")
 
     def join(self) -> None:
-        joined = block_joins.join(self.here, timedelta())
+        joined = block_joins.join(self.installation, timedelta())
         self.ack("join", blocks=joined.blocks_before)
 
     def erase(self) -> None:
-        certificates.advance_erasures(self.here, at_once=self.choose.random() < 0.5)
+        certificates.advance_erasures(self.installation, at_once=self.choose.random() < 0.5)
         self.ack("erase")
 
     def rotate(self) -> None:
-        done = epochs.rotate(self.here, self.choose.choice(list(Rotation)))
-        epochs.destroy_due(self.here)
+        done = epochs.rotate(self.installation, self.choose.choice(list(Rotation)))
+        epochs.destroy_due(self.installation)
         self.ack("rotate", epoch=done.epoch)
 
     def append(self) -> None:
         # the sequencer of the life before may hold the lock for a moment yet
         with suppress(BusyError):
-            self.ack("append", rows=documents.append(self.here))
+            self.ack("append", rows=documents.append(self.installation))
 
     def release(self) -> None:
         name = f"r{os.urandom(6).hex()}"
-        built = release_build.build_release(self.here, name=name, purpose="improve_models")
+        built = release_build.build_release(self.installation, name=name, purpose="improve_models")
         self.ack("release", name=name, rows=built.manifest.rows)
 
     def back_up(self) -> None:
-        self.ack("backup", folder=str(archives.back_up(self.here, self.backups).folder))
+        self.ack("backup", folder=str(archives.back_up(self.installation, self.backups).folder))
 
     def verbs(self) -> tuple[list[Callable[[], None]], list[int]]:
         weights = {
@@ -163,8 +164,8 @@ def live(config: Configuration, choose: Random, number: int, told: int) -> None:
     Lives begin in turn with what each run must prove, so that no draw of a short run leaves it out.
     """
     moment = BEGIN + number * timedelta(days=1)
-    with installation.installation(config, lambda: moment) as here:
-        life = Life(here, choose, told)
+    with open_installation(config, lambda: moment) as installation:
+        life = Life(installation, choose, told)
         life.say()
         life.ack("back")
         with suppress(RefusedError):

@@ -34,13 +34,13 @@ def house(house: House) -> House:
 
 
 def owed(house: House) -> list[ErasureStatus]:
-    return certificates.list_by_account(house.here, house.accounts["ana"])
+    return certificates.list_by_account(house.installation, house.accounts["ana"])
 
 
 def stated(house: House, erasure: str) -> dict[str, Any]:
-    body = json.loads(certificates.certificate_file(house.here, erasure))["certificate"].split(".")[
-        1
-    ]
+    body = json.loads(certificates.certificate_file(house.installation, erasure))[
+        "certificate"
+    ].split(".")[1]
     return dict(json.loads(base64.urlsafe_b64decode(body + "===")))
 
 
@@ -59,9 +59,11 @@ def test_the_run_of_a_held_erasure_destroys_no_key_as_its_forecast_says(
     house.passes(30)
     held = next(one for one in owed(house) if one.held)
     before = keys(house)
-    forecast = certificates.forecast_erasures(house.here, only=held.erasure, at_once=at_once)
+    forecast = certificates.forecast_erasures(
+        house.installation, only=held.erasure, at_once=at_once
+    )
     assert (forecast.due, forecast.keys, forecast.held) == (0, 0, 1)
-    certificates.advance_erasures(house.here, only=held.erasure, at_once=at_once)
+    certificates.advance_erasures(house.installation, only=held.erasure, at_once=at_once)
     assert keys(house) == before, "nor one of what is due beside it"
     assert owed(house)[0].state is ErasureState.fenced
 
@@ -73,11 +75,11 @@ def test_an_erasure_of_more_than_one_batch_is_swept_whole_by_one_run(
         house.talk("ana", f"chat {n}")
     house.account(do.CloseAccount, "ana")
     monkeypatch.setitem(sweep_batches.sweep_locked.__kwdefaults__, "limit", 2)
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     assert keys(house) == 0
     assert owed(house)[0].state is ErasureState.swept
-    documents.append(house.here)
-    assert certificates.advance_erasures(house.here).certificates == 1
+    documents.append(house.installation)
+    assert certificates.advance_erasures(house.installation).certificates == 1
 
 
 @pytest.mark.parametrize(
@@ -91,11 +93,11 @@ def test_what_is_certified_is_in_the_journal_though_its_writer_was_killed_before
         house.about(kind, "ana", "first")
     else:
         house.account(kind, "ana")
-    journal = house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    journal = house.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     assert lying(journal) == []
-    certificates.advance_erasures(house.here, at_once=True)
-    documents.append(house.here)
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation, at_once=True)
+    documents.append(house.installation)
+    certificates.advance_erasures(house.installation)
     (seen,) = owed(house)
     assert seen.state is ErasureState.verified
     (kept,) = [one for one in lying(journal) if one.kind is told]
@@ -110,17 +112,17 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     house: House,
 ) -> None:
     house.about(do.Delete, "ana", "first")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     (seen,) = owed(house)
     assert seen.shredded_at is not None
-    window: timedelta = epochs.backup_window(house.here)
+    window: timedelta = epochs.backup_window(house.installation)
     assert stated(house, seen.erasure)["backups_out_of_reach"] == rfc3339(
         seen.shredded_at + Rotation.daily.every + window
     )
     house.about(do.Delete, "ana", "second")
     house.passes(30)
     before = next(one for one in owed(house) if one.state is ErasureState.fenced)
-    certificates.advance_erasures(house.here, only=before.erasure)
+    certificates.advance_erasures(house.installation, only=before.erasure)
     house.passes(3)
     assert stated(house, before.erasure)["backups_out_of_reach"] == rfc3339(
         house.now - 3 * DAY + DAY + window

@@ -22,9 +22,9 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "c")
-    release_build.build_release(house.here, name="r", purpose="improve_models")
-    named = uuid7(house.now, house.here.keyring.random(10))
-    with house.here.pool.connection() as tx:
+    release_build.build_release(house.installation, name="r", purpose="improve_models")
+    named = uuid7(house.now, house.installation.keyring.random(10))
+    with house.installation.pool.connection() as tx:
         tx.execute(
             """INSERT INTO erasures (account_id, erasure_id, conversation_id, cause, state,
                                      requested_at, fenced_at,
@@ -33,6 +33,6 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
             [house.accounts["ana"], named, house.chats["c"], *[house.now] * 4],
         )
     with pytest.raises(BrokenError, match="`1` erased items are still in the place `release`"):
-        certificates.advance_erasures(house.here)
+        certificates.advance_erasures(house.installation)
     assert house.query("SELECT certificate FROM erasures") == [(None,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'certificate'") == [(0,)]

@@ -35,7 +35,7 @@ def begin(house: House, kind: Rotation) -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        epochs.rotate(house.here, kind, stop)
+        epochs.rotate(house.installation, kind, stop)
 
 
 def made(house: House) -> list[str]:
@@ -48,18 +48,18 @@ def made(house: House) -> list[str]:
 
 
 def test_an_epoch_is_destroyed_a_window_after_it_was_retired(house: House) -> None:
-    window = epochs.backup_window(house.here)
+    window = epochs.backup_window(house.installation)
     assert window > timedelta(0)
-    assert [one.destroy_at for one in epochs.status(house.here).epochs] == [None]
+    assert [one.destroy_at for one in epochs.status(house.installation).epochs] == [None]
     house.passes(1)
-    epochs.rotate(house.here, Rotation.daily)
-    retired, current = epochs.status(house.here).epochs
+    epochs.rotate(house.installation, Rotation.daily)
+    retired, current = epochs.status(house.installation).epochs
     assert (retired.retired_at, retired.destroy_at) == (house.now, house.now + window)
     assert (current.retired_at, current.destroy_at) == (None, None)
     house.now = house.now + window - timedelta.resolution
-    assert epochs.destroy_due(house.here) == []
+    assert epochs.destroy_due(house.installation) == []
     house.now += timedelta.resolution
-    assert epochs.destroy_due(house.here) == [retired.number]
+    assert epochs.destroy_due(house.installation) == [retired.number]
 
 
 @pytest.mark.parametrize("kind", Rotation)
@@ -73,44 +73,46 @@ def test_an_erased_key_is_out_of_reach_within_the_published_days(
     if kind is Rotation.daily:
         house.about(do.Delete, "ana", "kettles")
     house.passes(6 * 365)
-    epochs.rotate(house.here, Rotation.weekly)
-    epochs.destroy_due(house.here)
-    wrapping = epochs.status(house.here).epochs[-1].number
-    assert sweeper.sweep(house.here).segments == 1
+    epochs.rotate(house.installation, Rotation.weekly)
+    epochs.destroy_due(house.installation)
+    wrapping = epochs.status(house.installation).epochs[-1].number
+    assert sweeper.sweep(house.installation).segments == 1
     erased_at, gone = house.now, list[int]()
     while wrapping not in gone:
         house.passes(1)
         assert house.now - erased_at < timedelta(days=100)
-        if due := epochs.next_rotation(house.here):
-            epochs.rotate(house.here, due)
-        gone = epochs.destroy_due(house.here)
-    assert (house.now - erased_at).days == epochs.status(house.here).out_of_reach_days[kind.value]
+        if due := epochs.next_rotation(house.installation):
+            epochs.rotate(house.installation, due)
+        gone = epochs.destroy_due(house.installation)
+    assert (house.now - erased_at).days == epochs.status(house.installation).out_of_reach_days[
+        kind.value
+    ]
 
 
 def test_a_first_rotation_is_due_at_once_and_becomes_late(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         life = "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, %s, 0, %s)"
         tx.execute(life, [UUID(int=1), house.now])
     begun = house.now
     house.talk("ana", "kettles")
     house.about(do.Delete, "ana", "kettles")
     house.passes(6 * 365)
-    assert sweeper.sweep(house.here).segments == 1
-    assert epochs.next_rotation(house.here) is Rotation.daily
+    assert sweeper.sweep(house.installation).segments == 1
+    assert epochs.next_rotation(house.installation) is Rotation.daily
     for _ in range(2):
-        assert epochs.status(house.here).due["daily"] == begun
+        assert epochs.status(house.installation).due["daily"] == begun
         house.passes(3)
 
 
 def test_a_rotation_that_was_begun_is_told_and_finished_first(house: House) -> None:
     begin(house, Rotation.daily)
-    seen = epochs.status(house.here)
+    seen = epochs.status(house.installation)
     assert seen.unfinished == seen.epochs[-1].number
-    assert epochs.next_rotation(house.here) is Rotation.daily
+    assert epochs.next_rotation(house.installation) is Rotation.daily
     before = len(made(house))
-    assert epochs.rotate(house.here, Rotation.weekly).rotation is Rotation.weekly
+    assert epochs.rotate(house.installation, Rotation.weekly).rotation is Rotation.weekly
     assert made(house)[before:] == ["daily", "weekly"]
-    assert epochs.status(house.here).unfinished is None
+    assert epochs.status(house.installation).unfinished is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_a_rotation_that_was_begun_and_does_as_much_is_all_that_is_made(
 ) -> None:
     begin(house, Rotation(begun))
     before = len(made(house))
-    done = epochs.rotate(house.here, Rotation(asked))
+    done = epochs.rotate(house.installation, Rotation(asked))
     assert (done.rotation, done.resumed) == (Rotation(begun), True)
     assert made(house)[before:] == [begun]
 
@@ -129,13 +131,13 @@ def test_a_rotation_that_was_begun_and_does_as_much_is_all_that_is_made(
 @pytest.mark.parametrize("kind", list(Rotation))
 def test_without_one_that_was_begun_one_rotation_is_made(house: House, kind: Rotation) -> None:
     before = len(made(house))
-    assert not epochs.rotate(house.here, kind).resumed
+    assert not epochs.rotate(house.installation, kind).resumed
     assert made(house)[before:] == [kind.value]
 
 
 def test_only_a_rotation_that_was_opened_and_is_not_complete_is_unfinished(house: House) -> None:
     begin(house, Rotation.daily)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         known = chain.list_epochs(tx)
     newest = known[-1]
     assert key_rotation.find_unfinished(known) == newest

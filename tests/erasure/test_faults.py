@@ -42,8 +42,9 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes, verification
 from licet.store.connect import Pool, retrying, transaction
-from licet.vault import apply, installation
+from licet.vault import apply
 from licet.vault import commands as do
+from licet.vault.installation import Installation, load_host_key, load_policies, open_installation
 
 from ..installed import House
 from ..terms import preset
@@ -188,9 +189,9 @@ def lived(
             pytest.fail(message)
         pytest.skip(message)
     lived = Lived(tmp_path_factory.mktemp("faults"), databases())
-    with installation.installation(lived.config) as here:
+    with open_installation(lived.config) as installation:
         policy_changes.apply_policy(
-            here,
+            installation,
             msgspec.structs.replace(preset("article-2025"), recipients=frozenset({RECIPIENT})),
             actor="test",
         )
@@ -207,35 +208,37 @@ def prepare(lived: Lived, command: str) -> None:
     lived.number += 1
     now = datetime.now(UTC)
     release = f"r{lived.number}"
-    with installation.installation(lived.config, lambda: now) as here:
-        home = At(here, now)
+    with open_installation(lived.config, lambda: now) as installation:
+        home = At(installation, now)
         home.open(f"p{lived.number}", allow=True)
         home.talk(f"p{lived.number}", f"c{lived.number}")
         home.talk(f"p{lived.number}", f"d{lived.number}")
         if command in ("purge", "export"):
-            release_build.build_release(here, name=release, purpose="improve_models")
+            release_build.build_release(installation, name=release, purpose="improve_models")
         home.about(do.Delete, f"p{lived.number}", f"d{lived.number}")
         if command != "erase":
-            certificates.advance_erasures(here, at_once=True)
-        service_key(here, f"k{lived.number}")
+            certificates.advance_erasures(installation, at_once=True)
+        service_key(installation, f"k{lived.number}")
         if command == "restore":
-            lived.kept = archives.back_up(here, lived.folder / "backups").folder
+            lived.kept = archives.back_up(installation, lived.folder / "backups").folder
 
 
 class At(House):
     """A `House` over an opened installation."""
 
-    def __init__(self, here: installation.Installation, now: datetime) -> None:
-        self.now, self.here = now, here
+    def __init__(self, installation: Installation, now: datetime) -> None:
+        self.now, self.installation = now, installation
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
         self._turns: dict[str, int] = {}
-        self._host_key = installation.host_key(here)
+        self._host_key = load_host_key(installation)
 
 
-def service_key(here: installation.Installation, name: str) -> None:
-    with transaction(here.pool) as tx:
-        service_keys.create_key(tx, name, [Scope.gate_read], here.clock(), here.keyring.random)
+def service_key(installation: Installation, name: str) -> None:
+    with transaction(installation.pool) as tx:
+        service_keys.create_key(
+            tx, name, [Scope.gate_read], installation.clock(), installation.keyring.random
+        )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -275,30 +278,32 @@ def test_a_fault_at_any_place_where_a_command_writes_is_a_clean_error_and_then_i
 
 def check(lived: Lived, command: str) -> None:
     """What the command is for is there, whole."""
-    with installation.installation(lived.config) as here:
-        documents.append(here)
-        status = epochs.status(here)
+    with open_installation(lived.config) as installation:
+        documents.append(installation)
+        status = epochs.status(installation)
         assert status.unfinished is None
         if command in ("build", "purge"):
-            assert catalog.verify_release(here, f"r{lived.number}") == []
+            assert catalog.verify_release(installation, f"r{lived.number}") == []
         if command == "erase":
-            assert certificates.list_unfinished(here) == []
+            assert certificates.list_unfinished(installation) == []
         if command == "publish":
             assert (
-                verification.verify(lived.folder / "published", (documents.key(here).vkey,)).broken
+                verification.verify(
+                    lived.folder / "published", (documents.key(installation).vkey,)
+                ).broken
                 == ()
             )
         if command == "restore":
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 fence.check(tx)
         if command == "backup":
-            for kept in archives.list_backups(here, lived.folder / "backups"):
+            for kept in archives.list_backups(installation, lived.folder / "backups"):
                 if kept.whole:
-                    archives.verify(here.config, kept.folder)
+                    archives.verify(installation.config, kept.folder)
         if command == "revoke":
-            assert here.keyring.restrictions is not None
-            revoked = {one.key for one in here.keyring.restrictions.records() if one.key}
-            with transaction(here.pool) as tx:
+            assert installation.keyring.restrictions is not None
+            revoked = {one.key for one in installation.keyring.restrictions.records() if one.key}
+            with transaction(installation.pool) as tx:
                 rows = tx.execute(
                     "SELECT key_id FROM api_keys WHERE revoked_at IS NOT NULL"
                 ).fetchall()
@@ -311,18 +316,18 @@ def test_a_database_without_a_free_connection_is_busy_and_then_it_is_right_again
     dsn = databases()
     name = conninfo_to_dict(dsn)["dbname"]
     config = Configuration(data=lived.folder / "crowded", database_url=dsn)
-    with installation.installation(config) as here:
-        policy_changes.apply_policy(here, preset("article-2025"), actor="test")
+    with open_installation(config) as installation:
+        policy_changes.apply_policy(installation, preset("article-2025"), actor="test")
     set_limit = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS '
     with psycopg.connect(lived.config.database_url or "", autocommit=True) as conn:
         conn.execute(set_limit + "false")
         try:
-            with pytest.raises(BusyError), installation.installation(config):
+            with pytest.raises(BusyError), open_installation(config):
                 pass
         finally:
             conn.execute(set_limit + "true")
-    with installation.installation(config) as here:
-        assert documents.append(here) > 0
+    with open_installation(config) as installation:
+        assert documents.append(installation) > 0
 
 
 class Away:
@@ -341,20 +346,22 @@ def test_without_its_key_provider_nothing_is_opened_or_lost_and_then_it_is_right
     house = House(pool, tmp_path / "data")
     house.open("ana", allow=True)
     house.talk("ana", "chat")
-    there, before = house.here, house.query("SELECT count(*) FROM journal")
+    there, before = house.installation, house.query("SELECT count(*) FROM journal")
     away: Any = Away()
-    house.here = msgspec.structs.replace(there, keyring=Keyring(away))
+    house.installation = msgspec.structs.replace(there, keyring=Keyring(away))
     for refused in (
         lambda: house.say("ana", "chat", "more"),
-        lambda: epochs.rotate(house.here, Rotation.daily),
-        lambda: release_build.build_release(house.here, name="one", purpose="improve_models"),
+        lambda: epochs.rotate(house.installation, Rotation.daily),
+        lambda: release_build.build_release(
+            house.installation, name="one", purpose="improve_models"
+        ),
     ):
         with pytest.raises(BusyError):
             refused()
     assert house.query("SELECT count(*) FROM journal") == before
-    house.here = there
+    house.installation = there
     house.say("ana", "chat", "more")
-    assert epochs.rotate(house.here, Rotation.daily).left == 0
+    assert epochs.rotate(house.installation, Rotation.daily).left == 0
 
 
 def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(
@@ -374,8 +381,8 @@ def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(
     assert all(until > max(times) for (until,) in kept), (
         "a period counts from what was there, not from the clock's error"
     )
-    assert sweeper.sweep(house.here).segments == 0, "and nothing is due before its time"
-    certificates.advance_erasures(house.here, at_once=True)
+    assert sweeper.sweep(house.installation).segments == 0, "and nothing is due before its time"
+    certificates.advance_erasures(house.installation, at_once=True)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
 
 
@@ -393,8 +400,8 @@ def test_a_transaction_that_is_in_anothers_way_is_made_again(pool: Pool, tmp_pat
         with transaction(pool) as tx:
             apply.apply(
                 tx,
-                house.here.keyring,
-                installation.policies(house.here),
+                house.installation.keyring,
+                load_policies(house.installation),
                 [do.Choose(account=house.accounts["ana"], at=house.now, allow=True)],
             )
             if tries < 3:

@@ -33,8 +33,9 @@ from licet.release import catalog
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.vault import account_keys, certificate, installation
+from licet.vault import account_keys, certificate
 from licet.vault import commands as do
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 from ..installed import House
 from ..terms import preset
@@ -52,8 +53,8 @@ KINDS = frozenset({"say", "delete", "choose", "append"})
 
 
 def begin(config: Configuration) -> None:
-    with installation.installation(config, lambda: BEGIN) as here:
-        policy_changes.apply_policy(here, preset("article-2025"), actor="test")
+    with open_installation(config, lambda: BEGIN) as installation:
+        policy_changes.apply_policy(installation, preset("article-2025"), actor="test")
 
 
 @pytest.mark.parametrize("number", range(SHARES))
@@ -79,8 +80,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_erased_returns(
     told = [json.loads(line) for line in acknowledged.read_text().splitlines()]
     assert [line for line in told if line["did"] == "fail"] == []
     assert len([line for line in told if line["did"] == "life" and line["back"]]) >= lives // 2
-    with installation.installation(config, lambda: BEGIN + lives * timedelta(days=1)) as here:
-        check_all(here, told)
+    with open_installation(config, lambda: BEGIN + lives * timedelta(days=1)) as installation:
+        check_all(installation, told)
 
 
 def of(told: list[dict[str, Any]], did: str) -> list[dict[str, Any]]:
@@ -91,41 +92,42 @@ def kinds(told: list[dict[str, Any]]) -> set[str]:
     return {line["did"] for line in list(told)}
 
 
-def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> None:
+def check_all(installation: Installation, told: list[dict[str, Any]]) -> None:
     """Log, keys and rows agree with one another and with everything that was acknowledged."""
     assert kinds(told) >= KINDS, "the lives did too little to prove anything"
-    check_rows(here, told)
-    check_restrictions(here, told)
-    check_keys(here)
-    check_log(here)
+    check_rows(installation, told)
+    check_restrictions(installation, told)
+    check_keys(installation)
+    check_log(installation)
     for built in of(told, "release"):
         if built["rows"]:
-            assert catalog.verify_release(here, built["name"]) == []
+            assert catalog.verify_release(installation, built["name"]) == []
     for kept in of(told, "backup"):
-        check_backup(here, Path(kept["folder"]))
-    certificates.advance_erasures(here, at_once=True)
-    documents.append(here)  # a closure waits for its leaves
-    certificates.advance_erasures(here)
-    with transaction(here.pool) as tx:
+        check_backup(installation, Path(kept["folder"]))
+    certificates.advance_erasures(installation, at_once=True)
+    documents.append(installation)  # a closure waits for its leaves
+    certificates.advance_erasures(installation)
+    with transaction(installation.pool) as tx:
         assert certificate.unfinished(tx, 1) == [], "whatever was asked for ends with a certificate"
-        sound(tx, here.keyring)
+        sound(tx, installation.keyring)
 
 
-def check_backup(here: installation.Installation, folder: Path) -> None:
+def check_backup(installation: Installation, folder: Path) -> None:
     """It is whole; only when it is older than backups are kept may the keys that it needs be
     destroyed.
     """
     try:
-        archives.verify(here.config, folder)
+        archives.verify(installation.config, folder)
     except RefusedError as error:
         assert error.because == "dead_epoch", error
-        assert backup_manifest.read_manifest(folder).expires_at <= here.clock()
+        assert backup_manifest.read_manifest(folder).expires_at <= installation.clock()
 
 
-def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> None:
-    with transaction(here.pool) as tx:
+def check_rows(installation: Installation, told: list[dict[str, Any]]) -> None:
+    with transaction(installation.pool) as tx:
         contents = {
-            (key[1], key[2]): content.text for key, content in sound(tx, here.keyring).items()
+            (key[1], key[2]): content.text
+            for key, content in sound(tx, installation.keyring).items()
         }
         ended = {
             row[0]
@@ -154,10 +156,10 @@ def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> N
     assert {UUID(hex=line["account"]) for line in of(told, "open")} <= known
 
 
-def check_restrictions(here: installation.Installation, told: list[dict[str, Any]]) -> None:
+def check_restrictions(installation: Installation, told: list[dict[str, Any]]) -> None:
     """What was taken back and acknowledged is in the journal, so that no restore brings it back."""
-    assert here.keyring.restrictions is not None
-    kept = list(here.keyring.restrictions.records())
+    assert installation.keyring.restrictions is not None
+    kept = list(installation.keyring.restrictions.records())
     assert {UUID(hex=line["conversation"]) for line in of(told, "delete")} <= {
         one.conversation for one in kept
     }
@@ -167,34 +169,34 @@ def check_restrictions(here: installation.Installation, told: list[dict[str, Any
     } <= refused
 
 
-def check_keys(here: installation.Installation) -> None:
+def check_keys(installation: Installation) -> None:
     """A rotation that was begun is finished, every key opens, and no slot that nothing names holds
     one.
     """
     # what was destroyed after it began waits for the next
-    if epochs.status(here).unfinished is not None:
-        epochs.rotate(here, Rotation.weekly)
-    epochs.rotate(here, Rotation.weekly)
-    status = epochs.status(here)
+    if epochs.status(installation).unfinished is not None:
+        epochs.rotate(installation, Rotation.weekly)
+    epochs.rotate(installation, Rotation.weekly)
+    status = epochs.status(installation)
     assert status.unfinished is None
     assert sum(status.waiting.values()) == 0
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         accounts = [row[0] for row in tx.execute("SELECT account_id FROM accounts")]
         stray = f"SELECT {account_keys.STRAY_KEYS}"
         assert {tx.execute(stray, {"account": one}).fetchone() for one in accounts} == {(0,)}
-        assert len(here.keyring.account_keys(tx, accounts)) >= 1
+        assert len(installation.keyring.account_keys(tx, accounts)) >= 1
 
 
-def check_log(here: installation.Installation) -> None:
-    documents.append(here)
-    for year in documents.years(here):
-        log = documents.place(here).folder / year
-        trusted = verifier.trust(documents.key(here, int(year)).vkey)
+def check_log(installation: Installation) -> None:
+    documents.append(installation)
+    for year in documents.years(installation):
+        log = documents.place(installation).folder / year
+        trusted = verifier.trust(documents.key(installation, int(year)).vkey)
         report = verifier.check_log(
             verifier.FolderFiles(log), trusted, (), verifier.new_story(trusted.origin)
         )
         assert report.ok, report.findings
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             placed = tx.execute(
                 "SELECT count(*), max(index) FROM outbox WHERE log_year = %s", [int(year)]
             ).fetchone()
@@ -252,20 +254,20 @@ class Worker(threading.Thread):
                 }
             )
         if number % 7 == 0:
-            documents.append(self.house.here)
+            documents.append(self.house.installation)
             self.told.append({"did": "append"})
         if number % 40 == 0:
-            epochs.rotate(self.house.here, Rotation.daily)
+            epochs.rotate(self.house.installation, Rotation.daily)
 
 
 class Standing(House):
     """A `House` over an opened installation."""
 
-    def __init__(self, here: installation.Installation) -> None:
-        self.now, self.here = BEGIN, here
+    def __init__(self, installation: Installation) -> None:
+        self.now, self.installation = BEGIN, installation
         self.accounts: dict[str, UUID] = {}
         self.chats: dict[str, UUID] = {}
-        self._host_key = installation.host_key(here)
+        self._host_key = load_host_key(installation)
         self._turns: dict[str, int] = {}
 
 
@@ -282,8 +284,8 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
     own: Configuration,
 ) -> None:
     moment: list[datetime] = [BEGIN]
-    with installation.installation(own, lambda: moment[0]) as here:
-        house = Standing(here)
+    with open_installation(own, lambda: moment[0]) as installation:
+        house = Standing(installation)
         house.open("ana", allow=True)
         worker = Worker(house)
         worker.start()
@@ -299,8 +301,8 @@ def test_the_database_is_killed_over_and_over_and_what_was_acknowledged_is_there
         worker.join(HANG_SECONDS)
         assert worker.unexpected == []
         assert len(worker.told) > POSTMASTERS
-    with installation.installation(own, lambda: BEGIN) as here:
-        check_all(here, worker.told)
+    with open_installation(own, lambda: BEGIN) as installation:
+        check_all(installation, worker.told)
 
 
 def kill(own: Configuration, worker: Worker) -> None:

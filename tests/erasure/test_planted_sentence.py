@@ -34,7 +34,8 @@ from licet.config import Configuration
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation
 from licet.store import embedded
-from licet.vault import block_joins, cold_storage, installation
+from licet.vault import block_joins, cold_storage
+from licet.vault.installation import open_installation
 from licet.web.access import tokens
 
 from ..forking import FORKED
@@ -48,7 +49,7 @@ TOKEN_KEY = b"a key that host and test share, of more than 32 bytes"
 PLANT = """
 import json, os, sys
 from pathlib import Path
-from licet.vault import installation
+from licet.vault.installation import load_host_key, open_installation
 from licet.access import inbox_register, sessions
 from licet.access.inbox_register import ItemSubject
 from licet.config import Configuration
@@ -65,20 +66,20 @@ from licet.vault.ids import Prefix, host_hmac, parse
 told = json.load(sys.stdin)
 say = told["say"]
 config = Configuration.from_environment(os.environ, Path(sys.argv[1]))
-with installation.installation(config) as here:
-    account, at, key = parse(Prefix.account, told["account"]), here.clock(), installation.host_key(here)
+with open_installation(config) as installation:
+    account, at, key = parse(Prefix.account, told["account"]), installation.clock(), load_host_key(installation)
     content = Content(
         text=say["tool text"], tool_calls=(ToolCall(id="1", name=say["tool name"], arguments=say["arguments"]),),
         tool_call_id=say["call id"], tool_name=say["tool name"], thread=say["thread"], attachments=(say["attachment"],),
         model=say["model"], folder=say["path"], branch=say["branch"],
     )
-    (answer,) = apply_commands(here, [do.AddTurn(
+    (answer,) = apply_commands(installation, [do.AddTurn(
         account=account, at=at, role=TurnRole.assistant, content=encode(content),
         host_conversation=host_hmac(key, "conversation", say["host chat"]),
         host_turn=host_hmac(key, "turn", say["host turn"]), title=encode(Content(text=say["transcript title"])),
     )])
     about = answer.conversation
-    apply_commands(here, [
+    apply_commands(installation, [
         do.Choose(account=account, at=at, allow=True, via="settings", evidence=say["evidence"]),
         do.Hold(account=account, at=at, conversation=about, matter=say["matter"]),
         do.GiveFeedback(account=account, at=at, conversation=about, rating="up", share=Share.conversation,
@@ -88,13 +89,13 @@ with installation.installation(config) as here:
     asked = EnteredRequest(
         kind=RightKind.complaint, words=say["complaint"], identity=say["identity"], account=account,
     )
-    name, by = rights_requests.enter(here, asked, "staff:ada@example.org").shown_id, "staff:ada@example.org"
-    with transaction(here.pool) as tx:
+    name, by = rights_requests.enter(installation, asked, "staff:ada@example.org").shown_id, "staff:ada@example.org"
+    with transaction(installation.pool) as tx:
         staff = sessions.find_or_add_staff(tx, "ada@example.org", at, os.urandom)
         inbox_register.add_note(
-            tx, here.keyring, ItemSubject(item=f"request:{name}", account=account), staff, at, say["note"]
+            tx, installation.keyring, ItemSubject(item=f"request:{name}", account=account), staff, at, say["note"]
         )
-    rights_requests.take_step(here, name, StaffAct.answer, by, words=say["reply"])
+    rights_requests.take_step(installation, name, StaffAct.answer, by, words=say["reply"])
 """
 FIELDS = (
     "tool text", "tool name", "arguments", "call id", "thread", "attachment", "model", "path", "branch", "host chat",
@@ -226,10 +227,10 @@ def join_and_cool(operated: Operated) -> None:
     objects that hold it sealed.
     """
     later = datetime.now(UTC) + timedelta(days=2)
-    with installation.installation(Configuration(data=operated.data), lambda: later) as here:
-        assert block_joins.join(here, timedelta(days=1)).blocks_after > 0
+    with open_installation(Configuration(data=operated.data), lambda: later) as installation:
+        assert block_joins.join(installation, timedelta(days=1)).blocks_after > 0
         assert operated.search() == {}
-        assert cold_storage.cool(here, 1).turns > 0
+        assert cold_storage.cool(installation, 1).turns > 0
     assert any(path.is_file() for path in (operated.data / "cold").rglob("*"))
     assert operated.search() == {}
 
@@ -368,14 +369,14 @@ def check_old_copies(operated: Operated, before: Copy, epochs: Path) -> None:
     never after that.
     """
     moved = datetime.now(UTC)
-    with installation.installation(Configuration(data=operated.data), lambda: moved) as here:
+    with open_installation(Configuration(data=operated.data), lambda: moved) as installation:
         assert readable(before, operated, epochs) > 0, (
             "control: copy and keys of the same day do open it"
         )
-        (number, *_) = [epoch.number for epoch in chain.status(here).epochs]
-        chain.rotate(here, Rotation.daily)
+        (number, *_) = [epoch.number for epoch in chain.status(installation).epochs]
+        chain.rotate(installation, Rotation.daily)
         assert readable(before, operated, epochs) > 0, "control: the rotation alone does not end it"
-        assert chain.destroy_due(here) == []
-        moved += timedelta(days=here.config.key_chain.backup_days, seconds=1)
-        assert chain.destroy_due(here) == [number]
+        assert chain.destroy_due(installation) == []
+        moved += timedelta(days=installation.config.key_chain.backup_days, seconds=1)
+        assert chain.destroy_due(installation) == [number]
     assert readable(before, operated, epochs) == 0, "within the schedule it opens nowhere any more"

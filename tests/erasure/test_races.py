@@ -36,10 +36,10 @@ from licet.release.build_order import BuildResult
 from licet.release.row_runs import RowSources
 from licet.store.connect import Pool, retrying, transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.apply import apply
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation, load_policies
 
 from ..conftest import empty_tables
 from ..installed import DAY, House
@@ -103,16 +103,16 @@ class Town:
 
     def __init__(self, pool: Pool, folder: Path) -> None:
         self.house = House(emptied(pool), folder, rules())
-        self.here = self.house.here
+        self.installation = self.house.installation
         self.rounds: dict[UUID, Round] = {}
 
     def settled(self, draws: Sequence[Random]) -> list[Round]:
         """A newcomer for each, with a past that both sides know."""
         for number, draw in enumerate(draws):
             pair = Pair(
-                lambda: transaction(self.here.pool),
-                self.here.keyring,
-                installation.policies(self.here),
+                lambda: transaction(self.installation.pool),
+                self.installation.keyring,
+                load_policies(self.installation),
             )
             bucketless = uuid7(self.house.now, draw.randbytes(10)).int >> 16 << 16
             account = pair.accounts[f"person {number}"] = UUID(int=bucketless | 7)
@@ -122,16 +122,16 @@ class Town:
             events = [(one, event) for one in rounds for event in one.past[part]]
             for (one, event), answer in zip(events, self.happened(events), strict=True):
                 one.replay(event, answer)
-        with transaction(self.here.pool) as tx:
-            keys = self.here.keyring.account_keys(tx, self.rounds)
+        with transaction(self.installation.pool) as tx:
+            keys = self.installation.keyring.account_keys(tx, self.rounds)
         for account, one in self.rounds.items():
             one.keys_before = keys[account].slots
         return rounds
 
     def happened(self, events: Sequence[tuple[Round, ev.Event]]) -> list[CommandResult]:
         commands = [one.command(event) for one, event in events]
-        with transaction(self.here.pool) as tx:
-            return apply(tx, self.here.keyring, installation.policies(self.here), commands)
+        with transaction(self.installation.pool) as tx:
+            return apply(tx, self.installation.keyring, load_policies(self.installation), commands)
 
 
 class Round:
@@ -142,7 +142,7 @@ class Round:
     """
 
     def __init__(self, town: Town, pair: Pair, draw: Random, number: int) -> None:
-        self.town, self.here, self.pair, self.draw = town, town.here, pair, draw
+        self.town, self.installation, self.pair, self.draw = town, town.installation, pair, draw
         self.name = name = f"person {number}"
         self.began = town.house.now + 10 * DAY + number * DAY / 24
         self.told: list[Told] = []
@@ -193,8 +193,8 @@ class Round:
         """One transaction, tried again as a caller would."""
 
         def once() -> Told:
-            with transaction(self.here.pool) as tx:
-                (answer,) = apply(tx, self.here.keyring, self.pair.policies, [command])
+            with transaction(self.installation.pool) as tx:
+                (answer,) = apply(tx, self.installation.keyring, self.pair.policies, [command])
                 row = tx.execute(PLACE, [self.account]).fetchone()
             assert row is not None
             return Told(
@@ -307,8 +307,8 @@ class Round:
         """What lives opens, what is due is gone for good; answers how many keys the race
         destroyed.
         """
-        with transaction(self.here.pool) as tx:
-            sound(tx, self.here.keyring)
+        with transaction(self.installation.pool) as tx:
+            sound(tx, self.installation.keyring)
             early = "SELECT count(*) FROM segments WHERE erased_at < keep_until"
             assert tx.execute(early).fetchone() == (0,), "nothing is erased before its time"
             dead = sum(
@@ -317,7 +317,7 @@ class Round:
             marked = tx.execute(
                 "SELECT FROM spent_accounts WHERE account_id = %s", [self.account]
             ).fetchone()
-            keys = self.here.keyring.account_keys(tx, [self.account])[self.account].slots
+            keys = self.installation.keyring.account_keys(tx, [self.account])[self.account].slots
         if dead and marked is None:
             assert keys != self.keys_before, (
                 "a key died, and neither was the one above it changed nor will it be"
@@ -413,11 +413,14 @@ def test_a_sweep_among_endings_and_turns_erases_what_is_due_and_nothing_else(
     assert run.counts["keys destroyed"]
 
 
-def moved(town: Town, at: datetime) -> installation.Installation:
+def moved(town: Town, at: datetime) -> Installation:
     """The installation with a clock that stands."""
-    here = town.here
-    return installation.Installation(
-        config=here.config, pool=here.pool, keyring=here.keyring, clock=lambda: at
+    installation = town.installation
+    return Installation(
+        config=installation.config,
+        pool=installation.pool,
+        keyring=installation.keyring,
+        clock=lambda: at,
     )
 
 
@@ -444,14 +447,14 @@ def test_a_release_that_is_built_among_endings_holds_nothing_that_ended_before_i
     run = races("build")
     for number, one in enumerate(run.each()):
         built: list[BuildResult] = []
-        here, purpose = moved(one.town, one.at()), one.draw.choice((IMPROVE, SAFETY))
+        place, purpose = moved(one.town, one.at()), one.draw.choice((IMPROVE, SAFETY))
 
         def build(
-            here: installation.Installation = here,
+            installation: Installation = place,
             purpose: str = purpose,
             built: list[BuildResult] = built,
         ) -> None:
-            built.append(release_build.build_release(here, name=f"r{number}", purpose=purpose))  # noqa: B023 run at once
+            built.append(release_build.build_release(place, name=f"r{number}", purpose=purpose))  # noqa: B023 run at once
 
         run.race(one, Actor("build", build))
         for release in built:

@@ -20,7 +20,7 @@ from licet.erasure import certificates
 from licet.store.connect import Pool, transaction
 from licet.vault import verbs
 from licet.vault.commands import Delete
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 
 from ..installed import House
 
@@ -62,19 +62,22 @@ def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(
     house.talk("ana", "gone before")  # what a process reads once is read by then
     house.about(Delete, "ana", "gone before")
     # the first certificate makes the key that signs them
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     house.talk("ana", "gone")
     account, conversation = house.accounts["ana"], house.chats["gone"]
     with counted(pool) as sent:
         verbs.apply_commands(
-            house.here, [Delete(account=account, at=house.here.clock(), conversation=conversation)]
+            house.installation,
+            [Delete(account=account, at=house.installation.clock(), conversation=conversation)],
         )
     assert 0 < len(sent) <= DELETION_MAX, sent
     (erasure,) = house.query(
         "SELECT erasure_id FROM erasures WHERE conversation_id = %s", conversation
     )[0]
     with counted(pool) as sent:
-        done = certificates.advance_erasures(house.here, only=f"era_{erasure.hex}", at_once=True)
+        done = certificates.advance_erasures(
+            house.installation, only=f"era_{erasure.hex}", at_once=True
+        )
     assert done.certificates == 1
     assert 0 < len(sent) <= CERTIFICATE_MAX, sent
 
@@ -87,12 +90,14 @@ def test_no_statement_of_a_deletion_is_planned_at_each_execution(
     chats = [f"chat {number}" for number in range(12)]
     for chat in chats:
         house.talk("ana", chat)
-    account, at = house.accounts["ana"], house.here.clock()
+    account, at = house.accounts["ana"], house.installation.clock()
     with transaction(pool) as tx:
         tx.execute("DEALLOCATE ALL")
         for chat in chats:
             gone = Delete(account=account, at=at, conversation=house.chats[chat])
-            verbs.apply_commands_in(tx, house.here.keyring, policies(house.here), [gone])
+            verbs.apply_commands_in(
+                tx, house.installation.keyring, load_policies(house.installation), [gone]
+            )
         plans = tx.execute(
             "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements "
             "WHERE generic_plans + custom_plans > 6"

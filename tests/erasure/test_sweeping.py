@@ -24,7 +24,7 @@ from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
 from licet.vault.certificate import ErasureState
 from licet.vault.content import Content, encode
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 from licet.webhooks import endpoints
 
 from ..installed import House
@@ -35,8 +35,10 @@ YEARS = 6 * 365
 
 def limited(house: House, **limits: int | float) -> House:
     """The house with other limits; it looks each second."""
-    config = msgspec.structs.replace(house.here.config, sweep=Sweep(every_seconds=1, **limits))
-    house.here = msgspec.structs.replace(house.here, config=config)
+    config = msgspec.structs.replace(
+        house.installation.config, sweep=Sweep(every_seconds=1, **limits)
+    )
+    house.installation = msgspec.structs.replace(house.installation, config=config)
     return house
 
 
@@ -62,7 +64,7 @@ def kept(house: House) -> int:
 def running(house: House) -> Iterator[None]:
     """`keep_sweeping`, as the server runs it, until the block ends."""
     stop = threading.Event()
-    thread = threading.Thread(target=housekeeping.keep_sweeping, args=(house.here, stop))
+    thread = threading.Thread(target=housekeeping.keep_sweeping, args=(house.installation, stop))
     thread.start()
     try:
         yield
@@ -77,12 +79,12 @@ def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_ask
 ) -> None:
     house.passes(11)
     with pytest.raises(RefusedError, match="would erase `3` of `8` stored segments") as refused:
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
     assert refused.value.because == "sweep_waits"
     assert kept(house) == 8
-    seen = sweeper.sweep_status(house.here)
+    seen = sweeper.sweep_status(house.installation)
     assert (seen.waits, seen.due, seen.kept, seen.waits_since) == (True, 3, 8, house.now)
-    (found,) = [f for f in doctor.examine(house.here) if f.what == "sweep"]
+    (found,) = [f for f in doctor.examine(house.installation) if f.what == "sweep"]
     assert found.state is doctor.FindingState.broken
 
 
@@ -90,35 +92,35 @@ def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds
     house: House,
 ) -> None:
     with pytest.raises(RefusedError, match="no sweep waits"):
-        sweeper.approve(house.here, "user:kim")
+        sweeper.approve(house.installation, "user:kim")
     house.passes(11)
     with pytest.raises(RefusedError):
-        sweeper.sweep(house.here)
-    assert not sweeper.approve(house.here, "user:kim").waits
-    assert sweeper.sweep(house.here).segments == 3
-    seen = sweeper.sweep_status(house.here)
+        sweeper.sweep(house.installation)
+    assert not sweeper.approve(house.installation, "user:kim").waits
+    assert sweeper.sweep(house.installation).segments == 3
+    seen = sweeper.sweep_status(house.installation)
     assert (seen.waits_since, seen.approved, seen.ended_at) == (None, None, house.now)
     house.passes(20)
     with pytest.raises(RefusedError, match="would erase `5` of `5`"):
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
 
 
 def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(house: House) -> None:
     house.passes(11)
     with pytest.raises(RefusedError):
-        sweeper.sweep(house.here)
-    sweeper.approve(house.here, "user:kim")
+        sweeper.sweep(house.installation)
+    sweeper.approve(house.installation, "user:kim")
     house.passes(20)
     with pytest.raises(RefusedError, match="would erase `8` of `8`"):
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
     assert kept(house) == 8
-    assert sweeper.sweep_status(house.here).waits
+    assert sweeper.sweep_status(house.installation).waits
 
 
 def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:
     house.passes(11)
-    assert sweeper.sweep(house.here, dry_run=True).segments == 3
-    assert sweeper.sweep_status(house.here).waits_since is None
+    assert sweeper.sweep(house.installation, dry_run=True).segments == 3
+    assert sweeper.sweep_status(house.installation).waits_since is None
 
 
 def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(
@@ -127,9 +129,11 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
     house.about(do.Delete, "ana", "late 0")
     with running(house):
         house.passes(11)
-        wait_until(lambda: sweeper.sweep_status(house.here).waits, "the sweep waits to be asked")
+        wait_until(
+            lambda: sweeper.sweep_status(house.installation).waits, "the sweep waits to be asked"
+        )
         assert kept(house) == 8
-        sweeper.approve(house.here, "user:kim")
+        sweeper.approve(house.installation, "user:kim")
         wait_until(lambda: kept(house) == 5, "what ended is erased")
         limited(house, share=1.0)
     with running(house):
@@ -137,7 +141,7 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
         wait_until(lambda: kept(house) == 0, "all that ended is erased")
         wait_until(
             lambda: (
-                certificates.list_by_account(house.here, house.accounts["ana"])[0].state
+                certificates.list_by_account(house.installation, house.accounts["ana"])[0].state
                 is ErasureState.verified
             ),
             "the erasure is verified",
@@ -169,7 +173,10 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
         wait_until(lambda: kept(house) == 0, "the last is erased")
         wait_until(
             lambda: (
-                [e.state for e in certificates.list_by_account(house.here, house.accounts["ana"])]
+                [
+                    e.state
+                    for e in certificates.list_by_account(house.installation, house.accounts["ana"])
+                ]
                 == [ErasureState.verified]
             ),
             "the erasure is verified",
@@ -179,11 +186,11 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
     with (
-        locked(house.here.pool, sweeper.SWEEPS_LOCK) as first,
-        locked(house.here.pool, sweeper.SWEEPS_LOCK) as second,
+        locked(house.installation.pool, sweeper.SWEEPS_LOCK) as first,
+        locked(house.installation.pool, sweeper.SWEEPS_LOCK) as second,
     ):
         assert (first, second) == (True, False)
-    with locked(house.here.pool, sweeper.SWEEPS_LOCK) as again:
+    with locked(house.installation.pool, sweeper.SWEEPS_LOCK) as again:
         assert again
 
 
@@ -202,11 +209,11 @@ def test_a_key_is_rotated_out_by_itself_on_the_day_after_its_deletion(house: Hou
 
 
 def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: House) -> None:
-    added = endpoints.add(house.here, "desk", None)
+    added = endpoints.add(house.installation, "desk", None)
     house.about(do.Delete, "ana", "late 0")
-    assert [f for f in doctor.examine(house.here) if f.what == "hosts"] == []
+    assert [f for f in doctor.examine(house.installation) if f.what == "hosts"] == []
     house.passes(30)
-    (found,) = [f for f in doctor.examine(house.here) if f.what == "hosts"]
+    (found,) = [f for f in doctor.examine(house.installation) if f.what == "hosts"]
     assert found.state is doctor.FindingState.warning
     assert f"endpoint `{added.endpoint}`: 1 acknowledgements overdue" in found.seen
 
@@ -254,12 +261,14 @@ def test_the_forecast_says_what_sweeps_leave(lived_in: House) -> None:
     are counted.
     """
     house = lived_in
-    coming = population_status.forecast(house.here)
-    assert coming.kept[0] == stored(house) == population_status.status(house.here).bytes_kept
+    coming = population_status.forecast(house.installation)
+    assert (
+        coming.kept[0] == stored(house) == population_status.status(house.installation).bytes_kept
+    )
     seen = []
     for moment, kept in zip(coming.moments[1:], coming.kept[1:], strict=True):
         house.now = moment
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
         assert stored(house) == kept, moment
         seen.append(kept)
     assert len(set(seen)) >= 3, "something went at different times"
@@ -270,22 +279,24 @@ def test_status_doctor_and_the_sweep_say_the_same_of_what_is_due(lived_in: House
     house = lived_in
     house.passes(40)
     house.about(do.Hold, "ana", "late", matter="came when its time was over")
-    would = sweeper.sweep(house.here, dry_run=True)
+    would = sweeper.sweep(house.installation, dry_run=True)
     due = would.segments + would.feedback + would.reasons.get("safety", 0)
     assert due >= 3
-    assert population_status.status(house.here).overdue == due, (
+    assert population_status.status(house.installation).overdue == due, (
         "a hold that came too late hides nothing"
     )
-    assert population_status.status(house.here).bytes_kept == stored(house), (
+    assert population_status.status(house.installation).bytes_kept == stored(house), (
         "what is due lies there still"
     )
     (said,) = [
-        finding.seen for finding in doctor.examine(house.here) if finding.what == "retention"
+        finding.seen
+        for finding in doctor.examine(house.installation)
+        if finding.what == "retention"
     ]
     assert said.startswith(f"{due} segments, feedback and safety copies are overdue")
-    sweeper.sweep(house.here)
-    assert population_status.status(house.here).overdue == 0
-    assert population_status.status(house.here).bytes_kept == stored(house) > 0
+    sweeper.sweep(house.installation)
+    assert population_status.status(house.installation).overdue == 0
+    assert population_status.status(house.installation).bytes_kept == stored(house) > 0
 
 
 def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: Pool) -> None:
@@ -299,7 +310,7 @@ def test_the_sweep_waits_for_whoever_reads_endings_alone(lived_in: House, pool: 
         with pytest.raises(ContentionError), transaction(pool) as tx:
             tx.execute("SET LOCAL lock_timeout = '200ms'")
             sweep_batches.sweep_batch(tx, house.now)
-        assert sweeper.sweep(house.here, dry_run=True).segments > 0, "nothing was erased"
+        assert sweeper.sweep(house.installation, dry_run=True).segments > 0, "nothing was erased"
         publishing.rollback()
     with transaction(pool) as tx:
         assert sweep_batches.sweep_batch(tx, house.now).segments > 0
@@ -328,7 +339,9 @@ def test_a_verb_that_ends_something_waits_for_whoever_reads_endings_alone(
         publishing.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
         with pytest.raises(ContentionError), transaction(pool) as tx:
             tx.execute("SET LOCAL lock_timeout = '200ms'")
-            apply.apply(tx, house.here.keyring, policies(house.here), [command])
+            apply.apply(
+                tx, house.installation.keyring, load_policies(house.installation), [command]
+            )
         publishing.rollback()
     assert house.dump() == before
     house.tell(command)
@@ -349,7 +362,7 @@ def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(
     for chat in chats:
         house.about(do.Hold, "ana", chat, matter="case 7")
     house.passes(YEARS)
-    would = sweeper.sweep(house.here, dry_run=True)
+    would = sweeper.sweep(house.installation, dry_run=True)
     assert (would.segments, would.feedback, would.reasons["safety"]) == (2, 1, 1)
 
     def freed(*some: str) -> None:
@@ -358,6 +371,6 @@ def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(
 
     becomes_due = iter([chats[:1], chats[1:]])
     with pytest.raises(RefusedError, match="would erase `5` of `5`"):
-        sweeper.sweep(house.here, progress=lambda _: freed(*next(becomes_due)))
+        sweeper.sweep(house.installation, progress=lambda _: freed(*next(becomes_due)))
     assert kept(house) == 5, "one more than it may, and none of what became due then"
-    assert sweeper.sweep_status(house.here).waits
+    assert sweeper.sweep_status(house.installation).waits

@@ -25,9 +25,9 @@ from licet.release.build import Builder
 from licet.release.build_order import BuildOrder
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import block_joins, certificate, installation
+from licet.vault import block_joins, certificate
 from licet.vault import commands as do
-from licet.vault.installation import Installation, from_pool
+from licet.vault.installation import Installation, from_pool, load_host_key, load_policies
 
 from ..installed import BEGIN, House
 from ..terms import preset
@@ -41,16 +41,16 @@ class Home(House):
     """
 
     def __init__(
-        self, here: Installation, moment: list[datetime], before: Home | None = None
+        self, installation: Installation, moment: list[datetime], before: Home | None = None
     ) -> None:
-        self.moment, self.here = moment, here
+        self.moment, self.installation = moment, installation
         self.accounts = dict(before.accounts) if before else {}
         self.chats = dict(before.chats) if before else {}
         self._turns = dict(before._turns) if before else {}
 
     @cached_property
     def _host_key(self) -> bytes:  # type: ignore[override]  # looked up when it is first asked for
-        return installation.host_key(self.here)
+        return load_host_key(self.installation)
 
     @property
     def now(self) -> datetime:
@@ -106,8 +106,8 @@ def opened_home(
 ) -> Iterator[Home]:
     """The installation in a folder, over a pool, as every command opens it."""
     moment = [at]
-    with from_pool(pool, config(folder, dsn), lambda: moment[0], **more) as here:
-        yield Home(here, moment, base.home if base else None)
+    with from_pool(pool, config(folder, dsn), lambda: moment[0], **more) as installation:
+        yield Home(installation, moment, base.home if base else None)
 
 
 def config(folder: Path, dsn: str) -> Configuration:
@@ -124,8 +124,8 @@ def make_base(dsn: str, folder: Path) -> Base:
     """
     folder.mkdir()
     pool, moment = counted(dsn, Count(None, lambda: None)), [BEGIN]
-    with closing(pool), from_pool(pool, config(folder, dsn), lambda: moment[0]) as here:
-        home = Home(here, moment)
+    with closing(pool), from_pool(pool, config(folder, dsn), lambda: moment[0]) as installation:
+        home = Home(installation, moment)
         apply_policy(home)
         for name in NAMES:
             home.open(name, allow=name != "eva")
@@ -136,20 +136,20 @@ def make_base(dsn: str, folder: Path) -> Base:
                 home.talk(name, f"{name}-{chat}", host_project=project)
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
-        certificates.advance_erasures(here, at_once=True)
-        epochs.rotate(here, Rotation.daily)
+        certificates.advance_erasures(installation, at_once=True)
+        epochs.rotate(installation, Rotation.daily)
         home.passes(1)
         for _ in range(LEAVES):  # of which the log is to be near the end of a tile
             home.choose("dia", True)
-        documents.append(here)
+        documents.append(installation)
         build(home, "base")
-        archives.back_up(here, folder / "backups")
+        archives.back_up(installation, folder / "backups")
         in_backup = set(texts_of(home))
         home.passes(1)
         home.about(do.Delete, "cem", "cem-two")
         home.choose("dia", False)
-        certificates.advance_erasures(here, at_once=True)
-        documents.append(here)
+        certificates.advance_erasures(installation, at_once=True)
+        documents.append(installation)
         home.talk("ana", "ana-one")  # waits to be told
         texts = texts_of(home)
     erased = {home.chats["ana-two"], home.chats["cem-two"]}
@@ -158,28 +158,31 @@ def make_base(dsn: str, folder: Path) -> Base:
 
 def texts_of(home: Home) -> dict[tuple[str, UUID, int], str]:
     """All that lives, and every invariant of the tables."""
-    with transaction(home.here.pool) as tx:
-        return {key: content.text for key, content in sound(tx, home.here.keyring).items()}
+    with transaction(home.installation.pool) as tx:
+        return {key: content.text for key, content in sound(tx, home.installation.keyring).items()}
 
 
 def apply_policy(home: Home) -> None:
-    policy_changes.apply_policy(home.here, preset("article-2025"), actor="test")
+    policy_changes.apply_policy(home.installation, preset("article-2025"), actor="test")
 
 
 def build(home: Home, name: str) -> None:
-    here = home.here
+    installation = home.installation
     builder = Builder(
-        here.pool,
-        here.keyring,
-        installation.policies(here),
+        installation.pool,
+        installation.keyring,
+        load_policies(installation),
         release_build.RuleCleaner(),
-        here.clock,
+        installation.clock,
         rows_per_part=2,
         page_bytes_max=1,
     )
     builder.run(
         BuildOrder(
-            name=name, purpose="improve_models", folder=here.config.releases / name, software="test"
+            name=name,
+            purpose="improve_models",
+            folder=installation.config.releases / name,
+            software="test",
         )
     )
 
@@ -228,7 +231,7 @@ def new_people(home: Home, _: Path) -> None:
 
 def last_year(home: Home, _: Path) -> None:
     home.talk("ben", "ben-new")
-    documents.append(home.here)
+    documents.append(home.installation)
 
 
 def all_told(home: Home, _: Path) -> None:
@@ -236,24 +239,24 @@ def all_told(home: Home, _: Path) -> None:
 
 
 def fully_certified(home: Home, _: Path) -> None:
-    with transaction(home.here.pool) as tx:
+    with transaction(home.installation.pool) as tx:
         assert certificate.unfinished(tx, 1) == []
 
 
 def delete_and_certify(home: Home, _: Path) -> None:
     home.about(do.Delete, "ana", "ana-one")
-    certificates.advance_erasures(home.here, at_once=True)
+    certificates.advance_erasures(home.installation, at_once=True)
 
 
 def rotated(home: Home, _: Path) -> None:
-    status = epochs.status(home.here)
+    status = epochs.status(home.installation)
     assert status.unfinished is None
     assert sum(status.waiting.values()) == 0
 
 
 def rotate_and_destroy(home: Home, _: Path) -> None:
-    epochs.rotate(home.here, Rotation.weekly)
-    epochs.destroy_due(home.here)
+    epochs.rotate(home.installation, Rotation.weekly)
+    epochs.destroy_due(home.installation)
 
 
 def first_epoch_is_gone(home: Home, folder: Path) -> None:
@@ -262,19 +265,19 @@ def first_epoch_is_gone(home: Home, folder: Path) -> None:
 
 
 def back_up(home: Home, folder: Path) -> None:
-    archives.back_up(home.here, folder / "backups")
+    archives.back_up(home.installation, folder / "backups")
 
 
 def backed_up(home: Home, folder: Path) -> None:
-    found = archives.list_backups(home.here, folder / "backups")
+    found = archives.list_backups(home.installation, folder / "backups")
     assert sum(one.whole for one in found) == 2
     for one in found:
         if one.whole:
-            archives.verify(home.here.config, one.folder)
+            archives.verify(home.installation.config, one.folder)
 
 
 def released(home: Home, _: Path) -> None:
-    assert catalog.verify_release(home.here, "next") == []
+    assert catalog.verify_release(home.installation, "next") == []
 
 
 def release_again(home: Home, _: Path) -> None:
@@ -285,21 +288,21 @@ def release_again(home: Home, _: Path) -> None:
 def begin(home: Home, folder: Path) -> None:
     apply_policy(home)
     new_people(home, folder)
-    documents.append(home.here)
+    documents.append(home.installation)
     build(home, "first")
-    archives.back_up(home.here, folder / "backups")
+    archives.back_up(home.installation, folder / "backups")
 
 
 def begun(home: Home, folder: Path) -> None:
     assert home.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(2,)]
-    assert catalog.verify_release(home.here, "first") == []
-    (kept,) = archives.list_backups(home.here, folder / "backups")
-    archives.verify(home.here.config, kept.folder)
+    assert catalog.verify_release(home.installation, "first") == []
+    (kept,) = archives.list_backups(home.installation, folder / "backups")
+    archives.verify(home.installation.config, kept.folder)
 
 
 def restore(home: Home, folder: Path) -> None:
     kept = next(path for path in (folder / "backups").iterdir())
-    archives.restore_dump(home.here, kept)
+    archives.restore_dump(home.installation, kept)
 
 
 VERBS = (
@@ -367,7 +370,7 @@ VERBS = (
     Verb(
         name="sweep",
         day=400,
-        act=lambda home, _: void(sweeper.sweep(home.here)),
+        act=lambda home, _: void(sweeper.sweep(home.installation)),
         told=is_true(
             "NOT EXISTS (SELECT FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s)",
             "eva-one",
@@ -376,7 +379,7 @@ VERBS = (
     ),
     Verb(
         name="join",
-        act=lambda home, _: void(block_joins.join(home.here)),
+        act=lambda home, _: void(block_joins.join(home.installation)),
         told=is_true("count(*) = 1 FROM blocks WHERE conversation_id = %s", "ana-one"),
     ),
     Verb(
@@ -389,7 +392,7 @@ VERBS = (
     Verb(
         name="rotate",
         states=100,
-        act=lambda home, _: void(epochs.rotate(home.here, Rotation.daily)),
+        act=lambda home, _: void(epochs.rotate(home.installation, Rotation.daily)),
         told=rotated,
     ),
     Verb(name="destroy", states=100, act=rotate_and_destroy, told=first_epoch_is_gone),
@@ -397,7 +400,7 @@ VERBS = (
         name="sequence",
         states=1100,
         drawn=300,
-        act=lambda home, _: void(documents.append(home.here)),
+        act=lambda home, _: void(documents.append(home.installation)),
         told=all_told,
     ),
     Verb(

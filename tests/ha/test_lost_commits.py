@@ -19,11 +19,11 @@ from licet.doctor import FindingState
 from licet.errors import BusyError
 from licet.store import connect
 from licet.store.connect import OutcomeUnknownError, UnreachableError, open_pool, transaction
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, Delete, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, from_pool, load_host_key, open_installation
 
 from ..waiting import wait_until
 from ..web.test_serve import licet
@@ -53,12 +53,12 @@ def configuration(data: Path, server: Server) -> Configuration:
     return Configuration(data=data, database_url=server.dsn)
 
 
-def person(here: Installation) -> tuple[UUID, UUID]:
+def person(installation: Installation) -> tuple[UUID, UUID]:
     """Somebody who allowed it, and one conversation."""
     account, now = uuid7(utc_now(), os.urandom(10)), utc_now()
-    key = installation.host_key(here)
+    key = load_host_key(installation)
     verbs.apply_commands(
-        here,
+        installation,
         [
             OpenAccount(
                 account=account, at=now, host=host_hmac(key, "account", "ana"), plan="pro", age=30
@@ -66,13 +66,14 @@ def person(here: Installation) -> tuple[UUID, UUID]:
         ],
     )
     verbs.apply_commands(
-        here, [Choose(account=account, at=now, allow=True, question="training", via="notice")]
+        installation,
+        [Choose(account=account, at=now, allow=True, question="training", via="notice")],
     )
     chat = host_hmac(key, "conversation", "chat")
     said = AddTurn(
         account=account, at=now, content=encode(Content(text="boils")), host_conversation=chat
     )
-    (answer,) = verbs.apply_commands(here, [said])
+    (answer,) = verbs.apply_commands(installation, [said])
     assert answer.conversation is not None
     return account, answer.conversation
 
@@ -81,10 +82,10 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
     two: tuple[Server, Server], tmp_path: Path
 ) -> None:
     (first, second), data = two, tmp_path / "data"
-    with installation.installation(configuration(data, first)) as here:
-        account, conversation = person(here)
+    with open_installation(configuration(data, first)) as installation:
+        account, conversation = person(installation)
         caught_up(first, second)
-        (found,) = [one for one in doctor.examine(here) if one.what == "replicas"]
+        (found,) = [one for one in doctor.examine(installation) if one.what == "replicas"]
         assert found.state is FindingState.warning
         assert (
             "may lose what was acknowledged last" in found.seen
@@ -92,10 +93,10 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
         )
         second.stop()
         verbs.apply_commands(
-            here, [Delete(account=account, at=utc_now(), conversation=conversation)]
+            installation, [Delete(account=account, at=utc_now(), conversation=conversation)]
         )
         verbs.apply_commands(
-            here, [Choose(account=account, at=utc_now(), allow=False, via="settings")]
+            installation, [Choose(account=account, at=utc_now(), allow=False, via="settings")]
         )
     first.stop()
     second.start()
@@ -122,10 +123,10 @@ def test_a_replica_is_asked_nothing_and_a_promotion_that_lost_nothing_begins_a_l
     two: tuple[Server, Server], tmp_path: Path
 ) -> None:
     (first, second), data = two, tmp_path / "data"
-    with installation.installation(configuration(data, first)) as here:
-        account, conversation = person(here)
+    with open_installation(configuration(data, first)) as installation:
+        account, conversation = person(installation)
         verbs.apply_commands(
-            here, [Delete(account=account, at=utc_now(), conversation=conversation)]
+            installation, [Delete(account=account, at=utc_now(), conversation=conversation)]
         )
     caught_up(first, second)
     behind = licet(data, second.dsn, "status")
@@ -161,7 +162,7 @@ def test_what_waits_on_a_former_primary_is_cut_when_the_present_one_is_found(
 
     with (
         open_pool(lambda: leads[0]) as pool,
-        installation.from_pool(pool, configuration(data, first), utc_now),
+        from_pool(pool, configuration(data, first), utc_now),
     ):
         waiting = threading.Event()
         thread = threading.Thread(target=wait, daemon=True)

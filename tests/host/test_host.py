@@ -482,7 +482,7 @@ def test_nothing_that_is_recorded_shows_in_the_log(
 
 
 def test_events_are_followed_from_where_the_last_process_was(beside: Beside) -> None:
-    endpoints.add(beside.world.here, "archive", None)
+    endpoints.add(beside.world.installation, "archive", None)
     beside.key_file.write_text(
         beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
     )
@@ -523,7 +523,7 @@ HEARD_OF_HOLD = ["conversation.must_hold", "conversation.must_leave", "conversat
 
 
 def test_a_hold_is_heard_in_the_order_of_what_must_leave(beside: Beside) -> None:
-    endpoints.add(beside.world.here, "archive", None)
+    endpoints.add(beside.world.installation, "archive", None)
     beside.key_file.write_text(
         beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
     )
@@ -538,7 +538,7 @@ def test_a_hold_is_heard_in_the_order_of_what_must_leave(beside: Beside) -> None
 
 
 def test_a_choice_is_heard_before_the_cached_gate_ends(beside: Beside) -> None:
-    endpoints.add(beside.world.here, "archive", None)
+    endpoints.add(beside.world.installation, "archive", None)
     beside.key_file.write_text(
         beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
     )

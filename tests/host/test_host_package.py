@@ -63,7 +63,7 @@ await host.verify();
 def test_it_follows_what_must_be_held_and_what_must_leave(
     built: Path, beside: Beside, tmp_path: Path
 ) -> None:
-    endpoints.add(beside.world.here, "archive", None)
+    endpoints.add(beside.world.installation, "archive", None)
     beside.key_file.write_text(
         beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
     )

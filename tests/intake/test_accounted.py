@@ -37,7 +37,7 @@ def test_an_import_of_every_format_stores_what_it_read_and_reports_the_rest(
     house.now = instant("2025-12-31")
     items = list(formats.read(FIXTURES / name))
     imported = imports.import_files(
-        house.here,
+        house.installation,
         [FIXTURES / name],
         default=RecordedAccount(host="ana", plan="pro", age=30),
         assume_at=instant("2025-12-30"),

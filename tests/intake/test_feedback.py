@@ -91,7 +91,9 @@ def bring(house: House, *paths: Path, allow_at: int | None = None) -> Imported:
         at = instant(f"2025-09-10T10:{allow_at:02}:00Z")
         choices = [RecordedChoice(host="ana", at=at, allow=True, via="import")]
     default = RecordedAccount(host="ana", plan="pro", age=30)
-    return imports.import_files(house.here, paths, default=default, host="ana", choices=choices)
+    return imports.import_files(
+        house.installation, paths, default=default, host="ana", choices=choices
+    )
 
 
 def stored(house: House) -> list[tuple[Any, ...]]:

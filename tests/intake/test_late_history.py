@@ -25,8 +25,9 @@ from licet.policy.state import Grant, ScopeKind, TurnRole
 from licet.policy.world import World
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import account_view, installation, tables, verbs
+from licet.vault import account_view, tables, verbs
 from licet.vault import commands as do
+from licet.vault.installation import load_policies
 from licet.webhooks import endpoints
 
 from ..installed import DAY, House
@@ -130,7 +131,7 @@ def test_late_turns_that_would_have_been_erased_are_counted_and_not_stored(
 def test_a_late_refusal_takes_effect_now_once_and_hosts_hear_it(
     house: House, tmp_path: Path
 ) -> None:
-    endpoints.add(house.here, "other", None)  # or nobody is told
+    endpoints.add(house.installation, "other", None)  # or nobody is told
     lived(house)
     file, no = (
         write(tmp_path / "c.jsonl", talk("c1", "2025-12-10T10:00Z")),
@@ -211,10 +212,10 @@ def test_a_background_pass_of_a_new_version_is_no_later_event(house: House, tmp_
     house.now = instant("2025-10-02")
     bring(house, file, choices=[allow("ana", "2025-09-05")])
     second = from_document({**preset("article-2025").document(), **TWO_QUESTIONS})
-    policy_changes.apply_policy(house.here, second, actor="test")
+    policy_changes.apply_policy(house.installation, second, actor="test")
     house.now = NOW
-    assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 1
-    assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 0
+    assert verbs.advance(house.installation.pool, load_policies(house.installation), NOW) == 1
+    assert verbs.advance(house.installation.pool, load_policies(house.installation), NOW) == 0
     done = bring(house, write(tmp_path / "b.jsonl", talk("c2", "2025-10-10T10:00Z")))
     assert (done.late, done.stored) == ((), 2)
     assert segments(house, "c2")[0][0] == [1]
@@ -246,7 +247,7 @@ def test_what_is_recorded_from_before_a_version_that_was_passed_ends_with_that_v
     )
     house.now = BEGIN
     for version in (first, third):
-        policy_changes.apply_policy(house.here, version, actor="test")
+        policy_changes.apply_policy(house.installation, version, actor="test")
     house.now = instant("2025-09-20")
     bring(
         house,
@@ -254,14 +255,14 @@ def test_what_is_recorded_from_before_a_version_that_was_passed_ends_with_that_v
         choices=[yes_to("training", "2025-09-11")],
     )
     house.now = NOW
-    assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 1
+    assert verbs.advance(house.installation.pool, load_policies(house.installation), NOW) == 1
     done = bring(
         house,
         write(tmp_path / "b.jsonl", talk("c2", "2025-09-14T10:00Z")),
         choices=[yes_to("safety", "2025-09-13")],
     )
     assert (done.late, done.effects) == ((), {"began": 1})
-    assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 1
+    assert verbs.advance(house.installation.pool, load_policies(house.installation), NOW) == 1
     assert dict(house.query("SELECT question, standing FROM standings")) == {
         "training": "granted",
         "safety": "lapsed",
@@ -311,7 +312,7 @@ def test_choices_of_one_instant_count_each_in_the_order_of_their_file(
     )
     choices = [allow("ana", "2025-10-01", False), scoped, *told]
     assert bring(house, file, choices=choices).choices == len(choices)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         ((account,),) = tx.execute("SELECT account_id FROM accounts").fetchall()
         grants = account_view.load_accounts(tx, [account])[account].state.grants
     assert sorted(grant.scope.kind.value for grant in grants) == ends
@@ -342,7 +343,7 @@ class Account:
 
     def __init__(self, house: House, folder: Path, draw: Random) -> None:
         self.house, self.folder, self.draw = house, folder, draw
-        self.known = installation.policies(house.here)
+        self.known = load_policies(house.installation)
         self.world = World(self.known, replay=True)
         self.files = self.turns = 0
         self.items: list[tuple[list[dict[str, Any]], list[RecordedChoice]]] = []
@@ -480,7 +481,7 @@ class Account:
         now, house = self.house.now, self.house
         asked = deepcopy(self.world, {id(self.known): self.known})  # to ask is no event
         asked.advance(now)
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             rows = tx.execute("SELECT account_id FROM accounts").fetchall()
             if not rows:
                 return
@@ -554,7 +555,7 @@ def test_any_order_of_imports_and_choices_is_answered_for_as_by_the_rule(
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 2:
         policy_changes.apply_policy(
-            house.here,
+            house.installation,
             from_document({**preset("article-2025").document(), **TWO_QUESTIONS}),
             actor="test",
         )
@@ -569,7 +570,7 @@ def test_any_order_of_imports_and_choices_is_answered_for_as_by_the_rule(
             assert one.import_some().broken == 0
             one.expect(*one.items[-1], last_at)
         if draw.random() < 0.3:
-            verbs.advance(house.here.pool, one.known, house.now)
+            verbs.advance(house.installation.pool, one.known, house.now)
         if one.items and draw.random() < 0.3:
             left = one.stored()
             again = one.bring(*draw.choice(one.items))

@@ -38,8 +38,9 @@ from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.service import policy_changes
 from licet.store.connect import Pool, open_pool, transaction
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault import commands as do
+from licet.vault.installation import load_policies
 
 from ..conftest import Databases
 from ..installed import DAY, House
@@ -95,7 +96,7 @@ def allow(host: str, at: str, yes: bool = True) -> RecordedChoice:
 
 
 def bring(house: House, *paths: Path, **more: Any) -> Imported:
-    return imports.import_files(house.here, paths, **{"default": ANA, **more})
+    return imports.import_files(house.installation, paths, **{"default": ANA, **more})
 
 
 def said(house: House) -> list[tuple[Any, ...]]:
@@ -176,7 +177,10 @@ def test_an_import_never_makes_a_grant_of_its_own(house: House, tmp_path: Path) 
     assert house.query("SELECT granted, in_force FROM accounts") == [(0, 0)]
     assert house.query("SELECT * FROM standings") == []
     assert house.query("SELECT * FROM choices") == []
-    assert release_build.build_release(house.here, name="r", purpose=IMPROVE).manifest.rows == 0
+    assert (
+        release_build.build_release(house.installation, name="r", purpose=IMPROVE).manifest.rows
+        == 0
+    )
 
 
 def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(
@@ -198,7 +202,7 @@ def test_a_recorded_no_makes_no_grant_and_a_recorded_yes_makes_one(
         ("granted", 1),
         (None, 0),
     ]
-    release_build.build_release(house.here, name="r", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="r", purpose=IMPROVE)
     assert house.words("r") == ["of ana turn 0", "of ana turn 1"]
 
 
@@ -245,7 +249,7 @@ def test_what_would_have_been_erased_is_counted_by_its_day_and_its_content_never
     days = {instant(day).date(): count for day, count in (("2025-10-01", 3), ("2025-11-04", 2))}
     assert imported.would_be_erased == days
     assert max(sizes) == 2, "nothing of it was there even for a moment"
-    assert [here for *_, here in said(house)] == [False] * 5 + [True] * 2
+    assert [is_kept for *_, is_kept in said(house)] == [False] * 5 + [True] * 2
     kept = house.query(
         "SELECT erased_at IS NULL, key_slot FROM segments ORDER BY first_turn, last_at"
     )
@@ -556,9 +560,9 @@ def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("open files can be looked at under /proc only")
     bringing = Import(
-        house.here.pool,
-        house.here.keyring,
-        installation.policies(house.here),
+        house.installation.pool,
+        house.installation.keyring,
+        load_policies(house.installation),
         house.now,
         default=ANA,
         folder=spool,
@@ -570,7 +574,7 @@ def test_what_is_beyond_memory_waits_sealed_and_nothing_is_left_behind(
     assert [size > 32 * 2**10 for size in sizes] == ([] if memory else [True])
     assert list(spool.iterdir()) == []
     assert PLANTED.encode() not in b"".join(
-        p.read_bytes() for p in house.here.config.data.rglob("*") if p.is_file()
+        p.read_bytes() for p in house.installation.config.data.rglob("*") if p.is_file()
     )
     assert all(PLANTED not in row for rows in house.dump().values() for row in rows)
 
@@ -605,13 +609,13 @@ def bring_chunked(
 ) -> Imported:
     """``at_once`` is how many turns are looked up together."""
     bringing = Import(
-        house.here.pool,
-        house.here.keyring,
-        installation.policies(house.here),
+        house.installation.pool,
+        house.installation.keyring,
+        load_policies(house.installation),
         house.now,
         default=ANA,
         choices=told["choices"],
-        folder=house.here.config.data,
+        folder=house.installation.config.data,
         chunk_commands_max=17,
         fresh_turns_max=at_once,
     )
@@ -710,9 +714,9 @@ def test_what_is_here_is_passed_over_however_many_turns_are_looked_up_together(
 
     with pytest.raises(Stopped):
         bring_chunked(house, told, stop, at_once=at_once)
-    here = house.query("SELECT count(*) FROM turns")[0][0]
+    stored = house.query("SELECT count(*) FROM turns")[0][0]
     whole = bring_chunked(house, told, at_once=at_once)
-    assert 0 < here == whole.known < whole.turns
+    assert 0 < stored == whole.known < whole.turns
     assert canonical(house) == undisturbed
     again = bring_chunked(house, told, at_once=at_once)
     assert (again.known, again.stored, again.turns) == (whole.turns, 0, whole.turns)
@@ -733,7 +737,7 @@ def test_an_import_under_a_policy_that_was_changed_meanwhile_stops_and_is_comple
                 "effective": "2027-01-01",
                 "decide_by": None,
             }
-            policy_changes.apply_policy(house.here, from_document(newer), actor="tests")
+            policy_changes.apply_policy(house.installation, from_document(newer), actor="tests")
 
     with pytest.raises(RefusedError) as stopped:
         bring_chunked(house, told, change)
@@ -765,7 +769,7 @@ def test_an_import_stopped_before_its_sweep_is_swept_by_the_next(
 KILLED = """
 import sys, time
 from pathlib import Path
-from licet.vault import installation
+from licet.vault.installation import load_policies, open_installation
 from licet.config import Configuration
 from licet.intake import formats
 from licet.intake.replay import Import
@@ -781,9 +785,10 @@ def progress(turns):
     print("stored", flush=True)
     time.sleep(0.3)
 
-with installation.installation(Configuration(data=Path(data), database_url=dsn), lambda: instant("2025-12-15")) as here:
+with open_installation(Configuration(data=Path(data), database_url=dsn), lambda: instant("2025-12-15")) as installation:
     bringing = Import(
-        here.pool, here.keyring, installation.policies(here), here.clock(), choices=choices, chunk_commands_max=17,
+        installation.pool, installation.keyring, load_policies(installation), installation.clock(),
+        choices=choices, chunk_commands_max=17,
         default=RecordedAccount(host="ana", plan="pro", age=30), folder=Path(data),
     )
     bringing.read(formats.read(Path(file)))
@@ -987,9 +992,9 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(
         second = from_document(
             {**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)}
         )
-        policy_changes.apply_policy(house.here, second, actor="test")
+        policy_changes.apply_policy(house.installation, second, actor="test")
     house.now = NOW
-    known = installation.policies(house.here)
+    known = load_policies(house.installation)
     drawn = Drawn(seed, known)
     chats, accounts, choices = drawn.write(tmp_path)
     recorded = read_accounts(accounts, NOW)
@@ -1034,7 +1039,7 @@ def answers(house: House, drawn: Drawn, known: Policies) -> dict[tuple[str, str]
     rows = house.query("SELECT conversation_id, turn, host_hmac FROM turns")
     hosts = {(conversation, turn): names[bytes(host)] for conversation, turn, host in rows}
     found = {}
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         seen = account_view.load_views(tx, ids, known, NOW)
         for account, conversation in ids:
             for turn in account_view.list_turns(tx, account, conversation):

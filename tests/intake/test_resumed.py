@@ -51,7 +51,7 @@ def house(house: House) -> House:
 
 def bring(house: House, folder: Path) -> Imported:
     default = RecordedAccount(host="ana", plan="pro", age=30)
-    return imports.import_files(house.here, [folder], default=default, host="ana")
+    return imports.import_files(house.installation, [folder], default=default, host="ana")
 
 
 def test_a_copy_that_comes_in_with_a_later_import_adds_only_what_is_new(

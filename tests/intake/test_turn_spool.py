@@ -22,8 +22,8 @@ from licet.intake.turn_spool import BLOCK_BYTES, SpooledTurn, TurnSpool, Waiting
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind, TurnRole
 from licet.store.connect import Pool
-from licet.vault import installation
 from licet.vault.content import Content
+from licet.vault.installation import load_policies
 
 from ..installed import House
 
@@ -96,9 +96,9 @@ def test_a_turn_that_waits_takes_at_most_fifty_bytes(pool: Pool, tmp_path: Path)
     house = House(pool, tmp_path / "data")
     house.now = instant("2025-09-20")
     bringing = Import(
-        house.here.pool,
-        house.here.keyring,
-        installation.policies(house.here),
+        house.installation.pool,
+        house.installation.keyring,
+        load_policies(house.installation),
         house.now,
         folder=tmp_path,
         default=RecordedAccount(host="ana", plan="pro", age=30),

@@ -279,8 +279,8 @@ def house(pool: Pool, tmp_path: Path, bucket: HeldBucket) -> House:
     """Ana, with a chat, on a host whose journal is in the bucket."""
     house = House(pool, tmp_path)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal_on(bucket))
-    house.here = Installation(
-        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    house.installation = Installation(
+        config=house.installation.config, pool=pool, keyring=keyring, clock=house.clock
     )
     house.open("ana", allow=True)
     house.say("ana", "chat", "the kettle")
@@ -288,7 +288,7 @@ def house(pool: Pool, tmp_path: Path, bucket: HeldBucket) -> House:
 
 
 def state(house: House, journal: Journal) -> JournalState:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         return journal_state.state_of(tx, journal, house.now)
 
 
@@ -312,10 +312,10 @@ def test_while_the_bucket_does_not_answer_no_restriction_is_accepted_and_nobody_
     assert house.query("SELECT deleted_at FROM conversations") == [(None,)]
     assert house.say("ana", "other", "what takes nothing back goes on", incognito=True)
     house.about(do.Delete, "ana", "chat")
-    journal = house.here.keyring.restrictions
+    journal = house.installation.keyring.restrictions
     assert journal is not None
     assert [record.kind.value for record in journal.records()] == ["refused", "deleted"]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert restriction.catch_up(tx, journal) == 0
 
 
@@ -329,9 +329,9 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
     chat = house.chats["chat"]
     asked = do.Delete(account=house.accounts["ana"], at=house.now, conversation=chat)
     once = idempotency.make_call(b"secret", b"caller", "key", b"delete")
-    killed = Keyring(FileProvider(house.here.config.data / "keys"))
-    for keyring in (killed, house.here.keyring):
-        with transaction(house.here.pool) as tx:
+    killed = Keyring(FileProvider(house.installation.config.data / "keys"))
+    for keyring in (killed, house.installation.keyring):
+        with transaction(house.installation.pool) as tx:
             (result,) = WriteBatch(keyring, house.clock).apply(
                 tx, [Write(command=asked, once=once)]
             )
@@ -346,7 +346,7 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
     )
     assert state(house, journal_on(bucket)) is JournalState.current
     house.passes(1)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         saying = [
             Write(
                 command=house.saying("ana", "other", "said"),
@@ -354,5 +354,5 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
             )
         ]
         for _ in range(2):
-            WriteBatch(house.here.keyring, house.clock).apply(tx, saying)
+            WriteBatch(house.installation.keyring, house.clock).apply(tx, saying)
     assert len(list(journal_on(bucket.beside()).records())) == 1

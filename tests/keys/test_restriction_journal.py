@@ -31,8 +31,9 @@ from licet.keys.restriction_journal import (
 )
 from licet.policy.file import extend
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
-from licet.vault import apply, installation, journal_state, restriction
+from licet.vault import apply, journal_state, restriction
 from licet.vault import commands as do
+from licet.vault.installation import load_policies
 from licet.vault.journal_state import JournalState
 
 from ..installed import DAY, House
@@ -374,8 +375,8 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house = House(pool, tmp_path)
     journal = Journal(tmp_path / "restrictions", key=KEY)
     keyring = Keyring(FileProvider(tmp_path / "keys"), restrictions=journal)
-    house.here = type(house.here)(
-        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    house.installation = type(house.installation)(
+        config=house.installation.config, pool=pool, keyring=keyring, clock=house.clock
     )
     with transaction(pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.current
@@ -385,8 +386,8 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def journal_of(house: House) -> Journal:
-    assert house.here.keyring.restrictions is not None
-    return house.here.keyring.restrictions
+    assert house.installation.keyring.restrictions is not None
+    return house.installation.keyring.restrictions
 
 
 def take_back_everything(house: House) -> None:
@@ -422,7 +423,7 @@ def test_every_restriction_is_kept_and_nothing_that_permits(house: House) -> Non
 
 def test_the_journal_holds_no_words(house: House) -> None:
     take_back_everything(house)
-    held = b"".join(path.read_bytes() for path in (house.here.config.journal).glob("*.log"))
+    held = b"".join(path.read_bytes() for path in (house.installation.config.journal).glob("*.log"))
     assert b"deleted" in held
     assert b"kettle" not in held
     assert b"ana" not in held
@@ -430,8 +431,8 @@ def test_the_journal_holds_no_words(house: House) -> None:
 
 def test_a_record_says_the_command_again(house: House) -> None:
     take_back_everything(house)
-    with transaction(house.here.pool) as tx:
-        key = house.here.keyring.host_key(tx)
+    with transaction(house.installation.pool) as tx:
+        key = house.installation.keyring.host_key(tx)
     again = [restriction.command_of(record, key) for record in journal_of(house).records()]
     ana, chat, at = house.accounts["ana"], house.chats["chat"], house.now
     assert again == [
@@ -452,11 +453,11 @@ def test_what_is_rolled_back_is_not_kept(house: House) -> None:
     class OnPurpose(Exception):
         pass
 
-    with pytest.raises(OnPurpose), transaction(house.here.pool) as tx:
-        known = installation.policies(house.here)
+    with pytest.raises(OnPurpose), transaction(house.installation.pool) as tx:
+        known = load_policies(house.installation)
         apply.apply(
             tx,
-            house.here.keyring,
+            house.installation.keyring,
             known,
             [do.CloseAccount(account=house.accounts["ana"], at=house.now)],
         )
@@ -486,20 +487,23 @@ def test_what_a_crash_committed_and_did_not_keep_is_kept_at_the_next_opening(
     house.passes(1)
     # killed between the commit and the fsync, each time
     without = Keyring(FileProvider(tmp_path / "keys"))
-    house.here = type(house.here)(
-        config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock
+    house.installation = type(house.installation)(
+        config=house.installation.config,
+        pool=house.installation.pool,
+        keyring=without,
+        clock=house.clock,
     )
     house.open("ben")
     house.choose("ben", False)
     house.about(do.Delete, "ana", "chat")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert restriction.catch_up(tx, journal) == 2
     found = [(record.kind.value, record.account, record.at) for record in journal.records()]
     assert found[1:] == [
         ("refused", house.accounts["ben"], house.now),
         ("deleted", house.accounts["ana"], house.now),
     ]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert restriction.catch_up(tx, journal) == 0
 
 
@@ -509,19 +513,22 @@ def test_what_one_killed_process_did_not_keep_is_kept_though_others_went_on(
     """Two processes serve one account: the first is killed between a commit and the fsync, the
     second goes on.
     """
-    journal, with_it = journal_of(house), house.here
+    journal, with_it = journal_of(house), house.installation
     house.say("ana", "second", "a line")
     house.say("ana", "third", "a line")
     house.about(do.Delete, "ana", "chat")
     without = Keyring(FileProvider(tmp_path / "keys"))
-    house.here = type(house.here)(
-        config=house.here.config, pool=house.here.pool, keyring=without, clock=house.clock
+    house.installation = type(house.installation)(
+        config=house.installation.config,
+        pool=house.installation.pool,
+        keyring=without,
+        clock=house.clock,
     )
     house.about(do.Delete, "ana", "second")
-    house.here = with_it
+    house.installation = with_it
     house.about(do.Delete, "ana", "third")
     assert len([one for one in journal.records() if one.kind is RestrictionKind.deleted]) == 2
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert restriction.catch_up(tx, journal) == 1
         assert restriction.catch_up(tx, journal) == 0
     recorded = {
@@ -536,7 +543,7 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
     journal = journal_of(house)
     house.choose("ana", False)
     seq = house.query("SELECT last_seq FROM accounts")[0][0]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.current
         assert (
             journal_state.state_of(tx, Journal(tmp_path / "other", key=KEY), house.now)
@@ -553,7 +560,7 @@ def test_a_database_that_lacks_a_record_is_older_and_one_of_another_journal_is_f
             )
         ]
     )
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert journal_state.state_of(tx, journal, house.now) is JournalState.older
 
 
@@ -575,8 +582,8 @@ def asked(pool: Pool, tmp_path: Path) -> House:
     keyring = Keyring(
         FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY)
     )
-    house.here = type(house.here)(
-        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    house.installation = type(house.installation)(
+        config=house.installation.config, pool=pool, keyring=keyring, clock=house.clock
     )
     house.open("ana", allow=True)
     house.say("ana", "chat", "boils", host_project=house.host("project", "kettles"))
@@ -607,16 +614,18 @@ def in_force(house: House) -> list[int]:
 
 def again(house: House) -> do.Command:
     """What applies the newest record again."""
-    with transaction(house.here.pool) as tx:
-        key = house.here.keyring.host_key(tx)
+    with transaction(house.installation.pool) as tx:
+        key = house.installation.keyring.host_key(tx)
     return restriction.command_of(journal_of(house).newest(1)[0], key)
 
 
 def without_journal(house: House) -> Journal:
     """The house goes on as one that is killed between each commit and the fsync."""
-    journal, here = journal_of(house), house.here
-    keyring = Keyring(FileProvider(here.config.data / "keys"))
-    house.here = type(here)(config=here.config, pool=here.pool, keyring=keyring, clock=house.clock)
+    journal, installation = journal_of(house), house.installation
+    keyring = Keyring(FileProvider(installation.config.data / "keys"))
+    house.installation = type(installation)(
+        config=installation.config, pool=installation.pool, keyring=keyring, clock=house.clock
+    )
     return journal
 
 
@@ -691,7 +700,7 @@ def test_a_crash_keeps_from_no_record_what_a_no_answered_or_which_project_was_ke
     asked.passes(1)
     asked.choose("ana", False, question="models", keep=tuple(by_the_host(asked)))
     asked.account(do.KeepProjectOut, "ana", host_project=asked.host("project", "kettles"))
-    with transaction(asked.here.pool) as tx:
+    with transaction(asked.installation.pool) as tx:
         assert restriction.catch_up(tx, journal) == 3
     ((project,),) = asked.query("SELECT project_id FROM projects")
     found = [

@@ -78,11 +78,11 @@ def test_a_log_in_a_bucket_is_the_same_files_as_in_a_folder(tmp_path: Path) -> N
         opened(bucket)
     with (
         begun(bucket) as there,
-        LogWriter.create(tmp_path / "log", tmp_path / "state", ORIGIN, SIGNER) as here,
+        LogWriter.create(tmp_path / "log", tmp_path / "state", ORIGIN, SIGNER) as installation,
     ):
         size = 0
         for batch in BATCHES:
-            for log in (there, here):
+            for log in (there, installation):
                 log.append(MODEL[size : size + batch])
             size += batch
     held = {

@@ -35,7 +35,7 @@ def house(house: House) -> House:
 
 @pytest.fixture
 def url(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    logs = {documents.place(house.here).origin(2025): [documents.key(house.here)]}
+    logs = {documents.place(house.installation).origin(2025): [documents.key(house.installation)]}
     with (
         closing(Witness.open(tmp_path_factory.mktemp("witness"), WITNESS, logs)) as one,
         listening(WitnessApp(one, lambda: 1_800_000_000)) as at,
@@ -44,99 +44,108 @@ def url(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 def asks(house: House, url: str) -> None:
-    file = house.here.config.data / documents.WITNESSES_FILE
+    file = house.installation.config.data / documents.WITNESSES_FILE
     file.write_text(f"witness w {WITNESS.verifier.vkey} {url}\nquorum w\n")
 
 
 def cosigned(house: House) -> int:
-    (log,) = documents.status(house.here).logs
+    (log,) = documents.status(house.installation).logs
     return log.cosigned
 
 
 def test_without_witnesses_nobody_is_asked_and_it_is_said(house: House) -> None:
-    documents.append(house.here)
+    documents.append(house.installation)
     assert cosigned(house) == 0
     with pytest.raises(NotFoundError, match="no witnesses"):
-        documents.cosign(house.here)
-    assert documents.publish(house.here, house.here.config.data / "public").missing == ()
+        documents.cosign(house.installation)
+    assert (
+        documents.publish(house.installation, house.installation.config.data / "public").missing
+        == ()
+    )
 
 
 def test_a_publication_carries_what_the_witnesses_said(house: House, url: str) -> None:
     asks(house, url)
-    documents.append(house.here)
-    public = house.here.config.data / "public"
-    assert documents.publish(house.here, public).missing == ()
+    documents.append(house.installation)
+    public = house.installation.config.data / "public"
+    assert documents.publish(house.installation, public).missing == ()
     signed = note.verify(
-        (public / "2025" / "checkpoint").read_bytes(), [documents.key(house.here), WITNESS.verifier]
+        (public / "2025" / "checkpoint").read_bytes(),
+        [documents.key(house.installation), WITNESS.verifier],
     )
-    assert {one.by.name for one in signed.signed} == {documents.key(house.here).name, WITNESS.name}
-    assert cosigned(house) == documents.status(house.here).logs[0].size
+    assert {one.by.name for one in signed.signed} == {
+        documents.key(house.installation).name,
+        WITNESS.name,
+    }
+    assert cosigned(house) == documents.status(house.installation).logs[0].size
     assert (public / documents.WITNESSES_FILE).is_file()
 
 
 def test_a_witness_that_is_away_stops_neither_the_log_nor_its_publication(house: House) -> None:
     asks(house, AWAY)
-    documents.append(house.here)
-    public = house.here.config.data / "public"
-    copied = documents.publish(house.here, public)
+    documents.append(house.installation)
+    public = house.installation.config.data / "public"
+    copied = documents.publish(house.installation, public)
     assert copied.missing == (("2025", "w", "it cannot be reached: `ConnectionRefusedError`"),)
     house.choose("ana", False)
-    assert documents.append(house.here) > 0
-    assert documents.publish(house.here, public).sizes["2025"] > copied.sizes["2025"]
-    assert verification.verify(public, (documents.key(house.here).vkey,)).broken == ()
+    assert documents.append(house.installation) > 0
+    assert documents.publish(house.installation, public).sizes["2025"] > copied.sizes["2025"]
+    assert verification.verify(public, (documents.key(house.installation).vkey,)).broken == ()
 
 
 def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
     asks(house, url)
-    documents.append(house.here)
-    with followed(house.here):
+    documents.append(house.installation)
+    with followed(house.installation):
         wait_until(lambda: cosigned(house), "the witness cosigns")
-        assert cosigned(house) == documents.status(house.here).logs[0].size
+        assert cosigned(house) == documents.status(house.installation).logs[0].size
 
 
 def test_a_receipt_is_proved_under_what_was_cosigned(house: House, url: str) -> None:
     asks(house, url)
-    documents.append(house.here)
-    documents.cosign(house.here)
+    documents.append(house.installation)
+    documents.cosign(house.installation)
     house.choose("ana", False)
-    documents.append(house.here)
-    first, second = documents.receipts(house.here, house.accounts["ana"])
+    documents.append(house.installation)
+    first, second = documents.receipts(house.installation, house.accounts["ana"])
     assert first.proof is not None
     assert second.proof is not None
     assert WITNESS.name in first.proof
     assert WITNESS.name not in second.proof
-    key = documents.key(house.here).vkey
+    key = documents.key(house.installation).vkey
     for number, receipt in enumerate((first, second)):
-        file = house.here.config.data / "receipt.json"
+        file = house.installation.config.data / "receipt.json"
         file.write_bytes(receipt.encode())
         wanted = f"witness w {WITNESS.verifier.vkey}\nquorum w\n".encode()
         assert bool(verification.verify(file, (key,), quorum=wanted).broken) == bool(number)
 
 
 def test_a_mistake_in_the_file_is_named(house: House) -> None:
-    (house.here.config.data / documents.WITNESSES_FILE).write_text("witness w nonsense\nquorum w\n")
+    (house.installation.config.data / documents.WITNESSES_FILE).write_text(
+        "witness w nonsense\nquorum w\n"
+    )
     with pytest.raises(InputError, match=r"witnesses\.txt:1: a vkey has a name"):
-        documents.cosign(house.here)
+        documents.cosign(house.installation)
 
 
 @pytest.mark.state_is_broken("somebody else wrote the cosigned checkpoint")
 def test_a_cosigned_checkpoint_of_another_hand_is_refused(house: House, url: str) -> None:
     asks(house, url)
-    documents.append(house.here)
-    documents.cosign(house.here)
-    folder = documents.place(house.here).folder / "2025"
+    documents.append(house.installation)
+    documents.cosign(house.installation)
+    folder = documents.place(house.installation).folder / "2025"
     kept = (folder / COSIGNED).read_bytes()
     (folder / COSIGNED).write_bytes(kept.replace(b"/2025\n", b"/2025\n1", 1))
     with pytest.raises(RefusedError):
-        PublishedLog(folder, documents.key(house.here))
+        PublishedLog(folder, documents.key(house.installation))
 
 
 def test_every_text_that_a_leaf_names_is_published_under_its_hash(house: House) -> None:
-    policy_changes.publish_notices(house.here, actor="test")
-    documents.append(house.here)
-    public = house.here.config.data / "public"
-    documents.publish(house.here, public)
-    told = list(PublishedLog(public / "2025", documents.key(house.here)).entries())
+    policy_changes.publish_notices(house.installation, actor="test")
+    documents.append(house.installation)
+    public = house.installation.config.data / "public"
+    documents.publish(house.installation, public)
+    told = list(PublishedLog(public / "2025", documents.key(house.installation)).entries())
     named = {
         kind: {t for t in told if f'"t":"{kind}"'.encode() in t}
         for kind in ("notice_published", "policy_applied")

@@ -25,7 +25,7 @@ Type = Callable[..., Result]
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
     made = town(pool, tmp_path / "data", people=3)
-    save(made.here.config.data, SimulatedClock(made.now))
+    save(made.installation.config.data, SimulatedClock(made.now))
     return made
 
 
@@ -35,7 +35,7 @@ def typed(house: House, dsn: str) -> Type:
         environment = {
             **os.environ,
             "LICET_DATABASE_URL": dsn,
-            "LICET_DATA": str(house.here.config.data),
+            "LICET_DATA": str(house.installation.config.data),
         }
         return CliRunner().invoke(main, list(words), env=environment)
 
@@ -73,9 +73,11 @@ def test_papers_are_listed_shown_verified_and_compared(
     assert "no paper was made yet" in typed("document", "list").stdout
     made = json.loads(typed("document", "ab2013", "--json").stdout)
     assert typed("document", "diff", "ab2013").exit_code == 1
-    documents.append(house.here)
-    documents.publish(house.here, tmp_path / "public")
-    controller.write(house.here.config.controller, controller.Controller(name="Another Ltd"))
+    documents.append(house.installation)
+    documents.publish(house.installation, tmp_path / "public")
+    controller.write(
+        house.installation.config.controller, controller.Controller(name="Another Ltd")
+    )
     typed("document", "ab2013")
     changed = typed("document", "diff", "ab2013")
     assert (changed.exit_code, f"stated.name: {STATED.name} -> Another Ltd" in changed.stdout) == (
@@ -86,9 +88,9 @@ def test_papers_are_listed_shown_verified_and_compared(
     listed = json.loads(typed("document", "list", "--json").stdout)
     assert [one["kind"] for one in listed] == ["ab2013", "ab2013"]
     assert listed[1]["sha256"] == made["sha256"], "the newest is listed first"
-    file, releases = tmp_path / "paper.json", str(house.here.config.releases)
+    file, releases = tmp_path / "paper.json", str(house.installation.config.releases)
     assert typed("document", "show", made["sha256"][:8], "--out", str(file)).exit_code == 0
-    check = ("verify", "document", str(file), "--key", documents.key(house.here).vkey)
+    check = ("verify", "document", str(file), "--key", documents.key(house.installation).vkey)
     assert typed(*check, "--log", str(tmp_path / "public"), "--release", releases).exit_code == 0
     assert typed(*check).exit_code == 3
     assert typed("document", "show", "ffff").exit_code == 1

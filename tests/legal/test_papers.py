@@ -39,15 +39,15 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 
 def made(house: House, kind: PaperKind = PaperKind.ab2013, **more: Any) -> MadePaper:
-    return papers.make(house.here, kind, actor="counsel", **more)
+    return papers.make(house.installation, kind, actor="counsel", **more)
 
 
 def logged(house: House, paper: MadePaper) -> Path:
     """The paper as a file, with its proof, after the log was published."""
-    documents.append(house.here)
-    documents.publish(house.here, house.here.config.data / "published")
-    file = house.here.config.data / "paper.json"
-    file.write_bytes(papers.file_of(house.here, paper.sha256))
+    documents.append(house.installation)
+    documents.publish(house.installation, house.installation.config.data / "published")
+    file = house.installation.config.data / "paper.json"
+    file.write_bytes(papers.file_of(house.installation, paper.sha256))
     return file
 
 
@@ -56,9 +56,9 @@ def checked(
 ) -> verification.CheckResult:
     return verification.verify(
         file,
-        (documents.key(house.here).vkey,),
-        log=house.here.config.data / "published" if log else None,
-        release=house.here.config.releases if releases else None,
+        (documents.key(house.installation).vkey,),
+        log=house.installation.config.data / "published" if log else None,
+        release=house.installation.config.releases if releases else None,
     )
 
 
@@ -112,11 +112,11 @@ def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(
     house.passes(5)
     house.open("later", allow=True)
     house.choose("p3", False)
-    documents.append(house.here)
+    documents.append(house.installation)
     again = made(house, kind, at=first.position)
     assert (again.document, again.sha256, again.again) == (first.document, first.sha256, True)
     assert (
-        json.loads(papers.file_of(house.here, first.sha256))["document"]
+        json.loads(papers.file_of(house.installation, first.sha256))["document"]
         == json.loads(file)["document"]
     )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'document_made'") == [(1,)]
@@ -177,9 +177,9 @@ def test_a_paper_is_proved_with_the_log_and_the_manifests_and_by_the_verifier_al
 
 def test_a_paper_that_no_log_tells_of_is_not_proved(house: House) -> None:
     paper = made(house)
-    file = house.here.config.data / "paper.json"
-    file.write_bytes(papers.file_of(house.here, paper.sha256))
-    documents.publish(house.here, house.here.config.data / "published")
+    file = house.installation.config.data / "paper.json"
+    file.write_bytes(papers.file_of(house.installation, paper.sha256))
+    documents.publish(house.installation, house.installation.config.data / "published")
     seen = checked(house, file)
     assert (seen.answer, seen.lacks[0][1].startswith("it is signed, and not in the log")) == (
         Verdict.unproved,
@@ -246,9 +246,9 @@ def test_what_an_operator_signs_otherwise_than_the_log_is_contradicted(
     honest = made(house, dry_run=True)
     said = honest.payload
     change(said)
-    house.here.config.data.joinpath("published").mkdir()
-    with transaction(house.here.pool) as tx:
-        seed = house.here.keyring.log_seed(tx)
+    house.installation.config.data.joinpath("published").mkdir()
+    with transaction(house.installation.pool) as tx:
+        seed = house.installation.keyring.log_seed(tx)
         document = jws.sign(said, seed, JWS_TYPE)
         kept = papers.KeptDocument(
             sha256=papers.legal_documents.hash_of(document),
@@ -268,7 +268,7 @@ def test_what_an_operator_signs_otherwise_than_the_log_is_contradicted(
 
 @pytest.mark.state_is_broken
 def test_a_release_whose_manifest_is_not_there_is_listed_and_not_counted(house: House) -> None:
-    (house.here.config.releases / "spring" / "manifest.json").unlink()
+    (house.installation.config.releases / "spring" / "manifest.json").unlink()
     paper = made(house)
     spring, summer = paper.payload["figures"]["releases"]
     assert (spring["name"], spring["rows"], spring["contents"], summer["name"]) == (
@@ -316,7 +316,7 @@ def test_what_is_not_answered_is_to_be_provided_and_never_guessed(
     assert set(paper.to_be_provided) == unanswered
     text = paper_pages.render_markdown(paper.payload, paper.sha256)
     assert text.count(paper_pages.TO_BE_PROVIDED) >= len(unanswered) > 0
-    controller.write(house.here.config.controller, controller.Controller())
+    controller.write(house.installation.config.controller, controller.Controller())
     nothing = made(house, kind)
     assert set(nothing.to_be_provided) == stated
     assert set(nothing.payload["stated"].values()) == {None}
@@ -341,8 +341,8 @@ def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_fo
 
 def test_an_answer_cannot_change_the_page_that_it_stands_in(house: House) -> None:
     paper = made(house, PaperKind.risk_assessment)
-    page = papers.written_as(house.here, paper, "html").decode()
-    text = papers.written_as(house.here, paper, "markdown").decode()
+    page = papers.written_as(house.installation, paper, "html").decode()
+    text = papers.written_as(house.installation, paper, "markdown").decode()
     assert "Better answers &lt;for everybody&gt; | in a {table}." in page
     assert r"Better answers \<for everybody\> \| in a {table}." in text
     assert "<script" not in page
@@ -389,26 +389,34 @@ def test_the_template_of_the_commission_stands_in_its_own_order() -> None:
 
 def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     with pytest.raises(NotFoundError, match="not two papers"):
-        papers.diff(house.here, PaperKind.ropa)
+        papers.diff(house.installation, PaperKind.ropa)
     first = made(house, PaperKind.ropa)
-    assert papers.kept_as(house.here, first.sha256, "json").startswith(b'{"document":')
-    assert papers.kept_as(house.here, first.sha256, "markdown").startswith(b"# Record of")
+    assert papers.kept_as(house.installation, first.sha256, "json").startswith(b'{"document":')
+    assert papers.kept_as(house.installation, first.sha256, "markdown").startswith(b"# Record of")
     with pytest.raises(NotFoundError, match="not two papers"):
-        papers.diff(house.here, PaperKind.ropa, after=first.sha256)
-    assert papers.diff(house.here, PaperKind.ropa, first.sha256[:10], first.sha256).changes == ()
+        papers.diff(house.installation, PaperKind.ropa, after=first.sha256)
+    assert (
+        papers.diff(house.installation, PaperKind.ropa, first.sha256[:10], first.sha256).changes
+        == ()
+    )
     house.passes(1)
-    documents.append(house.here)
+    documents.append(house.installation)
     answers = {**STATED.papers, "transfers": False}
-    controller.write(house.here.config.controller, msgspec.structs.replace(STATED, papers=answers))
+    controller.write(
+        house.installation.config.controller, msgspec.structs.replace(STATED, papers=answers)
+    )
     second = made(house, PaperKind.ropa)
-    seen = papers.diff(house.here, PaperKind.ropa)
+    seen = papers.diff(house.installation, PaperKind.ropa)
     assert (seen.before, seen.after) == (first.sha256, second.sha256)
     found = {one.place: (one.before, one.after) for one in seen.changes}
     assert found["stated.transfers"] == ("to be provided", "no")
     entries = first.payload["figures"]["log"]["entries"]
     assert found["figures.log.entries"] == (str(entries), str(entries + 1))
-    assert [one.sha256 for one in papers.list_papers(house.here)] == [second.sha256, first.sha256]
-    assert papers.list_papers(house.here, PaperKind.ab2013) == []
+    assert [one.sha256 for one in papers.list_papers(house.installation)] == [
+        second.sha256,
+        first.sha256,
+    ]
+    assert papers.list_papers(house.installation, PaperKind.ab2013) == []
 
 
 def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(
@@ -416,7 +424,10 @@ def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_pro
 ) -> None:
     secret, public = made(house, PaperKind.ropa), made(house, PaperKind.ab2013)
     logged(house, public)
-    published, key = house.here.config.data / "published", documents.key(house.here).vkey
+    published, key = (
+        house.installation.config.data / "published",
+        documents.key(house.installation).vkey,
+    )
     (file,) = (published / "documents").iterdir()
     assert (file.name, secret.kept) == (f"{public.sha256}.json", True)
     call = [
@@ -425,7 +436,7 @@ def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_pro
         "--log",
         str(published),
         "--release",
-        str(house.here.config.releases),
+        str(house.installation.config.releases),
         "--key",
         key,
     ]

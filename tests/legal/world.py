@@ -44,7 +44,7 @@ def town(pool: Pool, folder: Path, people: int = len(TOPICS)) -> House:
     before and one after.
     """
     house = House(pool, folder)
-    controller.write(house.here.config.controller, STATED)
+    controller.write(house.installation.config.controller, STATED)
     for number, topic in enumerate(TOPICS[:people]):
         name, chat = f"p{number}", f"c{number}"
         house.open(name, allow=number != people - 1)
@@ -54,10 +54,10 @@ def town(pool: Pool, folder: Path, people: int = len(TOPICS)) -> House:
             model="aurora-2",
         )
         house.say(name, chat, said, TurnRole.assistant)
-    release_build.build_release(house.here, name="spring", purpose="improve_models")
+    release_build.build_release(house.installation, name="spring", purpose="improve_models")
     house.passes(40)
     house.choose("p0", False)
     house.about(do.Delete, "p1", "c1")
-    release_build.build_release(house.here, name="summer", purpose="improve_models")
-    documents.append(house.here)
+    release_build.build_release(house.installation, name="summer", purpose="improve_models")
+    documents.append(house.installation)
     return house

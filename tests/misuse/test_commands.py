@@ -31,8 +31,8 @@ from licet.release import catalog, signatures
 from licet.store.connect import Pool, transaction
 from licet.train import lineage
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.installation import Installation
 
 from .test_classifier import EXAMPLES, WORDS, example
 
@@ -55,7 +55,7 @@ class Town(House):
                 tx.execute(
                     "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
                     [
-                        uuid7(self.now, self.here.keyring.random(10)),
+                        uuid7(self.now, self.installation.keyring.random(10)),
                         f"{name}@example.org",
                         [role],
                         self.now,
@@ -72,9 +72,9 @@ class Town(House):
         """Somebody who is not among those that no model learns from, whom the account's id alone
         draws.
         """
-        account = uuid7(self.now, self.here.keyring.random(10))
+        account = uuid7(self.now, self.installation.keyring.random(10))
         while splits.assign_split(account.bytes, splits.Shares()) is not splits.Split.train:
-            account = uuid7(self.now, self.here.keyring.random(10))
+            account = uuid7(self.now, self.installation.keyring.random(10))
         self.accounts[name] = account
         self.tell(
             do.OpenAccount(
@@ -101,7 +101,7 @@ class Town(House):
         return shown(Prefix.conversation, self.chats[chat])
 
     def member(self, name: str) -> signatures.StaffMember:
-        return signatures.member(self.here, f"{name}@example.org")
+        return signatures.member(self.installation, f"{name}@example.org")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def town(pool: Pool, tmp_path: Path) -> Town:
 def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Types a command at the town's moment."""
     monkeypatch.setenv("LICET_DATABASE_URL", dsn)
-    data = town.here.config.data
+    data = town.installation.config.data
 
     def run(*words: object, code: int = 0) -> Result:
         (data / "simulated-clock.json").write_text(json.dumps({"now": rfc3339(town.now)}))
@@ -146,7 +146,7 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
     town.about(do.Delete, "p6", "p6-a")
     town.passes(0.01)
     assert "to forget  misuse: 2 of 24 rows" in typed("status").stdout
-    warned = [one for one in doctor.examine(town.here) if one.what == "classifier"]
+    warned = [one for one in doctor.examine(town.installation) if one.what == "classifier"]
     assert [one.state for one in warned] == [doctor.FindingState.warning]
 
     would = json.loads(
@@ -175,25 +175,25 @@ def test_retrained_by_its_command_a_model_is_to_the_byte_the_one_that_never_had_
 def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_nothing_twice(
     town: Town, typed: Any, tmp_path: Path
 ) -> None:
-    release_build.build_release(town.here, name="one", purpose=SAFETY)
+    release_build.build_release(town.installation, name="one", purpose=SAFETY)
     for n in range(PEOPLE, PEOPLE + 4):
         town.speaks(n)
     town.passes(1)
     town.about(do.Delete, "p0", "p0-a")
-    release_build.build_release(town.here, name="two", purpose=SAFETY)
-    newest = models.train(town.here, ["one", "two"], tmp_path / "newest")
+    release_build.build_release(town.installation, name="two", purpose=SAFETY)
+    newest = models.train(town.installation, ["one", "two"], tmp_path / "newest")
     assert (newest.examples, newest.releases) == (PEOPLE + 3, ("two",))
 
-    made = models.train(town.here, ["two", "one"], tmp_path / "both")
+    made = models.train(town.installation, ["two", "one"], tmp_path / "both")
     assert (made.examples, made.releases) == (PEOPLE + 3, ("two", "one"))
     assert files(tmp_path / "both") == files(tmp_path / "newest")
     for chat in ("p2-a", f"p{PEOPLE}-a"):
         assert [
             one.rows
-            for one in lineage.which_models(town.here, town.named(chat))
+            for one in lineage.which_models(town.installation, town.named(chat))
             if one.name == "both"
         ] == [1]
-    assert lineage.which_models(town.here, town.named("p0-a")) == []
+    assert lineage.which_models(town.installation, town.named("p0-a")) == []
     keys = [typed("train", "gate-key").stdout.strip(), typed("models", "key").stdout.strip()]
     for folder in ("newest", "both/from-one", "both/from-two"):
         said = CliRunner().invoke(
@@ -201,30 +201,30 @@ def test_a_model_of_several_releases_has_papers_of_each_that_hold_and_learns_not
         )
         assert (said.exit_code, said.output.partition(":")[0]) == (4, "consistent"), said.output
     town.choose(f"p{PEOPLE}", False)
-    again = models.train(town.here, [], tmp_path / "both", again=True)
+    again = models.train(town.installation, [], tmp_path / "both", again=True)
     assert (again.examples, again.releases, len(again.retired)) == (PEOPLE + 2, ("two", "one"), 2)
 
 
 def test_a_row_that_is_withdrawn_once_it_was_read_is_not_learnt_from(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    release_build.build_release(town.installation, name="r", purpose=SAFETY)
     read = models._rows
 
-    def then_withdraws(here: installation.Installation, name: str) -> Any:
-        found = read(here, name)
+    def then_withdraws(installation: Installation, name: str) -> Any:
+        found = read(installation, name)
         town.choose("p2", False)
         return found
 
     monkeypatch.setattr(models, "_rows", then_withdraws)
-    made = models.train(town.here, ["r"], tmp_path / "m")
+    made = models.train(town.installation, ["r"], tmp_path / "m")
     assert made.examples == PEOPLE - 1
-    assert lineage.which_models(town.here, town.named("p2-a")) == []
+    assert lineage.which_models(town.installation, town.named("p2-a")) == []
 
 
 def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> None:
-    release_build.build_release(town.here, name="r", purpose=SAFETY)
-    models.train(town.here, ["r"], tmp_path / "m")
+    release_build.build_release(town.installation, name="r", purpose=SAFETY)
+    models.train(town.installation, ["r"], tmp_path / "m")
     card = (tmp_path / "m" / "README.md").read_text()
     assert f"{PEOPLE} conversations, {PEOPLE // 2} of them flagged" in " ".join(card.split())
     assert "| en other |" in card
@@ -235,22 +235,22 @@ def test_a_model_says_how_well_it_does_by_slice(town: Town, tmp_path: Path) -> N
 def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(
     town: Town, tmp_path: Path
 ) -> None:
-    release_build.build_release(town.here, name="r", purpose="improve_models")
+    release_build.build_release(town.installation, name="r", purpose="improve_models")
     with pytest.raises(RefusedError, match="is for `improve_models`"):
-        models.train(town.here, ["r"], tmp_path / "m")
+        models.train(town.installation, ["r"], tmp_path / "m")
     with pytest.raises(UsageError, match="contains no classifier"):
-        models.train(town.here, [], tmp_path / "m", again=True)
-    release_build.build_release(town.here, name="s", purpose=SAFETY)
+        models.train(town.installation, [], tmp_path / "m", again=True)
+    release_build.build_release(town.installation, name="s", purpose=SAFETY)
     (tmp_path / "m").mkdir()  # an empty folder is no model
-    models.train(town.here, ["s"], tmp_path / "m")
+    models.train(town.installation, ["s"], tmp_path / "m")
     before = files(tmp_path / "m")
     with pytest.raises(UsageError, match="already exists"):
-        models.train(town.here, ["s"], tmp_path / "m")
+        models.train(town.installation, ["s"], tmp_path / "m")
     for n in range(1, PEOPLE, 2):
         town.about(do.Unflag, f"p{n}", f"p{n}-a")
         town.choose(f"p{n}", False)
     with pytest.raises(UsageError, match="`0` examples of misuse"):
-        models.train(town.here, [], tmp_path / "m", again=True)
+        models.train(town.installation, [], tmp_path / "m", again=True)
     assert files(tmp_path / "m") == before
 
 
@@ -298,8 +298,11 @@ def point(town: Town, threshold: float, domain: str = "app") -> operating_points
 def suggested(
     town: Town, model: Path, by: str = "dana", ticket: str = "SAFE-1", **more: Any
 ) -> screener.ScreeningResult:
-    opened, points = detector.open_detector(str(model)), models.points_file(town.here, str(model))
-    return screener.suggest(town.here, opened, points, town.member(by), ticket, **more)
+    opened, points = (
+        detector.open_detector(str(model)),
+        models.points_file(town.installation, str(model)),
+    )
+    return screener.suggest(town.installation, opened, points, town.member(by), ticket, **more)
 
 
 def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(
@@ -334,14 +337,14 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(
     )
     assert float(flags[0][0]) == pytest.approx(done["score"], abs=1e-3)
     assert "nothing waits" in typed("flag").stdout
-    kept = suggestions.get(town.here, town.named("scam"))
+    kept = suggestions.get(town.installation, town.named("scam"))
     assert (kept.decision, kept.decided_by) == ("flagged", "rae@example.org")
     assert (
         typed("flag", town.named("scam"), "--by", "rae@example.org", "--overturn")
         .stdout.strip()
         .endswith("overturned by rae@example.org")
     )
-    unasked = suggestions.decide(town.here, town.named("bread"), town.member("rae"))
+    unasked = suggestions.decide(town.installation, town.named("bread"), town.member("rae"))
     assert (unasked.decision, unasked.score) == ("flagged", None), (
         "what no model suggested is flagged too"
     )
@@ -354,11 +357,13 @@ def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(
     town.talk("eve", "scam", SCAM.format("a bank", 1))
     suggested(town, model)
     suggestions.decide(
-        town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True
+        town.installation, town.named("scam"), town.member("rae"), dismiss=True, only_open=True
     )
-    assert suggestions.list_undecided(town.here) == []
+    assert suggestions.list_undecided(town.installation) == []
     with pytest.raises(RefusedError, match="dismissed already, by rae"):
-        suggestions.decide(town.here, town.named("scam"), town.member("rae"), only_open=True)
+        suggestions.decide(
+            town.installation, town.named("scam"), town.member("rae"), only_open=True
+        )
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
     town.passes(1)
     town.say("eve", "scam", SCAM.format("prizes", 2))
@@ -372,7 +377,7 @@ def test_nobody_else_reads_and_what_no_one_may_read_is_not_read(town: Town, mode
         with pytest.raises(DeniedError, match="may not read"):
             suggested(town, model, by=name)
     with pytest.raises(DeniedError, match="may not decide"):
-        suggestions.decide(town.here, town.named("p0-a"), town.member("cora"))
+        suggestions.decide(town.installation, town.named("p0-a"), town.member("cora"))
     with pytest.raises(UsageError, match="`--ticket`"):
         suggested(town, model, ticket="two words")
     town.open("eve", allow=True)
@@ -396,11 +401,11 @@ def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(
     assert len(suggested(town, model).suggested) == 2
     assert not [row for row in town.dump()["suggestions"] if "grandmother" in row]
     town.about(do.Delete, "eve", "scam")
-    assert [one.conversation for one in suggestions.list_undecided(town.here)] == [
+    assert [one.conversation for one in suggestions.list_undecided(town.installation)] == [
         town.named("other")
     ]
     town.passes(31)
-    sweeper.sweep(town.here)
+    sweeper.sweep(town.installation)
     assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
 
 
@@ -480,14 +485,14 @@ def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(
 def test_retraining_deletes_the_operating_points_of_the_old_model(
     town: Town, tmp_path: Path
 ) -> None:
-    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    release_build.build_release(town.installation, name="r", purpose=SAFETY)
     out = tmp_path / "m"
-    models.train(town.here, ["r"], out)
+    models.train(town.installation, ["r"], out)
     operating_points.write(
         operating_points.points_beside(out), classifier.card_in(out).weights, [point(town, 0.5)]
     )
     town.choose("p4", False)
-    models.train(town.here, [], out, again=True)
+    models.train(town.installation, [], out, again=True)
     assert not operating_points.points_beside(out).exists()
 
 
@@ -501,7 +506,7 @@ def test_each_surface_is_a_domain_with_figures_of_its_own(
         if n % 2:
             town.about(do.Flag, name, f"{name}-a")
     town.passes(1)
-    release_build.build_release(town.here, name="r", purpose=SAFETY)
+    release_build.build_release(town.installation, name="r", purpose=SAFETY)
     made = json.loads(typed("train", "safety", "r", "--out", tmp_path / "m", "--json").stdout)
     assert [(one["slice"], one["examples"], one["is_learnt"]) for one in made["domains"]] == [
         ("app", PEOPLE, True),
@@ -540,8 +545,11 @@ def test_a_model_of_ones_own_suggests_and_its_points_stand_in_the_data_directory
     town.talk("eve", "loud", "SEND ME YOUR CARD AT ONCE")
     screened = json.loads(typed(*words).stdout)
     assert [one["conversation"] for one in screened["suggested"]] == [town.named("loud")]
-    assert models.points_file(town.here, own).parent == town.here.config.data / "misuse"
-    assert models.points_file(town.here, own).is_file()
+    assert (
+        models.points_file(town.installation, own).parent
+        == town.installation.config.data / "misuse"
+    )
+    assert models.points_file(town.installation, own).is_file()
 
 
 # On the way out
@@ -552,7 +560,7 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
         town.about(do.Unflag, f"p{n}", f"p{n}-a")
         town.say(f"p{n}", f"p{n}-a", f"and thank you for number {n}")
     typed("release", "build", "scored", "--purpose", "improve_models", "--misuse", model)
-    rows = list(catalog.open_release(town.here, "scored"))
+    rows = list(catalog.open_release(town.installation, "scored"))
     scores = {
         row["messages"][0]["content"].startswith("click"): row["labels"]["scores"]["misuse"]
         for row in rows

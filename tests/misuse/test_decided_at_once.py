@@ -25,7 +25,7 @@ def house(house: House) -> House:
 
 
 def member(house: House, name: str, *roles: str) -> StaffMember:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         staff = sessions.find_or_add_staff(tx, f"{name}@example.org", house.now, os.urandom)
     return StaffMember(
         staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via="cli"
@@ -33,7 +33,7 @@ def member(house: House, name: str, *roles: str) -> StaffMember:
 
 
 def suggest(house: House, by: StaffMember) -> str:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
                suggested_at, suggested_by)
@@ -57,9 +57,9 @@ def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(
         )
 
     done = meanwhile(
-        house.here.pool,
+        house.installation.pool,
         dismissing,
-        lambda: suggestions.decide(house.here, chat, dana, dismiss=dismiss, only_open=True),
+        lambda: suggestions.decide(house.installation, chat, dana, dismiss=dismiss, only_open=True),
     )
     assert isinstance(done.error, RefusedError)
     assert house.query("SELECT decision, decided_by FROM suggestions") == [
@@ -71,7 +71,9 @@ def test_a_suggestion_that_is_decided_meanwhile_is_not_decided_again(
 def test_who_neither_reviews_nor_protects_privacy_decides_nothing(house: House) -> None:
     chat = suggest(house, member(house, "dana", "privacy_officer"))
     with pytest.raises(DeniedError, match="may not decide"):
-        suggestions.decide(house.here, chat, member(house, "cora", "curator", "auditor", "owner"))
+        suggestions.decide(
+            house.installation, chat, member(house, "cora", "curator", "auditor", "owner")
+        )
     assert house.query("SELECT decision FROM suggestions") == [(None,)]
 
 

@@ -37,9 +37,9 @@ def house(house: House) -> House:
 
 
 def published(house: House, name: str = "published") -> Path:
-    folder = house.here.config.data / name
-    documents.append(house.here)
-    documents.publish(house.here, folder)
+    folder = house.installation.config.data / name
+    documents.append(house.installation)
+    documents.publish(house.installation, folder)
     return folder
 
 
@@ -63,14 +63,20 @@ def alone(folder: Path, *words: object) -> int:
 def test_what_is_published_stands_alone(house: House) -> None:
     folder = published(house)
     receipt = folder.parent / "receipt.json"
-    receipt.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
+    receipt.write_bytes(documents.receipts(house.installation, house.accounts["ana"])[-1].encode())
     assert verification.verify(folder, vkeys(folder)).broken == ()
     assert alone(folder, "log", folder / "2025") == 0
     assert alone(folder, "receipt", receipt) == 0
     (policy,) = (folder / "policies").iterdir()
     assert json.loads(policy.read_bytes())["policy"] == "article-2025"
     told = json.loads(
-        next(iter(publication.PublishedLog(folder / "2025", documents.key(house.here)).entries()))
+        next(
+            iter(
+                publication.PublishedLog(
+                    folder / "2025", documents.key(house.installation)
+                ).entries()
+            )
+        )
     )
     assert policy.stem == told["facts"]["sha256"]
 
@@ -91,18 +97,18 @@ def test_a_publication_grows_and_never_goes_back(house: House) -> None:
     )
     assert report.ok
     assert kept == ahead
-    shutil.rmtree(house.here.config.data / "log" / "2025")
-    shutil.copytree(folder / "2025", house.here.config.data / "log" / "2025")
+    shutil.rmtree(house.installation.config.data / "log" / "2025")
+    shutil.copytree(folder / "2025", house.installation.config.data / "log" / "2025")
     with pytest.raises(RefusedError, match="ahead"):
-        documents.publish(house.here, ahead)
+        documents.publish(house.installation, ahead)
 
 
 def test_status_says_what_stands_and_what_waits(house: House) -> None:
-    waiting = documents.status(house.here).waiting
+    waiting = documents.status(house.installation).waiting
     assert waiting >= 8
-    assert documents.append(house.here) == waiting
+    assert documents.append(house.installation) == waiting
     house.choose("ana", True)
-    seen = documents.status(house.here)
+    seen = documents.status(house.installation)
     assert [(log.size, log.placed) for log in seen.logs] == [(waiting, waiting)]
     assert (seen.waiting, seen.waiting_since) == (2, house.now)
 
@@ -110,26 +116,26 @@ def test_status_says_what_stands_and_what_waits(house: House) -> None:
 def test_what_commits_is_in_the_log_within_a_second(house: House) -> None:
     """And without another command: within twenty looks, a twentieth of a second apart."""
     between = threading.Event()
-    with followed(house.here):
+    with followed(house.installation):
         house.choose("ana", True)
         for _ in range(20):
             between.wait(0.05)
-            if documents.status(house.here).waiting == 0:
+            if documents.status(house.installation).waiting == 0:
                 break
-        assert documents.status(house.here).waiting == 0
+        assert documents.status(house.installation).waiting == 0
 
 
 def test_a_release_is_held_against_its_leaf(house: House) -> None:
     house.choose("ana", True)
     house.say("ana", "chat", "which kettle sings")
     house.passes(1)
-    built = release_build.build_release(house.here, name="first", purpose="improve_models")
+    built = release_build.build_release(house.installation, name="first", purpose="improve_models")
     folder = published(house)
     seen = verification.verify(built.folder, vkeys(folder), log=folder)
     assert seen.broken == ()
     early = shutil.copytree(folder, folder.parent / "early")
-    release_build.build_release(house.here, name="second", purpose="improve_models")
-    other = house.here.config.releases / "second"
+    release_build.build_release(house.installation, name="second", purpose="improve_models")
+    other = house.installation.config.releases / "second"
     untold = verification.verify(other, vkeys(folder), log=early)
     assert (untold.answer, "the release was logged" in str(untold.broken)) == ("contradicted", True)
     for file in ("manifest.json",):
@@ -148,7 +154,7 @@ def test_one_byte_of_a_published_log_is_named(house: House) -> None:
 
 def test_a_proof_needs_its_entry_and_nothing_is_believed_without_a_key(house: House) -> None:
     folder = published(house)
-    log = publication.PublishedLog(folder / "2025", documents.key(house.here))
+    log = publication.PublishedLog(folder / "2025", documents.key(house.installation))
     proof, entry = folder / "5.tlog-proof", folder / "5.entry"
     proof.write_bytes(log.prove(5).encode())
     entry.write_bytes(log.entry(5))
@@ -162,50 +168,50 @@ def test_a_proof_needs_its_entry_and_nothing_is_believed_without_a_key(house: Ho
     with pytest.raises(UsageError, match="cannot be used"):
         verification.verify(folder, ("nonsense",))
     with pytest.raises(UsageError, match="no log and no release"):
-        verification.verify(house.here.config.data / "keys", vkeys(folder))
+        verification.verify(house.installation.config.data / "keys", vkeys(folder))
 
 
 def test_a_log_of_a_stranger_does_not_pass_for_ours(house: House) -> None:
     folder = published(house)
-    signer = documents.place(house.here).signer(bytes(32), 2025)
+    signer = documents.place(house.installation).signer(bytes(32), 2025)
     shutil.rmtree(folder / "2025")
     LogWriter.create(folder / "2025", folder / "state", signer.name, signer).close()
     assert "signed it" in str(verification.verify(folder, vkeys(folder)).broken)
 
 
 def test_what_the_operator_states_of_itself_is_in_the_receipt(house: House) -> None:
-    file = house.here.config.controller
+    file = house.installation.config.controller
     file.write_text("name: Example Ltd\njurisdictions: [IE]\n")
-    (_, last) = documents.receipts(house.here, house.accounts["ana"])
+    (_, last) = documents.receipts(house.installation, house.accounts["ana"])
     assert last.payload["record"]["parties"][0]["party_name"] == "Example Ltd"
     assert last.payload["record"]["jurisdiction"] == ["IE"]
     file.write_text("nmae: Example Ltd\n")
     with pytest.raises(InputError, match=r"controller\.yaml"):
-        documents.receipts(house.here, house.accounts["ana"])
+        documents.receipts(house.installation, house.accounts["ana"])
 
 
 def test_an_account_is_found_by_either_name(house: House) -> None:
     ana = house.accounts["ana"]
     assert (
-        documents.account_named(house.here, "ana")
-        == documents.account_named(house.here, f"acc_{ana.hex}")
+        documents.account_named(house.installation, "ana")
+        == documents.account_named(house.installation, f"acc_{ana.hex}")
         == ana
     )
     with pytest.raises(NotFoundError):
-        documents.account_named(house.here, "nobody")
+        documents.account_named(house.installation, "nobody")
     with pytest.raises(NotFoundError):
-        documents.receipts(house.here, UUID(int=5))
+        documents.receipts(house.installation, UUID(int=5))
 
 
 def test_publishing_before_there_is_a_log_says_so(house: House) -> None:
     with pytest.raises(NotFoundError, match="no log yet"):
-        documents.publish(house.here, house.here.config.data / "nothing")
+        documents.publish(house.installation, house.installation.config.data / "nothing")
 
 
 def test_the_command_exits_1_on_a_contradiction_and_names_it(house: House) -> None:
     folder = published(house)
     good = folder / "receipt.json"
-    good.write_bytes(documents.receipts(house.here, house.accounts["ben"])[0].encode())
+    good.write_bytes(documents.receipts(house.installation, house.accounts["ben"])[0].encode())
     call = [str(good), "--key", vkeys(folder)[0]]
     honest = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
     assert (honest.return_value, honest.output.startswith("proved: receipt")) == (0, True)
@@ -223,7 +229,7 @@ def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> Non
     folder = published(house)
     house.choose("ana", True)
     early = folder / "receipt.json"
-    early.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
+    early.write_bytes(documents.receipts(house.installation, house.accounts["ana"])[-1].encode())
     call = [str(early), "--key", vkeys(folder)[0]]
     said = CliRunner().invoke(cli_proof.verify, call, standalone_mode=False)
     assert (said.return_value, said.output.startswith("not proved: receipt")) == (3, True)
@@ -237,8 +243,8 @@ def test_a_receipt_that_is_not_in_the_log_yet_is_not_proved(house: House) -> Non
         "not proved",
         ["proved"] * 3 + ["not proved"],
     )
-    documents.append(house.here)
-    early.write_bytes(documents.receipts(house.here, house.accounts["ana"])[-1].encode())
+    documents.append(house.installation)
+    early.write_bytes(documents.receipts(house.installation, house.accounts["ana"])[-1].encode())
     assert CliRunner().invoke(cli_proof.verify, call, standalone_mode=False).return_value == 0
 
 
@@ -246,7 +252,7 @@ def test_a_release_is_proved_by_its_log_alone_and_by_no_folder_without_it(house:
     house.choose("ana", True)
     house.say("ana", "chat", "which kettle sings")
     house.passes(1)
-    built = release_build.build_release(house.here, name="first", purpose="improve_models")
+    built = release_build.build_release(house.installation, name="first", purpose="improve_models")
     folder = published(house)
     bare = verification.verify(built.folder, vkeys(folder))
     assert (bare.answer, bare.broken, "proved" in [part.answer for part in bare.parts[:-1]]) == (

@@ -26,7 +26,7 @@ from licet.curate import ray_workers, runners
 from licet.curate.ray_workers import RayActors
 from licet.curate.release_build import WORKER_START
 from licet.errors import BusyError
-from licet.vault import installation
+from licet.vault.installation import open_installation
 
 ACTOR = "ray::PageActor"
 
@@ -61,10 +61,10 @@ def main(data: str, dsn: str, now: str) -> None:
     )
     cluster.add_node(num_cpus=1)
     at = datetime.fromisoformat(now)
-    with installation.installation(
+    with open_installation(
         Configuration(data=Path(data), database_url=dsn), lambda: at
-    ) as here:
-        house: Any = SimpleNamespace(here=here)
+    ) as installation:
+        house: Any = SimpleNamespace(installation=installation)
         crew = RayActors(cluster.address, WORKER_START)
 
         ray_workers.START_SECONDS_MAX, usual = 5, ray_workers.START_SECONDS_MAX

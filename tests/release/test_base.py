@@ -33,8 +33,8 @@ from licet.release.build import Builder
 from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.content import Content
+from licet.vault.installation import load_policies
 
 from ..erasure.commits import Count, counted
 from ..erasure.disk import Crash
@@ -118,29 +118,33 @@ def build(
     cleaner: Any = None,
     **more: Any,
 ) -> BuildResult:
-    here, cleaner = house.here, cleaner or release_build.RuleCleaner()
+    installation, cleaner = house.installation, cleaner or release_build.RuleCleaner()
     kernel = NameKernel(detector=names) if names is not None else None
     pipeline = Pipeline(
-        plan(cleaner, os.urandom(32), shares=shares, names=kernel), Local(), here.config.data
+        plan(cleaner, os.urandom(32), shares=shares, names=kernel),
+        Local(),
+        installation.config.data,
     )
     order = BuildOrder(
         name=name,
         purpose=IMPROVE,
-        folder=here.config.releases / name,
+        folder=installation.config.releases / name,
         software=software,
-        base=catalog.find_release(here, base) if base is not None else None,
+        base=catalog.find_release(installation, base) if base is not None else None,
         afresh=more.pop("afresh", False),
     )
     keyring = (
-        here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+        installation.keyring
+        if seed is None
+        else Keyring(installation.keyring.provider, Random(seed).randbytes)
     )
     with closing(pipeline):
         return Builder(
-            pool or here.pool,
+            pool or installation.pool,
             keyring,
-            installation.policies(here),
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             curation=pipeline,
             says=says,
             **({"rows_per_part": 3, "page_bytes_max": 500} | more),
@@ -148,7 +152,7 @@ def build(
 
 
 def forget(house: House, name: str) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         for statement in (
             (
                 "DELETE FROM release_runs WHERE release_id = (SELECT release_id FROM releases "
@@ -192,7 +196,7 @@ def check_same_as_whole(house: House, name: str, base: str, **how: Any) -> Build
     assert files_of(msgspec.structs.replace(made, folder=aside)) == files_of(whole)
     shutil.rmtree(whole.folder)
     shutil.move(aside, whole.folder)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "UPDATE releases SET manifest_sha256 = %s WHERE name = %s",
             [bytes.fromhex(sha256(manifest.encode(made.manifest)).hexdigest()), name],
@@ -232,7 +236,7 @@ def live(house: House, draw: Random) -> None:
                 house.say(name, f"{name}t{len(house.chats)}", "output", TurnRole.tool)
     house.passes(draw.choice([0, 1, 3]))
     if draw.random() < 0.3:
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
@@ -297,7 +301,11 @@ def house_rows(house: House, release: str, name: str) -> list[Any]:
         house.accounts[name],
     )
     ordinals = {ordinal for (ordinal,) in mine}
-    return [row for row in catalog.open_release(house.here, release) if row["ordinal"] in ordinals]
+    return [
+        row
+        for row in catalog.open_release(house.installation, release)
+        if row["ordinal"] in ordinals
+    ]
 
 
 def test_a_series_keeps_its_splits(house: House) -> None:
@@ -339,11 +347,11 @@ def test_what_cannot_be_carried_is_built_whole_and_says_so(house: House) -> None
         )
     house.about(do.Delete, "p1", "p1own")
     house.passes(40)
-    sweeper.sweep(house.here)
-    (house.here.config.releases / "autumn" / "purge-1.json").write_bytes(b"{}")
+    sweeper.sweep(house.installation)
+    (house.installation.config.releases / "autumn" / "purge-1.json").write_bytes(b"{}")
     assert "purged" in build(house, "w8", "autumn").whole_because
-    (house.here.config.releases / "autumn" / "purge-1.json").unlink()
-    (house.here.config.releases / "autumn" / "manifest.json").write_bytes(b"{}")
+    (house.installation.config.releases / "autumn" / "purge-1.json").unlink()
+    (house.installation.config.releases / "autumn" / "manifest.json").write_bytes(b"{}")
     with pytest.raises(NotFoundError):
         build(house, "w9", "never-built")
 
@@ -391,7 +399,10 @@ def test_an_unfinished_build_goes_on_only_from_the_same_base(house: House) -> No
     said: list[str] = []
     made = build(house, "winter", "other", says=said.append)
     assert "starts over: the release that it carries rows of differs" in said
-    assert made.manifest.base.release == catalog.find_release(house.here, "other")[1].release_id.hex
+    assert (
+        made.manifest.base.release
+        == catalog.find_release(house.installation, "other")[1].release_id.hex
+    )
 
 
 def killed(house: House, base: str) -> None:

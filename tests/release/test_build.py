@@ -38,10 +38,10 @@ from licet.service import policy_changes, release_view
 from licet.store.connect import Pool, transaction
 from licet.train import gate_files
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.content import Content
 from licet.vault.conversation_pages import page_after
 from licet.vault.ids import uuid7
+from licet.vault.installation import load_policies
 
 from ..installed import BEGIN, DAY, House
 from ..terms import preset
@@ -65,22 +65,24 @@ class Meddling(release_build.RuleCleaner):
 def build(
     house: House, name: str = "r", purpose: str = IMPROVE, cleaner: Any = None, **bounds: int
 ) -> BuildResult:
-    here = house.here
+    installation = house.installation
     builder = Builder(
-        here.pool,
-        here.keyring,
-        installation.policies(here),
+        installation.pool,
+        installation.keyring,
+        load_policies(installation),
         cleaner or release_build.RuleCleaner(),
-        here.clock,
+        installation.clock,
         **bounds,
     )
     return builder.run(
-        BuildOrder(name=name, purpose=purpose, folder=here.config.releases / name, software="test")
+        BuildOrder(
+            name=name, purpose=purpose, folder=installation.config.releases / name, software="test"
+        )
     )
 
 
 def sealed_rows(house: House, name: str) -> list[RowSources]:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         known = registry.find(tx, name)
         assert known is not None
         every = tx.execute(
@@ -91,7 +93,7 @@ def sealed_rows(house: House, name: str) -> list[RowSources]:
 
 def ids(house: House, name: str = "r") -> set[bytes]:
     """The ids of the rows that the database knows of a release."""
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         known = registry.find(tx, name)
     assert known is not None
     return {row_id_of(known.release_id.bytes, row.ordinal) for row in sealed_rows(house, name)}
@@ -101,7 +103,7 @@ def check_whole(house: House, built: BuildResult) -> None:
     """The folder is what was sealed, and the database knows exactly its rows and turns."""
     promised = built.manifest
     rows = sealed_rows(house, promised.name)
-    assert catalog.verify_release(house.here, promised.name) == []
+    assert catalog.verify_release(house.installation, promised.name) == []
     assert len(rows) == promised.rows
     assert sum(source.count for row in rows for source in row.sources) == promised.counts.included
     assert promised.counts.candidates == promised.counts.included + sum(
@@ -136,7 +138,7 @@ def test_a_release_whose_rows_share_a_number_is_not_sealed(house: House) -> None
     build(house)
     with (
         pytest.raises(BrokenError, match="two rows of the release `r` have the number `0`"),
-        transaction(house.here.pool) as tx,
+        transaction(house.installation.pool) as tx,
     ):
         tx.execute("UPDATE release_runs SET first = 0, sources = ARRAY[set_byte(sources[1], 0, 0)]")
         known = registry.find(tx, "r")
@@ -150,7 +152,7 @@ def test_an_empty_release_is_built_shown_verified_and_loaded(house: House) -> No
     built = build(house)
     check_whole(house, built)
     assert (built.manifest.rows, built.manifest.parts) == (0, ())
-    assert release_view.show(house.here, "r").rows_usable_now == 0
+    assert release_view.show(house.installation, "r").rows_usable_now == 0
     assert house.rows("r") == []
 
 
@@ -231,7 +233,7 @@ def test_what_was_flagged_serves_the_safety_classifiers_from_its_copy(house: Hou
     assert house.words("r") == ["a scam in many words", "no"]
     assert [place.value for row in sealed_rows(house, "r") for _, place in row.keys] == ["safety"]
     house.passes(40)
-    assert sweeper.sweep(house.here).segments == 2
+    assert sweeper.sweep(house.installation).segments == 2
     assert house.words("r") == ["a scam in many words", "no"]
 
 
@@ -274,7 +276,7 @@ def test_a_row_of_two_segments_dies_when_either_key_dies(house: House, segment: 
         segment,
     )
     assert [messages[0]["content"] for messages in house.rows("r")] == ["ana asks in a2"]
-    leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock)
+    leases = DatabaseLeases(house.installation.pool, house.installation.keyring, house.clock)
     assert row.ordinal not in leases.lease(built.manifest.release_id, 0, [0, 1]).keys
 
 
@@ -308,7 +310,7 @@ def goes_on_through_another_surface(house: House) -> None:
 
 def expires(house: House) -> None:
     house.passes(5 * 366)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
 
 
 ENDINGS = [
@@ -379,17 +381,19 @@ def test_a_key_destroyed_between_the_decision_and_the_opening_breaks_no_release(
 ) -> None:
     """Progress is told just in between."""
     flagged(house)
-    here = house.here
+    installation = house.installation
     builder = Builder(
-        here.pool,
-        here.keyring,
-        installation.policies(here),
+        installation.pool,
+        installation.keyring,
+        load_policies(installation),
         release_build.RuleCleaner(),
-        here.clock,
+        installation.clock,
         lambda _turns: house.about(do.Unflag, "ana", "a1"),
     )
     built = builder.run(
-        BuildOrder(name="r", purpose=SAFETY, folder=here.config.releases / "r", software="test")
+        BuildOrder(
+            name="r", purpose=SAFETY, folder=installation.config.releases / "r", software="test"
+        )
     )
     check_whole(house, built)
     assert built.manifest.rows == 0
@@ -411,7 +415,7 @@ def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(
 
     def sweep_ahead() -> None:
         house.passes(20)
-        assert sweeper.sweep(house.here).segments == 2
+        assert sweeper.sweep(house.installation).segments == 2
         house.passes(-20)
 
     built = build(house, cleaner=Meddling(sweep_ahead), page_bytes_max=1)
@@ -444,7 +448,7 @@ def test_a_release_that_ends_while_it_is_read_stops_within_the_seconds_of_a_leas
     for n in range(6):
         house.talk("ana", f"a{n}")
     build(house)
-    rows = catalog.open_release(house.here, "r")
+    rows = catalog.open_release(house.installation, "r")
     next(rows)
     house.choose("ana", False)
     next(rows)  # the lease of this group still holds
@@ -461,11 +465,11 @@ def test_a_row_that_expires_while_it_is_leased_is_withheld(house: House) -> None
     built = build(house)
     (until, _) = (u for (u,) in house.query("SELECT keep_until FROM segments ORDER BY keep_until"))
     house.now = until - timedelta(seconds=60)
-    rows = catalog.open_release(house.here, "r")
+    rows = catalog.open_release(house.installation, "r")
     house.now = until
     assert [row["messages"][0]["content"] for row in rows] == ["ana asks in a2"]
     house.now = until - timedelta(seconds=1)
-    leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock)
+    leases = DatabaseLeases(house.installation.pool, house.installation.keyring, house.clock)
     lease = leases.lease(built.manifest.release_id, 0, [0, 1])
     assert len(lease.keys) == 1, "a row in its last seconds would cut the lease of the others short"
     assert lease.expires > until
@@ -496,15 +500,15 @@ def test_a_build_stopped_while_it_cleans_leaves_nothing_to_lease_and_goes_on(hou
 
 
 def check_unfinished(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         known = registry.find(tx, "r")
     assert known is not None
     assert known.state == "building"
-    leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock)
+    leases = DatabaseLeases(house.installation.pool, house.installation.keyring, house.clock)
     with pytest.raises(DeniedError, match="is not sealed"):
         leases.lease(known.release_id.bytes, 0, range(4))
     with pytest.raises((NotFoundError, RefusedError, UsageError)):
-        catalog.verify_release(house.here, "r")
+        catalog.verify_release(house.installation, "r")
 
 
 @pytest.mark.parametrize("looks", range(1, 12))
@@ -521,14 +525,14 @@ def test_a_build_stopped_at_any_look_at_the_clock_goes_on(house: House, looks: i
             raise Stopped
         return house.now
 
-    here = house.here
+    installation = house.installation
     order = BuildOrder(
-        name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"
+        name="r", purpose=IMPROVE, folder=installation.config.releases / "r", software="test"
     )
     builder = Builder(
-        here.pool,
-        here.keyring,
-        installation.policies(here),
+        installation.pool,
+        installation.keyring,
+        load_policies(installation),
         release_build.RuleCleaner(),
         clock,
         page_bytes_max=1,
@@ -550,7 +554,7 @@ def test_the_name_of_a_sealed_release_is_refused(house: House) -> None:
     build(house)
     with pytest.raises(RefusedError, match="there is already a release `r`"):
         build(house)
-    assert catalog.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.installation, "r") == []
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
@@ -562,7 +566,7 @@ def test_a_folder_that_holds_anything_else_is_never_cleared_away(
     if unfinished:
         with pytest.raises(Stopped):
             build(house, cleaner=Meddling(stop))
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(RefusedError, match="does not belong to an unfinished build"):
@@ -576,11 +580,11 @@ def test_a_folder_with_a_release_of_another_installation_is_not_cleared_away(hou
     other = build(house, "other")
     with pytest.raises(Stopped):
         build(house, cleaner=Meddling(stop))
-    shutil.rmtree(house.here.config.releases / "r")
-    shutil.copytree(other.folder, house.here.config.releases / "r")
+    shutil.rmtree(house.installation.config.releases / "r")
+    shutil.copytree(other.folder, house.installation.config.releases / "r")
     with pytest.raises(RefusedError, match="does not belong to an unfinished build"):
         build(house)
-    assert (house.here.config.releases / "r" / manifest.FILE).exists()
+    assert (house.installation.config.releases / "r" / manifest.FILE).exists()
 
 
 def test_two_builds_of_one_name_do_not_meet(house: House) -> None:
@@ -604,7 +608,9 @@ def next_version(house: House, effective: datetime) -> Policy:
 def test_a_version_that_becomes_effective_during_a_build_leaves_it_unsealed(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1")
-    policy_changes.apply_policy(house.here, next_version(house, house.now + DAY), actor="test")
+    policy_changes.apply_policy(
+        house.installation, next_version(house, house.now + DAY), actor="test"
+    )
     with pytest.raises(BusyError, match="became effective"):
         build(house, cleaner=Meddling(lambda: house.passes(1)))
     check_unfinished(house)
@@ -618,7 +624,9 @@ def test_a_version_that_was_added_and_became_effective_during_a_build_leaves_it_
     house.talk("ana", "a1")
 
     def add() -> None:
-        policy_changes.apply_policy(house.here, next_version(house, house.now), actor="test")
+        policy_changes.apply_policy(
+            house.installation, next_version(house, house.now), actor="test"
+        )
         house.passes(1)
 
     with pytest.raises(BusyError, match="became effective"):
@@ -637,7 +645,7 @@ def test_a_page_is_bounded_in_bytes_and_holds_at_least_one_conversation(house: H
         sizes[house.chats[f"a{n}"]] = n
     zero = uuid7(BEGIN - DAY * 20_000, bytes(10))
     pages, after = [], (zero, zero)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         while page := page_after(tx, after, bytes_max=2_000):
             pages.append([sizes[conversation] for _, conversation in page])
             after = page[-1]
@@ -684,7 +692,7 @@ def test_what_the_manifest_says_of_the_policy_is_the_version_in_force(house: Hou
     house.open("ana", allow=True)
     house.talk("ana", "a1")
     built = build(house)
-    policy = installation.policies(house.here).in_force(house.now)
+    policy = load_policies(house.installation).in_force(house.now)
     assert built.manifest.policy == manifest.PolicyPin(
         name=policy.policy, version=policy.version, sha256=policy.sha256().hex()
     )
@@ -721,7 +729,7 @@ def gaps_of(house: House, name: str) -> list[tuple[list[str], list[int]]]:
     """What each row says, and the places before which it misses a turn."""
     return [
         ([message["content"] for message in row["messages"]], row.get("gaps", []))
-        for row in catalog.open_release(house.here, name)
+        for row in catalog.open_release(house.installation, name)
     ]
 
 
@@ -770,15 +778,17 @@ def test_a_release_shown_as_of_a_later_day_withdraws_nothing_for_good(house: Hou
     house.talk("ana", "a1")
     house.talk("ana", "a2")
     build(house)
-    later = msgspec.structs.replace(house.here, clock=lambda: house.now + 3_000 * DAY)
+    later = msgspec.structs.replace(house.installation, clock=lambda: house.now + 3_000 * DAY)
     assert [
-        release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
+        release_view.show(installation, "r").rows_usable_now
+        for installation in (house.installation, later, house.installation)
     ] == [2, 0, 2]
     assert house.query("SELECT count(*) FROM withdrawn") == [(0,)]
-    gate_files.update_all(house.here)
+    gate_files.update_all(house.installation)
     house.about(do.Delete, "ana", "a1")
     assert [
-        release_view.show(here, "r").rows_usable_now for here in (house.here, later, house.here)
+        release_view.show(installation, "r").rows_usable_now
+        for installation in (house.installation, later, house.installation)
     ] == [1, 0, 1]
     assert house.query("SELECT cardinality FROM withdrawn") == [(0,)], (
         "only what keeps the rows up writes them"
@@ -792,9 +802,9 @@ def test_a_release_that_is_kept_up_is_shown_by_what_changed_and_not_by_its_rows(
     for n in range(12):
         house.talk("ana", f"a{n}")
     build(house)
-    gate_files.update_all(house.here)
+    gate_files.update_all(house.installation)
     house.about(do.Delete, "ana", "a3")
-    assert release_view.show(house.here, "r").rows_usable_now == 11
+    assert release_view.show(house.installation, "r").rows_usable_now == 11
     ((known,),) = house.query(
         "SELECT count(*) FROM journal j JOIN withdrawn w ON j.position > w.position WHERE j.ends"
     )

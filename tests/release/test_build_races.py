@@ -31,10 +31,11 @@ from licet.policy.world import World
 from licet.release.build import Builder
 from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import ContentionError, Pool, transaction
-from licet.vault import apply, installation
+from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.commands import Outcome
 from licet.vault.content import Content, encode
+from licet.vault.installation import Installation, load_policies
 
 from ..installed import BEGIN, House
 from ..meanwhile import WAITERS
@@ -75,13 +76,13 @@ class Racers:
         document["decide_by"] = None
         self.house = House(pool, folder, from_document(document))
         self.started = time.monotonic()
-        self.here = installation.Installation(
-            config=self.house.here.config,
+        self.installation = Installation(
+            config=self.house.installation.config,
             pool=pool,
-            keyring=self.house.here.keyring,
+            keyring=self.house.installation.keyring,
             clock=self.clock,
         )
-        self.policies = installation.policies(self.here)
+        self.policies = load_policies(self.installation)
         self.told: dict[str, list[tuple[ev.Event, int | None]]] = {}
         self.chats: dict[str, list[str]] = {}
         self.endings = 0
@@ -96,8 +97,8 @@ class Racers:
         """One transaction; notes the event and the position under which the journal has what it
         ended.
         """
-        with transaction(self.here.pool) as tx:
-            (answer,) = apply.apply(tx, self.here.keyring, self.policies, [command])
+        with transaction(self.installation.pool) as tx:
+            (answer,) = apply.apply(tx, self.installation.keyring, self.policies, [command])
             row = tx.execute(
                 """SELECT min(position) FROM journal
                     WHERE account_id = %s AND ends AND xmin = pg_current_xact_id()::xid""",
@@ -230,20 +231,20 @@ class Racers:
         return self.guarded(work)
 
     def sweeper(self) -> None:
-        erasure_sweeper.sweep(self.here)
+        erasure_sweeper.sweep(self.installation)
         time.sleep(0.05)
 
     def build(self, name: str, purpose: str) -> BuildResult | None:
         builder = Builder(
-            self.here.pool,
-            self.here.keyring,
+            self.installation.pool,
+            self.installation.keyring,
             self.policies,
             Slow(),
             self.clock,
             rows_per_part=7,
             page_bytes_max=6_000,
         )
-        folder = self.here.config.releases / name
+        folder = self.installation.config.releases / name
         try:
             return builder.run(
                 BuildOrder(name=name, purpose=purpose, folder=folder, software="test")
@@ -362,7 +363,9 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(
     def withdraw_slowly() -> None:
         refusal = do.Choose(account=house.accounts["ana"], at=house.now, allow=False)
         with transaction(pool) as tx:
-            apply.apply(tx, house.here.keyring, installation.policies(house.here), [refusal])
+            apply.apply(
+                tx, house.installation.keyring, load_policies(house.installation), [refusal]
+            )
             numbered.set()
             waited.append(waits())
 
@@ -384,7 +387,7 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(
 STOPPED = """
 import sys, time
 from licet.curate import release_build
-from licet.vault import installation
+from licet.vault.installation import open_installation
 from licet.config import Configuration, Curate
 from licet.policy.period import instant
 from licet.release import catalog
@@ -401,8 +404,8 @@ class Stuck(release_build.RuleCleaner):
 release_build.RuleCleaner = Stuck
 from pathlib import Path
 config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
-with installation.installation(config, lambda: instant("2025-09-01")) as here:
-    release_build.build_release(here, name="r", purpose="improve_models")
+with open_installation(config, lambda: instant("2025-09-01")) as installation:
+    release_build.build_release(installation, name="r", purpose="improve_models")
 """
 
 
@@ -418,11 +421,11 @@ def test_a_build_that_is_killed_leaves_nothing_to_lease_and_the_same_name_builds
         assert building.stdout is not None
         assert building.stdout.readline() == "cleaning\n"
         with pytest.raises(BusyError, match="is being built already"):
-            release_build.build_release(house.here, name="r", purpose=IMPROVE)
+            release_build.build_release(house.installation, name="r", purpose=IMPROVE)
         building.send_signal(signal.SIGKILL)
     for _ in range(100):  # the server notices that its client is gone a moment later
         try:
-            built = release_build.build_release(house.here, name="r", purpose=IMPROVE)
+            built = release_build.build_release(house.installation, name="r", purpose=IMPROVE)
             break
         except BusyError:
             time.sleep(0.05)

@@ -39,7 +39,7 @@ from licet.release.build_workers import Crew, Processes, WorkerSettings
 from licet.release.page_builder import PAGES_LOCK
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation
+from licet.vault.installation import load_policies
 
 from ..installed import House
 from ..meanwhile import WAITERS
@@ -71,29 +71,31 @@ def build(
     crew: Crew = ON_THIS_MACHINE,
     **bounds: int,
 ) -> BuildResult:
-    here, cleaner = house.here, release_build.RuleCleaner()
+    installation, cleaner = house.installation, release_build.RuleCleaner()
     order = BuildOrder(
         name=name,
         purpose=IMPROVE,
-        folder=here.config.releases / name,
+        folder=installation.config.releases / name,
         software="test",
-        base=catalog.find_release(here, base) if base is not None else None,
+        base=catalog.find_release(installation, base) if base is not None else None,
     )
     made = plan(cleaner, os.urandom(32), shares=SHARES, scorers=scorers)
     keyring = (
-        here.keyring if seed is None else Keyring(here.keyring.provider, Random(seed).randbytes)
+        installation.keyring
+        if seed is None
+        else Keyring(installation.keyring.provider, Random(seed).randbytes)
     )
-    with closing(Pipeline(made, engine or Local(), here.config.data)) as pipeline:
+    with closing(Pipeline(made, engine or Local(), installation.config.data)) as pipeline:
         return Builder(
-            here.pool,
+            installation.pool,
             drawn(keyring) if seed is not None else keyring,
-            installation.policies(here),
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             progress,
             curation=pipeline,
             says=says,
-            workers=WorkerSettings(count=workers, config=here.config, crew=crew),
+            workers=WorkerSettings(count=workers, config=installation.config, crew=crew),
             **{"rows_per_part": 3, "page_bytes_max": 1, **bounds},
         ).run(order)
 
@@ -169,7 +171,13 @@ def test_actors_of_a_cluster_build_what_processes_build_though_one_is_killed(
     by_processes = built.folder.rename(built.folder.with_name("by-processes"))
     forget(house, "r")
     script = Path(__file__).parent / "on_cluster.py"
-    command = [sys.executable, str(script), str(house.here.config.data), dsn, house.now.isoformat()]
+    command = [
+        sys.executable,
+        str(script),
+        str(house.installation.config.data),
+        dsn,
+        house.now.isoformat(),
+    ]
     child = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert child.returncode == 0, child.stderr[-4000:]
     steps = ["too-few", "killed", "resumed", "built"]
@@ -224,7 +232,9 @@ def test_the_arguments_of_a_worker_name_no_database_and_no_key(house: House, dsn
     workers = {pid: line for pid, line in lines.items() if "forkserver" in line}
     assert len(workers) >= 3, "two, and the process that they are forked from"
     assert not [
-        line for line in workers.values() if dsn in line or str(house.here.config.data) in line
+        line
+        for line in workers.values()
+        if dsn in line or str(house.installation.config.data) in line
     ]
 
 
@@ -299,14 +309,14 @@ from licet.config import Configuration, Curate
 from licet.curate import release_build
 from licet.policy.period import instant
 from licet.release import build
-from licet.vault import installation
+from licet.vault.installation import open_installation
 
 defaults = build.Builder.__init__.__kwdefaults__
 defaults["rows_per_part"], defaults["page_bytes_max"] = 2, 1
 config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
-with installation.installation(config, lambda: instant("2025-09-02")) as here:
+with open_installation(config, lambda: instant("2025-09-02")) as installation:
     release_build.build_release(
-        here, name="r", purpose="improve_models", workers=2,
+        installation, name="r", purpose="improve_models", workers=2,
         progress=lambda _: (print("page", flush=True), sys.stdin.readline()),
     )
 """
@@ -326,9 +336,9 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
     assert defaults is not None
     monkeypatch.setitem(defaults, "rows_per_part", 2)
     monkeypatch.setitem(defaults, "page_bytes_max", 1)
-    config = Configuration(data=house.here.config.data, curate=Curate(names="off"))
-    here = msgspec.structs.replace(house.here, config=config)
-    whole = told(house, release_build.build_release(here, name="whole", purpose=IMPROVE))
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="off"))
+    installation = msgspec.structs.replace(house.installation, config=config)
+    whole = told(house, release_build.build_release(installation, name="whole", purpose=IMPROVE))
     for pages in (3, 9):
         command = [sys.executable, "-c", KILLED, str(config.data), dsn]
         with subprocess.Popen(
@@ -349,7 +359,7 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
         assert house.query("SELECT 1 FROM build_pages"), (
             "a page is committed when the third asks for its rows"
         )
-    built = release_build.build_release(here, name="r", purpose=IMPROVE, workers=3)
+    built = release_build.build_release(installation, name="r", purpose=IMPROVE, workers=3)
     check_whole(house, built)
     check_nothing_is_left(house)
     assert told(house, built) == whole
@@ -376,14 +386,16 @@ def test_what_curates_elsewhere_or_does_not_pickle_takes_no_workers(house: House
 
 
 def test_an_error_of_a_worker_is_that_of_the_build(house: House, tmp_path: Path) -> None:
-    foreign = msgspec.structs.replace(house.here, config=Configuration(data=tmp_path / "foreign"))
-    ours, house.here = house.here, foreign
+    foreign = msgspec.structs.replace(
+        house.installation, config=Configuration(data=tmp_path / "foreign")
+    )
+    ours, house.installation = house.installation, foreign
     keyring = ours.keyring
     with pytest.raises(LicetError) as caught:
         Builder(
             ours.pool,
             keyring,
-            installation.policies(ours),
+            load_policies(ours),
             release_build.RuleCleaner(),
             ours.clock,
             workers=WorkerSettings(count=2, config=foreign.config),
@@ -392,6 +404,6 @@ def test_an_error_of_a_worker_is_that_of_the_build(house: House, tmp_path: Path)
                 name="r", purpose=IMPROVE, folder=ours.config.releases / "r", software="test"
             )
         )
-    house.here = ours
+    house.installation = ours
     assert type(caught.value) is not LicetError
     assert multiprocessing.active_children() == []

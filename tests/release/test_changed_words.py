@@ -34,7 +34,7 @@ from licet.release.changed_words import (
     sampled,
     unusual,
 )
-from licet.vault import installation
+from licet.vault.installation import load_policies
 
 from ..curate.documents import Words, prose
 from ..installed import House
@@ -145,22 +145,22 @@ def house(house: House) -> House:
 
 def build(house: House, name: str, word: str, *, accepts: bool = False) -> BuildResult:
     """A build in which ``word`` counts as a name."""
-    here, cleaner = house.here, release_build.RuleCleaner()
+    installation, cleaner = house.installation, release_build.RuleCleaner()
     made = plan(cleaner, KEY, names=NameKernel(detector=Words((word, PERSON, 0.9))))
     order = BuildOrder(
         name=name,
         purpose=IMPROVE,
-        folder=here.config.releases / name,
+        folder=installation.config.releases / name,
         software="test",
         accepts_changes=accepts,
     )
-    with closing(Pipeline(made, Local(), here.config.data)) as pipeline:
+    with closing(Pipeline(made, Local(), installation.config.data)) as pipeline:
         return Builder(
-            here.pool,
-            here.keyring,
-            installation.policies(here),
+            installation.pool,
+            installation.keyring,
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             curation=pipeline,
         ).run(order)
 
@@ -174,7 +174,7 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     assert stopped.value.because == "damage" and stopped.value.exit_code == 1
     assert {one.place for one in stopped.value.shares} == {ChangePlace.prose}
     assert 1 <= len(stopped.value.samples) <= SAMPLES_MAX
-    assert not any(one.state == "sealed" for one in catalog.releases(house.here))
+    assert not any(one.state == "sealed" for one in catalog.releases(house.installation))
     with pytest.raises(DamageError) as resumed:
         build(house, "r", "the ")
     assert resumed.value.shares == stopped.value.shares

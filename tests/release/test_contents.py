@@ -117,9 +117,9 @@ def test_a_release_says_what_its_rows_contain_and_the_verifier_counts_it_again(
             f"Please tell me about {topic}.",
             f"There is much to say about {topic}.",
         )
-    here = house.here
-    built = release_build.build_release(here, name="spring", purpose="improve_models")
-    documents.append(here)
+    installation = house.installation
+    built = release_build.build_release(installation, name="spring", purpose="improve_models")
+    documents.append(installation)
     told = built.manifest.contents
     assert isinstance(told, ReleaseContents)
     turns = house.query("SELECT origin, count(*) FROM turns GROUP BY origin")
@@ -129,13 +129,15 @@ def test_a_release_says_what_its_rows_contain_and_the_verifier_counts_it_again(
     assert sum(told.surfaces.values()) == built.manifest.counts.included
     assert told.bytes == sum(
         len(message["content"].encode())
-        for row in catalog.open_release(here, "spring")
+        for row in catalog.open_release(installation, "spring")
         for message in row["messages"]
     )
     assert "## What the rows contain" in card.text(built.manifest)
     assert f"{told.tokens:,} tokens" in card.text(built.manifest)
-    key = documents.key(here)
-    log = verifier.FolderFiles(documents.place(here).folder / str(here.clock().year))
+    key = documents.key(installation)
+    log = verifier.FolderFiles(
+        documents.place(installation).folder / str(installation.clock().year)
+    )
     report = verifier.check_release(
         verifier.FolderFiles(built.folder), verifier.trust(key.vkey), log
     )
@@ -146,7 +148,7 @@ def test_a_manifest_of_before_it_was_counted_still_reads(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "c1", "How do I bake bread at home?", "Mix flour, water and salt, and wait.")
     built = release_build.build_release(
-        house.here, name="spring", purpose="improve_models"
+        house.installation, name="spring", purpose="improve_models"
     ).manifest
     before = msgspec.structs.replace(built, contents=msgspec.UNSET)
     assert manifest.decode(manifest.encode(before)) == before

@@ -132,15 +132,17 @@ def test_the_same_inputs_give_the_same_bytes_in_every_file(pool: Pool, tmp_path:
         )
     folders = []
     for number in (1, 2):
-        here = Installation(
-            config=house.here.config,
-            pool=house.here.pool,
+        installation = Installation(
+            config=house.installation.config,
+            pool=house.installation.pool,
             clock=house.clock,
-            keyring=Keyring(house.here.keyring.provider, Random(7).randbytes),
+            keyring=Keyring(house.installation.keyring.provider, Random(7).randbytes),
         )
-        release_build.build_release(here, name="r", purpose="improve_models")
-        folders.append(shutil.move(house.here.config.releases / "r", tmp_path / f"r{number}"))
-        with transaction(house.here.pool) as tx:
+        release_build.build_release(installation, name="r", purpose="improve_models")
+        folders.append(
+            shutil.move(house.installation.config.releases / "r", tmp_path / f"r{number}")
+        )
+        with transaction(house.installation.pool) as tx:
             for statement in ("DELETE FROM release_runs", "DELETE FROM releases"):
                 tx.execute(statement)
     one, other = (
@@ -158,7 +160,7 @@ def test_an_accounts_rows_lie_next_to_one_another(pool: Pool, tmp_path: Path) ->
     for chat in range(3):
         for name in ("cy", "ana", "bo"):
             house.talk(name, f"{name}-{chat}")
-    release_build.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.installation, name="r", purpose="improve_models")
     accounts = [
         account
         for (account,) in house.query("SELECT account_id FROM release_rows ORDER BY ordinal")

@@ -31,8 +31,8 @@ from licet.release.live_leases import DatabaseLeases
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 from licet.train.label_filter import LabelFilter
 from licet.train.load import Loading
-from licet.vault import installation
 from licet.vault.content import Content, ToolCall
+from licet.vault.installation import Installation, load_policies
 
 from ..curate.documents import Words
 from ..installed import House
@@ -47,20 +47,20 @@ def build(
     pipeline: Pipeline | None = None,
     **bounds: int,
 ) -> BuildResult:
-    here, cleaner = house.here, release_build.RuleCleaner()
+    installation, cleaner = house.installation, release_build.RuleCleaner()
     pipeline = pipeline or Pipeline(
-        plan(cleaner, bytes(32), shares=shares or Shares()), Local(), here.config.data
+        plan(cleaner, bytes(32), shares=shares or Shares()), Local(), installation.config.data
     )
     order = BuildOrder(
-        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test"
+        name=name, purpose=IMPROVE, folder=installation.config.releases / name, software="test"
     )
     with closing(pipeline):
         return Builder(
-            here.pool,
-            here.keyring,
-            installation.policies(here),
+            installation.pool,
+            installation.keyring,
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             curation=pipeline,
             **bounds,
         ).run(order)
@@ -130,7 +130,7 @@ def test_what_ends_while_duplicates_are_told_takes_its_rows_out_and_breaks_nothi
     built = build(
         house,
         pipeline=Ending(
-            plan(release_build.RuleCleaner(), bytes(32)), Local(), house.here.config.data
+            plan(release_build.RuleCleaner(), bytes(32)), Local(), house.installation.config.data
         ),
     )
     check_whole(house, built)
@@ -158,7 +158,7 @@ def test_what_ends_while_an_engine_has_it_in_clear_is_not_in_the_release(house: 
                 yield batch
 
     pipeline = Pipeline(
-        plan(release_build.RuleCleaner(), bytes(32)), Slow(), house.here.config.data
+        plan(release_build.RuleCleaner(), bytes(32)), Slow(), house.installation.config.data
     )
     built = build(house, pipeline=pipeline)
     check_whole(house, built)
@@ -177,7 +177,7 @@ def test_a_row_carries_its_labels_and_the_split_of_its_account(house: House) -> 
     house.passes(1)
     house.talk("ana", "a2", "solve 3 + 4", "suppose x = 3 + 4, therefore x = 7")
     build(house, shares=Shares(test=PARTS, validation=0))
-    first, second = catalog.open_release(house.here, "r")
+    first, second = catalog.open_release(house.installation, "r")
     assert (first["labels"]["language"], first["labels"]["topic"], first["labels"]["split"]) == (
         "en",
         "other",
@@ -237,8 +237,8 @@ def named(house: House, **how: object) -> Pipeline:
     return Pipeline(
         made,
         Local(),
-        house.here.config.data,
-        found_by=engine_settings.describe_name_search(names, house.here.config.data),
+        house.installation.config.data,
+        found_by=engine_settings.describe_name_search(names, house.installation.config.data),
     )
 
 
@@ -274,11 +274,14 @@ def test_names_are_replaced_another_language_is_left_out_and_the_manifest_and_th
 def test_a_release_without_a_detector_says_that_nobody_looked_for_names(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "a1", "I am Maria Rossi", "hello")
-    config = Configuration(data=house.here.config.data, curate=Curate(names="off"))
-    here = installation.Installation(
-        config=config, pool=house.here.pool, keyring=house.here.keyring, clock=house.here.clock
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="off"))
+    installation = Installation(
+        config=config,
+        pool=house.installation.pool,
+        keyring=house.installation.keyring,
+        clock=house.installation.clock,
     )
-    built = release_build.build_release(here, name="r", purpose=IMPROVE)
+    built = release_build.build_release(installation, name="r", purpose=IMPROVE)
     assert house.words("r")[0] == "I am Maria Rossi"
     assert not built.manifest.deidentification.names
     assert "Nothing looks for names and street addresses: they are left in." in (
@@ -300,10 +303,12 @@ def test_scores_of_a_scorer_that_is_handed_in_come_out_with_the_rows(house: Hous
     house.open("ana", allow=True)
     house.talk("ana", "a1", "hello", "WHAT")
     house.talk("ana", "a2", "hello you", "yes")
-    built = release_build.build_release(house.here, name="r", purpose=IMPROVE, scorers=[Shouting()])
-    rows = list(catalog.open_release(house.here, "r"))
+    built = release_build.build_release(
+        house.installation, name="r", purpose=IMPROVE, scorers=[Shouting()]
+    )
+    rows = list(catalog.open_release(house.installation, "r"))
     assert sorted(row["labels"]["scores"]["shouting"] for row in rows) == [0.0, 1.0]
-    plain = release_build.build_release(house.here, name="plain", purpose=IMPROVE)
+    plain = release_build.build_release(house.installation, name="plain", purpose=IMPROVE)
     assert built.manifest.curation.plan != plain.manifest.curation.plan, "the plan says who scored"
 
 
@@ -336,14 +341,14 @@ def test_a_release_is_the_same_however_the_build_pages(house: House) -> None:
 def test_the_command_curates_as_configured(house: House) -> None:
     saying_the_same(house, "ana", "bo")
     assert release_build.build_release(
-        house.here, name="r", purpose=IMPROVE
+        house.installation, name="r", purpose=IMPROVE
     ).manifest.counts.dropped == {"duplicate": 2}
-    here = house.here
-    elsewhere = installation.Installation(
-        config=Configuration(data=here.config.data, curate=Curate(runner="flink")),
-        pool=here.pool,
-        keyring=here.keyring,
-        clock=here.clock,
+    installation = house.installation
+    elsewhere = Installation(
+        config=Configuration(data=installation.config.data, curate=Curate(runner="flink")),
+        pool=installation.pool,
+        keyring=installation.keyring,
+        clock=installation.clock,
     )
     with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `flink`"):
         release_build.build_release(elsewhere, name="s", purpose=IMPROVE)
@@ -364,7 +369,7 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
         house, shares=Shares(test=300_000, validation=300_000), rows_per_part=5
     ).manifest
     splits = promised.curation.splits
-    loaded = {split: list(catalog.open_release(house.here, "r", split)) for split in splits}
+    loaded = {split: list(catalog.open_release(house.installation, "r", split)) for split in splits}
     assert (
         {row["labels"]["split"] for split in splits for row in loaded[split]}
         == set(splits)
@@ -378,7 +383,7 @@ def test_a_split_is_loaded_without_a_row_of_another(house: House) -> None:
     }
     assert sum(map(len, held.values())) == 40, "an account is in one split"
     with pytest.raises(UsageError, match="has no split `tset`"):
-        catalog.open_release(house.here, "r", "tset")
+        catalog.open_release(house.installation, "r", "tset")
 
 
 def test_where_opens_no_row_of_a_split_that_it_excludes(
@@ -398,7 +403,9 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(
     )
 
     def loaded(where: str) -> Loading:
-        return Loading(catalog.open_release(house.here, "r", "", LabelFilter(where)), ExitStack())
+        return Loading(
+            catalog.open_release(house.installation, "r", "", LabelFilter(where)), ExitStack()
+        )
 
     rows = loaded("split = 'test' and words > 2")
     found = list(rows)
@@ -423,7 +430,7 @@ def test_where_opens_the_messages_of_the_rows_that_match_and_of_no_other(
     )  # type: ignore[func-returns-value]  # None
     monkeypatch.setattr(reader, "open_labels", lambda *of: labelled.append(of[3]) or labels(*of))  # type: ignore[func-returns-value]  # None
     rows = Loading(
-        catalog.open_release(house.here, "r", "", LabelFilter("words > 10")), ExitStack()
+        catalog.open_release(house.installation, "r", "", LabelFilter("words > 10")), ExitStack()
     )
     found = list(rows)
     assert 0 < len(found) < 12
@@ -431,7 +438,7 @@ def test_where_opens_the_messages_of_the_rows_that_match_and_of_no_other(
     assert len(labelled) == 12
     assert (rows.yielded, rows.passed_over, rows.complete) == (len(found), 12 - len(found), True)
     labelled.clear()
-    bare = list(catalog.open_release(house.here, "r", labels=False))
+    bare = list(catalog.open_release(house.installation, "r", labels=False))
     assert len(bare) == 12 and not labelled
     assert not any("labels" in row for row in bare)
 
@@ -468,7 +475,7 @@ class Unsurveyed(Pipeline):
 
 def reading(house: House, detector: Detector, kind: type[Pipeline] = Pipeline) -> Pipeline:
     made = plan(release_build.RuleCleaner(), bytes(32), names=NameKernel(detector=detector))
-    return kind(made, Local(), house.here.config.data)
+    return kind(made, Local(), house.installation.config.data)
 
 
 ALIKE = (

@@ -29,8 +29,9 @@ from licet.release.build import Builder
 from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import Pool, transaction
 from licet.train import bitmap, gate_files
-from licet.vault import account_journal, installation
+from licet.vault import account_journal
 from licet.vault import commands as do
+from licet.vault.installation import load_policies
 
 from ..installed import House
 from ..meanwhile import WAITERS
@@ -111,13 +112,18 @@ def sealed_among(
 ) -> tuple[BuildResult, Steps]:
     steps = Steps(house, acts)
     with watched(dsn, steps.before) as pool:
-        here = house.here
+        installation = house.installation
         cleaner = more.pop("cleaner", release_build.RuleCleaner())
         builder = Builder(
-            pool, here.keyring, installation.policies(here), cleaner, here.clock, rows_per_part=7
+            pool,
+            installation.keyring,
+            load_policies(installation),
+            cleaner,
+            installation.clock,
+            rows_per_part=7,
         )
         order = BuildOrder(
-            name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"
+            name="r", purpose=IMPROVE, folder=installation.config.releases / "r", software="test"
         )
         built = builder.run(order)
     steps.join()
@@ -126,16 +132,18 @@ def sealed_among(
 
 def report_of(house: House, built: BuildResult, year: int = 2025) -> verifier.VerifierReport:
     """What strangers find with the log as it is now."""
-    documents.append(house.here)
-    log = verifier.FolderFiles(house.here.config.data / "log" / str(year))
-    trusted = verifier.trust(documents.key(house.here, year).vkey)
+    documents.append(house.installation)
+    log = verifier.FolderFiles(house.installation.config.data / "log" / str(year))
+    trusted = verifier.trust(documents.key(house.installation, year).vkey)
     return verifier.check_release(verifier.FolderFiles(built.folder), trusted, log)
 
 
 def withdrawn(house: House, built: BuildResult) -> set[int]:
     """The rows that the gate of a training holds back."""
-    made = gate_files.Publisher(house.here).publish(UUID(hex=built.manifest.release))
-    return set(bitmap.verify_file(made.file, gate_files.signer(house.here).verifier).ordinals)
+    made = gate_files.Publisher(house.installation).publish(UUID(hex=built.manifest.release))
+    return set(
+        bitmap.verify_file(made.file, gate_files.signer(house.installation).verifier).ordinals
+    )
 
 
 def ended_before_the_leaf(house: House, ordinals: dict[UUID, int]) -> set[int]:
@@ -372,7 +380,7 @@ def test_a_row_that_comes_to_rest_on_a_wider_grant_of_the_year_before_is_proved(
     )
     house.choose("ana", True)
     house.say("ana", "new", "under both")
-    documents.append(house.here)
+    documents.append(house.installation)
     house.passes(150)
     assert house.now.year == 2026
 
@@ -398,18 +406,18 @@ def test_a_build_that_is_killed_after_the_decision_is_decided_again(house: House
             raise StopError
 
     order = BuildOrder(
-        name="r", purpose=IMPROVE, folder=house.here.config.releases / "r", software="test"
+        name="r", purpose=IMPROVE, folder=house.installation.config.releases / "r", software="test"
     )
     said: list[str] = []
 
     def builder(pool: Pool) -> Builder:
-        known = installation.policies(house.here)
+        known = load_policies(house.installation)
         return Builder(
             pool,
-            house.here.keyring,
+            house.installation.keyring,
             known,
             release_build.RuleCleaner(),
-            house.here.clock,
+            house.installation.clock,
             says=said.append,
             rows_per_part=1,
         )
@@ -418,7 +426,7 @@ def test_a_build_that_is_killed_after_the_decision_is_decided_again(house: House
         builder(pool).run(order)
     withdraws(house, "p01")
     assert house.query("SELECT state FROM releases") == [("building",)]
-    built = builder(house.here.pool).run(order)
+    built = builder(house.installation.pool).run(order)
     assert said == ["resumed from part 3"]
     assert built.manifest.rows == 2
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_decided'") == [(2,)]

@@ -28,8 +28,8 @@ from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import WorkerSettings
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.content import Content, ToolCall
+from licet.vault.installation import load_policies
 
 from ..curate.documents import Words
 from ..installed import House
@@ -93,26 +93,26 @@ def build(
     workers: int = 1,
     **how: Any,
 ) -> BuildResult:
-    here, cleaner = house.here, release_build.RuleCleaner()
+    installation, cleaner = house.installation, release_build.RuleCleaner()
     made = plan(cleaner, bytes(32), names=NameKernel(detector=detector, **how))
     order = BuildOrder(
-        name=name, purpose=IMPROVE, folder=here.config.releases / name, software="test"
+        name=name, purpose=IMPROVE, folder=installation.config.releases / name, software="test"
     )
-    with closing(Pipeline(made, runner or Local(), here.config.data)) as pipeline:
+    with closing(Pipeline(made, runner or Local(), installation.config.data)) as pipeline:
         return Builder(
-            here.pool,
-            here.keyring,
-            installation.policies(here),
+            installation.pool,
+            installation.keyring,
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             curation=pipeline,
-            workers=WorkerSettings(count=workers, config=here.config),
+            workers=WorkerSettings(count=workers, config=installation.config),
             page_bytes_max=1,
         ).run(order)
 
 
 def forget(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute("DELETE FROM found_names")
 
 
@@ -223,7 +223,7 @@ def test_what_is_damaged_or_of_another_segment_is_found_anew(house: House) -> No
             ),
         )
     ):
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             assert tx.execute(spoilt).rowcount == 2
         again, after = Words(*KNOWN), Words(*KNOWN)
         same(house, first, build(house, f"again{number}", again))
@@ -259,7 +259,7 @@ def test_what_is_kept_ends_with_its_conversation_and_holds_no_text(house: House)
     stored = b"".join(bytes(sealed) for (sealed,) in house.query("SELECT sealed FROM found_names"))
     assert b"Maria" not in stored
     house.about(do.Delete, "ana", "a1")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     assert len(house.query("SELECT FROM found_names")) == 1
 
 

@@ -22,7 +22,7 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import installation
+from licet.vault.installation import Installation
 
 from ..installed import House
 from ..terms import preset
@@ -41,7 +41,7 @@ def house_under(pool: Pool, folder: Path, policy: Policy) -> House:
 
 
 def from_the_desk(house: House) -> release_build.BuildResult:
-    return release_build.build_release(house.here, name="r", purpose=IMPROVE)
+    return release_build.build_release(house.installation, name="r", purpose=IMPROVE)
 
 
 def test_where_nothing_finds_names_no_release_is_built_unless_the_policy_lets_them_in(
@@ -52,8 +52,11 @@ def test_where_nothing_finds_names_no_release_is_built_unless_the_policy_lets_th
         from_the_desk(house)
     assert refused.value.because == "names"
     assert "LICET_CURATE__NAMES" in refused.value.hint and "`names: left in`" in refused.value.hint
-    assert catalog.releases(house.here) == [] and not (house.here.config.releases / "r").exists()
-    (found,) = [one for one in doctor.examine(house.here) if one.what == "names"]
+    assert (
+        catalog.releases(house.installation) == []
+        and not (house.installation.config.releases / "r").exists()
+    )
+    (found,) = [one for one in doctor.examine(house.installation) if one.what == "names"]
     assert "no release is built" in found.seen
 
 
@@ -81,9 +84,9 @@ def test_notice_manifest_and_card_say_in_the_same_words_that_names_are_left_in(
 def test_a_stranger_proves_it(pool: Pool, tmp_path: Path) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
     built = from_the_desk(house)
-    documents.append(house.here)
-    log = verifier.FolderFiles(house.here.config.data / "log" / "2025")
-    trusted = verifier.trust(documents.key(house.here, 2025).vkey)
+    documents.append(house.installation)
+    log = verifier.FolderFiles(house.installation.config.data / "log" / "2025")
+    trusted = verifier.trust(documents.key(house.installation, 2025).vkey)
     report = verifier.check_release(verifier.FolderFiles(built.folder), trusted, log)
     assert (report.answer, report.findings) == ("proved", [])
     assert "names" in [part.what for part in report.parts]
@@ -96,7 +99,7 @@ def test_what_was_said_while_names_were_to_be_replaced_is_in_no_release_that_lea
     later = msgspec.structs.replace(
         preset("article-2025"), version="later", effective=instant("2025-09-05"), decide_by=None
     )
-    policy_changes.apply_policy(house.here, later, actor="test")
+    policy_changes.apply_policy(house.installation, later, actor="test")
     house.passes(10)
     with pytest.raises(
         RefusedError, match="version `2025-08-28` of the policy does not say `names: left in`"
@@ -111,13 +114,15 @@ def test_a_notice_of_ones_own_must_say_it_too(pool: Pool, tmp_path: Path) -> Non
         for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
     with pytest.raises(RefusedError, match="the notice in `en` does not say so") as refused:
-        policy_changes.publish_notices(house.here, silent, actor="test")
+        policy_changes.publish_notices(house.installation, silent, actor="test")
     assert refused.value.because == "notice_silent" and SAID in refused.value.hint
     said = [
         one.replace("{removes}", SAID)
         for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
-    assert all(one.new for one in policy_changes.publish_notices(house.here, said, actor="test"))
+    assert all(
+        one.new for one in policy_changes.publish_notices(house.installation, said, actor="test")
+    )
 
 
 def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
@@ -128,12 +133,13 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
         one.replace("{removes} ", "")
         for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
-    finding = installation.Installation(
+    finding = Installation(
         config=Configuration(
-            data=house.here.config.data, curate=Curate(names="built-in", names_kinds=("person",))
+            data=house.installation.config.data,
+            curate=Curate(names="built-in", names_kinds=("person",)),
         ),
         pool=pool,
-        keyring=house.here.keyring,
+        keyring=house.installation.keyring,
         clock=house.clock,
     )
     silent = [one.replace('removes: "{removes_kinds}"\n', "") for one in silent]

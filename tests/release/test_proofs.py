@@ -31,8 +31,8 @@ from licet.release.proof_lines import write_lines
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.ids import Prefix, shown
+from licet.vault.installation import load_policies
 
 from ..installed import House
 from ..terms import preset
@@ -70,16 +70,16 @@ def lived_in(house: House) -> House:
 
 
 def built(house: House, purpose: str = IMPROVE, name: str = "r") -> BuildResult:
-    return release_build.build_release(house.here, name=name, purpose=purpose)
+    return release_build.build_release(house.installation, name=name, purpose=purpose)
 
 
 def findings(house: House, one: BuildResult, year: int = 2025) -> list[str]:
     """What the strangers' verifier finds, with the log published now; where it finds nothing, all
     is proved.
     """
-    documents.append(house.here)
-    log = verifier.FolderFiles(house.here.config.data / "log" / str(year))
-    trusted = verifier.trust(documents.key(house.here, year).vkey)
+    documents.append(house.installation)
+    log = verifier.FolderFiles(house.installation.config.data / "log" / str(year))
+    trusted = verifier.trust(documents.key(house.installation, year).vkey)
     report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
     assert report.answer == ("contradicted" if report.findings else "proved"), report.lacks
     return [f"{found.place}: {found.promise}" for found in report.findings]
@@ -113,7 +113,7 @@ def test_what_happens_after_the_seal_changes_no_proof(house: House) -> None:
     house.choose("ana", False)
     house.about(do.Delete, "ana", "kept")
     house.passes(40)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     assert findings(house, one) == []
 
 
@@ -124,7 +124,7 @@ def test_a_row_sealed_after_its_end_is_found(house: House, deed: type[do.Narrow]
     """
     one = built(house)
     house.about(deed, "ana", "kept")
-    with transaction(house.here.pool) as tx:  # the order in which the log takes the rows
+    with transaction(house.installation.pool) as tx:  # the order in which the log takes the rows
         for told in ("release_decided", "release_sealed"):
             tx.execute("UPDATE outbox SET outbox_id = DEFAULT WHERE entry = %s", [told])
     (found,) = findings(house, one)
@@ -132,14 +132,14 @@ def test_a_row_sealed_after_its_end_is_found(house: House, deed: type[do.Narrow]
 
 
 def test_a_grant_of_the_year_before_is_told_once_before_the_release(house: House) -> None:
-    documents.append(house.here)
+    documents.append(house.installation)
     house.passes(150)
     assert house.now.year == 2026
     one, two = built(house), built(house, name="second")
     assert one.manifest.rows == two.manifest.rows > 0
     assert findings(house, one, 2026) == findings(house, two, 2026) == []
     log = publication.PublishedLog(
-        house.here.config.data / "log" / "2026", documents.key(house.here, 2026)
+        house.installation.config.data / "log" / "2026", documents.key(house.installation, 2026)
     )
     told = [json.loads(entry)["t"] for entry in log.entries()]
     assert told == [
@@ -160,7 +160,7 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
         "version": "next",
         "effective": "2025-09-05",
     }
-    policy_changes.apply_policy(house.here, from_document(document), actor="test")
+    policy_changes.apply_policy(house.installation, from_document(document), actor="test")
     house.passes(10)
     house.open("ana", allow=True)
     house.talk("ana", "chat")
@@ -168,7 +168,7 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
     one = built(house)
     assert findings(house, one, 2026) == []
     log = publication.PublishedLog(
-        house.here.config.data / "log" / "2026", documents.key(house.here, 2026)
+        house.installation.config.data / "log" / "2026", documents.key(house.installation, 2026)
     )
     told = [json.loads(entry) for entry in log.entries()]
     assert [one["facts"]["version"] for one in told if one["t"] == "grant_stands"] == [1]
@@ -195,7 +195,7 @@ def test_the_proofs_hold_no_content_no_id_of_ours_and_no_instant(house: House) -
 
 def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House) -> None:
     one = built(house)
-    mine = finding.handles(house.here, house.accounts["ana"])
+    mine = finding.handles(house.installation, house.accounts["ana"])
 
     def sought(chat: str) -> finding.LogSearch:
         return finding.search_release(
@@ -223,7 +223,7 @@ def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(
     house: House, tmp_path: Path
 ) -> None:
     one = built(house)
-    mine = finding.handles(house.here, house.accounts["ana"])
+    mine = finding.handles(house.installation, house.accounts["ana"])
     alone = tmp_path / "alone"
     alone.mkdir()
     (alone / "manifest.json").write_bytes((one.folder / "manifest.json").read_bytes())
@@ -240,12 +240,12 @@ def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(
 
 def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None:
     one = built(house)
-    mine = finding.handles(house.here, house.accounts["ana"])
-    documents.append(house.here)
-    payload: Any = documents.receipts(house.here, house.accounts["ana"])[0].payload
+    mine = finding.handles(house.installation, house.accounts["ana"])
+    documents.append(house.installation)
+    payload: Any = documents.receipts(house.installation, house.accounts["ana"])[0].payload
     assert (payload["log"]["salt"], payload["log"]["who"]) == (mine.salt, mine.who)
     assert verifier.pseudonym(bytes.fromhex(mine.salt)) == mine.who
-    bens = finding.handles(house.here, house.accounts["ben"])
+    bens = finding.handles(house.installation, house.accounts["ben"])
     handle = mine.conversations[shown(Prefix.conversation, house.chats["out"])]
     assert finding.search_release(one.folder, handle, bens.salt).broken == (
         ("proof", "the salt opens the committed reasons"),
@@ -256,20 +256,20 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
 
 def test_when_the_key_is_dead_nobody_makes_the_handles_again(house: House) -> None:
     one = built(house)
-    documents.append(house.here)
-    with transaction(house.here.pool) as tx:
+    documents.append(house.installation)
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s",
             [bytes(60), house.accounts["ana"]],
         )
     with pytest.raises(RefusedError, match="erased"):
-        finding.handles(house.here, house.accounts["ana"])
+        finding.handles(house.installation, house.accounts["ana"])
     assert findings(house, one) == []
 
 
 def test_two_years_of_a_conversation_have_no_name_in_common(house: House) -> None:
     ana = house.accounts["ana"]
-    one, two = (finding.handles(house.here, ana, year) for year in (2025, 2026))
+    one, two = (finding.handles(house.installation, ana, year) for year in (2025, 2026))
     assert one.who != two.who and one.salt != two.salt
     assert not set(one.conversations.values()) & set(two.conversations.values())
 
@@ -282,19 +282,28 @@ def test_a_build_over_the_new_year_is_not_sealed(house: House) -> None:
             house.now = instant("2026-01-01T00:00:01Z")
             return super().clean(texts, key)
 
-    here = house.here
-    builder = Builder(here.pool, here.keyring, installation.policies(here), Slow(), here.clock)
+    installation = house.installation
+    builder = Builder(
+        installation.pool,
+        installation.keyring,
+        load_policies(installation),
+        Slow(),
+        installation.clock,
+    )
     with pytest.raises(BusyError, match="new year"):
         builder.run(
             BuildOrder(
-                name="r", purpose=IMPROVE, folder=here.config.releases / "r", software="test"
+                name="r",
+                purpose=IMPROVE,
+                folder=installation.config.releases / "r",
+                software="test",
             )
         )
 
 
 def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House) -> None:
     one = built(house)
-    mine = finding.handles(house.here, house.accounts["ana"])
+    mine = finding.handles(house.installation, house.accounts["ana"])
     name = shown(Prefix.conversation, house.chats["kept"])
 
     def run(*words: str) -> tuple[int, str]:
@@ -304,8 +313,13 @@ def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House)
         assert done.exception is None, done.exception
         return done.return_value, done.output
 
-    documents.append(house.here)
-    told = ("--log", str(house.here.config.data / "log"), "--key", documents.key(house.here).vkey)
+    documents.append(house.installation)
+    told = (
+        "--log",
+        str(house.installation.config.data / "log"),
+        "--key",
+        documents.key(house.installation).vkey,
+    )
     bare = run("--conversation", name, "--salt", mine.salt)
     assert (bare[0], bare[1].startswith("in: 2 turns, in row "), "no log was given" in bare[1]) == (
         3,

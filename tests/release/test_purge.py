@@ -352,13 +352,13 @@ def test_the_leaf_of_a_purge_has_the_files_own_date_hash_and_rows(house: House) 
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    purge_release(house.here, "r")
-    data = (house.here.config.releases / "r" / "purge-1.json").read_bytes()
-    said = purge.decode(data, "p", log_key_of(house.here)).purge
-    documents.append(house.here)
+    sweeper.sweep(house.installation)
+    purge_release(house.installation, "r")
+    data = (house.installation.config.releases / "r" / "purge-1.json").read_bytes()
+    said = purge.decode(data, "p", log_key_of(house.installation)).purge
+    documents.append(house.installation)
     log = publication.PublishedLog(
-        documents.place(house.here).folder / "2025", documents.key(house.here)
+        documents.place(house.installation).folder / "2025", documents.key(house.installation)
     )
     leaves = [msgspec.json.decode(entry) for entry in log.entries()]
     (leaf,) = [leaf for leaf in leaves if leaf["t"] == "release_purged"]
@@ -377,17 +377,21 @@ def test_an_installation_takes_no_addendum_that_it_did_not_sign_though_the_rows_
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    purge_release(house.here, "r")
-    folder = house.here.config.releases / "r"
-    said = purge.decode((folder / "purge-1.json").read_bytes(), "p", log_key_of(house.here)).purge
+    sweeper.sweep(house.installation)
+    purge_release(house.installation, "r")
+    folder = house.installation.config.releases / "r"
+    said = purge.decode(
+        (folder / "purge-1.json").read_bytes(), "p", log_key_of(house.installation)
+    ).purge
     for lie in (msgspec.json.encode(said, order="sorted"), purge.sign(said, bytes(32)).data):
         (folder / "purge-1.json").write_bytes(lie)
         found = [
-            c.promise for c in catalog.verify_release(house.here, "r") if c.file == "purge-1.json"
+            c.promise
+            for c in catalog.verify_release(house.installation, "r")
+            if c.file == "purge-1.json"
         ]
         assert found[0] is ReleasePromise.PURGES
-        for act in (house.rows, lambda name: purge_release(house.here, name)):
+        for act in (house.rows, lambda name: purge_release(house.installation, name)):
             with pytest.raises(
                 LicetError, match=r"was not signed by the log|is not a signed addendum"
             ):
@@ -399,7 +403,7 @@ def lived_in(house: House) -> None:
         house.open(name, allow=True)
         house.talk(name, f"{name}-1")
         house.talk(name, f"{name}-2")
-    release_build.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.installation, name="r", purpose="improve_models")
 
 
 def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_withdrawn(
@@ -408,19 +412,19 @@ def test_dead_are_the_rows_whose_keys_were_destroyed_and_not_those_that_were_wit
     lived_in(house)
     house.choose("bo", False)
     house.about(do.Delete, "ana", "ana-1")
-    assert purge_release(house.here, "r", dry_run=True).rows == 0
+    assert purge_release(house.installation, "r", dry_run=True).rows == 0
     house.passes(40)
-    sweeper.sweep(house.here)
-    rows = purge_release(house.here, "r", dry_run=True).rows
+    sweeper.sweep(house.installation)
+    rows = purge_release(house.installation, "r", dry_run=True).rows
     assert rows == 3  # the deletion, and with bo's grant the time of both chats has come
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     before = hashes(folder)
-    done = purge_release(house.here, "r")
+    done = purge_release(house.installation, "r")
     assert (done.rows, done.addendum, done.brought) == (3, "purge-1.json", ())
     assert sorted(set(hashes(folder)) - set(before)) == ["purge-1.json"]
-    assert catalog.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.installation, "r") == []
     assert len(house.rows("r")) == 3
-    again = purge_release(house.here, "r")
+    again = purge_release(house.installation, "r")
     assert (again.rows, again.addendum) == (0, None)
 
 
@@ -435,13 +439,13 @@ def test_a_row_key_that_was_leased_and_kept_opens_its_row_after_the_erasure_and_
         "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s",
         house.chats["ana-1"],
     )
-    leases = DatabaseLeases(house.here.pool, house.here.keyring, house.clock, 1)
+    leases = DatabaseLeases(house.installation.pool, house.installation.keyring, house.clock, 1)
     kept = leases.lease(release.bytes, 0, [ordinal]).keys[ordinal]
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     assert leases.lease(release.bytes, 0, [ordinal]).keys == {}
-    with (house.here.config.releases / "r" / "part-00000.parquet").open("rb") as file:
+    with (house.installation.config.releases / "r" / "part-00000.parquet").open("rb") as file:
         (group,) = groups(file)
     place = list(group.ordinals).index(ordinal)
     opened_row = open_row(group.sealed[place], kept, release.bytes, group.row_ids[place])
@@ -452,10 +456,10 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    folder = house.here.config.releases / "r"
+    sweeper.sweep(house.installation)
+    folder = house.installation.config.releases / "r"
     before, dumped = hashes(folder), house.dump()
-    assert purge_release(house.here, "r", dry_run=True).parts == {"part-00000.parquet": 1}
+    assert purge_release(house.installation, "r", dry_run=True).parts == {"part-00000.parquet": 1}
     assert (hashes(folder), house.dump()) == (before, dumped)
 
 
@@ -463,25 +467,27 @@ def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(
     house: House, tmp_path: Path
 ) -> None:
     lived_in(house)
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     copy = shutil.copytree(folder, tmp_path / "copy")
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    purge_release(house.here, "r")
+    sweeper.sweep(house.installation)
+    purge_release(house.installation, "r")
     house.about(do.Delete, "cy", "cy-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    assert purge_release(house.here, "r").rows == 1
-    assert purge_release(house.here, str(copy)).brought == ("purge-1.json", "purge-2.json")
+    sweeper.sweep(house.installation)
+    assert purge_release(house.installation, "r").rows == 1
+    assert purge_release(house.installation, str(copy)).brought == ("purge-1.json", "purge-2.json")
     assert hashes(copy) == hashes(folder)
-    documents.append(house.here)
-    own = verifier.trust(documents.key(house.here).vkey)
-    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
+    documents.append(house.installation)
+    own = verifier.trust(documents.key(house.installation).vkey)
+    log = verifier.FolderFiles(documents.place(house.installation).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(copy), own, log)
     assert (report.findings, report.purged) == ([], 2)
     checked = verification.verify(
-        copy, (documents.key(house.here).vkey,), log=documents.place(house.here).folder
+        copy,
+        (documents.key(house.installation).vkey,),
+        log=documents.place(house.installation).folder,
     )
     assert checked.broken == ()
     assert "2 rows of it were taken out by purges; their proofs stay" in checked.checked
@@ -489,18 +495,18 @@ def test_any_copy_is_brought_forward_and_a_stranger_checks_it_by_the_log(
 
 def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> None:
     lived_in(house)
-    documents.append(house.here)
-    folder = house.here.config.releases / "r"
-    own_key = log_key_of(house.here)
+    documents.append(house.installation)
+    folder = house.installation.config.releases / "r"
+    own_key = log_key_of(house.installation)
     promised, sha256 = manifest.read(folder)
     chain = purge.read(folder, promised, sha256, own_key)
     made = purge.prepare(folder, promised, chain, [0], house.now)
     assert made is not None
-    with transaction(house.here.pool) as tx:
-        signed = purge.sign(made, house.here.keyring.log_seed(tx))
+    with transaction(house.installation.pool) as tx:
+        signed = purge.sign(made, house.installation.keyring.log_seed(tx))
     croissant.write(folder, promised, purge.apply(folder, chain, promised, signed))
-    own = verifier.trust(documents.key(house.here).vkey)
-    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
+    own = verifier.trust(documents.key(house.installation).vkey)
+    log = verifier.FolderFiles(documents.place(house.installation).folder / "2025")
     report = verifier.check_release(verifier.FolderFiles(folder), own, log)
     assert (report.answer, "purge-1.json" in [lack.place for lack in report.lacks]) == (
         "not proved",
@@ -509,20 +515,20 @@ def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> 
     with pytest.raises(BrokenError, match="is not dead"):
         house.rows("r")
     with pytest.raises(BrokenError, match="is not dead"):
-        purge_release(house.here, "r")
+        purge_release(house.installation, "r")
 
 
 def test_a_database_from_before_a_purge_learns_of_it_from_the_folder(house: House) -> None:
     lived_in(house)
     house.about(do.Delete, "ana", "ana-1")
     house.passes(40)
-    sweeper.sweep(house.here)
-    purge_release(house.here, "r")
+    sweeper.sweep(house.installation)
+    purge_release(house.installation, "r")
     told = house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'")
-    with house.here.pool.connection() as tx:
+    with house.installation.pool.connection() as tx:
         tx.execute("DELETE FROM purges")
-    assert catalog.verify_release(house.here, "r") == []
-    assert purge_release(house.here, "r").rows == 0
+    assert catalog.verify_release(house.installation, "r") == []
+    assert purge_release(house.installation, "r").rows == 0
     assert house.query("SELECT number FROM purges") == [(1,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_purged'") == told
 

@@ -55,7 +55,7 @@ def rate(house: House, rating: str, turn: int, chat: str = "a1") -> None:
 def ratings(house: House, name: str = BUILT) -> list[Sequence[RatedMessage]]:
     return [
         tuple(RatedMessage(**one) for one in row.get("ratings", ()))
-        for row in catalog.open_release(house.here, name)
+        for row in catalog.open_release(house.installation, name)
     ]
 
 
@@ -87,7 +87,7 @@ def test_a_rule_selects_by_it_when_rows_are_loaded(house: House) -> None:
     build(house)
     liked = [
         row["messages"][one["message"]]["content"]
-        for row in catalog.open_release(house.here, BUILT)
+        for row in catalog.open_release(house.installation, BUILT)
         for one in row.get("ratings", ())
         if one["message"] is not None and one["rating"] == UP
     ]
@@ -104,7 +104,7 @@ def test_no_rating_lies_in_a_release(house: House) -> None:
     sizes = [
         {
             path.name: path.stat().st_size
-            for path in (house.here.config.releases / name).glob("part-*")
+            for path in (house.installation.config.releases / name).glob("part-*")
         }
         for name in ("without", "with")
     ]
@@ -130,7 +130,7 @@ def test_feedback_that_has_expired_goes_while_its_row_stays(house: House) -> Non
     house.now = ends
     assert ratings(house, "later") == [()]
     house.passes(1)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     assert house.query("SELECT count(*) FROM feedback WHERE erased_at IS NOT NULL") == [(1,)]
     assert ratings(house, "later") == [()]
     assert len(house.rows("later")) == 1
@@ -207,7 +207,7 @@ def check(
 
 
 def loaded(house: House, name: str = BUILT) -> list[LoadedRow]:
-    return list(catalog.open_release(house.here, name))
+    return list(catalog.open_release(house.installation, name))
 
 
 def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ratings(
@@ -262,7 +262,7 @@ def test_a_check_is_told_only_while_the_choice_allows_it_and_goes_with_its_conve
     assert all("checks" not in row for row in loaded(house, "again"))
     house.about(do.Delete, "ana", "a1")
     house.passes(40)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     assert house.query("SELECT count(*) FROM feedback WHERE erased_at IS NULL") == [(0,)]
 
 

@@ -17,7 +17,7 @@ from ..installed import House
 
 
 def built(house: House, name: str) -> None:
-    release_build.build_release(house.here, name=name, purpose="improve_models")
+    release_build.build_release(house.installation, name=name, purpose="improve_models")
 
 
 def changed(found: ReleaseDiff) -> dict[str, tuple[str | int, str | int]]:
@@ -40,7 +40,7 @@ def test_rows_that_came_and_went_are_counted_by_the_reason_against_them(house: H
     house.choose("eve", True)
     house.talk("eve", "eve-1", "eve goes on", "answered")
     built(house, "new")
-    found = diff_releases(house.here, "old", "new")
+    found = diff_releases(house.installation, "old", "new")
     assert found.kept == 2
     assert found.went == {"withdrawn": 1, "narrowed": 1, "deleted": 1}
     assert found.came == {"new": 1, "declined": 1}
@@ -59,9 +59,9 @@ def test_what_was_erased_between_two_releases_is_gone_and_of_a_dead_account_nobo
     house.about(do.Delete, "ana", "ana-1")
     house.account(do.CloseAccount, "bo")
     house.passes(40)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     built(house, "new")
-    found = diff_releases(house.here, "old", "new")
+    found = diff_releases(house.installation, "old", "new")
     assert (found.kept, found.came) == (1, {})
     assert sum(found.went.values()) == 3
     assert set(found.went) <= {"gone", "erased"}
@@ -72,7 +72,7 @@ def test_a_release_does_not_differ_from_itself(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "ana-1")
     built(house, "r")
-    found = diff_releases(house.here, "r", str(house.here.config.releases / "r"))
+    found = diff_releases(house.installation, "r", str(house.installation.config.releases / "r"))
     assert found == ReleaseDiff(changes=(), kept=1, came={}, went={})
 
 
@@ -80,8 +80,8 @@ def test_another_purpose_policy_or_plan_is_told(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "ana-1")
     built(house, "one")
-    release_build.build_release(house.here, name="two", purpose="safety_classifiers")
-    found = changed(diff_releases(house.here, "one", "two"))
+    release_build.build_release(house.installation, name="two", purpose="safety_classifiers")
+    found = changed(diff_releases(house.installation, "one", "two"))
     assert found["purpose"] == ("improve_models", "safety_classifiers")
     assert set(found) <= {"purpose"}
 
@@ -89,11 +89,11 @@ def test_another_purpose_policy_or_plan_is_told(house: House) -> None:
 def test_what_is_no_release_cannot_be_compared(house: House) -> None:
     built(house, "r")
     with pytest.raises(NotFoundError):
-        diff_releases(house.here, "r", "never")
-    with house.here.pool.connection() as tx:
+        diff_releases(house.installation, "r", "never")
+    with house.installation.pool.connection() as tx:
         tx.execute(
             "UPDATE releases SET state = 'building', sealed_at = NULL, manifest_sha256 = "
             "NULL, root = NULL"
         )
     with pytest.raises(RefusedError):
-        diff_releases(house.here, "r", "r")
+        diff_releases(house.installation, "r", "r")

@@ -32,7 +32,7 @@ def house(house: House) -> House:
 
 def left_by(house: House, verb: Callable[[], object]) -> list[str]:
     """What a crash may still undo of the releases after ``verb``."""
-    releases = house.here.config.data / "releases"
+    releases = house.installation.config.data / "releases"
     releases.mkdir(exist_ok=True)
     return left_in(releases, verb)
 
@@ -55,7 +55,9 @@ def test_a_release_that_was_sealed_is_on_the_disk(house: House) -> None:
     assert (
         left_by(
             house,
-            lambda: release_build.build_release(house.here, name="one", purpose="improve_models"),
+            lambda: release_build.build_release(
+                house.installation, name="one", purpose="improve_models"
+            ),
         )
         == []
     )
@@ -63,11 +65,11 @@ def test_a_release_that_was_sealed_is_on_the_disk(house: House) -> None:
 
 @pytest.mark.parametrize("gone", [["ana"], ["ana", "ben"]], ids=["a row", "all rows"])
 def test_a_release_that_was_purged_is_on_the_disk(house: House, gone: list[str]) -> None:
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     for name in gone:
         house.about(do.Delete, name, f"{name}'s chat")
-    certificates.advance_erasures(house.here, at_once=True)
-    assert left_by(house, lambda: purge_release(house.here, "one")) == []
+    certificates.advance_erasures(house.installation, at_once=True)
+    assert left_by(house, lambda: purge_release(house.installation, "one")) == []
 
 
 @pytest.mark.parametrize("dead", [(1,), (4, 5, 6, 7)], ids=["a row", "a part"])

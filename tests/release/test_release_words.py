@@ -31,7 +31,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 @pytest.fixture
 def run(house: House, dsn: str) -> Run:
-    data = str(house.here.config.data)
+    data = str(house.installation.config.data)
     runner = CliRunner(
         env={"LICET_DATABASE_URL": dsn, "LICET_DATA": data, "LICET_CURATE__NAMES": "off"}
     )
@@ -56,7 +56,7 @@ def test_a_release_in_which_nobody_looked_for_names_says_so_at_every_turn(
     doctor = run("doctor")[1]
     assert "nothing looks for people's names: the policy says `names: left in`" in doctor
     assert "nobody looked for names in 1 releases: r" in doctor
-    card = (house.here.config.releases / "r" / "README.md").read_text("utf-8")
+    card = (house.installation.config.releases / "r" / "README.md").read_text("utf-8")
     assert "Nothing looks for names and street addresses: they are left in." in " ".join(
         card.split()
     )
@@ -72,10 +72,10 @@ def test_it_is_signed_off_only_by_whoever_says_that_they_know_it(house: House, r
     reviewed(house)
     signer = hired(house, "cy", "curator", via="cli")
     with pytest.raises(RefusedError) as refused:
-        signatures.sign(house.here, "r", signer)
+        signatures.sign(house.installation, "r", signer)
     assert refused.value.because == "names_in"
     assert house.query("SELECT count(*) FROM sign_offs") == [(0,)]
-    assert len(signatures.sign(house.here, "r", signer, names_in=True).signatures) == 1
+    assert len(signatures.sign(house.installation, "r", signer, names_in=True).signatures) == 1
 
 
 def test_a_build_of_no_row_says_why_counted_and_is_no_success(house: House, run: Run) -> None:

@@ -36,8 +36,8 @@ from licet.release.part import groups
 from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault.content import Content
+from licet.vault.installation import load_policies
 
 from ..erasure.commits import Count, counted
 from ..erasure.disk import Crash, Watch
@@ -103,23 +103,25 @@ def build(
     shares: Shares | None = None,
     **bounds: int,
 ) -> BuildResult:
-    here, cleaner = house.here, cleaner or release_build.RuleCleaner()
+    installation, cleaner = house.installation, cleaner or release_build.RuleCleaner()
     order = BuildOrder(
         name=name,
         purpose=IMPROVE,
-        folder=here.config.releases / name,
+        folder=installation.config.releases / name,
         software=software,
         afresh=afresh,
     )
     shares = shares or Shares(test=300_000, validation=300_000)
-    pipeline = Pipeline(plan(cleaner, os.urandom(32), shares=shares), Local(), here.config.data)
+    pipeline = Pipeline(
+        plan(cleaner, os.urandom(32), shares=shares), Local(), installation.config.data
+    )
     with closing(pipeline):
         return Builder(
-            pool or here.pool,
-            here.keyring,
-            installation.policies(here),
+            pool or installation.pool,
+            installation.keyring,
+            load_policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             progress,
             curation=pipeline if curated else None,
             says=says,
@@ -139,7 +141,7 @@ def told(house: House, built: BuildResult) -> dict[str, Any]:
     promised = built.manifest
     rows = [
         (row["messages"], row["labels"]["split"] if "labels" in row else "")
-        for row in catalog.open_release(house.here, promised.name)
+        for row in catalog.open_release(house.installation, promised.name)
     ]
     candidates = lines(built, "candidates")
     proved = {
@@ -219,7 +221,7 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(
     for name in crashing(house, dsn, **size):
         if house.query("SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name):
             release_build.build_release(
-                house.here, name=f"{name}-after", purpose=IMPROVE
+                house.installation, name=f"{name}-after", purpose=IMPROVE
             )  # clears away what the seal left
             check_nothing_is_left(house)
             continue
@@ -232,7 +234,7 @@ def test_a_build_killed_before_any_of_its_commits_goes_on(
 
 def test_a_build_killed_before_any_change_of_its_files_goes_on(house: House) -> None:
     whole = told(house, build(house, "whole"))
-    folder = house.here.config.releases
+    folder = house.installation.config.releases
     resumed = set()
     with Watch(folder) as watch:
         for step in part():
@@ -265,7 +267,7 @@ def test_a_part_that_is_torn_when_rows_have_gone_already_is_made_again(
     """
     whole, torn_parts = told(house, build(house, "whole")), 0
     for crash, name in enumerate(crashing(house, dsn)):
-        path = house.here.config.releases / name / f"part-{crash % 3:05d}.parquet"
+        path = house.installation.config.releases / name / f"part-{crash % 3:05d}.parquet"
         if path.exists() and not house.query(
             "SELECT 1 FROM releases WHERE name = %s AND state = 'sealed'", name
         ):
@@ -298,7 +300,7 @@ KILLED = """
 import sys, time
 from licet.curate import release_build
 from licet.release import decision_pages
-from licet.vault import installation
+from licet.vault.installation import open_installation
 from licet.config import Configuration, Curate
 from licet.policy.period import instant
 from licet.release import build
@@ -316,14 +318,14 @@ defaults = build.Builder.__init__.__kwdefaults__
 defaults["rows_per_part"], defaults["page_bytes_max"] = 2, 1
 from pathlib import Path
 config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2], curate=Curate(names="off"))
-with installation.installation(config, lambda: instant("2025-09-02")) as here:
-    release_build.build_release(here, name="r", purpose="improve_models", says=lambda line: print(line, flush=True))
+with open_installation(config, lambda: instant("2025-09-02")) as installation:
+    release_build.build_release(installation, name="r", purpose="improve_models", says=lambda line: print(line, flush=True))
 """
 
 
 @contextmanager
 def building(house: House, dsn: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", KILLED, str(house.here.config.data), dsn]
+    command = [sys.executable, "-c", KILLED, str(house.installation.config.data), dsn]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         yield child
 
@@ -347,8 +349,8 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
                     child.send_signal(signal.SIGKILL)
         time.sleep(0.2)  # the server notices that its client is gone a moment later
     built = BuildResult(
-        folder=house.here.config.releases / "r",
-        manifest=manifest.read(house.here.config.releases / "r")[0],
+        folder=house.installation.config.releases / "r",
+        manifest=manifest.read(house.installation.config.releases / "r")[0],
         lock_seconds=0,
     )
     starts = [
@@ -374,7 +376,7 @@ def killed(house: House, nth: int = 9, name: str = "r", **bounds: int) -> set[by
 
 def lying(house: House, name: str = "r") -> set[bytes]:
     found = set()
-    for path in sorted((house.here.config.releases / name).glob("part-*.parquet")):
+    for path in sorted((house.installation.config.releases / name).glob("part-*.parquet")):
         with path.open("rb") as file:
             found |= {row_id for group in groups(file) for row_id in group.row_ids}
     return found
@@ -391,7 +393,7 @@ def deletes(house: House) -> None:
 def deletes_and_sweeps(house: House) -> None:
     house.account(do.CloseAccount, "p0")
     house.passes(40)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
 
 
 def goes_on(house: House) -> None:
@@ -432,7 +434,7 @@ def test_what_the_draft_keeps_opens_for_nobody_without_its_secret(house: House) 
     )
     assert "low_quality" not in dump and "question" not in dump
     house.query("DELETE FROM secrets WHERE name LIKE 'build%%' RETURNING 1")
-    house.here.keyring._known.clear()
+    house.installation.keyring._known.clear()
     said: list[str] = []
     check_whole(house, build(house, says=said.append))
     assert said == ["starts over: nothing of the unfinished build was kept"]
@@ -442,7 +444,7 @@ def next_version(house: House) -> None:
     document = preset("article-2025").document()
     effective = (house.now + DAY).isoformat()
     policy_changes.apply_policy(
-        house.here,
+        house.installation,
         from_document({**document, "version": "next", "effective": effective, "decide_by": None}),
         actor="test",
     )
@@ -501,7 +503,7 @@ def test_a_part_that_is_not_what_was_written_is_made_again(
 ) -> None:
     whole = told(house, build(house, "whole"))
     killed(house, 12)
-    path = house.here.config.releases / "r" / f"part-{number:05d}.parquet"
+    path = house.installation.config.releases / "r" / f"part-{number:05d}.parquet"
     assert path.exists()
     harm(path)
     built = build(house)
@@ -512,7 +514,7 @@ def test_a_part_that_is_not_what_was_written_is_made_again(
 def test_parts_that_changed_places_are_made_again(house: House) -> None:
     whole = told(house, build(house, "whole"))
     killed(house, 12)
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     one, other = folder / "part-00000.parquet", folder / "part-00001.parquet"
     data = one.read_bytes()
     one.write_bytes(other.read_bytes())

@@ -49,8 +49,8 @@ PLANTED = "My name is Tilda Marr and I live behind the third lock"
 def hired(
     house: House, name: str, *roles: str, via: str = "console", identity: bytes | None = None
 ) -> StaffMember:
-    staff = uuid7(house.now, house.here.keyring.random(10))
-    with transaction(house.here.pool) as tx:
+    staff = uuid7(house.now, house.installation.keyring.random(10))
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, %s, %s)",
             [staff, f"{name}@example.org", list(roles), house.now],
@@ -68,7 +68,7 @@ def lived_in(house: House, chats: int = 6) -> None:
     for n in range(chats):
         house.open(f"p{n}", allow=True)
         house.talk(f"p{n}", f"c{n}", PLANTED if n == 2 else f"how do pears grow, {n}", "slowly")
-    release_build.build_release(house.here, name="r", purpose="improve_models")
+    release_build.build_release(house.installation, name="r", purpose="improve_models")
 
 
 def read_all(
@@ -78,21 +78,21 @@ def read_all(
     `nothing`.
     """
     ordinals = []
-    while (row := signatures.read_next(house.here, "r", reader)) is not None:
+    while (row := signatures.read_next(house.installation, "r", reader)) is not None:
         text = row.messages[0]["content"]
         found = next(
             (f for part, f in (findings or {}).items() if part in text), ReviewFinding.nothing
         )
-        signatures.found(house.here, "r", reader, row.ordinal, found)
+        signatures.found(house.installation, "r", reader, row.ordinal, found)
         ordinals.append(row.ordinal)
     return ordinals
 
 
 def reviewed(house: House, chance: int = 6) -> StaffMember:
     reader = hired(house, "rae", "reviewer")
-    signatures.draw(house.here, "r", chance=chance, by_risk=0)
+    signatures.draw(house.installation, "r", chance=chance, by_risk=0)
     read_all(house, reader)
-    signatures.close(house.here, "r")
+    signatures.close(house.installation, "r")
     return reader
 
 
@@ -171,38 +171,38 @@ def test_a_row_that_introduces_somebody_is_riskier_than_one_that_does_not() -> N
 
 def test_a_sample_has_what_chance_and_what_risk_chose(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=2, by_risk=2)
+    signatures.draw(house.installation, "r", chance=2, by_risk=2)
     rows = house.query("SELECT ordinal, drawn_by FROM review_rows")
     assert sorted(by for _, by in rows) == ["chance"] * 2 + ["risk"] * 2
     assert len({ordinal for ordinal, _ in rows}) == 4
     reader = hired(house, "rae", "reviewer")
     words = []
-    while (row := signatures.read_next(house.here, "r", reader)) is not None:
+    while (row := signatures.read_next(house.installation, "r", reader)) is not None:
         words.append(row.messages[0]["content"])
-        signatures.found(house.here, "r", reader, row.ordinal, ReviewFinding.nothing)
+        signatures.found(house.installation, "r", reader, row.ordinal, ReviewFinding.nothing)
     assert any("Tilda" in text for text in words)
 
 
 def test_a_sample_that_asks_for_more_rows_than_there_are_has_them_all(house: House) -> None:
     lived_in(house)
-    seen = signatures.draw(house.here, "r")
+    seen = signatures.draw(house.installation, "r")
     assert seen.sample is not None
     assert seen.sample.drawn == 6
 
 
 def test_one_sample_of_a_release_is_open_at_a_time(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=1)
+    signatures.draw(house.installation, "r", chance=1)
     with pytest.raises(RefusedError, match="is open"):
-        signatures.draw(house.here, "r", chance=1)
+        signatures.draw(house.installation, "r", chance=1)
 
 
 def test_what_is_read_is_on_record_told_to_the_log_and_shown_to_its_person(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    signatures.draw(house.here, "r", chance=6, by_risk=0)
+    signatures.draw(house.installation, "r", chance=6, by_risk=0)
     read_all(house, reader)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         for name, account in house.accounts.items():
             (read,) = staff_reads.newest(tx, 10, account=account)
             assert (read.reason, read.role, read.turns) == ("release_review", "reviewer", 2), name
@@ -212,21 +212,21 @@ def test_what_is_read_is_on_record_told_to_the_log_and_shown_to_its_person(house
 
 def test_who_has_no_role_for_it_reads_nothing(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=1)
+    signatures.draw(house.installation, "r", chance=1)
     for role in ("owner", "curator", "auditor"):
         with pytest.raises(DeniedError, match="may not read"):
-            signatures.read_next(house.here, "r", hired(house, role, role))
+            signatures.read_next(house.installation, "r", hired(house, role, role))
     assert house.query("SELECT count(*) FROM staff_reads") == [(0,)]
 
 
 def test_a_row_that_was_withdrawn_since_is_out_of_reach_and_nobody_reads_it(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    signatures.draw(house.here, "r", chance=6, by_risk=0)
+    signatures.draw(house.installation, "r", chance=6, by_risk=0)
     house.choose("p0", False)
     house.about(do.Delete, "p2", "c2")
     assert len(read_all(house, reader)) == 4
-    said = signatures.close(house.here, "r").statement
+    said = signatures.close(house.installation, "r").statement
     assert said is not None
     assert (said.chance.drawn, said.chance.read, said.chance.out_of_reach) == (6, 4, 2)
     assert said.bound == bound(0, 4, 2)
@@ -236,24 +236,24 @@ def test_a_row_that_was_withdrawn_since_is_out_of_reach_and_nobody_reads_it(hous
 def test_a_finding_is_that_of_whoever_opened_the_row(house: House) -> None:
     lived_in(house)
     one, other = hired(house, "rae", "reviewer"), hired(house, "sam", "privacy_officer")
-    signatures.draw(house.here, "r", chance=2, by_risk=0)
-    first, second = (signatures.read_next(house.here, "r", each) for each in (one, other))
+    signatures.draw(house.installation, "r", chance=2, by_risk=0)
+    first, second = (signatures.read_next(house.installation, "r", each) for each in (one, other))
     assert first is not None
     assert second is not None
     assert first.ordinal != second.ordinal
-    again = signatures.read_next(house.here, "r", one)
+    again = signatures.read_next(house.installation, "r", one)
     assert again is not None
     assert again.ordinal == first.ordinal  # what was opened and left comes first
     with pytest.raises(RefusedError, match="is not the one that"):
-        signatures.found(house.here, "r", other, first.ordinal, ReviewFinding.nothing)
+        signatures.found(house.installation, "r", other, first.ordinal, ReviewFinding.nothing)
     with pytest.raises(UsageError):
-        signatures.found(house.here, "r", one, first.ordinal, ReviewFinding.out_of_reach)
+        signatures.found(house.installation, "r", one, first.ordinal, ReviewFinding.out_of_reach)
 
 
 def test_no_content_is_in_a_repr_of_what_was_opened(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=6, by_risk=0)
-    row = signatures.read_next(house.here, "r", hired(house, "rae", "reviewer"))
+    signatures.draw(house.installation, "r", chance=6, by_risk=0)
+    row = signatures.read_next(house.installation, "r", hired(house, "rae", "reviewer"))
     assert "pears" not in repr(row)
     assert "Tilda" not in repr(row)
 
@@ -283,19 +283,19 @@ def test_only_the_chance_part_carries_the_bound(house: House) -> None:
 
 def test_a_sample_is_not_closed_before_every_row_has_its_finding(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=2)
+    signatures.draw(house.installation, "r", chance=2)
     with pytest.raises(RefusedError, match="have no finding yet"):
-        signatures.close(house.here, "r")
+        signatures.close(house.installation, "r")
 
 
 def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: House) -> None:
     lived_in(house)
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     reader = hired(house, "rae", "reviewer")
-    signatures.draw(house.here, "r", chance=6, by_risk=0)
+    signatures.draw(house.installation, "r", chance=6, by_risk=0)
     read_all(house, reader, {"Tilda": ReviewFinding.name})
-    said = signatures.close(house.here, "r").statement
+    said = signatures.close(house.installation, "r").statement
     assert said is not None
     assert (said.bound.found, said.chance.findings, said.readers) == (1, {"name": 1}, 1)
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -307,17 +307,17 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     assert stated is not None
     assert stated.sha256 in after["README.md"].decode()
     assert "with a `name`" in after["README.md"].decode()
-    assert catalog.verify_release(house.here, "r") == []
-    assert signatures.standing(house.here, "r").statement == said
+    assert catalog.verify_release(house.installation, "r") == []
+    assert signatures.standing(house.installation, "r").statement == said
 
 
 def test_a_stranger_checks_the_statement_with_the_log_alone(house: House) -> None:
     lived_in(house)
     reviewed(house)
-    documents.append(house.here)
-    folder = house.here.config.releases / "r"
-    own = verifier.trust(documents.key(house.here).vkey)
-    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
+    documents.append(house.installation)
+    folder = house.installation.config.releases / "r"
+    own = verifier.trust(documents.key(house.installation).vkey)
+    log = verifier.FolderFiles(documents.place(house.installation).folder / "2025")
     assert verifier.check_release(verifier.FolderFiles(folder), own, log).findings == []
     stated = review.SIGNED.read(folder)
     assert stated is not None
@@ -332,20 +332,20 @@ def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradictio
 ) -> None:
     lived_in(house)
     reviewed(house)
-    folder = house.here.config.releases / "r"
+    folder = house.installation.config.releases / "r"
     stated = review.SIGNED.read(folder)
     assert stated is not None
     (folder / "review.json").write_bytes(review.SIGNED.encode(f"{stated.jws[:-8]}AAAAAAAA"))
     card.write(folder, manifest.read(folder)[0])
-    assert [(c.file, c.promise) for c in catalog.verify_release(house.here, "r")] == [
+    assert [(c.file, c.promise) for c in catalog.verify_release(house.installation, "r")] == [
         ("review.json", ReleasePromise.REVIEW)
     ]
     (folder / "review.json").write_bytes(b'{"review":"a.b.c","v":1}')
-    assert [(c.file, c.promise) for c in catalog.verify_release(house.here, "r")] == [
+    assert [(c.file, c.promise) for c in catalog.verify_release(house.installation, "r")] == [
         ("review.json", ReleasePromise.REVIEW)
     ]
-    signatures.close(house.here, "r")
-    assert catalog.verify_release(house.here, "r") == []
+    signatures.close(house.installation, "r")
+    assert catalog.verify_release(house.installation, "r") == []
 
 
 def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: House) -> None:
@@ -353,7 +353,7 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
 
     lived_in(house)
     reviewed(house)
-    stated = review.SIGNED.read(house.here.config.releases / "r")
+    stated = review.SIGNED.read(house.installation.config.releases / "r")
     assert stated is not None
     told = msgspec.to_builtins(stated.statement.bound)
     for change in (
@@ -396,10 +396,10 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
     lived_in(house)
     reviewed(house)
     one, other = hired(house, "cy", "curator", via="cli"), hired(house, "pam", "privacy_officer")
-    assert not signatures.sign(house.here, "r", one, names_in=True).signed_off
+    assert not signatures.sign(house.installation, "r", one, names_in=True).signed_off
     with pytest.raises(RefusedError, match="has already signed it"):
-        signatures.sign(house.here, "r", one, names_in=True)
-    seen = signatures.sign(house.here, "r", other, names_in=True)
+        signatures.sign(house.installation, "r", one, names_in=True)
+    seen = signatures.sign(house.installation, "r", other, names_in=True)
     assert seen.signed_off
     assert [(s.email, s.via) for s in seen.signatures] == [
         ("cy@example.org", "cli"),
@@ -409,24 +409,26 @@ def test_two_people_sign_a_release_off_and_one_never_does(house: House) -> None:
         "SELECT payload::json ->> 'signature' FROM outbox WHERE entry = 'release_signed' ORDER BY 1"
     )
     assert told == [("1",), ("2",)]
-    documents.append(house.here)
-    own = verifier.trust(documents.key(house.here).vkey)
-    log = verifier.FolderFiles(documents.place(house.here).folder / "2025")
+    documents.append(house.installation)
+    own = verifier.trust(documents.key(house.installation).vkey)
+    log = verifier.FolderFiles(documents.place(house.installation).folder / "2025")
     assert verifier.check_log(log, own, (), verifier.new_story(own.origin)).findings == []
 
 
 def asking_for_two(house: House) -> Installation:
-    config = house.here.config
+    config = house.installation.config
     web = msgspec.structs.replace(config.web, second_identity=True)
-    return msgspec.structs.replace(house.here, config=msgspec.structs.replace(config, web=web))
+    return msgspec.structs.replace(
+        house.installation, config=msgspec.structs.replace(config, web=web)
+    )
 
 
 def test_two_addresses_without_two_identities_are_one_persons_word(house: House) -> None:
     lived_in(house)
     reviewed(house)
     one, other = hired(house, "cy", "curator"), hired(house, "pam", "privacy_officer")
-    signatures.sign(house.here, "r", one, names_in=True)
-    seen = signatures.sign(house.here, "r", other, names_in=True)
+    signatures.sign(house.installation, "r", one, names_in=True)
+    seen = signatures.sign(house.installation, "r", other, names_in=True)
     assert (seen.signed_off, seen.second_identity) == (True, False)
     assert standing_text(seen).endswith("signed off, not confirmed by a second identity")
     asked = asking_for_two(house)
@@ -457,22 +459,24 @@ def test_two_addresses_without_two_identities_are_one_persons_word(house: House)
 
 def test_a_second_reader_of_the_first_ones_identity_is_given_nothing(house: House) -> None:
     lived_in(house)
-    signatures.draw(house.here, "r", chance=2)
+    signatures.draw(house.installation, "r", chance=2)
     own, others = bytes(32), bytes([1]) * 32
     read_all(house, hired(house, "rae", "reviewer", identity=own))
     same = hired(house, "sam", "reviewer", identity=own)
-    assert signatures.rows_for_second(house.here, "r", same) == 0
-    assert signatures.read_next(house.here, "r", same, second=True) is None
+    assert signatures.rows_for_second(house.installation, "r", same) == 0
+    assert signatures.read_next(house.installation, "r", same, second=True) is None
     with pytest.raises(RefusedError, match="takes two identities"):
         signatures.read_next(
             asking_for_two(house), "r", hired(house, "tim", "reviewer"), second=True
         )
     for name, identity in (("ula", None), ("vic", others)):
         reader = hired(house, name, "reviewer", identity=identity)
-        row = signatures.read_next(house.here, "r", reader, second=True)
+        row = signatures.read_next(house.installation, "r", reader, second=True)
         assert row is not None
-        signatures.found(house.here, "r", reader, row.ordinal, ReviewFinding.nothing, second=True)
-    seen = signatures.standing(house.here, "r").sample
+        signatures.found(
+            house.installation, "r", reader, row.ordinal, ReviewFinding.nothing, second=True
+        )
+    seen = signatures.standing(house.installation, "r").sample
     assert seen is not None
     assert (seen.agreement.rows, seen.agreement.rows_confirmed) == (2, 1)
 
@@ -480,10 +484,10 @@ def test_a_second_reader_of_the_first_ones_identity_is_given_nothing(house: Hous
 def test_a_release_that_fails_a_check_cannot_be_signed(house: House) -> None:
     lived_in(house)
     reviewed(house)
-    part = house.here.config.releases / "r" / "part-00000.parquet"
+    part = house.installation.config.releases / "r" / "part-00000.parquet"
     part.write_bytes(part.read_bytes() + b"\0")
     with pytest.raises(RefusedError, match="checks fail") as refused:
-        signatures.sign(house.here, "r", hired(house, "cy", "curator"), names_in=True)
+        signatures.sign(house.installation, "r", hired(house, "cy", "curator"), names_in=True)
     assert refused.value.because == "failed_check"
     assert house.query("SELECT * FROM sign_offs") == []
 
@@ -492,55 +496,55 @@ def test_what_was_not_reviewed_or_is_being_reviewed_cannot_be_signed(house: Hous
     lived_in(house)
     signer = hired(house, "cy", "curator")
     with pytest.raises(RefusedError, match="nobody has reviewed the release"):
-        signatures.sign(house.here, "r", signer, names_in=True)
-    signatures.draw(house.here, "r", chance=1)
+        signatures.sign(house.installation, "r", signer, names_in=True)
+    signatures.draw(house.installation, "r", chance=1)
     with pytest.raises(RefusedError, match="a sample of the release is open"):
-        signatures.sign(house.here, "r", signer, names_in=True)
+        signatures.sign(house.installation, "r", signer, names_in=True)
     with pytest.raises(DeniedError, match="may not sign"):
-        signatures.sign(house.here, "r", hired(house, "rae", "reviewer"), names_in=True)
+        signatures.sign(house.installation, "r", hired(house, "rae", "reviewer"), names_in=True)
 
 
 def test_another_review_asks_for_both_signatures_again(house: House) -> None:
     lived_in(house)
     reader = reviewed(house)
     one, other = hired(house, "cy", "curator"), hired(house, "pam", "privacy_officer")
-    signatures.sign(house.here, "r", one, names_in=True)
-    assert signatures.sign(house.here, "r", other, names_in=True).signed_off
+    signatures.sign(house.installation, "r", one, names_in=True)
+    assert signatures.sign(house.installation, "r", other, names_in=True).signed_off
     house.passes(1)
-    assert not signatures.draw(house.here, "r", chance=1).signed_off
+    assert not signatures.draw(house.installation, "r", chance=1).signed_off
     read_all(house, reader)
-    assert signatures.close(house.here, "r").signatures == ()
-    assert not signatures.sign(house.here, "r", one, names_in=True).signed_off
+    assert signatures.close(house.installation, "r").signatures == ()
+    assert not signatures.sign(house.installation, "r", one, names_in=True).signed_off
 
 
 def test_a_purge_leaves_the_review_and_both_signatures_as_they_are(house: House) -> None:
     lived_in(house)
     reviewed(house)
     for name in ("cy", "di"):
-        signatures.sign(house.here, "r", hired(house, name, "curator"), names_in=True)
+        signatures.sign(house.installation, "r", hired(house, name, "curator"), names_in=True)
     house.about(do.Delete, "p2", "c2")
     house.passes(40)
-    sweeper.sweep(house.here)
-    assert signatures.standing(house.here, "r", count_dead=True).rows_dead == 1
-    purge_release(house.here, "r")
-    seen = signatures.standing(house.here, "r", count_dead=True)
+    sweeper.sweep(house.installation)
+    assert signatures.standing(house.installation, "r", count_dead=True).rows_dead == 1
+    purge_release(house.installation, "r")
+    seen = signatures.standing(house.installation, "r", count_dead=True)
     assert (seen.signed_off, seen.rows_purged, seen.rows_dead) == (True, 1, 0)
-    assert catalog.verify_release(house.here, "r") == []
+    assert catalog.verify_release(house.installation, "r") == []
 
 
 def test_any_copy_gets_the_statement_and_nothing_that_was_never_sealed_is_reviewed(
     house: House, tmp_path: Path
 ) -> None:
     lived_in(house)
-    copy = shutil.copytree(house.here.config.releases / "r", tmp_path / "copy")
+    copy = shutil.copytree(house.installation.config.releases / "r", tmp_path / "copy")
     reviewed(house)
-    signatures.close(house.here, str(copy))
+    signatures.close(house.installation, str(copy))
     assert (copy / "review.json").read_bytes() == (
-        house.here.config.releases / "r" / "review.json"
+        house.installation.config.releases / "r" / "review.json"
     ).read_bytes()
-    assert catalog.verify_release(house.here, str(copy)) == []
+    assert catalog.verify_release(house.installation, str(copy)) == []
     with pytest.raises(NotFoundError):
-        signatures.draw(house.here, "never")
+        signatures.draw(house.installation, "never")
 
 
 # The command
@@ -600,14 +604,15 @@ def test_the_command_reviews_from_the_draw_to_both_signatures(
 def test_of_two_that_sign_or_close_at_once_each_is_told_once(house: House) -> None:
     lived_in(house)
     reader = hired(house, "rae", "reviewer")
-    signatures.draw(house.here, "r", chance=2, by_risk=0)
+    signatures.draw(house.installation, "r", chance=2, by_risk=0)
     read_all(house, reader)
     signers = [hired(house, name, "curator") for name in ("cy", "di", "ed")]
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: signatures.close(house.here, "r"), range(3)))
+        list(threads.map(lambda _: signatures.close(house.installation, "r"), range(3)))
         list(
             threads.map(
-                lambda signer: signatures.sign(house.here, "r", signer, names_in=True), signers
+                lambda signer: signatures.sign(house.installation, "r", signer, names_in=True),
+                signers,
             )
         )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'release_reviewed'") == [(1,)]

@@ -54,14 +54,14 @@ def atlas(house: House) -> bytes:
 
 
 def handles(house: House, *chats: str) -> set[str]:
-    named = finding.handles(house.here, house.accounts["ana"]).conversations
+    named = finding.handles(house.installation, house.accounts["ana"]).conversations
     return {named[shown(Prefix.conversation, house.chats[chat])] for chat in chats}
 
 
 def told(house: House, year: int = 2025) -> list[dict[str, Any]]:
-    documents.append(house.here)
+    documents.append(house.installation)
     log = publication.PublishedLog(
-        house.here.config.data / "log" / str(year), documents.key(house.here, year)
+        house.installation.config.data / "log" / str(year), documents.key(house.installation, year)
     )
     return [json.loads(entry) for entry in log.entries()]
 
@@ -72,7 +72,7 @@ def test_only_what_was_said_under_a_scoped_yes_is_in_and_strangers_decide_it_aga
     one = built(house)
     rows = lines(one, "rows")
     assert {row["conversation"] for row in rows} == handles(house, "solo", "inside")
-    (project,) = finding.handles(house.here, house.accounts["ana"]).projects.values()
+    (project,) = finding.handles(house.installation, house.accounts["ana"]).projects.values()
     by_chat = {row["conversation"]: (row["question"], row["project"]) for row in rows}
     (solo,), (inside,) = handles(house, "solo"), handles(house, "inside")
     assert by_chat == {solo: (MODELS, None), inside: (MODELS, project)}
@@ -146,7 +146,7 @@ def test_a_scoped_grant_of_the_year_before_is_told_once_and_only_where_a_row_res
     house.choose(
         "ana", True, question=MODELS, scope=do.ChosenScope(conversation=house.chats["outside"])
     )
-    documents.append(house.here)
+    documents.append(house.installation)
     house.passes(150)
     assert house.now.year == 2026
     one, two = built(house), built(house, name="two")
@@ -172,8 +172,8 @@ def test_the_log_is_a_story_that_holds_and_names_no_project_of_ours(house: House
     )
     house.choose("ana", False)
     entries = told(house)
-    trusted = verifier.trust(documents.key(house.here, 2025).vkey)
-    files = verifier.FolderFiles(house.here.config.data / "log" / "2025")
+    trusted = verifier.trust(documents.key(house.installation, 2025).vkey)
+    files = verifier.FolderFiles(house.installation.config.data / "log" / "2025")
     report = verifier.check_log(files, trusted, (), verifier.new_story(trusted.origin))
     assert (report.answer, report.findings) == ("proved", [])
     ((project,),) = house.query("SELECT project_id FROM projects")
@@ -184,8 +184,8 @@ def test_the_log_is_a_story_that_holds_and_names_no_project_of_ours(house: House
 
 def test_receipts_are_one_a_question_and_scope_and_say_what_was_kept(house: House) -> None:
     house.choose("ana", False, question=MODELS, keep=(do.ChosenScope(host_project=atlas(house)),))
-    documents.append(house.here)
-    issued = documents.receipts(house.here, house.accounts["ana"])
+    documents.append(house.installation)
+    issued = documents.receipts(house.installation, house.accounts["ana"])
     events: list[Any] = [one.payload["record"]["events"][0] for one in issued]  # type: ignore[index, call-overload]  # the shape is `document`'s
     ((project,),) = house.query("SELECT project_id FROM projects")
     of = [f"urn:licet:project:{project.hex}", f"urn:licet:conversation:{house.chats['solo'].hex}"]
@@ -210,6 +210,6 @@ def test_receipts_are_one_a_question_and_scope_and_say_what_was_kept(house: Hous
     ]
     for one in issued:
         report = verifier.check_receipt(
-            one.encode(), verifier.trust(documents.receipt_key(house.here, one).vkey)
+            one.encode(), verifier.trust(documents.receipt_key(house.installation, one).vkey)
         )
         assert (report.answer, report.findings) == ("proved", []), one.payload

@@ -58,12 +58,14 @@ class Hosts:
     def __init__(self, pool: Pool, folder: Path, settings: dict[str, str]) -> None:
         self.house = House(pool, folder / "one")
         self.store = Configuration.from_environment(settings).store
-        self.house.here = self.one = self._host(folder / "one")
+        self.house.installation = self.one = self._host(folder / "one")
         self.two = self._host(folder / "two")
 
     def _host(self, data: Path) -> Installation:
-        config = msgspec.structs.replace(self.house.here.config, data=data, store=self.store)
-        return msgspec.structs.replace(self.house.here, config=config)
+        config = msgspec.structs.replace(
+            self.house.installation.config, data=data, store=self.store
+        )
+        return msgspec.structs.replace(self.house.installation, config=config)
 
     @property
     def bucket(self) -> Bucket:
@@ -102,12 +104,12 @@ def hosts(pool: Pool, tmp_path: Path, server: seaweed.S3Server) -> Hosts:
     return made
 
 
-def texts(here: Installation, name: str = "r") -> list[str]:
-    return [row["messages"][0]["content"] for row in catalog.open_release(here, name)]
+def texts(installation: Installation, name: str = "r") -> list[str]:
+    return [row["messages"][0]["content"] for row in catalog.open_release(installation, name)]
 
 
-def files(here: Installation, name: str = "r") -> dict[str, bytes]:
-    folder = here.config.releases / name
+def files(installation: Installation, name: str = "r") -> dict[str, bytes]:
+    folder = installation.config.releases / name
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -150,10 +152,10 @@ def test_what_one_host_does_after_the_seal_all_hosts_see(hosts: Hosts) -> None:
     signatures.close(hosts.two, "r")
     hosts.delete(2)
     assert purge_release(hosts.one, "r").rows == 1
-    for here in (hosts.two, hosts.one):
-        assert catalog.verify_release(here, "r") == []
-        assert {"review.json", "purge-1.json"} < set(files(here))
-        assert len(texts(here)) == 5
+    for installation in (hosts.two, hosts.one):
+        assert catalog.verify_release(installation, "r") == []
+        assert {"review.json", "purge-1.json"} < set(files(installation))
+        assert len(texts(installation)) == 5
     assert files(hosts.two) == files(hosts.one)
     gone = before - set(hosts.objects(known))
     assert len(gone) >= 2, (
@@ -253,9 +255,9 @@ def test_a_purge_of_a_host_that_was_killed_is_done_by_another(
         with pytest.raises(Killed):
             purge_release(hosts.one, "r")
     assert purge_release(hosts.two, "r").brought == ("purge-1.json",)
-    for here in (hosts.two, hosts.one):
-        assert catalog.verify_release(here, "r") == []
-        assert len(texts(here)) == 5
+    for installation in (hosts.two, hosts.one):
+        assert catalog.verify_release(installation, "r") == []
+        assert len(texts(installation)) == 5
     assert files(hosts.one) == files(hosts.two)
 
 

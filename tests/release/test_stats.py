@@ -39,7 +39,7 @@ def house(house: House) -> House:
     house.open("no", allow=False)
     house.talk("no", "no", "not for training, please", "of course not")
     house.passes(1)
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     for fruit in ("Birnen", "Quitten", "Mispeln", "Schlehen"):
         house.open(fruit, allow=True, split="train")
         house.talk(
@@ -49,12 +49,12 @@ def house(house: House) -> House:
             f"die {fruit} werden im Oktober von der Familie geerntet",
         )
     house.passes(1)
-    release_build.build_release(house.here, name="november", purpose="improve_models")
+    release_build.build_release(house.installation, name="november", purpose="improve_models")
     return house
 
 
 def test_a_release_is_counted_by_split_language_and_reason(house: House) -> None:
-    found = stats(house.here, "october")
+    found = stats(house.installation, "october")
     assert (found.promised, found.rows, found.turns) == (4, 4, {"assistant": 4, "user": 4})
     assert {split: one.rows for split, one in found.splits.items()} == {"train": 3, "test": 1}
     assert {language: one.rows for language, one in found.languages.items()} == {"en": 4}
@@ -68,29 +68,29 @@ def test_a_release_is_counted_by_split_language_and_reason(house: House) -> None
 
 def test_what_may_no_longer_be_used_is_not_counted(house: House) -> None:
     house.choose("walnuts", False)
-    found = stats(house.here, "october")
+    found = stats(house.installation, "october")
     assert (found.promised, found.rows) == (4, 3)
 
 
 def test_the_drift_is_from_the_last_release_before(house: House) -> None:
-    found = stats(house.here, "november")
+    found = stats(house.installation, "november")
     assert found.drift is not None
     assert (found.drift.against, found.drift.rows) == ("october", 4)
     assert found.drift.distances["language"] == 0.5, "half of the rows are of another language"
     assert found.drift.distances["turns"] == 0
-    back = stats(house.here, "october", against="november").drift
+    back = stats(house.installation, "october", against="november").drift
     assert back is not None
     assert back.distances["language"] == 0.5
     with pytest.raises(UsageError, match="from itself"):
-        stats(house.here, "october", against="october")
+        stats(house.installation, "october", against="october")
     with pytest.raises(NotFoundError):
-        stats(house.here, "nothing")
+        stats(house.installation, "nothing")
 
 
 def test_the_command_says_the_same_and_no_word_of_anybody_s(house: House, dsn: str) -> None:
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})
-    save(house.here.config.data, SimulatedClock(house.now))
-    data = ["--data", str(house.here.config.data)]
+    save(house.installation.config.data, SimulatedClock(house.now))
+    data = ["--data", str(house.installation.config.data)]
     text = run.invoke(main, ["release", "stats", "november", *data])
     assert text.exit_code == 0, text.output
     for said in (

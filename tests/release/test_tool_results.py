@@ -17,8 +17,8 @@ from licet.service import policy_changes
 from licet.store.connect import Pool
 from licet.train.conversations import RESULT_LEFT_OUT, conversation
 from licet.train.exports import Format, shape_row
-from licet.vault import installation
 from licet.vault.content import Content, ToolCall
+from licet.vault.installation import load_policies
 
 from ..installed import House
 from ..terms import preset
@@ -107,13 +107,13 @@ def test_a_row_with_results_that_may_not_be_used_is_as_the_decision_record_says(
     house.open("bob", allow=True)
     house.talk("bob", "other")
     for version in later:
-        policy_changes.apply_policy(house.here, version, actor="test")
+        policy_changes.apply_policy(house.installation, version, actor="test")
         house.passes(40)
-        assert installation.policies(house.here).in_force(house.now).version == version.version
+        assert load_policies(house.installation).in_force(house.now).version == version.version
         house.choose("ana", True)
     build(house)
     rows = {}
-    for row in catalog.open_release(house.here, "r"):
+    for row in catalog.open_release(house.installation, "r"):
         texts = [message["content"] for message in row["messages"]]
         chats = {text.rpartition(" in ")[2] for text in texts if " in chat" in text}
         if chats and "words of x" not in texts[0]:

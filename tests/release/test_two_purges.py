@@ -23,7 +23,7 @@ def house(house: House) -> House:
         house.open(name, allow=True)
         house.talk(name, f"{name}'s chat")
     for name in ("one", "other"):
-        release_build.build_release(house.here, name=name, purpose="improve_models")
+        release_build.build_release(house.installation, name=name, purpose="improve_models")
     house.about(do.Delete, "ana", "ana's chat")
     return house
 
@@ -37,8 +37,8 @@ def test_a_purge_that_begins_while_another_one_runs_is_refused_and_touches_nothi
 ) -> None:
     from licet.erasure import certificates
 
-    certificates.advance_erasures(house.here, at_once=True)
-    folder = house.here.config.data / "releases" / "one"
+    certificates.advance_erasures(house.installation, at_once=True)
+    folder = house.installation.config.data / "releases" / "one"
     before = lying(folder)
 
     def purging(tx: Transaction) -> None:
@@ -48,9 +48,13 @@ def test_a_purge_that_begins_while_another_one_runs_is_refused_and_touches_nothi
         ).fetchone()
         assert row == (True,)
 
-    done = meanwhile(house.here.pool, purging, lambda: purge_release(house.here, "one"))
+    done = meanwhile(
+        house.installation.pool, purging, lambda: purge_release(house.installation, "one")
+    )
     assert isinstance(done.error, BusyError)
     assert lying(folder) == before
-    other = meanwhile(house.here.pool, purging, lambda: purge_release(house.here, "other"))
+    other = meanwhile(
+        house.installation.pool, purging, lambda: purge_release(house.installation, "other")
+    )
     assert (other.error, other.result.rows) == (None, 1)
-    assert purge_release(house.here, "one").rows == 1
+    assert purge_release(house.installation, "one").rows == 1

@@ -44,25 +44,27 @@ STAY = "Nothing looks for names and street addresses in other languages: they ar
 def house_under(pool: Pool, folder: Path, policy: Policy) -> tuple[House, Installation]:
     """Ana writes in English, in Greek and in Finnish, where what ships looks for names."""
     house = House(pool, folder / "data", policy)
-    config = Configuration(data=house.here.config.data, curate=Curate(names="built-in"))
-    here = Installation(config=config, pool=pool, keyring=house.here.keyring, clock=house.clock)
-    policy_changes.publish_notices(here, actor="test")
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="built-in"))
+    installation = Installation(
+        config=config, pool=pool, keyring=house.installation.keyring, clock=house.clock
+    )
+    policy_changes.publish_notices(installation, actor="test")
     house.open("ana", allow=True)
     house.talk("ana", "a1", ENGLISH, "Begin with a greeting.")
     house.talk("ana", "a2", GREEK, "Begin with a greeting.")
     house.talk("ana", "a3", FINNISH, "Begin with a greeting.")
-    return house, here
+    return house, installation
 
 
-def build(here: Installation, name: str = "r") -> release_build.BuildResult:
-    return release_build.build_release(here, name=name, purpose=IMPROVE)
+def build(installation: Installation, name: str = "r") -> release_build.BuildResult:
+    return release_build.build_release(installation, name=name, purpose=IMPROVE)
 
 
 def test_notice_manifest_and_card_say_in_the_same_words_what_happens_in_other_languages(
     pool: Pool, tmp_path: Path
 ) -> None:
-    _, here = house_under(pool, tmp_path, file.preset("article-2025"))
-    built = build(here)
+    _, installation = house_under(pool, tmp_path, file.preset("article-2025"))
+    built = build(installation)
     made = built.manifest.deidentification
     assert built.manifest.counts.dropped == {"unread_language": 4}
     assert (made.names.other_languages, made.unread) == (OTHERS, {"el": 1, "fi": 1})
@@ -75,8 +77,8 @@ def test_notice_manifest_and_card_say_in_the_same_words_what_happens_in_other_la
 
 def test_where_names_may_stay_the_same_three_say_that_they_do(pool: Pool, tmp_path: Path) -> None:
     policy = msgspec.structs.replace(file.preset("article-2025"), names=file.NamesTerm.left_in)
-    _, here = house_under(pool, tmp_path, policy)
-    built = build(here)
+    _, installation = house_under(pool, tmp_path, policy)
+    built = build(installation)
     made = built.manifest.deidentification
     assert (made.names.other_languages, made.unread, built.manifest.rows) == (
         STAY,
@@ -95,13 +97,13 @@ def test_a_build_stops_where_the_policy_says_so_and_goes_on_under_a_version_that
     stops = msgspec.structs.replace(
         file.preset("article-2025"), unread_languages=UnreadLanguagesTerm.build_stopped
     )
-    house, here = house_under(pool, tmp_path, stops)
+    house, installation = house_under(pool, tmp_path, stops)
     with pytest.raises(
         UnreadLanguagesError, match="1 in `el`, 1 in `fi`; nothing is sealed"
     ) as stopped:
-        build(here)
+        build(installation)
     assert (stopped.value.because, stopped.value.exit_code) == ("unread_language", EXIT_NO)
-    assert not any(one.state == "sealed" for one in catalog.releases(here))
+    assert not any(one.state == "sealed" for one in catalog.releases(installation))
     later = msgspec.structs.replace(
         file.preset("article-2025"),
         version="later",
@@ -109,9 +111,9 @@ def test_a_build_stops_where_the_policy_says_so_and_goes_on_under_a_version_that
         decide_by=None,
         material=False,
     )
-    policy_changes.apply_policy(here, later, actor="test")
+    policy_changes.apply_policy(installation, later, actor="test")
     house.passes(10)
-    assert build(here).manifest.deidentification.unread == {"el": 1, "fi": 1}
+    assert build(installation).manifest.deidentification.unread == {"el": 1, "fi": 1}
 
 
 def test_the_term_is_read_written_and_of_no_weight_where_it_is_not_there() -> None:

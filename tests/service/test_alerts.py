@@ -230,7 +230,7 @@ def test_the_figures_are_read_without_counting_a_large_table(pool, tmp_path) -> 
 
     world = World(pool, tmp_path / "data")
     world.open("ana")
-    read = installation_figures.figures(world.here)
+    read = installation_figures.figures(world.installation)
     assert read.log.rows <= installation_figures.COUNTED_MAX
     assert read.erasures == {"day": 0, "week": 0, "month": 0, "older": 0}
     assert set(read.queues) == set(installation_figures.QUEUES)

@@ -22,12 +22,12 @@ from ..installed import House
 
 
 @pytest.fixture
-def here(pool: Pool, tmp_path: Path) -> Installation:
-    return House(pool, tmp_path / "data").here
+def installation(pool: Pool, tmp_path: Path) -> Installation:
+    return House(pool, tmp_path / "data").installation
 
 
 def test_a_round_takes_a_few_steps_of_a_pass_the_next_goes_on_and_a_day_has_one_pass(
-    here: Installation,
+    installation: Installation,
 ) -> None:
     taken: list[int] = []
 
@@ -38,26 +38,26 @@ def test_a_round_takes_a_few_steps_of_a_pass_the_next_goes_on_and_a_day_has_one_
 
     work, rounds = DailySteps(begin, steps_max=2), []
     for _ in range(5):
-        work(here)
+        work(installation)
         rounds.append(len(taken))
     assert rounds == [2, 4, 5, 5, 5]
 
 
-def test_a_pass_that_fails_is_over_for_the_day(here: Installation) -> None:
+def test_a_pass_that_fails_is_over_for_the_day(installation: Installation) -> None:
     def begin(_: Installation) -> Iterator[int]:
         yield 1
         raise BrokenError("a segment does not open")
 
     work = DailySteps(begin, steps_max=1)
-    work(here)
+    work(installation)
     with pytest.raises(BrokenError):
-        work(here)
-    work(here)
-    work(here)
+        work(installation)
+    work(installation)
+    work(installation)
 
 
 def test_a_defect_of_one_work_is_logged_by_its_places_and_the_others_are_done(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, done = threading.Event(), list[str]()
 
@@ -71,10 +71,10 @@ def test_a_defect_of_one_work_is_logged_by_its_places_and_the_others_are_done(
 
     monkeypatch.setattr(housekeeping, "_WORK", {"first": broken, "second": next_one})
     monkeypatch.setattr(housekeeping, "_collect", lambda _: None)
-    fast = msgspec.structs.replace(here.config.sweep, every_seconds=0.01)
-    config = msgspec.structs.replace(here.config, sweep=fast)
+    fast = msgspec.structs.replace(installation.config.sweep, every_seconds=0.01)
+    config = msgspec.structs.replace(installation.config, sweep=fast)
     with capture_logs() as logs:
-        housekeeping.keep_sweeping(msgspec.structs.replace(here, config=config), stop)
+        housekeeping.keep_sweeping(msgspec.structs.replace(installation, config=config), stop)
     found = [line for line in logs if line["event"] == "broken"]
     assert done == ["next", "next"]
     assert [(line["work"], line["kind"]) for line in found] == [("first", "KeyError")] * 2

@@ -62,7 +62,7 @@ def shown_texts(seen: Preview) -> list[str]:
 
 
 def built(house: House, name: str) -> list[str]:
-    release_build.build_release(house.here, name=name, purpose=IMPROVE)
+    release_build.build_release(house.installation, name=name, purpose=IMPROVE)
     return sorted(house.words(name))
 
 
@@ -72,7 +72,7 @@ def test_what_is_shown_is_word_for_word_what_a_release_built_now_holds(house: Ho
     talk(house, "two", "how do I prune an apple tree")
     talk(house, "kept out", "nobody's business", narrow=True)
     house.say("ana", "one", "raw output", TurnRole.tool)
-    seen = preview.preview(house.here, ana, IMPROVE)
+    seen = preview.preview(house.installation, ana, IMPROVE)
     assert shown_texts(seen) == built(house, "r")
     assert {"ana.ilves@firma.ee", "+372 5123 4567"}.isdisjoint(" ".join(shown_texts(seen)))
     why = {turn.because for one in seen.conversations for turn in one.turns if not turn.used}
@@ -84,7 +84,7 @@ def test_each_replacement_is_shown_with_what_stood_there_and_what_it_was_taken_f
 ) -> None:
     ana = house.open("ana", allow=True)
     talk(house, "one", MINE)
-    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
     turn = one.turns[0]
     was = MINE
     for each in turn.replaced:
@@ -97,11 +97,11 @@ def test_what_a_yes_would_let_in_is_what_it_lets_in_once_the_chat_goes_on(house:
     ana = house.open("ana", allow=False)
     talk(house, "one", MINE)
     talk(house, "other", "something else")
-    before = preview.preview(house.here, ana, IMPROVE)
+    before = preview.preview(house.installation, ana, IMPROVE)
     assert shown_texts(before) == []
     assert {turn.because for one in before.conversations for turn in one.turns} == {"declined"}
     chat = house.chats["one"]
-    assumed = preview.preview(house.here, ana, IMPROVE, conversation=chat, assume=True)
+    assumed = preview.preview(house.installation, ana, IMPROVE, conversation=chat, assume=True)
     assert (assumed.refused, len(shown_texts(assumed))) == (None, 2)
     house.tell(
         do.Choose(
@@ -120,7 +120,7 @@ def test_a_yes_that_would_have_no_effect_says_why(house: House) -> None:
     ana = house.open("ana", allow=False)
     talk(house, "one", "left out", narrow=True)
     chat = house.chats["one"]
-    seen = preview.preview(house.here, ana, IMPROVE, conversation=chat, assume=True)
+    seen = preview.preview(house.installation, ana, IMPROVE, conversation=chat, assume=True)
     assert seen.refused is NoEffect.kept_out
     assert shown_texts(seen) == []
 
@@ -130,17 +130,19 @@ def test_a_project_is_shown_by_itself(house: House) -> None:
     talk(house, "in it", "of the project", host_project=house.host("project", "p"))
     talk(house, "beside it", "of no project")
     project = house.query("SELECT project_id FROM projects")[0][0]
-    seen = preview.preview(house.here, ana, IMPROVE, project=project)
+    seen = preview.preview(house.installation, ana, IMPROVE, project=project)
     assert [one.conversation for one in seen.conversations] == [house.chats["in it"]]
 
 
 def test_looking_writes_nothing_anywhere(house: House) -> None:
     ana = house.open("ana", allow=True)
     talk(house, "one", MINE)
-    preview.preview(house.here, ana, IMPROVE)  # the installation's own folder is there from now on
-    before, files = house.dump(), sorted(house.here.config.data.rglob("*"))
-    preview.preview(house.here, ana, IMPROVE, assume=True)
-    assert (house.dump(), sorted(house.here.config.data.rglob("*"))) == (before, files)
+    preview.preview(
+        house.installation, ana, IMPROVE
+    )  # the installation's own folder is there from now on
+    before, files = house.dump(), sorted(house.installation.config.data.rglob("*"))
+    preview.preview(house.installation, ana, IMPROVE, assume=True)
+    assert (house.dump(), sorted(house.installation.config.data.rglob("*"))) == (before, files)
 
 
 def test_another_s_chat_and_an_unknown_purpose_are_refused(house: House) -> None:
@@ -148,9 +150,9 @@ def test_another_s_chat_and_an_unknown_purpose_are_refused(house: House) -> None
     bo = house.open("bo", allow=True)
     talk(house, "one", "of ana's")
     with pytest.raises(NotFoundError):
-        preview.preview(house.here, bo, IMPROVE, conversation=house.chats["one"])
+        preview.preview(house.installation, bo, IMPROVE, conversation=house.chats["one"])
     with pytest.raises(RefusedError):
-        preview.preview(house.here, bo, "advertising")
+        preview.preview(house.installation, bo, "advertising")
 
 
 def test_pages_follow_one_another_and_show_each_chat_once(
@@ -162,7 +164,7 @@ def test_pages_follow_one_another_and_show_each_chat_once(
     monkeypatch.setattr(preview, "PAGE_CONVERSATIONS_MAX", 2)
     found, after = [], None
     while True:
-        page = preview.preview(house.here, ana, IMPROVE, after=after)
+        page = preview.preview(house.installation, ana, IMPROVE, after=after)
         found += [one.conversation for one in page.conversations]
         if page.next is None:
             break
@@ -175,7 +177,7 @@ def test_a_call_of_a_tool_is_shown_as_it_would_be_learnt(house: House) -> None:
     house.say("ana", "one", "mail her")
     call = ToolCall(id="1", name="send", arguments='{"to": "ana.ilves@firma.ee"}')
     house.say("ana", "one", Content(text="", tool_calls=(call,)), TurnRole.assistant)
-    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
     assert "send" in one.turns[1].text
     assert [each.was for each in one.turns[1].replaced] == ["ana.ilves@firma.ee"]
 
@@ -187,7 +189,7 @@ def test_every_replacement_is_told_in_order_however_many_there_are(house: House)
         for n in range(300)
     )
     house.say("ana", "one", "\n".join(lines))
-    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
     (turn,) = one.turns
     assert [each.was for each in turn.replaced] == [
         f"a{m}@firma.ee" for n in range(300) for m in (n, n + 1)
@@ -200,7 +202,9 @@ def test_every_replacement_is_told_in_order_however_many_there_are(house: House)
 def pages(house: House, account: UUID, bounds: PreviewBounds) -> list[Preview]:
     found, after = [], None
     while True:
-        found.append(preview.preview(house.here, account, IMPROVE, after=after, bounds=bounds))
+        found.append(
+            preview.preview(house.installation, account, IMPROVE, after=after, bounds=bounds)
+        )
         assert len(found) < 50
         after = found[-1].next
         if after is None:
@@ -248,7 +252,7 @@ def test_a_chat_that_no_page_holds_says_how_long_it_is_and_the_others_are_shown(
         (),
     )
     assert [len(seen[house.chats[name]].turns) for name in ("first", "last")] == [2, 2]
-    whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
+    whole = preview.preview(house.installation, ana, IMPROVE, bounds=preview.A_COMMAND)
     assert shown_texts(whole) == built(house, "r")
 
 
@@ -256,14 +260,14 @@ def test_what_is_not_used_counts_for_no_bytes(house: House) -> None:
     ana = house.open("ana", allow=False)
     house.say("ana", "one", "z" * 5_000)
     (one,) = preview.preview(
-        house.here, ana, IMPROVE, bounds=PreviewBounds(bytes_max=4_000)
+        house.installation, ana, IMPROVE, bounds=PreviewBounds(bytes_max=4_000)
     ).conversations
     assert (one.beyond, [turn.because for turn in one.turns]) == (None, ["declined"])
 
 
 def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: House) -> None:
-    config = Configuration(data=house.here.config.data, curate=Curate(names="built-in"))
-    house.here = msgspec.structs.replace(house.here, config=config)
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="built-in"))
+    house.installation = msgspec.structs.replace(house.installation, config=config)
     ana = house.open("ana", allow=True)
     talk(house, "before", "short")
     for n in range(6):
@@ -285,7 +289,7 @@ def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: Hous
     assert seen[house.chats["one message"]].beyond == BeyondBound(
         bound=PreviewBound.message_weight, found=2_100, most=1_000
     )
-    whole = preview.preview(house.here, ana, IMPROVE, bounds=preview.A_COMMAND)
+    whole = preview.preview(house.installation, ana, IMPROVE, bounds=preview.A_COMMAND)
     kept = [turn.text for one in seen.values() for turn in one.turns if turn.used]
     letter = [
         turn.text
@@ -303,8 +307,8 @@ def test_one_preview_is_made_at_a_time_and_another_is_asked_to_come_back(
     ana = house.open("ana", allow=True)
     monkeypatch.setattr(preview, "WAIT_SECONDS_MAX", 0.01)
     with preview._one_at_a_time, pytest.raises(BusyError):
-        preview.preview(house.here, ana, IMPROVE)
-    assert preview.preview(house.here, ana, IMPROVE).conversations == ()
+        preview.preview(house.installation, ana, IMPROVE)
+    assert preview.preview(house.installation, ana, IMPROVE).conversations == ()
 
 
 def test_the_command_shows_the_chats_of_the_person_of_this_machine(
@@ -313,7 +317,7 @@ def test_the_command_shows_the_chats_of_the_person_of_this_machine(
     house.open("ana", allow=True)
     talk(house, "one", MINE)
     monkeypatch.setenv("LICET_DATABASE_URL", dsn)
-    monkeypatch.setenv("LICET_DATA", str(house.here.config.data))
+    monkeypatch.setenv("LICET_DATA", str(house.installation.config.data))
     monkeypatch.setenv("LICET_AGENT__ACCOUNT", "ana")
     name = shown(Prefix.conversation, house.chats["one"])
     done = CliRunner().invoke(main, ["preview", name])
@@ -333,6 +337,6 @@ def test_what_curation_leaves_out_says_why(because: str) -> None:
 def test_a_chat_that_is_too_poor_is_left_out_as_a_release_leaves_it_out(house: House) -> None:
     ana = house.open("ana", allow=True)
     house.say("ana", "one", "buy it now\n" * 300)
-    (one,) = preview.preview(house.here, ana, IMPROVE).conversations
+    (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
     assert [(turn.used, turn.because) for turn in one.turns] == [(False, LeftOut.low_quality.value)]
     assert built(house, "r") == []

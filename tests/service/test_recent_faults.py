@@ -30,15 +30,15 @@ from ..waiting import wait_until
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
     made = House(pool, tmp_path / "data")
-    config = replace(made.here.config, webhooks=Webhooks(inside=("127.0.0.1",)))
-    made.here = replace(made.here, config=config)
+    config = replace(made.installation.config, webhooks=Webhooks(inside=("127.0.0.1",)))
+    made.installation = replace(made.installation, config=config)
     return made
 
 
 def faults(house: House, hours: int = 1) -> list[tuple[str, str, bool]]:
     """What, the next command, and whether it stands."""
     until = house.now
-    found = recent_faults.find_faults(house.here, until - timedelta(hours=hours), until)
+    found = recent_faults.find_faults(house.installation, until - timedelta(hours=hours), until)
     assert found.unknown == recent_faults.UNKNOWN
     for fault in found.faults:
         assert f"next: {fault.next}" in recent_faults.describe(found)
@@ -50,13 +50,13 @@ def test_an_hour_in_which_nothing_was_wrong(house: House) -> None:
 
 
 def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
-    kept = OutageFile(house.here.config.data)
+    kept = OutageFile(house.installation.config.data)
     kept.note(("bucket",), house.now - timedelta(minutes=30))
     kept.note((), house.now - timedelta(minutes=20))
-    endpoints.add(house.here, "archive", "https://127.0.0.1:9/")
-    endpoints.pause(house.here, "archive")
+    endpoints.add(house.installation, "archive", "https://127.0.0.1:9/")
+    endpoints.pause(house.installation, "archive")
     order = uuid7(house.now, bytes(10))
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         staff_orders.record(
             tx,
             order,
@@ -92,12 +92,16 @@ def test_a_transaction_that_others_wait_for_is_named_with_the_command_that_ends_
             assert blocking.state == "idle in transaction"
             (fault,) = [
                 one
-                for one in recent_faults.find_faults(house.here, house.now, house.now).faults
+                for one in recent_faults.find_faults(
+                    house.installation, house.now, house.now
+                ).faults
                 if one.what == DATABASE_LOCKED
             ]
             assert f"session {blocking.pid} (`report`, idle in transaction)" in fault.seen
             assert str(blocking.pid) in fault.next
-            (found,) = [one for one in doctor.examine(house.here) if "sessions wait" in one.seen]
+            (found,) = [
+                one for one in doctor.examine(house.installation) if "sessions wait" in one.seen
+            ]
             assert str(blocking.pid) in found.mend
             open_.rollback()
             assert waiting.result().fetchone() == (1,)
@@ -112,18 +116,18 @@ def test_a_statement_that_takes_long_is_named_with_what_it_waits_for(
             wait_until(lambda: read_activity(asks).slow, "it takes a second")
             assert read_activity(asks).slowest_waits_for == "Timeout/PgSleep"
         assert (DATABASE_SLOW, "licet doctor", True) in faults(house)
-        assert any("Timeout/PgSleep" in one.seen for one in doctor.examine(house.here))
+        assert any("Timeout/PgSleep" in one.seen for one in doctor.examine(house.installation))
         slow.cancel()
         with pytest.raises(psycopg.errors.QueryCanceled):
             running.result()
 
 
 def test_while_the_database_cannot_be_asked_the_outages_are_told(house: House) -> None:
-    kept = OutageFile(house.here.config.data)
+    kept = OutageFile(house.installation.config.data)
     kept.note(("database",), house.now - timedelta(minutes=30))
     kept.note((), house.now - timedelta(minutes=20))
     found = recent_faults.without_database(
-        house.here.config, house.now - timedelta(hours=1), house.now, "cannot connect"
+        house.installation.config, house.now - timedelta(hours=1), house.now, "cannot connect"
     )
     assert [(one.what, one.seen, one.ended is None) for one in found.faults] == [
         ("database", "did not answer", False),

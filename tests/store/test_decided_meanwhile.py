@@ -32,8 +32,9 @@ from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.store.connect import Transaction, transaction
 from licet.train import withdrawn_rows
-from licet.vault import installation, policy_plan, policy_versions
+from licet.vault import policy_plan, policy_versions
 from licet.vault.ids import Prefix, shown
+from licet.vault.installation import load_policies, policy_snapshot
 from licet.vault.staff_reads import ReaderRole
 
 from ..installed import DAY, House
@@ -52,12 +53,12 @@ def house(house: House) -> House:
 
 @pytest.fixture
 def built(house: House) -> House:
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     return house
 
 
 def release(house: House) -> Release:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         found = registry.find(tx, "one")
     assert found is not None
     return found
@@ -65,7 +66,7 @@ def release(house: House) -> Release:
 
 def both(house: House, verb: Any) -> Meanwhile:
     """The same verb by two."""
-    pool = house.here.pool
+    pool = house.installation.pool
     return meanwhile(pool, verb, in_transaction(pool, verb))
 
 
@@ -80,7 +81,7 @@ def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_fi
 
 
 def test_of_two_who_move_a_deadline_at_once_the_second_moves_it_no_earlier(house: House) -> None:
-    pool, known = house.here.pool, installation.policies(house.here)
+    pool, known = house.installation.pool, load_policies(house.installation)
     newest = known[len(known) - 1]
     assert newest.decide_by is not None
     soon, late = (replace(newest, decide_by=newest.decide_by + n * DAY) for n in (1, 9))
@@ -91,18 +92,18 @@ def test_of_two_who_move_a_deadline_at_once_the_second_moves_it_no_earlier(house
     )
     assert isinstance(done.error, RefusedError)
     assert done.waited
-    assert installation.policies(house.here)[len(known) - 1].decide_by == late.decide_by
+    assert load_policies(house.installation)[len(known) - 1].decide_by == late.decide_by
 
 
 def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         staff = sessions.find_or_add_staff(tx, "ana@example.org", house.now, os.urandom)
         about = ItemSubject(item="sweep:weekly")
-        inbox_register.add_note(tx, house.here.keyring, about, staff, house.now, "first")
+        inbox_register.add_note(tx, house.installation.keyring, about, staff, house.now, "first")
     done = both(
         house,
         lambda tx: inbox_register.add_note(
-            tx, house.here.keyring, about, staff, house.now, "another"
+            tx, house.installation.keyring, about, staff, house.now, "another"
         ),
     )
     assert (done.waited, done.error) == (True, None)
@@ -114,16 +115,16 @@ def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house:
     fault of ours.
     """
     about = ItemSubject(item="sweep:weekly")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         staff = sessions.find_or_add_staff(tx, "ana@example.org", house.now, os.urandom)
-        inbox_register.add_note(tx, house.here.keyring, about, staff, house.now, "first")
+        inbox_register.add_note(tx, house.installation.keyring, about, staff, house.now, "first")
     done = meanwhile(
-        house.here.pool,
+        house.installation.pool,
         lambda tx: inbox_register._locked(tx, about),
         in_transaction(
-            house.here.pool,
+            house.installation.pool,
             lambda tx: inbox_register.add_note(
-                tx, house.here.keyring, about, staff, house.now, "another"
+                tx, house.installation.keyring, about, staff, house.now, "another"
             ),
         ),
     )
@@ -133,7 +134,7 @@ def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house:
 def test_of_two_versions_that_were_planned_on_the_same_one_the_second_needs_another_plan(
     house: House,
 ) -> None:
-    pool, known = house.here.pool, installation.policies(house.here)
+    pool, known = house.installation.pool, load_policies(house.installation)
     first, second = (
         replace(
             known[len(known) - 1],
@@ -163,32 +164,37 @@ def test_what_reads_one_moment_sees_the_fence_that_it_waited_for(house: House) -
         fence.raise_fence(tx, house.now)
 
     def read() -> object:
-        with installation.policy_snapshot(house.here) as (_, known):
+        with policy_snapshot(house.installation) as (_, known):
             return known
 
     try:
-        done = meanwhile(house.here.pool, restore, read)
+        done = meanwhile(house.installation.pool, restore, read)
         assert done.waited
         assert isinstance(done.error, fence.FencedError)
     finally:
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             fence.lift_fence(tx)
 
 
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         ana, ben = (
             sessions.find_or_add_staff(tx, name, house.now, os.urandom)
             for name in ("a@example.org", "b@example.org")
         )
         inbox_register.add_note(
-            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), ana, house.now, "first"
+            tx,
+            house.installation.keyring,
+            ItemSubject(item="sweep:weekly"),
+            ana,
+            house.now,
+            "first",
         )
-    pool = house.here.pool
+    pool = house.installation.pool
 
     def take(staff: Any) -> Any:
         return lambda tx: inbox_register.take_item(
-            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), staff, house.now
+            tx, house.installation.keyring, ItemSubject(item="sweep:weekly"), staff, house.now
         )
 
     done = meanwhile(pool, take(ana), in_transaction(pool, take(ben)))
@@ -199,21 +205,21 @@ def test_of_two_who_answer_a_request_at_once_the_second_is_told_that_it_ended(ho
     entered = rights_requests.EnteredRequest(
         kind=RightKind.access, words="all of mine", identity="a passport"
     )
-    row = rights_requests.enter(house.here, entered, "staff:ana").row
-    pool, named = house.here.pool, shown(Prefix.request, row.request)
+    row = rights_requests.enter(house.installation, entered, "staff:ana").row
+    pool, named = house.installation.pool, shown(Prefix.request, row.request)
 
     def end(tx: Transaction) -> None:
         found = request_register.get(tx, row.request, locks=True)
         assert found is not None
         moved = replace(found, clock=rights.end(found.clock, RequestState.refused, house.now))
         step = NewRequestStep(step=RequestStep.refused, at=house.now, by="staff:ana", words="no")
-        request_register.advance(tx, house.here.keyring, moved, [step])
+        request_register.advance(tx, house.installation.keyring, moved, [step])
 
     done = meanwhile(
         pool,
         end,
         lambda: rights_requests.take_step(
-            house.here, named, StaffAct.answer, "staff:ben", words="here it is"
+            house.installation, named, StaffAct.answer, "staff:ben", words="here it is"
         ),
     )
     assert done.waited
@@ -228,24 +234,24 @@ def test_two_who_read_a_sample_at_once_are_given_two_rows_and_neither_waits(
     for number in range(2):
         built.open(f"p{number}", allow=True)
         built.talk(f"p{number}", f"c{number}")
-    release_build.build_release(built.here, name="two", purpose="improve_models")
-    signatures.draw(built.here, "two", chance=2, by_risk=0)
+    release_build.build_release(built.installation, name="two", purpose="improve_models")
+    signatures.draw(built.installation, "two", chance=2, by_risk=0)
     if second:
         rae = hired(built, "rae", "reviewer")
-        while (row := signatures.read_next(built.here, "two", rae)) is not None:
-            signatures.found(built.here, "two", rae, row.ordinal, ReviewFinding.nothing)
+        while (row := signatures.read_next(built.installation, "two", rae)) is not None:
+            signatures.found(built.installation, "two", rae, row.ordinal, ReviewFinding.nothing)
     ada, ben = hired(built, "ada", "reviewer"), hired(built, "ben", "reviewer")
-    of, rows = signatures.place(built.here, "two"), list[int]()
+    of, rows = signatures.place(built.installation, "two"), list[int]()
 
     def read(tx: Transaction) -> None:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         assert drawn is not None
         row = sample.read_next(
             tx,
-            built.here.keyring,
+            built.installation.keyring,
             of,
             drawn,
-            installation.policies(built.here),
+            load_policies(built.installation),
             built.now,
             staff=ada.staff_id,
             identity=None,
@@ -257,7 +263,9 @@ def test_two_who_read_a_sample_at_once_are_given_two_rows_and_neither_waits(
         rows.append(row.ordinal)
 
     done = meanwhile(
-        built.here.pool, read, lambda: signatures.read_next(built.here, "two", ben, second=second)
+        built.installation.pool,
+        read,
+        lambda: signatures.read_next(built.installation, "two", ben, second=second),
     )
     assert (done.waited, done.error) == (False, None)
     assert done.result.ordinal not in rows
@@ -270,12 +278,12 @@ def test_no_build_begins_anew_while_a_page_is_made(
     free = []
 
     def has_no_page() -> bool:
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             lock = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
             return tx.execute(lock, [page_builder.PAGES_LOCK, "one"]).fetchone() == (True,)
 
     monkeypatch.setattr(page_builder.TurnsInOrder, "commits", lambda _: free.append(has_no_page()))
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     assert free == [False]
     assert has_no_page()
 
@@ -287,8 +295,8 @@ def test_the_samples_of_a_release_are_drawn_one_after_another(built: House) -> N
 def test_the_withdrawn_rows_of_a_release_are_brought_up_to_date_by_one_at_a_time(
     built: House,
 ) -> None:
-    known, policies = release(built), installation.policies(built.here)
-    withdrawn_rows.update(built.here.pool, known, policies, built.now, built.now + DAY)
+    known, policies = release(built), load_policies(built.installation)
+    withdrawn_rows.update(built.installation.pool, known, policies, built.now, built.now + DAY)
     assert both(built, lambda tx: withdrawn_rows._read(tx, known.release_id, lock=True)).waited
 
 
@@ -297,14 +305,16 @@ def test_a_release_is_built_once_at_a_time_and_another_goes_on(house: House) -> 
         lock = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
         assert tx.execute(lock, [release_builder.BUILD_LOCK, "one"]).fetchone() == (True,)
 
-    pool = house.here.pool
+    pool = house.installation.pool
 
     def build(name: str) -> Any:
-        return lambda: release_build.build_release(house.here, name=name, purpose="improve_models")
+        return lambda: release_build.build_release(
+            house.installation, name=name, purpose="improve_models"
+        )
 
     assert isinstance(meanwhile(pool, building, build("one")).error, BusyError)
     assert meanwhile(pool, building, build("other")).error is None
-    assert not (house.here.config.data / "releases" / "one").exists()
+    assert not (house.installation.config.data / "releases" / "one").exists()
 
 
 def test_a_build_waits_for_the_pages_that_another_one_left_under_way(house: House) -> None:
@@ -314,7 +324,7 @@ def test_a_build_waits_for_the_pages_that_another_one_left_under_way(house: Hous
             [page_builder.PAGES_LOCK, "one"],
         )
 
-    pool = house.here.pool
+    pool = house.installation.pool
     done = meanwhile(
         pool, paging, in_transaction(pool, lambda tx: page_builder.wait_for_pages(tx, "one"))
     )
@@ -326,33 +336,35 @@ def test_a_build_waits_for_the_pages_that_another_one_left_under_way(house: Hous
 
 
 def test_a_rotation_begins_when_nobody_wraps_under_the_epoch_before(house: House) -> None:
-    pool = house.here.pool
+    pool = house.installation.pool
     before = house.query("SELECT max(number) FROM epochs")
-    done = meanwhile(pool, house.here.keyring.newest, lambda: rotate(house.here, Rotation.daily))
+    done = meanwhile(
+        pool, house.installation.keyring.newest, lambda: rotate(house.installation, Rotation.daily)
+    )
     assert (done.waited, done.error) == (True, None)
     assert house.query("SELECT max(number) FROM epochs") > before
 
 
 def test_a_restore_looks_for_its_keys_when_nobody_wraps_any(house: House, tmp_path: Path) -> None:
-    house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    house.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     done = meanwhile(
-        house.here.pool,
-        house.here.keyring.newest,
-        lambda: archives._raise_fence(house.here, None, RestoreFinish.narrow),
+        house.installation.pool,
+        house.installation.keyring.newest,
+        lambda: archives._raise_fence(house.installation, None, RestoreFinish.narrow),
     )
     assert done.waited
     assert done.error is None or isinstance(done.error, LicetError)
 
 
 def test_no_epoch_is_opened_or_destroyed_while_a_restore_looks_for_its_keys(house: House) -> None:
-    rotate(house.here, Rotation.daily)
-    pool = house.here.pool
+    rotate(house.installation, Rotation.daily)
+    pool = house.installation.pool
 
     def raising(tx: Transaction) -> None:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         fence.raise_fence(tx, house.now)
 
     house.passes(400)
-    done = meanwhile(pool, raising, lambda: destroy_due(house.here))
+    done = meanwhile(pool, raising, lambda: destroy_due(house.installation))
     assert done.waited
     assert isinstance(done.error, LicetError), "the fence stands when it looks"

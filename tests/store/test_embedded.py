@@ -24,7 +24,7 @@ from licet.config import Configuration
 from licet.errors import BrokenError, UsageError
 from licet.store import embedded
 from licet.store.connect import DatabaseConfig, database, transaction
-from licet.vault.installation import installation
+from licet.vault.installation import open_installation
 
 from ..waiting import wait_until
 
@@ -114,7 +114,7 @@ print(leases.log_key(bytes(16)).hex())
 def test_a_script_that_closes_nothing_ends_without_a_traceback_and_takes_its_server_with_it(
     tmp_path: Path,
 ) -> None:
-    with installation(Configuration(data=tmp_path), utc_now):
+    with open_installation(Configuration(data=tmp_path), utc_now):
         pass
     done = subprocess.run(
         [sys.executable, "-c", HELD, str(tmp_path)], capture_output=True, text=True, check=False

@@ -77,9 +77,12 @@ def test_one_restore_of_a_server_one_drill_and_one_receiver_of_wal_run_at_a_time
         base_recovery.begin_recovery(tmp_path / "postgres", options),
         base_recovery.begin_recovery(tmp_path / "postgres", options),
     )
-    assert is_refused(drills._lock_scratch(house.here), drills._lock_scratch(house.here))
     assert is_refused(
-        wal_receiver._lock_receiver(house.here), wal_receiver._lock_receiver(house.here)
+        drills._lock_scratch(house.installation), drills._lock_scratch(house.installation)
+    )
+    assert is_refused(
+        wal_receiver._lock_receiver(house.installation),
+        wal_receiver._lock_receiver(house.installation),
     )
 
 
@@ -117,12 +120,12 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
 ) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
-    release_build.build_release(house.here, name="one", purpose="improve_models")
-    with transaction(house.here.pool) as tx:
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
+    with transaction(house.installation.pool) as tx:
         known = registry.find(tx, "one")
     assert known is not None
-    place = house.here.config.releases / "one"
-    home = homes._Home(house.here, cast(Any, None), known, place)
+    place = house.installation.config.releases / "one"
+    home = homes._Home(house.installation, cast(Any, None), known, place)
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))

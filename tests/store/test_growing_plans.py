@@ -26,8 +26,8 @@ def recorded(
 ) -> PlanRecorder:
     """The plans of every unit's statements."""
     recorder = PlanRecorder()
-    with grown(unlived(databases()), tmp_path_factory.mktemp("growth"), TURNS) as here:
-        with here.pool.connection() as conn:
+    with grown(unlived(databases()), tmp_path_factory.mktemp("growth"), TURNS) as installation:
+        with installation.pool.connection() as conn:
             for table in sorted(GROWING):
                 conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
             conn.execute(
@@ -35,8 +35,8 @@ def recorded(
                 [ROWS, sorted(GROWING)],
             )
             recorder.among = filled(conn)
-        recorder.watch(here.pool)
-        with served(here) as units:
+        recorder.watch(installation.pool)
+        with served(installation) as units:
             for unit in units:
                 recorder.unit = unit.name
                 unit.act(0)

@@ -86,12 +86,12 @@ WAITS: dict[str, tuple[Verb, Verb]] = {
         lambda house, tx: account_keys.lock_wrapped_keys(tx, bucket_of(house, tx)),
     ),
     "the newest epoch": (
-        lambda house, tx: house.here.keyring.newest(tx),
+        lambda house, tx: house.installation.keyring.newest(tx),
         lambda _, tx: tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK]),
     ),
     "the newest epoch, by who uses it": (
         lambda _, tx: tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK]),
-        lambda house, tx: house.here.keyring.newest(tx),
+        lambda house, tx: house.installation.keyring.newest(tx),
     ),
     "the fence, by who raises it": (
         lambda _, tx: fence.check_before_snapshot(tx),
@@ -124,7 +124,7 @@ WAITS: dict[str, tuple[Verb, Verb]] = {
 
 @pytest.fixture
 def house(house: House, pool: Pool) -> House:
-    endpoints.add(house.here, "reader", None)
+    endpoints.add(house.installation, "reader", None)
     house.open("ana", allow=True)
     with transaction(pool) as tx:
         policy_proposals.add(tx, ID, bytes(32), "2030-01-01", "text", house.now, "staff:ana", None)
@@ -134,7 +134,7 @@ def house(house: House, pool: Pool) -> House:
 @pytest.mark.parametrize("what", WAITS)
 def test_what_one_holds_until_its_end_another_waits_for(house: House, what: str) -> None:
     first, second = WAITS[what]
-    pool = house.here.pool
+    pool = house.installation.pool
     done = meanwhile(
         pool, lambda tx: first(house, tx), in_transaction(pool, lambda tx: second(house, tx))
     )
@@ -145,9 +145,12 @@ def test_what_one_holds_until_its_end_another_waits_for(house: House, what: str)
 def test_two_hosts_that_begin_to_archive_the_wal_have_one_slot(
     house: House, tmp_path: Path
 ) -> None:
-    house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
-    pool, own = house.here.pool, wal_receiver.prefix(house.here.keyring.restrictions)
-    begin = partial(wal_receiver._begin, house.here)
+    house.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    pool, own = (
+        house.installation.pool,
+        wal_receiver.prefix(house.installation.keyring.restrictions),
+    )
+    begin = partial(wal_receiver._begin, house.installation)
 
     def hold(tx: Transaction) -> None:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [wal_receiver._LOCK])
@@ -168,7 +171,7 @@ def test_two_hosts_that_begin_to_archive_the_wal_have_one_slot(
 
 
 def test_the_newest_record_of_the_journal_is_remembered_by_who_is_free_to(house: House) -> None:
-    pool, journal = house.here.pool, uuid4()
+    pool, journal = house.installation.pool, uuid4()
     with transaction(pool) as tx:
         journal_heads.save_head(tx, journal, JournalHead(1, bytes(32)))
     done = meanwhile(
@@ -185,7 +188,7 @@ def test_the_newest_record_of_the_journal_is_remembered_by_who_is_free_to(house:
 @pytest.mark.state_is_broken  # a request without its steps
 def test_of_two_that_forget_a_stranger_s_request_one_does(house: House) -> None:
     house.now = house.now.replace(year=2031)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             """INSERT INTO rights_requests (request_id, kind, via, received_at, ended_at, state,
                due_at)
@@ -193,7 +196,7 @@ def test_of_two_that_forget_a_stranger_s_request_one_does(house: House) -> None:
                  %(at)s + interval '1 month')""",
             {"id": ID, "at": house.now.replace(year=2020)},
         )
-    pool = house.here.pool
+    pool = house.installation.pool
     done = meanwhile(
         pool,
         lambda tx: request_register.forget(tx, house.now),
@@ -204,7 +207,7 @@ def test_of_two_that_forget_a_stranger_s_request_one_does(house: House) -> None:
 
 def test_names_that_were_found_are_kept_by_who_finds_the_account_free(house: House) -> None:
     house.talk("ana", "chat")
-    pool, account = house.here.pool, house.accounts["ana"]
+    pool, account = house.installation.pool, house.accounts["ana"]
     segment = found_names.NamedSegment(
         account=account,
         conversation=house.chats["chat"],
@@ -234,28 +237,36 @@ def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
 def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
     house: House, one: Any
 ) -> None:
-    with documents.open_sequencer(house.here), pytest.raises(BusyError), one(house.here):
+    with (
+        documents.open_sequencer(house.installation),
+        pytest.raises(BusyError),
+        one(house.installation),
+    ):
         raise AssertionError("it began")
-    with locked(house.here.pool, sweeper.SWEEPS_LOCK) as mine:
+    with locked(house.installation.pool, sweeper.SWEEPS_LOCK) as mine:
         assert mine
         if one is archives._lock_installation:
-            with pytest.raises(BusyError), one(house.here):
+            with pytest.raises(BusyError), one(house.installation):
                 raise AssertionError("it began")
-    with one(house.here), pytest.raises(BusyError), documents.open_sequencer(house.here):
+    with (
+        one(house.installation),
+        pytest.raises(BusyError),
+        documents.open_sequencer(house.installation),
+    ):
         raise AssertionError("it began")
 
 
 def test_bodies_move_to_the_cold_store_by_one_run(house: House) -> None:
     with (
-        cold_tier._lock_cooling(house.here.pool),
+        cold_tier._lock_cooling(house.installation.pool),
         pytest.raises(BusyError),
-        cold_tier._lock_cooling(house.here.pool),
+        cold_tier._lock_cooling(house.installation.pool),
     ):
         raise AssertionError("it began")
 
 
 def test_a_request_whose_key_is_in_use_is_told_so_and_another_one_goes_on(house: House) -> None:
-    pool, now = house.here.pool, house.now
+    pool, now = house.installation.pool, house.now
     one, other = (
         idempotency.make_call(bytes(32), b"caller", key, b"request") for key in ("one", "other")
     )
@@ -274,7 +285,7 @@ def test_counts_are_put_together_by_one_and_the_other_goes_on(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counts, "FOLDED_ROWS_MIN", 1)
-    pool = house.here.pool
+    pool = house.installation.pool
     done = meanwhile(pool, counts.recount, in_transaction(pool, counts.fold))
     assert (done.waited, done.error) == (False, None)
     with transaction(pool) as tx:

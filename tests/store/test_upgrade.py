@@ -24,7 +24,8 @@ from licet.policy.decide import IMPROVE
 from licet.store import migrate as migrate_module
 from licet.store.connect import Pool
 from licet.store.migrate import drift, migrate, migrations, pending
-from licet.vault import account_view, installation
+from licet.vault import account_view
+from licet.vault.installation import load_policies
 
 from ..installed import House
 from ..terms import preset_text
@@ -74,14 +75,14 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def licet(old: tuple[str, House], *arguments: str) -> Result:
     dsn, house = old
-    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)}
+    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.installation.config.data)}
     return CliRunner(env=environment).invoke(main, list(arguments))
 
 
 def decided(house: House) -> list[tuple[str, bool, str]]:
     """What is decided of every turn."""
-    found, known = [], installation.policies(house.here)
-    with house.here.pool.connection() as tx:
+    found, known = [], load_policies(house.installation)
+    with house.installation.pool.connection() as tx:
         for chat, conversation in sorted(house.chats.items()):
             account = account_view.owner(tx, conversation)
             assert account is not None

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from licet.clock import utc_now
 from licet.curate import release_build
 from licet.release import manifest
 from licet.store.connect import Pool
 from licet.train import gate_files
 from licet.train.remote import Keeper
-from licet.vault import installation as vault_installation
 
 from ..installed import House
 from ..waiting import wait_until
@@ -40,7 +40,7 @@ def machine(pool: Pool, tmp_path: Path, dsn: str) -> tuple[Path, dict[str, str]]
     """A machine with a release of `PEOPLE` rows, of which one was withdrawn, and with the file of
     its gate.
     """
-    house = House(pool, tmp_path / "data", at=vault_installation.utc_now() - timedelta(days=1))
+    house = House(pool, tmp_path / "data", at=utc_now() - timedelta(days=1))
     for number in range(PEOPLE):
         house.open(f"p{number}", allow=True, split="train")
         house.talk(
@@ -49,25 +49,25 @@ def machine(pool: Pool, tmp_path: Path, dsn: str) -> tuple[Path, dict[str, str]]
             f"how does p{number} plant pear trees",
             "in November, before the frost",
         )
-    release_build.build_release(house.here, name="autumn", purpose="improve_models")
+    release_build.build_release(house.installation, name="autumn", purpose="improve_models")
     house.choose("p3", False)
-    here = replace(house.here, clock=vault_installation.utc_now)
-    promised, sha256 = manifest.read(here.config.releases / "autumn")
-    signer = gate_files.signer(here)
+    installation = replace(house.installation, clock=utc_now)
+    promised, sha256 = manifest.read(installation.config.releases / "autumn")
+    signer = gate_files.signer(installation)
     Keeper(
-        gate_files.LocalSource(here),
+        gate_files.LocalSource(installation),
         signer.verifier,
         tmp_path / "gates",
         release=promised.release,
         manifest_sha256=sha256,
-        clock=vault_installation.utc_now,
+        clock=utc_now,
     ).poll()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     source = str(EXAMPLES.parent.parent)
     environment = {
         **os.environ,
         "LICET_DATABASE_URL": dsn,
-        "LICET_DATA": str(here.config.data),
+        "LICET_DATA": str(installation.config.data),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": source,
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

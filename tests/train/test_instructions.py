@@ -65,7 +65,7 @@ def told(pool: Pool, folder: Path, policy: Policy, *more: tuple[TurnRole, Conten
     house.open("ana", allow=True)
     house.tell(*(house.saying("ana", "c", content, role) for role, content in (*EXCHANGE, *more)))
     build(house)
-    (found,) = catalog.open_release(house.here, "r")
+    (found,) = catalog.open_release(house.installation, "r")
     return found
 
 

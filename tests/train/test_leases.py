@@ -40,10 +40,10 @@ from licet.store.connect import Pool, transaction
 from licet.train import bitmap, gate_files, node
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.remote import Keeper, Remote, read_key_file
-from licet.vault import installation
 from licet.vault.commands import AddTurn, Choose, Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation
 
 from ..terms import preset
 from ..waiting import wait_until
@@ -68,12 +68,17 @@ class Trained:
                 )
                 self.world.say(name, f"{name}{number}", "In November.", role=licet_role())
                 self.chats[f"{name}{number}"] = UUID(hex=said.removeprefix("conv_"))
-        self.here = self.world.here
-        built = release_build.build_release(self.here, name="autumn", purpose="improve_models")
+        self.installation = self.world.installation
+        built = release_build.build_release(
+            self.installation, name="autumn", purpose="improve_models"
+        )
         assert built.manifest is not None
-        self.folder, self.release = self.here.config.releases / "autumn", built.manifest.release
+        self.folder, self.release = (
+            self.installation.config.releases / "autumn",
+            built.manifest.release,
+        )
         self.sha256 = manifest.read(self.folder)[1]
-        self.publisher = gate_files.Publisher(self.here)
+        self.publisher = gate_files.Publisher(self.installation)
         self.gates, self.key_file = folder / "gates", folder / "lease.key"
         self.key_file.write_text(self.world.key(Scope.release_lease, name="cluster"))
 
@@ -105,7 +110,7 @@ class Trained:
         )
 
     def withdrawn(self) -> set[int]:
-        made = gate_files.Publisher(self.here).publish(UUID(hex=self.release))
+        made = gate_files.Publisher(self.installation).publish(UUID(hex=self.release))
         return set(bitmap.verify_file(made.file, self.publisher.verifier).ordinals)
 
     def remote(self, url: str, **other: Any) -> Remote:
@@ -154,7 +159,7 @@ def api(trained: Trained) -> Iterator[TestClient[Any]]:
 
 
 def test_the_bitmap_holds_what_a_lease_would_refuse_whatever_people_do(trained: Trained) -> None:
-    draw, here, world = Random(8), trained.here, trained.world
+    draw, installation, world = Random(8), trained.installation, trained.world
     release, seen, numbers = UUID(hex=trained.release), set(), [0]
     for _ in range(24):
         name, number = draw.choice(PEOPLE), draw.randrange(CHATS)
@@ -188,7 +193,7 @@ def test_the_bitmap_holds_what_a_lease_would_refuse_whatever_people_do(trained: 
                 world.clock.set(world.clock.now + timedelta(days=draw.choice([0, 1, 30])))
         now = trained.withdrawn()
         permitted = set(
-            DatabaseLeases(here.pool, here.keyring, world.clock)
+            DatabaseLeases(installation.pool, installation.keyring, world.clock)
             .lease(release.bytes, 0, trained.ordinals)
             .keys
         )
@@ -223,7 +228,7 @@ def test_a_release_that_is_not_there_or_not_sealed_has_no_head(trained: Trained)
         trained.publisher.publish(UUID(hex=trained.release), 3601)
     trained.world.rows("UPDATE releases SET state = 'building' RETURNING 1")
     with pytest.raises(DeniedError, match="not sealed"):
-        gate_files.Publisher(trained.here).publish(UUID(hex=trained.release))
+        gate_files.Publisher(trained.installation).publish(UUID(hex=trained.release))
 
 
 # What leaves over HTTP
@@ -330,7 +335,7 @@ def named(trained: Trained, *recipients: str) -> None:
         material=True,
         recipients=frozenset(recipients),
     )
-    policy_changes.apply_policy(trained.here, policy, actor="test")
+    policy_changes.apply_policy(trained.installation, policy, actor="test")
 
 
 def lease(trained: Trained, api: Any, headers: dict[str, str], recipient: str = "lab-one") -> Any:
@@ -377,7 +382,7 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(
         effective=trained.world.clock.now,
         recipients=frozenset(),
     )
-    policy_changes.apply_policy(trained.here, policy, actor="test")
+    policy_changes.apply_policy(trained.installation, policy, actor="test")
     assert lease(trained, api, headers).json()["because"] == "recipient", (
         "the policy decides at each lease"
     )
@@ -386,14 +391,14 @@ def test_row_keys_go_to_a_recipient_that_the_policy_names_as_exports_do(
 def test_row_keys_of_a_safety_release_go_to_no_recipient(trained: Trained, api: Any) -> None:
     """What an export refuses a lease refuses too."""
     named(trained, "lab-one")
-    with transaction(trained.here.pool) as tx:
+    with transaction(trained.installation.pool) as tx:
         tx.execute("UPDATE releases SET purpose = 'safety_classifiers'")
     refused = lease(trained, api, leasing(trained))
     assert (refused.status_code, refused.json()["because"]) == (409, "purpose")
 
 
 def test_a_key_of_before_that_is_bound_to_nobody_leases_nothing(trained: Trained, api: Any) -> None:
-    with transaction(trained.here.pool) as tx:
+    with transaction(trained.installation.pool) as tx:
         tx.execute("UPDATE api_keys SET recipient = NULL, releases = NULL, own = false")
     assert (
         lease(
@@ -448,8 +453,8 @@ def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(
         )
     )
     trained.world.clock.set(trained.world.clock.now + timedelta(days=40))
-    sweeper.sweep(trained.here)
-    assert purge_release(trained.here, "autumn").rows == 1
+    sweeper.sweep(trained.installation)
+    assert purge_release(trained.installation, "autumn").rows == 1
     with listening(trained.world.app) as url, trained.remote(url) as remote:
         kept(trained.keeper(remote), 1)
         rows = licet.load(
@@ -457,7 +462,9 @@ def test_a_machine_takes_a_purge_by_the_logs_key_that_the_installation_gives_it(
         )
         assert not {row["ordinal"] for row in rows} & trained.of("di0")
         file = trained.folder / "purge-1.json"
-        said = purge.decode(file.read_bytes(), file.name, catalog.log_key(trained.here)).purge
+        said = purge.decode(
+            file.read_bytes(), file.name, catalog.log_key(trained.installation)
+        ).purge
         file.write_bytes(purge.sign(said, bytes(32)).data)
         with pytest.raises(BrokenError, match="was not signed by the log"):
             licet.load(
@@ -518,7 +525,7 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
             turn=2,
         )
     )
-    keeper = trained.keeper(gate_files.LocalSource(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.installation))
     keeper.poll()
     (mine,) = trained.of("bo1")
     with listening(trained.world.app) as url:
@@ -533,12 +540,12 @@ def test_what_people_rated_reaches_a_machine_with_the_keys_and_goes_with_a_withd
 
 
 def test_the_file_is_written_when_something_is_new_or_its_lease_has_worn(trained: Trained) -> None:
-    keeper = trained.keeper(gate_files.LocalSource(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.installation))
     assert keeper.poll()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=99))
-    assert not trained.keeper(gate_files.LocalSource(trained.here)).poll()
+    assert not trained.keeper(gate_files.LocalSource(trained.installation)).poll()
     trained.world.clock.set(trained.world.clock.now + timedelta(seconds=2))
-    again = trained.keeper(gate_files.LocalSource(trained.here))
+    again = trained.keeper(gate_files.LocalSource(trained.installation))
     assert again.poll()
     assert again.known is not None
     assert again.known.head.issued == trained.world.clock.now
@@ -554,7 +561,7 @@ def test_who_follows_a_release_is_told_of_each_new_state_of_it_once(trained: Tra
             trained.choose("ana", False)
         return len(asked) == 4
 
-    trained.keeper(gate_files.LocalSource(trained.here, 60)).follow(
+    trained.keeper(gate_files.LocalSource(trained.installation, 60)).follow(
         wait, lambda known: told.append(known.head.number)
     )
     assert (len(asked), len(told), len(set(told))) == (4, 2, 2)
@@ -567,7 +574,7 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
         def withdrawn(self, release: str, known: Any) -> Any:
             raise BusyError("away")
 
-    trained.keeper(gate_files.LocalSource(trained.here)).poll()
+    trained.keeper(gate_files.LocalSource(trained.installation)).poll()
     gate = trained.gate()
     assert gate.check([0]) == []
     waits: list[float] = []
@@ -583,14 +590,14 @@ def test_where_the_installation_is_away_nothing_is_written_and_the_run_stops_whe
 
 def test_an_installation_that_takes_a_withdrawal_back_is_not_believed(trained: Trained) -> None:
     trained.choose("eve", False)
-    keeper = trained.keeper(gate_files.LocalSource(trained.here))
+    keeper = trained.keeper(gate_files.LocalSource(trained.installation))
     keeper.poll()
     trained.world.rows(
         "UPDATE withdrawn SET number = 2, bitmap = %s, cardinality = 0 RETURNING 1",
         bitmap.serialize([]),
     )
     with pytest.raises(BrokenError, match="are not in number"):
-        trained.keeper(gate_files.LocalSource(trained.here)).poll()
+        trained.keeper(gate_files.LocalSource(trained.installation)).poll()
 
 
 def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(
@@ -619,7 +626,7 @@ def test_keys_travel_over_https_only_and_a_key_file_that_is_none_says_so(
 def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     trained: Trained, dsn: str
 ) -> None:
-    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(trained.here.config.data)}
+    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(trained.installation.config.data)}
     trained.world.clock.set(AFTER)
     runner = CliRunner(env=environment)
     key = runner.invoke(main, ["train", "gate-key"])
@@ -633,7 +640,7 @@ def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     assert (said["release"], said["number"], said["rows"]) == (trained.release, 0, 0)
     assert datetime.fromisoformat(said["until"]) > datetime.now().astimezone()
     gate = licet.gate(trained.folder, trained.gates, key.stdout, when_stale="stop")
-    config = installation.Installation and trained.here.config
+    config = Installation and trained.installation.config
     rows = licet.load(
         trained.folder, gate=gate, config=type(config).from_environment(environment, config.data)
     )

@@ -60,15 +60,19 @@ class Orchard:
                 f"a{n}",
                 GERMAN.format(DE[n], DE[-n]) if n % 3 == 0 else ENGLISH.format(EN[n], EN[-n]),
             )
-        release_build.build_release(self.house.here, name="autumn", purpose="improve_models")
+        release_build.build_release(
+            self.house.installation, name="autumn", purpose="improve_models"
+        )
         for n in range(8):
             self.talks(f"w{n}", ENGLISH.format(EN[-n - 1], EN[(n * 5 + 3) % 16]))
-        release_build.build_release(self.house.here, name="winter", purpose="improve_models")
-        self.here = replace(self.house.here, clock=utc_now)
-        self.config = type(self.here.config).from_environment(
-            {"LICET_DATABASE_URL": dsn}, self.here.config.data
+        release_build.build_release(
+            self.house.installation, name="winter", purpose="improve_models"
         )
-        self.key = gate_files.signer(self.here).verifier.vkey
+        self.installation = replace(self.house.installation, clock=utc_now)
+        self.config = type(self.installation.config).from_environment(
+            {"LICET_DATABASE_URL": dsn}, self.installation.config.data
+        )
+        self.key = gate_files.signer(self.installation).verifier.vkey
         self.publish()
 
     def talks(self, name: str, text: str) -> None:
@@ -77,10 +81,10 @@ class Orchard:
 
     def publish(self) -> None:
         for name in ("autumn", "winter"):
-            promised, sha256 = manifest.read(self.here.config.releases / name)
+            promised, sha256 = manifest.read(self.installation.config.releases / name)
             Keeper(
-                gate_files.LocalSource(self.here),
-                gate_files.signer(self.here).verifier,
+                gate_files.LocalSource(self.installation),
+                gate_files.signer(self.installation).verifier,
                 self.gates,
                 release=promised.release,
                 manifest_sha256=sha256,
@@ -149,7 +153,7 @@ def test_a_budget_that_takes_more_passes_than_are_allowed_says_how_many(orchard:
     for sources, said in (({"autumn": 0.0}, "weight"), ({}, "1 to")):
         with pytest.raises(UsageError, match=said):
             licet.mix(sources, orchard.gates, orchard.key, config=orchard.config)
-    folder = str(orchard.here.config.releases / "autumn")
+    folder = str(orchard.installation.config.releases / "autumn")
     with pytest.raises(UsageError, match="twice"):
         orchard.mix({"autumn": 1.0, folder: 1.0})
     assert who(orchard.mix({folder: 1.0})[:1])[0].startswith(folder)
@@ -167,7 +171,9 @@ def test_rows_are_chosen_by_their_labels_without_being_rewritten(orchard: Orchar
     assert len(list(rows)) == 4
     assert (rows.yielded, rows.passed_over) == (4, 8)
     with pytest.raises(UsageError, match="filtered"):
-        gate = licet.gate("autumn", orchard.gates, orchard.key, data=orchard.here.config.data)
+        gate = licet.gate(
+            "autumn", orchard.gates, orchard.key, data=orchard.installation.config.data
+        )
         licet.load("autumn", where="language = 'de'", config=orchard.config, gate=gate)
 
 

@@ -53,7 +53,7 @@ def test_its_cells_run_in_order(pool: Pool, dsn: str, tmp_path: Path) -> None:
             f"when are {fruit} ripe, and who picks {fruit}?",
             f"{fruit} are ripe in October, and all pick",
         )
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     program = "\n\n".join(
         "".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"
     )
@@ -71,7 +71,7 @@ def test_its_cells_run_in_order(pool: Pool, dsn: str, tmp_path: Path) -> None:
         env={
             **clean,
             "LICET_DATABASE_URL": dsn,
-            "LICET_DATA": str(house.here.config.data),
+            "LICET_DATA": str(house.installation.config.data),
             "OMP_NUM_THREADS": "1",
         },
     )

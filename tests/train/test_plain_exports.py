@@ -324,7 +324,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
     house.about(do.GiveFeedback, "ana", "ana", rating="up", share=Share.rating, turn=5)
     house.about(do.GiveFeedback, "bo", "bo", rating="down", share=Share.rating, turn=5)
     house.passes(1)
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     return house
 
 
@@ -341,22 +341,22 @@ def test_whoever_the_policy_does_not_name_is_refused_and_nothing_is_written(
 ) -> None:
     with pytest.raises(RefusedError, match="not name the recipient `broker`") as refused:
         export_files.export(
-            house.here, "october", Format.trl, recipient="broker", out=tmp_path / "out"
+            house.installation, "october", Format.trl, recipient="broker", out=tmp_path / "out"
         )
     assert refused.value.because == "recipient"
     assert not (tmp_path / "out").exists()
-    assert export_files.list_exports(house.here) == []
+    assert export_files.list_exports(house.installation) == []
     assert house.query("SELECT count(*) FROM handouts") == [(0,)]
 
 
 def test_a_release_for_the_safety_classifiers_is_exported_to_nobody_though_the_policy_names_them(
     house: House, tmp_path: Path
 ) -> None:
-    with house.here.pool.connection() as tx:
+    with house.installation.pool.connection() as tx:
         tx.execute("UPDATE releases SET purpose = 'safety_classifiers'")
     with pytest.raises(RefusedError, match="handed to nobody") as refused:
         export_files.export(
-            house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+            house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
         )
     assert refused.value.because == "purpose"
     assert not (tmp_path / "out").exists()
@@ -367,7 +367,9 @@ def test_an_export_is_what_may_be_used_with_its_thumbs_and_its_pairs_and_says_wh
     house: House, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    made = export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+    made = export_files.export(
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=out
+    )
     assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
     assert files(out) == [
         "README.md",
@@ -413,16 +415,16 @@ def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(
             f"what do {name} people ask about the garden in the snow",
             f"an answer to {name} people",
         )
-    release_build.build_release(house.here, name="november", purpose="improve_models")
+    release_build.build_release(house.installation, name="november", purpose="improve_models")
     one = export_files.export(
-        house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "one"
+        house.installation, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "one"
     )
     assert (one.rows, one.splits) == (3, {"train": 8})
     assert not [name for name in files(tmp_path / "one") if "test" in name or "validation" in name]
     out = tmp_path / "all"
     wanted = ("train", "validation", "test")
     every = export_files.export(
-        house.here, "november", Format.trl, recipient=RECIPIENT, out=out, splits=wanted
+        house.installation, "november", Format.trl, recipient=RECIPIENT, out=out, splits=wanted
     )
     assert (every.rows, every.splits) == (5, {"train": 8, "validation": 1, "test": 1})
     assert read(out, "sft") == read(tmp_path / "one", "sft")
@@ -433,7 +435,7 @@ def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(
     assert "sft.test.jsonl" not in "".join(path.read_text("utf-8") for path in out.glob("*.py"))
     with pytest.raises(UsageError, match="no split `tset`"):
         export_files.export(
-            house.here,
+            house.installation,
             "november",
             Format.trl,
             recipient=RECIPIENT,
@@ -444,7 +446,7 @@ def test_people_who_are_held_out_are_in_no_file_that_is_trained_on(
 
 def test_each_line_says_what_was_found_out_about_its_row(house: House, tmp_path: Path) -> None:
     export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     for kind in ("sft", "dpo", "kto"):
         for line in read(tmp_path / "out", kind):
@@ -461,9 +463,9 @@ def test_the_register_holds_the_rows_that_were_written_and_no_others(
 ) -> None:
     house.open("held", allow=True, split="test")
     house.talk("held", "held", "what do people who are held out ask", "an answer")
-    release_build.build_release(house.here, name="november", purpose="improve_models")
+    release_build.build_release(house.installation, name="november", purpose="improve_models")
     export_files.export(
-        house.here, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "november", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     exported = {
         row[0] for row in house.query("SELECT conversation_id FROM copies WHERE place = 'export'")
@@ -474,7 +476,12 @@ def test_the_register_holds_the_rows_that_were_written_and_no_others(
 
 def test_a_dry_run_counts_the_same_and_hands_out_nothing(house: House, tmp_path: Path) -> None:
     counted = export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out", dry_run=True
+        house.installation,
+        "october",
+        Format.trl,
+        recipient=RECIPIENT,
+        out=tmp_path / "out",
+        dry_run=True,
     )
     assert (counted.lines, counted.export) == ({"sft": 3, "dpo": 3, "kto": 2}, None)
     assert not (tmp_path / "out").exists()
@@ -486,15 +493,17 @@ def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_liste
 ) -> None:
     house.choose("cy", False)
     out = tmp_path / "out"
-    made = export_files.export(house.here, "october", Format.openai, recipient=RECIPIENT, out=out)
+    made = export_files.export(
+        house.installation, "october", Format.openai, recipient=RECIPIENT, out=out
+    )
     assert "cy" not in (out / "sft.jsonl").read_text("utf-8")
     assert "kto.jsonl" not in files(out)
     assert made.export is not None
-    assert export_files.withdrawn_ordinals_of(house.here, made.export) == []
+    assert export_files.withdrawn_ordinals_of(house.installation, made.export) == []
     house.choose("ana", False)
-    (gone,) = export_files.withdrawn_ordinals_of(house.here, made.export)
+    (gone,) = export_files.withdrawn_ordinals_of(house.installation, made.export)
     assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
-    (seen,) = export_files.list_exports(house.here)
+    (seen,) = export_files.list_exports(house.installation)
     assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)
 
 
@@ -511,11 +520,15 @@ def test_an_export_that_fails_leaves_no_text_and_is_made_when_it_is_asked_for_ag
     with monkeypatch.context() as patch:
         patch.setattr(export_files.export_configs, "config_files", full)
         with pytest.raises(OSError, match="No space"):
-            export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
+            export_files.export(
+                house.installation, "october", Format.trl, recipient=RECIPIENT, out=out
+            )
     assert not left.exists()
     assert not out.exists()
     assert (
-        export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out).folder
+        export_files.export(
+            house.installation, "october", Format.trl, recipient=RECIPIENT, out=out
+        ).folder
         == out
     )
     assert (out / "sft.jsonl").stat().st_size > 0
@@ -526,11 +539,11 @@ def test_an_erasure_is_recalled_from_the_recipient_of_an_export(
     house: House, tmp_path: Path
 ) -> None:
     export_files.export(
-        house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     house.about(do.Delete, "bo", "bo")
-    certificates.advance_erasures(house.here)
-    (recalled,) = recall_register.list_recalls(house.here)
+    certificates.advance_erasures(house.installation)
+    (recalled,) = recall_register.list_recalls(house.installation)
     assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
 
 
@@ -538,7 +551,7 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
     house: House, tmp_path: Path
 ) -> None:
     made = export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     assert made.export is not None
     registered = "SELECT conversation_id, ended_at FROM copies WHERE place = 'export'"
@@ -546,22 +559,24 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
     assert set(exported.values()) == {None}
     assert house.chats["bo"] in exported
     lab = Signer(RECIPIENT, SignatureType.ed25519, bytes(32))
-    recipient_answers.register(house.here, lab.verifier.vkey)
+    recipient_answers.register(house.installation, lab.verifier.vkey)
     for chat, answered in (("bo", False), ("ana", True)):
         assert house.chats[chat] in exported
         house.about(do.Delete, chat, chat)
-        (seen,) = certificates.list_by_account(house.here, house.accounts[chat])
-        certificates.advance_erasures(house.here)
+        (seen,) = certificates.list_by_account(house.installation, house.accounts[chat])
+        certificates.advance_erasures(house.installation)
         if answered:
             (recalled,) = (
                 one
-                for one in recall_register.list_recalls(house.here)
+                for one in recall_register.list_recalls(house.installation)
                 if one.erasure == seen.erasure
             )
             signed = recipient_answers.sign(lab, recalled.erasure, recalled.handout, house.now)
-            recall_register.acknowledge(house.here, recalled.erasure, recalled.handout, signed)
-        certificates.advance_erasures(house.here, at_once=True)
-        file = json.loads(certificates.certificate_file(house.here, seen.erasure))
+            recall_register.acknowledge(
+                house.installation, recalled.erasure, recalled.handout, signed
+            )
+        certificates.advance_erasures(house.installation, at_once=True)
+        file = json.loads(certificates.certificate_file(house.installation, seen.erasure))
         payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
         (place,) = [one for one in payload["places"] if one["place"] == "export"]
         assert (place["reference"], place["copies"], place["read_back"]) == (
@@ -573,10 +588,10 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
             "answered" if answered else "recalled",
             answered,
         )
-        documents.append(house.here)
+        documents.append(house.installation)
         raw, own = (
-            certificates.certificate_file(house.here, seen.erasure),
-            documents.key(house.here).vkey,
+            certificates.certificate_file(house.installation, seen.erasure),
+            documents.key(house.installation).vkey,
         )
         report = verifier.check_certificate(
             raw, verifier.trust(own), "it", [verifier.trust(lab.verifier.vkey)]
@@ -584,24 +599,24 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
         assert (report.answer, report.findings) == ("stated", [])
         proved = [part.what for part in report.parts if part.answer == "proved"]
         assert (f"answer of {RECIPIENT}" in proved) == answered
-    export_files.recall(house.here, made.export)
-    export_files.acknowledge(house.here, made.export)
+    export_files.recall(house.installation, made.export)
+    export_files.acknowledge(house.installation, made.export)
     assert {row[1] for row in house.query(registered)} == {house.now}
 
 
 def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_path: Path) -> None:
     made = export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     assert made.export is not None
     with pytest.raises(RefusedError, match="was not recalled"):
-        export_files.acknowledge(house.here, made.export)
-    due = export_files.recall(house.here, made.export).due_at
+        export_files.acknowledge(house.installation, made.export)
+    due = export_files.recall(house.installation, made.export).due_at
     assert due is not None
     house.passes(recall_register.RECALL_DAYS)
-    assert export_files.list_exports(house.here)[0].overdue
-    assert export_files.recall(house.here, made.export).due_at == due
-    done = export_files.acknowledge(house.here, made.export)
+    assert export_files.list_exports(house.installation)[0].overdue
+    assert export_files.recall(house.installation, made.export).due_at == due
+    done = export_files.acknowledge(house.installation, made.export)
     assert done.acknowledged_at is not None
     assert not done.overdue
 
@@ -610,11 +625,11 @@ def test_an_export_is_recalled_listed_and_acknowledged_by_commands(
     house: House, tmp_path: Path, dsn: str
 ) -> None:
     name = export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "out"
     ).export
     assert name is not None
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})
-    data = house.here.config.data
+    data = house.installation.config.data
 
     def told(*words: str) -> tuple[int, str]:
         save(data, SimulatedClock(house.now))
@@ -639,7 +654,7 @@ def test_an_export_is_recalled_listed_and_acknowledged_by_commands(
 def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_path: Path) -> None:
     house.about(do.GiveFeedback, "cy", "cy", rating="down", share=Share.rating, turn=2)
     done = export_files.export(
-        house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl"
+        house.installation, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl"
     )
     assert done.lines == {"sft": 3, "dpo": 3, "kto": 3}
     for kind in done.lines:
@@ -650,7 +665,11 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
         assert all(field in line for field in fields for line in read(tmp_path / "axolotl", kind))
     with pytest.raises(UsageError, match="already exists"):
         export_files.export(
-            house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "axolotl"
+            house.installation,
+            "october",
+            Format.axolotl,
+            recipient=RECIPIENT,
+            out=tmp_path / "axolotl",
         )
 
 
@@ -680,7 +699,11 @@ def test_llama_factory_s_description_names_files_that_its_converter_takes(
     it has to.
     """
     done = export_files.export(
-        house.here, "october", Format.llama_factory, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation,
+        "october",
+        Format.llama_factory,
+        recipient=RECIPIENT,
+        out=tmp_path / "out",
     )
     assert done.lines == {"sft": 3, "dpo": 3, "kto": 2}
     known = json.loads((tmp_path / "out" / "dataset_info.json").read_text("utf-8"))
@@ -716,7 +739,7 @@ def test_llama_factory_s_description_names_files_that_its_converter_takes(
 def test_verl_s_parquet_is_read_as_its_data_set_reads_it(house: House, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     done = export_files.export(
-        house.here, "october", Format.verl, recipient=RECIPIENT, out=tmp_path / "out"
+        house.installation, "october", Format.verl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     assert done.lines == {"sft": 3}
     assert "data.train_files=sft.parquet" in (tmp_path / "out" / "train_sft.sh").read_text("utf-8")
@@ -736,10 +759,12 @@ def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(
 ) -> None:
     if to is Format.lance:
         pytest.importorskip("lance")
-    made = export_files.export(house.here, "october", to, recipient=RECIPIENT, out=tmp_path / "out")
+    made = export_files.export(
+        house.installation, "october", to, recipient=RECIPIENT, out=tmp_path / "out"
+    )
     assert made.lines == {"sft": 3, "dpo": 3, "kto": 2}
     export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl"
     )
     for kind in made.lines:
         lines_read = READ[to](tmp_path / "out" / f"{kind}.{to}")
@@ -749,7 +774,7 @@ def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(
         ]
         assert stated == read(tmp_path / "trl", kind)
     assert f"sft.{to}" in (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert {one.format for one in export_files.list_exports(house.here, RECIPIENT)} == {
+    assert {one.format for one in export_files.list_exports(house.installation, RECIPIENT)} == {
         "trl",
         to.value,
     }
@@ -829,7 +854,7 @@ READ = {Format.mds: read_mds, Format.webdataset: read_tars, Format.lance: read_l
 
 def trl_lines(house: House, tmp_path: Path) -> list[dict[str, Any]]:
     export_files.export(
-        house.here, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl"
+        house.installation, "october", Format.trl, recipient=RECIPIENT, out=tmp_path / "trl"
     )
     return read(tmp_path / "trl", "sft")
 
@@ -839,7 +864,7 @@ def test_torchtune_s_and_nemo_s_configurations_name_the_files_and_their_columns(
 ) -> None:
     for to in (Format.torchtune, Format.nemo):
         done = export_files.export(
-            house.here, "october", to, recipient=RECIPIENT, out=tmp_path / to
+            house.installation, "october", to, recipient=RECIPIENT, out=tmp_path / to
         )
         assert done.lines == {"sft": 3, "dpo": 3}
     tune = yaml.safe_load((tmp_path / "torchtune" / "sft.yaml").read_text("utf-8"))["dataset"]
@@ -867,7 +892,9 @@ def test_the_scripts_are_python_and_shell_and_hugging_face_keeps_each_call_s_own
 ) -> None:
     datasets = pytest.importorskip("datasets")
     for to in (Format.trl, Format.unsloth, Format.verl):
-        export_files.export(house.here, "october", to, recipient=RECIPIENT, out=tmp_path / to)
+        export_files.export(
+            house.installation, "october", to, recipient=RECIPIENT, out=tmp_path / to
+        )
         for script in (tmp_path / to).glob("*.py"):
             compile(script.read_text("utf-8"), str(script), "exec")
         for script in (tmp_path / to).glob("*.sh"):

@@ -92,7 +92,7 @@ def reaching(house: House, templates: dict[str, str]) -> tuple[int, int, int]:
     each line is rendered.
     """
     permitted = reached = masked = 0
-    for row in catalog.open_release(house.here, "r"):
+    for row in catalog.open_release(house.installation, "r"):
         permitted += characters(row["messages"])
         for line in shape_row(row, {}, Format.trl).lines["sft"]:
             reached += characters(line["messages"])

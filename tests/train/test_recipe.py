@@ -66,7 +66,7 @@ def town(pool: Pool, folder: Path) -> House:
                 f"In that bed grows the {fruit} tree, {n} years old.",
             )
     house.passes(1)
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     return house
 
 
@@ -81,10 +81,10 @@ class Trained:
         self.steps: list[tuple[int, list[int]]] = []
         self.gone = ""
         self.made = local_runs.sft(
-            self.house.here, "october", self.out, settings=SMALL, on_step=self.heard
+            self.house.installation, "october", self.out, settings=SMALL, on_step=self.heard
         )
-        vkey, self.pem = lineage.keys(self.house.here)
-        self.keys = (vkey, gate_files.signer(self.house.here).verifier.vkey)
+        vkey, self.pem = lineage.keys(self.house.installation)
+        self.keys = (vkey, gate_files.signer(self.house.installation).verifier.vkey)
 
     def heard(self, step: int, ordinals: Sequence[int]) -> None:
         self.steps.append((step, list(ordinals)))
@@ -286,13 +286,17 @@ def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token
 def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) -> None:
     settings = TrainingSettings(steps=2, batch_rows=4, tokens_max=48, learning_rate=1e-3)
     made = local_runs.sft(
-        trained.house.here, "october", tmp_path / "next", base=trained.out, settings=settings
+        trained.house.installation,
+        "october",
+        tmp_path / "next",
+        base=trained.out,
+        settings=settings,
     )
     assert made.trained.held_out_before == pytest.approx(
         trained.made.trained.held_out_after, rel=1e-3
     )
     signed = (tmp_path / "next" / statement.FILE).read_bytes()
-    content = statement.verify(signed, lineage.signing_key(trained.house.here)[0])
+    content = statement.verify(signed, lineage.signing_key(trained.house.installation)[0])
     sources = {
         one["name"] for one in content["predicate"]["buildDefinition"]["resolvedDependencies"]
     }
@@ -303,11 +307,13 @@ def test_a_base_of_one_s_own_goes_on_learning(trained: Trained, tmp_path: Path) 
 def test_a_release_for_the_safety_classifiers_makes_no_language_model(
     trained: Trained, tmp_path: Path
 ) -> None:
-    release_build.build_release(trained.house.here, name="safety", purpose="safety_classifiers")
+    release_build.build_release(
+        trained.house.installation, name="safety", purpose="safety_classifiers"
+    )
     with pytest.raises(RefusedError, match="safety_classifiers"):
-        local_runs.sft(trained.house.here, "safety", tmp_path / "out")
+        local_runs.sft(trained.house.installation, "safety", tmp_path / "out")
     with pytest.raises(UsageError, match="not the folder of a model"):
-        local_runs.sft(trained.house.here, "october", tmp_path / "out", base=tmp_path)
+        local_runs.sft(trained.house.installation, "october", tmp_path / "out", base=tmp_path)
 
 
 # From the model to people, and back
@@ -316,7 +322,7 @@ def test_a_release_for_the_safety_classifiers_makes_no_language_model(
 def test_a_model_holds_what_it_promises_offline_with_and_without_its_release(
     trained: Trained,
 ) -> None:
-    release = trained.house.here.config.releases / "october"
+    release = trained.house.installation.config.releases / "october"
     for folder in (None, release):
         assert verification.verify(trained.out, trained.keys, release=folder).broken == ()
 
@@ -360,20 +366,22 @@ def test_a_model_is_believed_by_the_keys_that_one_was_given_alone(trained: Train
 def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(
     trained: Trained,
 ) -> None:
-    here = trained.house.here
+    installation = trained.house.installation
     learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     for name in trained.house.accounts:
         mine = trained.ordinals(name)
         rows = [
-            one.rows for one in lineage.which_models(here, name) if one.model == trained.made.model
+            one.rows
+            for one in lineage.which_models(installation, name)
+            if one.model == trained.made.model
         ]
         assert rows == ([len(mine)] if mine <= learnt else [])
     chat = trained.house.chats[f"{trained.gone}-a"]
     assert trained.made.model in [
-        one.model for one in lineage.which_models(here, f"conv_{chat.hex}")
+        one.model for one in lineage.which_models(installation, f"conv_{chat.hex}")
     ]
     with pytest.raises(NotFoundError):
-        lineage.which_models(here, "conv_" + "0" * 32)
+        lineage.which_models(installation, "conv_" + "0" * 32)
 
 
 def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is_retired(
@@ -384,7 +392,9 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
 
     def found(since: bool = False) -> list[lineage.Affected]:
         at = house.clock() if since else None
-        return [one for one in lineage.models_affected(house.here, at) if one.model == model]
+        return [
+            one for one in lineage.models_affected(house.installation, at) if one.model == model
+        ]
 
     learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     (before,) = found()
@@ -394,29 +404,31 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     house.about(do.Delete, who, f"{who}-a")
     (after,) = found(since=True)
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     assert found()[0].erased == 1
-    assert [lineage.affected_by_model(house.here, parse(Prefix.model, model))] == found()
+    assert [lineage.affected_by_model(house.installation, parse(Prefix.model, model))] == found()
     # what was consumed before stays as it was
     assert verification.verify(trained.out, trained.keys).broken == ()
-    retired = lineage.retire(house.here, model, actor="user:ana", reason="its weights are deleted")
+    retired = lineage.retire(
+        house.installation, model, actor="user:ana", reason="its weights are deleted"
+    )
     assert (retired.retired_at is not None, retired.retired_by) == (True, "user:ana")
-    again = lineage.retire(house.here, model, actor="user:bo", reason="once more")
+    again = lineage.retire(house.installation, model, actor="user:bo", reason="once more")
     assert again == retired, "a repetition changes nothing"
     assert found() == []
-    kept = lineage.affected_by_model(house.here, parse(Prefix.model, model))
+    kept = lineage.affected_by_model(house.installation, parse(Prefix.model, model))
     assert kept is not None and kept.erased == 1, "of one model it is told although that is retired"
 
 
 def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(
     trained: Trained, tmp_path: Path
 ) -> None:
-    assert lineage.record(trained.house.here, trained.out).model == trained.made.model
-    assert [one.name for one in lineage.models(trained.house.here)].count("small") == 1
+    assert lineage.record(trained.house.installation, trained.out).model == trained.made.model
+    assert [one.name for one in lineage.models(trained.house.installation)].count("small") == 1
     shutil.copytree(trained.out, tmp_path / "copy")
     (tmp_path / "copy" / "config.json").write_bytes(b"{}")
     with pytest.raises(RefusedError, match=r"config\.json"):
-        lineage.record(trained.house.here, tmp_path / "copy")
+        lineage.record(trained.house.installation, tmp_path / "copy")
 
 
 def test_a_model_of_a_release_that_is_another_one_here_is_not_taken(trained: Trained) -> None:
@@ -426,10 +438,10 @@ def test_a_model_of_a_release_that_is_another_one_here_is_not_taken(trained: Tra
     trained.house.query(change, bytes(32))
     try:
         with pytest.raises(RefusedError, match="is not the one that the model names"):
-            lineage.record(trained.house.here, trained.out)
+            lineage.record(trained.house.installation, trained.out)
     finally:
         trained.house.query(change, was)
-    assert lineage.record(trained.house.here, trained.out).model == trained.made.model
+    assert lineage.record(trained.house.installation, trained.out).model == trained.made.model
 
 
 def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) -> None:
@@ -447,7 +459,8 @@ def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) 
     ]
     assert release["data"][0]["classification"].startswith("personal data")
     assert (
-        rfc3339(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
+        rfc3339(lineage.models(trained.house.installation)[-1].finished_at)
+        == made["metadata"]["timestamp"]
     )
 
 
@@ -458,7 +471,7 @@ def test_the_commands_answer_as_the_verbs_do(trained: Trained, worker_dsn: str) 
         done = run.invoke(main, [*words])
         return done.exit_code, done.stdout
 
-    data = ("--data", str(trained.house.here.config.data))
+    data = ("--data", str(trained.house.installation.config.data))
     code, models = told("models", "list", *data, "--json")
     assert (code, trained.made.model in [one["model"] for one in json.loads(models)]) == (0, True)
     code, found = told("models", "trace", trained.gone, *data, "--json")
@@ -527,20 +540,20 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
                 consumption.encode_steps(frame.number, frame.first, frame.last, rows)
             )
     (folder / consumption.FILE).write_bytes(body)
-    key, seed = lineage.signing_key(trained.house.here)
+    key, seed = lineage.signing_key(trained.house.installation)
     content = statement.verify((folder / statement.FILE).read_bytes(), key)
     for one in content["predicate"]["runDetails"]["byproducts"]:
         if one["name"] == consumption.FILE:
             one["digest"]["sha256"] = sha256(body).hexdigest()
     (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
-    release = trained.house.here.config.releases / "october" if with_release else None
+    release = trained.house.installation.config.releases / "october" if with_release else None
     broken = [what for _, what in verification.verify(folder, trained.keys, release=release).broken]
     assert [what for what in broken if promise in what], broken
 
 
 def lying_about(folder: Path, trained: Trained, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes the statement, and signs it anew with the models' own key."""
-    key, seed = lineage.signing_key(trained.house.here)
+    key, seed = lineage.signing_key(trained.house.installation)
     content = statement.verify((folder / statement.FILE).read_bytes(), key)
     change(content)
     (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
@@ -598,7 +611,7 @@ def test_a_stranger_verifies_a_model_with_the_one_file_and_nothing_else(
 ) -> None:
     """With its release and the log of that, which is then proved; the model itself is in no log."""
     house, file, python = trained.house, saved(tmp_path), bare(tmp_path / "python")
-    release = house.here.config.releases / "october"
+    release = house.installation.config.releases / "october"
     keys = [word for key in trained.keys for word in ("--key", key)]
     done = run(file, "model", trained.out, *keys, "--json", python=python)
     found = json.loads(done.stdout)
@@ -609,9 +622,9 @@ def test_a_stranger_verifies_a_model_with_the_one_file_and_nothing_else(
         [],
     )
     assert not any("proved" in levels.values() for levels in found["fields"].values())
-    documents.append(house.here)
-    documents.publish(house.here, tmp_path / "log")
-    log, key = tmp_path / "log", documents.key(house.here).vkey
+    documents.append(house.installation)
+    documents.publish(house.installation, tmp_path / "log")
+    log, key = tmp_path / "log", documents.key(house.installation).vkey
     call = ("model", trained.out, *keys, "--release", release, "--log", log, "--key", key, "--json")
     done = run(file, *call, python=python)
     found = json.loads(done.stdout)
@@ -647,7 +660,7 @@ def test_where_torch_is_missing_the_command_names_what_installs_it_and_leaves_no
         env={
             **os.environ,
             "LICET_DATABASE_URL": worker_dsn,
-            "LICET_DATA": str(trained.house.here.config.data),
+            "LICET_DATA": str(trained.house.installation.config.data),
         },
         capture_output=True,
         text=True,
@@ -670,12 +683,16 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
 
     for times in (1, 2):
         with pytest.raises(BusyError, match="the power went"):
-            local_runs.sft(trained.house.here, "october", out, settings=SMALL, on_step=heard)
+            local_runs.sft(
+                trained.house.installation, "october", out, settings=SMALL, on_step=heard
+            )
         assert not out.exists()
         assert consumption.read(tmp_path / f"model.failed-{times}" / consumption.FILE).ordinals
     fails_at[0] = SMALL.steps + 1
     assert (
-        local_runs.sft(trained.house.here, "october", out, settings=SMALL, on_step=heard).folder
+        local_runs.sft(
+            trained.house.installation, "october", out, settings=SMALL, on_step=heard
+        ).folder
         == out
     )
 
@@ -683,7 +700,7 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
 def test_a_run_that_consumed_nothing_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no word of the assistant's is within the tokens"):
         local_runs.sft(
-            trained.house.here,
+            trained.house.installation,
             "october",
             tmp_path / "model",
             base=trained.out,
@@ -698,20 +715,20 @@ from pathlib import Path
 from licet.config import Configuration
 from licet.train import local_runs
 from licet.train.recipe import TrainingSettings
-from licet.vault.installation import installation
+from licet.vault.installation import open_installation
 settings = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, layers=1, heads=2, vocabulary=400)
 def heard(step, ordinals):
     if step >= 2:
         os.kill(os.getpid(), signal.SIGKILL)
-with installation(Configuration.from_environment(os.environ, Path(sys.argv[1]))) as here:
-    local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, on_step=heard)
+with open_installation(Configuration.from_environment(os.environ, Path(sys.argv[1]))) as installation:
+    local_runs.sft(installation, "october", Path(sys.argv[2]), settings=settings, on_step=heard)
 """
 
 
 def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
     trained: Trained, worker_dsn: str, tmp_path: Path
 ) -> None:
-    data, out = trained.house.here.config.data, tmp_path / "model"
+    data, out = trained.house.installation.config.data, tmp_path / "model"
     run = CliRunner(env={"LICET_DATABASE_URL": worker_dsn})
     lists = [("models", "list", "--data", str(data)), ("status", "--data", str(data))]
     killed = subprocess.run(
@@ -734,7 +751,7 @@ def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
     assert (named.folder, named.is_running) == (out, False)
     living: list[bool] = []
     local_runs.sft(
-        trained.house.here,
+        trained.house.installation,
         "october",
         out,
         settings=SMALL,
@@ -755,10 +772,10 @@ def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Pa
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine").write_text("kept")
     with pytest.raises(UsageError, match="already exists"):
-        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+        local_runs.sft(trained.house.installation, "october", tmp_path / "model", settings=SMALL)
     with (
         run_marks.mark_running(
-            trained.house.here.config.data,
+            trained.house.installation.config.data,
             uuid4(),
             run_marks.RunMark(
                 folder=str(tmp_path / "model"), release="october", started_at=trained.house.clock()
@@ -766,5 +783,5 @@ def test_a_folder_that_no_run_left_is_not_touched(trained: Trained, tmp_path: Pa
         ),
         pytest.raises(UsageError, match="another run is writing"),
     ):
-        local_runs.sft(trained.house.here, "october", tmp_path / "model", settings=SMALL)
+        local_runs.sft(trained.house.installation, "october", tmp_path / "model", settings=SMALL)
     assert (tmp_path / "model" / "mine").read_text() == "kept"

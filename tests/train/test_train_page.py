@@ -17,12 +17,12 @@ import pytest
 from msgspec.structs import replace
 
 import licet
+from licet.clock import utc_now
 from licet.config import Web
 from licet.curate import release_build
 from licet.errors import UsageError
 from licet.store.connect import Pool
 from licet.train import gate_files
-from licet.vault import installation as vault_installation
 from licet.web.app import create_app
 
 from ..installed import House
@@ -36,7 +36,7 @@ SECONDS_MAX = 900
 
 @pytest.fixture
 def house(pool: Pool, tmp_path: Path) -> House:
-    house = House(pool, tmp_path / "data", at=vault_installation.utc_now() - timedelta(days=1))
+    house = House(pool, tmp_path / "data", at=utc_now() - timedelta(days=1))
     for number in range(4):
         house.open(f"p{number}", allow=True, split="train")
         house.talk(
@@ -45,8 +45,8 @@ def house(pool: Pool, tmp_path: Path) -> House:
             f"how does p{number} plant pear trees",
             "in November, before the frost",
         )
-    release_build.build_release(house.here, name="autumn", purpose="improve_models")
-    release_build.build_release(house.here, name="winter", purpose="improve_models")
+    release_build.build_release(house.installation, name="autumn", purpose="improve_models")
+    release_build.build_release(house.installation, name="winter", purpose="improve_models")
     return house
 
 
@@ -54,9 +54,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 def url(house: House, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "token.key").write_bytes(TOKEN_KEY)
     web = Web(token_key_file=tmp_path / "token.key")
-    with listening(
-        create_app(replace(house.here, clock=vault_installation.utc_now), web)
-    ) as address:
+    with listening(create_app(replace(house.installation, clock=utc_now), web)) as address:
         yield address
 
 
@@ -71,16 +69,20 @@ def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_pa
     machine.mkdir()
     (machine / "licet").write_text(LICET.format(python=sys.executable))
     (machine / "licet").chmod(0o755)
-    shutil.copytree(house.here.config.releases / "autumn", machine / "autumn")
+    shutil.copytree(house.installation.config.releases / "autumn", machine / "autumn")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LICET_")}
     clean["PATH"] = f"{machine}:{clean['PATH']}"
     page = {
         name: text.replace("https://licet.example.org", url).replace("/run/licet", str(run))
         for name, text in blocks().items()
     }
-    here = {**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)}
-    installation = ["bash", "-euc", page["sh installation"]]
-    subprocess.run(installation, cwd=machine, env=here, check=True, timeout=SECONDS_MAX)
+    settings = {
+        **clean,
+        "LICET_DATABASE_URL": dsn,
+        "LICET_DATA": str(house.installation.config.data),
+    }
+    install = ["bash", "-euc", page["sh installation"]]
+    subprocess.run(install, cwd=machine, env=settings, check=True, timeout=SECONDS_MAX)
     gate = subprocess.Popen(["bash", "-c", f"exec {page['sh machine']}"], cwd=machine, env=clean)
     try:
         wait_until(
@@ -115,24 +117,28 @@ def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_pa
 def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
     house: House, dsn: str, tmp_path: Path
 ) -> None:
-    here = replace(house.here, clock=vault_installation.utc_now)
+    installation = replace(house.installation, clock=utc_now)
     from licet.train.remote import Keeper
 
-    own = house.here.config.releases / "autumn"
+    own = house.installation.config.releases / "autumn"
     from licet.release import manifest
 
     promised, sha256 = manifest.read(own)
-    signer = gate_files.signer(here)
+    signer = gate_files.signer(installation)
     Keeper(
-        gate_files.LocalSource(here),
+        gate_files.LocalSource(installation),
         signer.verifier,
         tmp_path / "gates",
         release=promised.release,
         manifest_sha256=sha256,
-        clock=vault_installation.utc_now,
+        clock=utc_now,
     ).poll()
-    config = type(here.config).from_environment({"LICET_DATABASE_URL": dsn}, here.config.data)
-    by_name = licet.gate("autumn", tmp_path / "gates", signer.verifier.vkey, data=here.config.data)
+    config = type(installation.config).from_environment(
+        {"LICET_DATABASE_URL": dsn}, installation.config.data
+    )
+    by_name = licet.gate(
+        "autumn", tmp_path / "gates", signer.verifier.vkey, data=installation.config.data
+    )
     by_folder = licet.gate(own, tmp_path / "gates", signer.verifier.vkey)
     assert by_name.release == by_folder.release == promised.release
     rows = licet.load("autumn", gate=by_name, config=config)
@@ -162,17 +168,17 @@ def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: 
     from licet.release import manifest
     from licet.train.remote import Keeper
 
-    here = replace(house.here, clock=vault_installation.utc_now)
-    signer = gate_files.signer(here)
+    installation = replace(house.installation, clock=utc_now)
+    signer = gate_files.signer(installation)
     for name in ("autumn", "winter"):
-        promised, sha256 = manifest.read(house.here.config.releases / name)
+        promised, sha256 = manifest.read(house.installation.config.releases / name)
         Keeper(
-            gate_files.LocalSource(here),
+            gate_files.LocalSource(installation),
             signer.verifier,
             tmp_path / "gates",
             release=promised.release,
             manifest_sha256=sha256,
-            clock=vault_installation.utc_now,
+            clock=utc_now,
         ).poll()
     (tmp_path / "withdrawn.pub").write_text(signer.verifier.vkey)
     program = blocks()["python mix"].replace("/run/licet", str(tmp_path / "gates"))
@@ -185,7 +191,7 @@ def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: 
         text=True,
         timeout=SECONDS_MAX,
         check=False,
-        env={**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.here.config.data)},
+        env={**clean, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(house.installation.config.data)},
     )
     assert ran.returncode == 0, ran.stderr
     *batches, last = ran.stdout.splitlines()

@@ -68,7 +68,7 @@ def town(pool: Pool, folder: Path) -> House:
             "Cut the dead wood first, then open the crown, and never take more than a fifth.",
         )
     house.passes(1)
-    release_build.build_release(house.here, name="october", purpose="improve_models")
+    release_build.build_release(house.installation, name="october", purpose="improve_models")
     return house
 
 
@@ -77,8 +77,10 @@ class Measured:
 
     def __init__(self, pool: Pool, folder: Path) -> None:
         self.house, self.lines = town(pool, folder / "data"), list[str]()
-        self.folder = self.house.here.config.releases / "october"
-        self.stated = release_measure.measure(self.house.here, "october", ORDER, self.lines.append)
+        self.folder = self.house.installation.config.releases / "october"
+        self.stated = release_measure.measure(
+            self.house.installation, "october", ORDER, self.lines.append
+        )
 
 
 @pytest.fixture(scope="module")
@@ -282,19 +284,21 @@ def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Mea
     text = (measured.folder / card.FILE).read_text()
     assert sentence in text
     assert measured.stated.sha256 in text
-    assert sentence in release_sign.since_text(signatures.standing(measured.house.here, "october"))
+    assert sentence in release_sign.since_text(
+        signatures.standing(measured.house.installation, "october")
+    )
     lines = list(release_measure_command.text(measured.stated.statement))
     assert lines[0] == sentence
     assert len(lines) == 5 + len(measured.stated.statement.costs)
 
 
 def test_the_release_is_whole_with_it_and_the_log_was_told(measured: Measured) -> None:
-    here = measured.house.here
-    assert catalog.verify_release(here, "october") == []
-    documents.append(here)
-    log = verifier.FolderFiles(documents.place(here).folder / "2025")
+    installation = measured.house.installation
+    assert catalog.verify_release(installation, "october") == []
+    documents.append(installation)
+    log = verifier.FolderFiles(documents.place(installation).folder / "2025")
     report = verifier.check_release(
-        verifier.FolderFiles(measured.folder), verifier.trust(documents.key(here).vkey), log
+        verifier.FolderFiles(measured.folder), verifier.trust(documents.key(installation).vkey), log
     )
     assert (report.findings, report.lacks) == ([], [])
     assert {part.what: part.answer for part in report.parts}[
@@ -311,8 +315,8 @@ def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: 
     said = measured.stated.statement
     seed = bytes(32)
     if lie != "another key":
-        with transaction(measured.house.here.pool) as tx:
-            seed = measured.house.here.keyring.log_seed(tx)
+        with transaction(measured.house.installation.pool) as tx:
+            seed = measured.house.installation.keyring.log_seed(tx)
     if lie == "other figures":
         first, *rest = said.costs
         said = msgspec.structs.replace(
@@ -324,12 +328,12 @@ def test_a_measurement_that_was_not_made_here_is_found(measured: Measured, lie: 
         measurement.SIGNED.encode(jws.sign(said.payload(), seed, measurement.SIGNED.typ))
     )
     try:
-        assert {one.file for one in catalog.verify_release(measured.house.here, "october")} >= {
-            "measurement.json"
-        }
+        assert {
+            one.file for one in catalog.verify_release(measured.house.installation, "october")
+        } >= {"measurement.json"}
     finally:
         path.write_bytes(honest)
-    assert catalog.verify_release(measured.house.here, "october") == []
+    assert catalog.verify_release(measured.house.installation, "october") == []
 
 
 def test_what_does_not_reconcile_is_not_read(measured: Measured) -> None:

@@ -27,7 +27,7 @@ REST_DAYS = 7
 @pytest.fixture
 def house(house: House) -> House:
     """Ana, who allows, has two chats at rest, a turn a block, and one of today."""
-    house.here.keyring.cold = Stored(house.here.config.data / "cold")
+    house.installation.keyring.cold = Stored(house.installation.config.data / "cold")
     house.open("ana", allow=True)
     for chat in ("river", "stone"):
         house.talk("ana", chat)
@@ -38,7 +38,7 @@ def house(house: House) -> House:
 
 
 def join(house: House) -> JoinResult:
-    return block_joins.join(house.here)
+    return block_joins.join(house.installation)
 
 
 def roles(house: House, chat: str) -> list[str]:
@@ -55,13 +55,13 @@ def turns(house: House) -> list[tuple[object, ...]]:
 
 def test_blocks_of_a_segment_at_rest_become_one_and_nothing_else_changes(house: House) -> None:
     before, read = turns(house), said(house)
-    release_build.build_release(house.here, name="apart", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="apart", purpose=IMPROVE)
     ((stored,),) = house.query("SELECT sum(stored_bytes) FROM segments")
     assert join(house) == JoinResult(segments=2, blocks_before=6, blocks_after=2)
     assert (roles(house, "river"), roles(house, "today")) == (["uau"], ["u", "a"])
     assert turns(house) == before
     assert said(house) == read
-    release_build.build_release(house.here, name="joined", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="joined", purpose=IMPROVE)
     assert house.rows("joined") == house.rows("apart") != []
     seals = 4 * 28  # of nonces and tags
     assert house.query("SELECT sum(stored_bytes) FROM segments") == [(stored - seals,)]
@@ -90,7 +90,7 @@ def test_what_is_to_be_erased_soon_or_is_erased_is_not_written_again(house: Hous
     house.about(do.Delete, "ana", "river")
     assert join(house).segments == 1
     house.passes(31)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     join(house)
     assert roles(house, "river") == ["u", "a", "u"]
 
@@ -111,7 +111,9 @@ def test_no_joined_block_passes_the_bounds_of_a_block(
 
 def test_large_blocks_stay_apart(house: House) -> None:
     for _ in range(3):
-        text = house.here.keyring.random(blocks.BYTES_MAX // 2).hex()  # packs to half its length
+        text = house.installation.keyring.random(
+            blocks.BYTES_MAX // 2
+        ).hex()  # packs to half its length
         house.say("ana", "large", text)
     house.passes(REST_DAYS + 1)
     assert join(house).segments == 3, "the other three"
@@ -122,7 +124,7 @@ def test_what_lies_in_the_cold_store_stays_there_and_what_was_joined_moves_there
     house: House,
 ) -> None:
     house.passes(100)
-    cold_storage.cool(house.here)
+    cold_storage.cool(house.installation)
     house.say("ana", "stone", "still here")
     house.say("ana", "stone", "and here")
     house.passes(REST_DAYS + 1)
@@ -131,29 +133,29 @@ def test_what_lies_in_the_cold_store_stays_there_and_what_was_joined_moves_there
     assert roles(house, "stone") == ["u", "a", "u", "uu"]
     assert roles(house, "river") == ["u", "a", "u"]
     house.passes(100)
-    cold_storage.cool(house.here)
+    cold_storage.cool(house.installation)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert said(house) == read
 
 
 def test_blocks_that_are_joined_while_they_are_moved_stay_in_the_database(house: House) -> None:
     house.passes(100)
-    read, inner = said(house), house.here.keyring.cold
+    read, inner = said(house), house.installation.keyring.cold
     assert isinstance(inner, Stored)
-    house.here.keyring.cold = Meddled(inner, lambda: void(join(house)))
-    cold_storage.cool(house.here)
+    house.installation.keyring.cold = Meddled(inner, lambda: void(join(house)))
+    cold_storage.cool(house.installation)
     assert roles(house, "river") == ["uau"]
     assert house.query("SELECT count(*) FROM blocks WHERE object_id IS NOT NULL") == [(0,)]
     assert said(house) == read
     house.passes(1)
-    house.here.keyring.cold = inner
-    cold_storage.cool(house.here)
+    house.installation.keyring.cold = inner
+    cold_storage.cool(house.installation)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert said(house) == read
 
 
 def test_a_block_that_is_being_moved_is_left_alone(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "SELECT FROM blocks WHERE conversation_id = %s AND first_turn = 2 FOR UPDATE",
             [house.chats["river"]],
@@ -166,7 +168,7 @@ def test_a_block_that_is_being_moved_is_left_alone(house: House) -> None:
 def test_a_segment_that_does_not_open_stays_as_it_is_and_the_others_are_joined(
     house: House,
 ) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "UPDATE blocks SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) "
             "WHERE conversation_id = %s AND first_turn = 2",

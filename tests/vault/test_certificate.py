@@ -47,11 +47,11 @@ def house(house: House) -> House:
 
 
 def owed(house: House, name: str = "ana") -> list[ErasureStatus]:
-    return certificates.list_by_account(house.here, house.accounts[name])
+    return certificates.list_by_account(house.installation, house.accounts[name])
 
 
 def certified(house: House, name: str) -> dict[str, Any]:
-    file = json.loads(certificates.certificate_file(house.here, name))
+    file = json.loads(certificates.certificate_file(house.installation, name))
     body = file["certificate"].split(".")[1]
     payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "==="))
     return payload
@@ -67,11 +67,11 @@ def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_k
         1,
         house.now + 30 * DAY,
     )
-    assert certificates.advance_erasures(house.here).certificates == 0
+    assert certificates.advance_erasures(house.installation).certificates == 0
     with pytest.raises(RefusedError, match="no certificate yet"):
-        certificates.certificate_file(house.here, seen.erasure)
+        certificates.certificate_file(house.installation, seen.erasure)
     house.passes(30)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     (seen,) = owed(house)
     assert (seen.state, seen.shredded_at, seen.verified_at) == (
         ErasureState.verified,
@@ -89,11 +89,11 @@ def test_deleting_twice_owes_one_certificate(house: House) -> None:
 
 def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
     for asked in (
-        lambda: certificates.status(house.here, UNKNOWN),
-        lambda: certificates.advance_erasures(house.here, only=UNKNOWN),
-        lambda: certificates.certificate_file(house.here, UNKNOWN),
-        lambda: recall_register.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
-        lambda: certificates.status(house.here, "nonsense"),
+        lambda: certificates.status(house.installation, UNKNOWN),
+        lambda: certificates.advance_erasures(house.installation, only=UNKNOWN),
+        lambda: certificates.certificate_file(house.installation, UNKNOWN),
+        lambda: recall_register.acknowledge(house.installation, UNKNOWN, "hand_" + "0" * 32),
+        lambda: certificates.status(house.installation, "nonsense"),
     ):
         with pytest.raises(NotFoundError):
             asked()
@@ -101,7 +101,7 @@ def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
 
 def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
-    assert certificates.advance_erasures(house.here, at_once=True).certificates == 1
+    assert certificates.advance_erasures(house.installation, at_once=True).certificates == 1
     live = house.query(
         "SELECT count(*) FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s",
         house.chats["other"],
@@ -126,13 +126,13 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
             turn=0,
         )
     )
-    release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = recall_register.hand_out(house.here, "one", "lab-one")
-    assert handout == recall_register.hand_out(house.here, "one", "lab-one")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
+    handout = recall_register.hand_out(house.installation, "one", "lab-one")
+    assert handout == recall_register.hand_out(house.installation, "one", "lab-one")
     house.account(do.CloseAccount, "ana")
-    certificates.advance_erasures(house.here, at_once=True)
-    documents.append(house.here)
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation, at_once=True)
+    documents.append(house.installation)
+    certificates.advance_erasures(house.installation)
     (seen,) = owed(house)
     said = certified(house, seen.erasure)
     looked = {"at": said["verified"], "left": 0}
@@ -154,10 +154,10 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     """Died that key before the log took its leaves, they named nobody, and a release of before did
     not verify.
     """
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     house.account(do.CloseAccount, "ana")
     house.passes(31)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     (seen,) = owed(house)
     assert (seen.state, seen.keys_left, seen.waits_for) == (ErasureState.swept, 0, WaitsFor.log)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
@@ -169,19 +169,21 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
         "the key under which its leaves are told"
     )
     with pytest.raises(RefusedError, match="no certificate yet"):
-        certificates.certificate_file(house.here, seen.erasure)
-    assert certificates.count_unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
+        certificates.certificate_file(house.installation, seen.erasure)
+    assert certificates.count_unlogged(house.installation) == UnloggedErasure(
+        closures=1, since=house.now
+    )
     assert [
         one.what
-        for one in doctor.examine(house.here)
+        for one in doctor.examine(house.installation)
         if "wait until their leaves are in the log" in one.seen
     ] == ["closures"]
 
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     assert owed(house)[0].state is ErasureState.swept, "again, and nothing has sequenced"
-    documents.append(house.here)
+    documents.append(house.installation)
     house.passes(1)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     (seen,) = owed(house)
     assert (seen.state, seen.verified_at, seen.waits_for) == (
         ErasureState.verified,
@@ -190,34 +192,41 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     )
     assert not any(house.query("SELECT wrapped_key FROM accounts")[0][0])
     assert house.query("SELECT count(*) FROM key_pages") == [(0,)]
-    documents.append(house.here)
+    documents.append(house.installation)
     named = house.query(
         "SELECT count(*) FROM outbox WHERE account_id IS NOT NULL AND index IS NULL"
     )
     assert named == [(0,)]
-    folder, log = house.here.config.releases / "one", documents.place(house.here).folder
-    assert verification.verify(folder, (documents.key(house.here).vkey,), log=log).broken == ()
-    assert certificates.count_unlogged(house.here) == UnloggedErasure(closures=0, since=None)
+    folder, log = (
+        house.installation.config.releases / "one",
+        documents.place(house.installation).folder,
+    )
+    assert (
+        verification.verify(folder, (documents.key(house.installation).vkey,), log=log).broken == ()
+    )
+    assert certificates.count_unlogged(house.installation) == UnloggedErasure(
+        closures=0, since=None
+    )
 
 
 def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
     """A crash between the two: the sequencer tells the leaf anew, under a key that must be there
     still.
     """
-    documents.append(house.here)
+    documents.append(house.installation)
     house.account(do.CloseAccount, "ana")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     (last,) = house.query("SELECT max(size) FROM logs")[0]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             """UPDATE outbox o SET (log_year, index) = (l.log_year, l.size + k.place) FROM logs l,
                       (SELECT outbox_id, row_number() OVER (ORDER BY outbox_id) - 1 AS place
                         FROM outbox
                         WHERE index IS NULL) k WHERE o.outbox_id = k.outbox_id"""
         )
-        key = documents.key(house.here)
+        key = documents.key(house.installation)
         root = PublishedLog(
-            documents.place(house.here).folder / str(house.now.year), key
+            documents.place(house.installation).folder / str(house.now.year), key
         ).checkpoint.root
         tx.execute(
             "UPDATE logs SET (decided, root, size) = (size, %s, (SELECT max(index) + 1 FROM "
@@ -225,19 +234,19 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
             [root],
         )
     assert house.query("SELECT decided < size FROM logs") == [(True,)]
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation)
     assert owed(house)[0].waits_for is WaitsFor.log
-    documents.append(house.here)
+    documents.append(house.installation)
     assert house.query("SELECT size > %s FROM logs", last) == [(True,)]
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation)
     assert owed(house)[0].state is ErasureState.verified
 
 
 def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     house.about(do.Flag, "ana", "chat", score=0.9)
-    release_build.build_release(house.here, name="safety", purpose="safety_classifiers")
+    release_build.build_release(house.installation, name="safety", purpose="safety_classifiers")
     house.about(do.Delete, "ana", "chat")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
     until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][
         0
@@ -256,9 +265,9 @@ def test_of_two_safety_copies_the_later_end_is_listed(house: House) -> None:
     )
     assert ends[0] < ends[1]
     house.account(do.CloseAccount, "ana")
-    certificates.advance_erasures(house.here, at_once=True)
-    documents.append(house.here)
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation, at_once=True)
+    documents.append(house.installation)
+    certificates.advance_erasures(house.installation)
     places = {place["place"]: place for place in certified(house, owed(house)[0].erasure)["places"]}
     assert places["safety"]["kept_until"] == ends[1][0].isoformat().replace("+00:00", "Z")
 
@@ -267,8 +276,8 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Delete, "ana", "chat")
     house.passes(31)
-    sweeper.sweep(house.here)
-    certificates.advance_erasures(house.here, at_once=True)
+    sweeper.sweep(house.installation)
+    certificates.advance_erasures(house.installation, at_once=True)
     (seen,) = owed(house)
     assert (seen.state, seen.held) == (ErasureState.fenced, True)
     assert house.query(
@@ -276,7 +285,7 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
         house.chats["chat"],
     ) == [(2,)]
     house.about(do.Unhold, "ana", "chat", matter="kettles")
-    sweeper.sweep(house.here)  # within the hour
+    sweeper.sweep(house.installation)  # within the hour
     assert [(seen.cause.value, seen.state) for seen in owed(house)] == [
         ("deletion", ErasureState.verified),
         ("hold_released", ErasureState.verified),
@@ -292,11 +301,15 @@ def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_pe
         house.passes(1)
     ana = house.accounts["ana"]
     staff, person = (
-        certificates.list_by_account(house.here, ana, for_person=one) for one in (False, True)
+        certificates.list_by_account(house.installation, ana, for_person=one)
+        for one in (False, True)
     )
     assert [seen.held for seen in staff] == [True, True]
     assert [seen.held for seen in person] == [True, False]
-    alone = [certificates.status(house.here, seen.erasure, for_person=True).held for seen in staff]
+    alone = [
+        certificates.status(house.installation, seen.erasure, for_person=True).held
+        for seen in staff
+    ]
     assert alone == [True, False]
 
 
@@ -312,7 +325,7 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
     house.talk("ben", "bens")
     house.account(do.SetPlan, "ana", plan="max")
     house.say("ana", "chat", "said under another plan")
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     chat, other = house.chats["chat"], house.chats["other"]
     (release,) = house.query("SELECT release_id FROM releases")[0]
     ended = house.now + DAY
@@ -323,7 +336,7 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
         """
         keys = zip(segments, places or ["vault"] * len(segments), strict=True)
         made = bytes((0, len(segments), *(n * 2 + (place == "safety") for n, place in keys)))
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             tx.execute("UPDATE segments SET keep_until = %s", [ended + DAY])
             tx.execute(
                 "UPDATE segments SET keep_until = %s WHERE conversation_id = %s AND segment = %s",
@@ -366,7 +379,7 @@ def test_of_a_hold_that_ended_only_rows_of_what_had_come_to_its_end_are_told(hou
 def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> None:
     house.open("ben", allow=True)
     house.talk("ben", "bens")
-    release_build.build_release(house.here, name="one", purpose="improve_models")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
     ((release, row),) = house.query(
         "SELECT release_id, ordinal FROM release_rows WHERE conversation_id = %s",
         house.chats["chat"],
@@ -377,7 +390,7 @@ def test_of_a_deletion_every_row_of_it_is_told_and_no_other(house: House) -> Non
     (bens,) = house.query(
         "SELECT ordinal FROM release_rows WHERE account_id = %s", house.accounts["ben"]
     )
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         for seen, rows in ((deletion, [row]), (closure, list(bens))):
             of = certificate.get(tx, parse(Prefix.erasure, seen.erasure))
             assert certificate.rows_by_release(tx, of) == {release: rows}
@@ -391,22 +404,22 @@ def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -
         "SELECT slots FROM key_pages WHERE account_id = %s", house.accounts["ana"]
     )
     swept_without_a_certificate(house)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute("UPDATE key_pages SET slots = %s", [page[0]])  # as if a page had come back
     with pytest.raises(BrokenError, match="still in the place `vault`"):
-        certificates.advance_erasures(house.here)
+        certificates.advance_erasures(house.installation)
     assert owed(house)[0].state is ErasureState.swept
 
 
 def swept_without_a_certificate(house: House) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         while sweep_batches.sweep_batch(tx, house.now).more:
             pass
 
 
 def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, owed(house)[0].erasure))
         tx.execute("ALTER TABLE copies DROP CONSTRAINT place_is_known")
         tx.execute(
@@ -418,49 +431,49 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
 
 
 def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> None:
-    release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = recall_register.hand_out(house.here, "one", "lab-one")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
+    handout = recall_register.hand_out(house.installation, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
-    certificates.advance_erasures(house.here)
-    (recall,) = recall_register.list_recalls(house.here)
+    certificates.advance_erasures(house.installation)
+    (recall,) = recall_register.list_recalls(house.installation)
     assert (recall.recipient, recall.handout, recall.overdue) == ("lab-one", handout, False)
     house.passes(15)
-    assert certificates.status(house.here, recall.erasure).overdue == 1
-    done = recall_register.acknowledge(house.here, recall.erasure, handout)
+    assert certificates.status(house.installation, recall.erasure).overdue == 1
+    done = recall_register.acknowledge(house.installation, recall.erasure, handout)
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
-    assert recall_register.list_recalls(house.here) == []
+    assert recall_register.list_recalls(house.installation) == []
     with pytest.raises(NotFoundError):
-        recall_register.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
+        recall_register.acknowledge(house.installation, recall.erasure, "hand_" + "0" * 32)
 
 
 def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_path: Path) -> None:
-    release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = recall_register.hand_out(house.here, "one", "lab-one")
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
+    handout = recall_register.hand_out(house.installation, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
-    certificates.advance_erasures(house.here)
-    (recall,) = recall_register.list_recalls(house.here)
+    certificates.advance_erasures(house.installation)
+    (recall,) = recall_register.list_recalls(house.installation)
     lab, other = (Signer("lab-one", SignatureType.ed25519, bytes([seed]) * 32) for seed in (1, 2))
 
     def acknowledged(signer: Signer, erasure: str) -> None:
         signed = recipient_answers.sign(signer, erasure, handout, house.now)
-        recall_register.acknowledge(house.here, recall.erasure, handout, signed)
+        recall_register.acknowledge(house.installation, recall.erasure, handout, signed)
 
     with pytest.raises(RefusedError, match="no key of `lab-one` is registered"):
         acknowledged(lab, recall.erasure)
     with pytest.raises(UsageError, match="no key of a recipient"):
         recipient_answers.register(
-            house.here, Signer("Lab/One", SignatureType.ed25519, bytes(32)).verifier.vkey
+            house.installation, Signer("Lab/One", SignatureType.ed25519, bytes(32)).verifier.vkey
         )
-    recipient_answers.register(house.here, lab.verifier.vkey)
+    recipient_answers.register(house.installation, lab.verifier.vkey)
     for signer, erasure, match in (
         (other, recall.erasure, "did not sign"),
         (lab, UNKNOWN, "another recall"),
     ):
         with pytest.raises(RefusedError, match=match):
             acknowledged(signer, erasure)
-    assert recall_register.list_recalls(house.here) == [recall]
+    assert recall_register.list_recalls(house.installation) == [recall]
     acknowledged(lab, recall.erasure)
-    assert recall_register.list_recalls(house.here) == []
+    assert recall_register.list_recalls(house.installation) == []
 
 
 def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
@@ -468,13 +481,13 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
 ) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
-    (flag,) = oversight.standing_flags(house.here)
+    (flag,) = oversight.standing_flags(house.installation)
     assert (flag.review_at - house.now, flag.overdue) == (timedelta(days=90), False)
-    listed = ["hold", "list", "--data", str(house.here.config.data)]
+    listed = ["hold", "list", "--data", str(house.installation.config.data)]
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})
     for days, code, overdue in ((0, 0, [False, False]), (100, 1, [False, True])):
         house.passes(days)
-        save(house.here.config.data, SimulatedClock(house.now))
+        save(house.installation.config.data, SimulatedClock(house.now))
         done = run.invoke(main, listed)
         assert (done.exit_code, ["OVERDUE" in line for line in done.stdout.splitlines()]) == (
             code,
@@ -494,7 +507,7 @@ def test_holds_are_counted_by_conversation_and_by_their_review(house: House) -> 
     house.about(do.Hold, "ana", "other", matter="pans", review_at=first + 60 * DAY)
     found = {}
     for days in (29, 30, 60):
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             found[days] = holds.counts(tx, first + days * DAY)
     assert [one.overdue for one in found.values()] == [0, 2, 3]
     assert {(one.holds, one.conversations, one.first_review) for one in found.values()} == {
@@ -519,7 +532,7 @@ def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(ho
         do.Unhold(**on),
         do.Hold(**on, reason=again, review_at=house.now + 30 * DAY),
     )
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         (held,) = holds.list_disclosed(tx, house.accounts["ana"], [house.chats["chat"]])
     assert (held.reason, held.review_at) == (again, house.now + 30 * DAY)
 
@@ -530,13 +543,13 @@ def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(ho
 @pytest.fixture
 def file(house: House) -> bytes:
     house.about(do.Delete, "ana", "chat")
-    certificates.advance_erasures(house.here, at_once=True)
-    documents.append(house.here)
-    return certificates.certificate_file(house.here, owed(house)[0].erasure)
+    certificates.advance_erasures(house.installation, at_once=True)
+    documents.append(house.installation)
+    return certificates.certificate_file(house.installation, owed(house)[0].erasure)
 
 
 def broken(raw: bytes, house: House) -> list[str]:
-    report = verifier.check_certificate(raw, verifier.trust(documents.key(house.here).vkey))
+    report = verifier.check_certificate(raw, verifier.trust(documents.key(house.installation).vkey))
     return [finding.promise for finding in report.findings]
 
 
@@ -546,16 +559,16 @@ def test_the_strangers_verifier_takes_it_alone(house: House, file: bytes, tmp_pa
     path.write_bytes(file)
     assert (
         run(
-            saved(tmp_path), "certificate", path, "--key", documents.key(house.here).vkey
+            saved(tmp_path), "certificate", path, "--key", documents.key(house.installation).vkey
         ).returncode
         == 4
     )
-    assert verification.verify(path, (documents.key(house.here).vkey,)).broken == ()
+    assert verification.verify(path, (documents.key(house.installation).vkey,)).broken == ()
 
 
 def test_it_refuses_what_was_changed_or_is_another_paper(house: House, file: bytes) -> None:
     parts = json.loads(file)
-    receipt = documents.receipts(house.here, house.accounts["ana"])[0]
+    receipt = documents.receipts(house.installation, house.accounts["ana"])[0]
 
     def written(**changes: object) -> bytes:
         return (

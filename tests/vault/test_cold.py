@@ -25,8 +25,9 @@ from licet.policy.state import Share
 from licet.service import population_status
 from licet.store.connect import Pool, transaction
 from licet.vault import cold_storage as verbs
-from licet.vault import cold_tier, installation
+from licet.vault import cold_tier
 from licet.vault import commands as do
+from licet.vault.installation import load_policies
 
 from .. import seaweed
 from ..installed import House
@@ -64,7 +65,7 @@ def stop() -> None:
 
 @pytest.fixture
 def house(house: House) -> House:
-    house.here.keyring.cold = Stored(house.here.config.data / "cold")
+    house.installation.keyring.cold = Stored(house.installation.config.data / "cold")
     return lived_in(house)
 
 
@@ -82,15 +83,15 @@ def lived_in(house: House) -> House:
 
 
 def cool(house: House) -> cold_tier.CoolingResult:
-    return verbs.cool(house.here)
+    return verbs.cool(house.installation)
 
 
 def said(house: House) -> str:
     """Everything of Ana's, as she takes it out."""
-    known = installation.policies(house.here)
+    known = load_policies(house.installation)
     pieces = takeout.conversation_lines(
-        lambda: transaction(house.here.pool),
-        house.here.keyring,
+        lambda: transaction(house.installation.pool),
+        house.installation.keyring,
         known,
         house.accounts["ana"],
         house.now,
@@ -109,7 +110,7 @@ def places(house: House) -> dict[str, tuple[int, int]]:
 
 
 def files(house: House) -> set[str]:
-    folder = house.here.config.data / "cold"
+    folder = house.installation.config.data / "cold"
     return (
         {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
         if folder.exists()
@@ -127,7 +128,7 @@ def known_objects(house: House) -> set[str]:
 def erase(house: House, chat: str) -> None:
     house.about(do.Delete, "ana", chat)
     house.passes(31)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
 
 
 # Moving and reading
@@ -136,19 +137,19 @@ def erase(house: House, chat: str) -> None:
 def test_what_was_said_long_ago_moves_whole_segments_at_a_time_and_what_is_new_stays(
     house: House,
 ) -> None:
-    planned = verbs.coolable(house.here)
+    planned = verbs.coolable(house.installation)
     assert (planned.segments, planned.turns) == (3, 7)
     done = cool(house)
     assert (done.segments, done.turns, done.bytes, done.objects) == (3, 7, planned.bytes, 1)
     assert places(house) == {"river": (0, 3), "stone": (0, 2), "paper": (0, 2), "today": (2, 0)}
     assert files(house) == known_objects(house)
-    assert verbs.coolable(house.here) == cold_tier.Coolable(segments=0, turns=0, bytes=0)
+    assert verbs.coolable(house.installation) == cold_tier.Coolable(segments=0, turns=0, bytes=0)
     assert cool(house).objects == 0
 
 
 def test_a_dry_run_touches_nothing(house: House) -> None:
     before = house.dump()
-    verbs.coolable(house.here)
+    verbs.coolable(house.installation)
     assert house.dump() == before
     assert files(house) == set()
 
@@ -156,18 +157,18 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
 def test_what_moved_reads_back_for_its_person_for_a_release_for_a_flag_and_for_feedback(
     house: House,
 ) -> None:
-    before, weight = said(house), population_status.status(house.here).bytes_kept
-    release_build.build_release(house.here, name="hot", purpose=IMPROVE)
+    before, weight = said(house), population_status.status(house.installation).bytes_kept
+    release_build.build_release(house.installation, name="hot", purpose=IMPROVE)
     cool(house)
     assert said(house) == before
-    assert population_status.status(house.here).bytes_kept == weight
-    release_build.build_release(house.here, name="cold", purpose=IMPROVE)
+    assert population_status.status(house.installation).bytes_kept == weight
+    release_build.build_release(house.installation, name="cold", purpose=IMPROVE)
     assert house.rows("cold") == house.rows("hot") != []
     house.about(do.Flag, "ana", "stone")
     house.about(do.GiveFeedback, "ana", "paper", rating="up", share=Share.conversation)
     assert house.query("SELECT count(*) FROM safety_bodies") == [(2,)]
     assert house.query("SELECT count(*) FROM feedback_bodies") == [(2,)]
-    release_build.build_release(house.here, name="safety", purpose=SAFETY)
+    release_build.build_release(house.installation, name="safety", purpose=SAFETY)
     assert "ana asks in stone" in house.words("safety")
 
 
@@ -185,9 +186,9 @@ def test_a_chat_that_moved_goes_on_and_its_new_turns_are_moved_later(house: Hous
 def test_no_object_holds_more_than_it_may_and_none_parts_a_segment(house: House) -> None:
     before = said(house)
     done = cold_tier.cool(
-        house.here.pool,
-        house.here.keyring.cold or Stored(),
-        house.here.keyring.random,
+        house.installation.pool,
+        house.installation.keyring.cold or Stored(),
+        house.installation.keyring.random,
         house.now,
         house.now - timedelta(days=90),
         bytes_max=1,
@@ -216,7 +217,7 @@ def test_an_object_is_of_one_due_month(house: House) -> None:
 
 def test_what_is_soon_due_is_not_worth_the_way(house: House) -> None:
     house.choose("ana", False)  # thirty days are left
-    assert verbs.coolable(house.here).segments == 0
+    assert verbs.coolable(house.installation).segments == 0
 
 
 # Crashes
@@ -224,16 +225,16 @@ def test_what_is_soon_due_is_not_worth_the_way(house: House) -> None:
 
 @pytest.mark.parametrize("where", ["before the object is written", "after it is written"])
 def test_a_crash_loses_nothing_and_leaves_nothing(house: House, where: str) -> None:
-    before, inner = said(house), house.here.keyring.cold
+    before, inner = said(house), house.installation.keyring.cold
     assert isinstance(inner, Stored)
-    house.here.keyring.cold = (
+    house.installation.keyring.cold = (
         Meddled(inner, stop) if where.startswith("before") else Meddled(inner, after=stop)
     )
     with pytest.raises(Stopped):
         cool(house)
     assert said(house) == before
     assert house.query("SELECT count(*) FROM blocks WHERE object_id IS NOT NULL") == [(0,)]
-    house.here.keyring.cold = inner
+    house.installation.keyring.cold = inner
     done = cool(house)
     assert (done.segments, done.deleted) == (3, 1)
     assert files(house) == known_objects(house)
@@ -243,7 +244,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing(house: House, where: str) -> N
 def test_a_crash_between_two_objects_keeps_the_first_and_goes_on_with_the_second(
     house: House,
 ) -> None:
-    before, inner = said(house), house.here.keyring.cold
+    before, inner = said(house), house.installation.keyring.cold
     assert isinstance(inner, Stored)
     house.passes(40)
     house.talk("ana", "later")
@@ -255,10 +256,10 @@ def test_a_crash_between_two_objects_keeps_the_first_and_goes_on_with_the_second
         if len(counted) == 2:
             raise Stopped
 
-    house.here.keyring.cold = Meddled(inner, second)
+    house.installation.keyring.cold = Meddled(inner, second)
     with pytest.raises(Stopped):
         cool(house)
-    house.here.keyring.cold = inner
+    house.installation.keyring.cold = inner
     assert len(known_objects(house)) == 1
     cool(house)
     assert all(hot == 0 for hot, _ in places(house).values())
@@ -269,7 +270,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from licet.config import Configuration
-from licet.vault import installation
+from licet.vault.installation import open_installation
 
 from licet.policy.period import instant
 from licet.vault import cold_storage
@@ -279,9 +280,9 @@ class Killing(Stored):
         super().put(name, content)
         os.kill(os.getpid(), signal.SIGKILL)
 config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2])
-with installation.installation(config, lambda: instant(sys.argv[3])) as here:
-    here.keyring.cold = Killing(here.config.data / "cold")
-    cold_storage.cool(here)
+with open_installation(config, lambda: instant(sys.argv[3])) as installation:
+    installation.keyring.cold = Killing(installation.config.data / "cold")
+    cold_storage.cool(installation)
 """
 
 
@@ -290,7 +291,7 @@ def test_a_run_that_is_killed_after_an_object_is_written_is_taken_up_by_the_next
 ) -> None:
     before = said(house)
     moment = house.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    arguments = [sys.executable, "-c", KILLED, str(house.here.config.data), dsn, moment]
+    arguments = [sys.executable, "-c", KILLED, str(house.installation.config.data), dsn, moment]
     assert subprocess.run(arguments, capture_output=True, timeout=600).returncode == -9
     assert len(files(house)) == 1
     done = retrying(lambda: cool(house))
@@ -310,14 +311,14 @@ def retrying(act: Callable[[], cold_tier.CoolingResult]) -> cold_tier.CoolingRes
 
 
 def test_two_runs_do_not_meet(house: House) -> None:
-    inner = house.here.keyring.cold
+    inner = house.installation.keyring.cold
     assert isinstance(inner, Stored)
 
     def another() -> None:
         with pytest.raises(BusyError):
             cool(house)
 
-    house.here.keyring.cold = Meddled(inner, another)
+    house.installation.keyring.cold = Meddled(inner, another)
     assert cool(house).segments == 3
 
 
@@ -325,9 +326,9 @@ def test_two_runs_do_not_meet(house: House) -> None:
 
 
 def test_a_body_that_is_erased_while_it_is_moved_is_gone(house: House) -> None:
-    inner = house.here.keyring.cold
+    inner = house.installation.keyring.cold
     assert isinstance(inner, Stored)
-    house.here.keyring.cold = Meddled(inner, lambda: erase(house, "river"))
+    house.installation.keyring.cold = Meddled(inner, lambda: erase(house, "river"))
     cool(house)
     assert "river" not in places(house)
     assert "ana asks in river" not in said(house)
@@ -379,7 +380,7 @@ def test_a_hold_keeps_what_lies_in_an_object(house: House) -> None:
 
 def test_nothing_that_was_said_lies_in_an_object_in_clear(house: House) -> None:
     cool(house)
-    folder = house.here.config.data / "cold"
+    folder = house.installation.config.data / "cold"
     for name in files(house):
         content = (folder / name).read_bytes()
         assert b"ana" not in content
@@ -395,7 +396,7 @@ def test_an_object_that_is_not_what_was_written_is_an_error_that_quotes_nothing(
 ) -> None:
     cool(house)
     (name,) = files(house)
-    path = house.here.config.data / "cold" / name
+    path = house.installation.config.data / "cold" / name
     whole = path.read_bytes()
     if damage == "missing":
         path.unlink()
@@ -413,7 +414,7 @@ def test_an_object_that_reads_back_otherwise_lets_go_of_nothing(house: House) ->
             raise BrokenError("as `put` does when what it reads back differs")
 
     before = said(house)
-    house.here.keyring.cold = Lying(house.here.config.data / "cold")
+    house.installation.keyring.cold = Lying(house.installation.config.data / "cold")
     with pytest.raises(BrokenError):
         cool(house)
     assert said(house) == before
@@ -444,13 +445,13 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
     pool: Pool, tmp_path: Path, bucket: Configuration
 ) -> None:
     house = House(pool, tmp_path)
-    house.here.keyring.cold = objects.open_cold_store(bucket)
+    house.installation.keyring.cold = objects.open_cold_store(bucket)
     lived_in(house)
     before = said(house)
     assert cool(house).segments == 3
     assert places(house) == {"river": (0, 3), "stone": (0, 2), "paper": (0, 2), "today": (2, 0)}
     assert said(house) == before
-    release_build.build_release(house.here, name="r", purpose=IMPROVE)
+    release_build.build_release(house.installation, name="r", purpose=IMPROVE)
     assert "and in the afternoon" in house.words("r")
     for chat in ("river", "stone", "paper"):
         erase(house, chat)
@@ -487,6 +488,6 @@ def test_a_wrong_secret_is_refused_and_quoted_nowhere(
 
 def test_content_that_lies_in_a_store_that_is_not_given_is_an_error(house: House) -> None:
     cool(house)
-    house.here.keyring.cold = None
+    house.installation.keyring.cold = None
     with pytest.raises(BrokenError, match="cold store"):
         said(house)

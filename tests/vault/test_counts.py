@@ -87,9 +87,9 @@ def test_whatever_is_erased_the_counts_are_what_a_recount_says(house: House, poo
         house.passes(days)
         if days == 400:
             house.about(do.Unhold, "ben", "ben's pears", matter="case 7")
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
         assert differences(pool) == [], days
-    assert population_status.status(house.here).bytes_kept == 0
+    assert population_status.status(house.installation).bytes_kept == 0
 
 
 def test_accounts_of_one_kind_stand_where_each_of_them_stands(house: House, pool: Pool) -> None:
@@ -143,14 +143,14 @@ def test_a_version_that_is_effective_at_once_moves_the_accounts_that_were_opened
 
 
 def test_what_gathered_is_put_together_and_says_the_same(house: House, pool: Pool) -> None:
-    before = population_status.status(house.here)
+    before = population_status.status(house.installation)
     with transaction(pool) as tx:
         tx.execute(
             """INSERT INTO content_counts SELECT 'segments', '2030-01-01', false, s, s, s
                  FROM generate_series(1, %(most)s) n, (VALUES (1), (-1)) v(s)""",
             {"most": counts.FOLDED_ROWS_MIN},
         )
-    assert population_status.status(house.here) == before
+    assert population_status.status(house.installation) == before
     with transaction(pool) as tx:
         left = tx.execute(
             "SELECT count(*), count(DISTINCT (what, ends_on, is_long)) FROM content_counts"
@@ -167,14 +167,14 @@ def test_a_recount_beside_a_verb_that_has_not_committed_counts_what_it_did_once(
         with transaction(pool) as tx:
             counts.recount(tx)
     assert differences(pool) == []
-    assert population_status.status(house.here).plans == {"max": 3}
+    assert population_status.status(house.installation).plans == {"max": 3}
 
 
 def test_the_doctor_says_that_a_count_differs_and_the_recount_mends_it(
     house: House, pool: Pool
 ) -> None:
     def said() -> doctor.DoctorFinding:
-        (found,) = [each for each in doctor.examine(house.here) if each.what == "counts"]
+        (found,) = [each for each in doctor.examine(house.installation) if each.what == "counts"]
         return found
 
     assert said().state is doctor.FindingState.well

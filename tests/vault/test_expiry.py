@@ -94,7 +94,7 @@ def test_a_date_that_moves_within_its_day_is_rewritten_in_place_and_to_another_d
 def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: House) -> None:
     house.open("ana", allow=True)
     house.say("ana", "pears", "When do I prune?")
-    ends = population_status.status(house.here).expires
+    ends = population_status.status(house.installation).expires
     assert sum(ends.values()) == 1
     about = {
         "account": house.accounts["ana"],
@@ -102,6 +102,6 @@ def test_what_a_hold_keeps_expires_at_no_horizon_until_the_hold_ends(house: Hous
         "matter": "Smith v. Jones",
     }
     house.tell(do.Hold(at=house.now, **about))
-    assert population_status.status(house.here).expires == {}
+    assert population_status.status(house.installation).expires == {}
     house.tell(do.Unhold(at=house.now, **about))
-    assert population_status.status(house.here).expires == ends
+    assert population_status.status(house.installation).expires == ends

@@ -12,10 +12,11 @@ import pytest
 from licet.erasure import certificates
 from licet.keys.material import KeyMaterial
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, found_names, installation
+from licet.vault import account_view, found_names
 from licet.vault import commands as do
 from licet.vault.conversation_pages import turns_with_content
 from licet.vault.found_names import RECORD_BYTES_MAX, NamedSegment, load, open_record, seal_record
+from licet.vault.installation import load_policies
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_permits
 
@@ -106,13 +107,13 @@ def house(house: House) -> House:
 
 def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     """The only segment of a chat, as a build opens it."""
-    place, known = (house.accounts["ana"], house.chats[chat]), installation.policies(house.here)
+    place, known = (house.accounts["ana"], house.chats[chat]), load_policies(house.installation)
     seen = account_view.load_views(tx, [place], known, house.now)[place[1]]
     turns = turns_with_content(tx, [place])[place[1]][0]
     of = turns.segment, turns.numbers
     decision = seen.decide_segment(turns.segment, 1, ["typed"], known, "improve_models")["typed"]
     (one,) = open_permits(
-        tx, house.here.keyring, [Permit.of(decision, seen.account, seen.conversation, *of)]
+        tx, house.installation.keyring, [Permit.of(decision, seen.account, seen.conversation, *of)]
     )
     return NamedSegment(
         account=place[0],
@@ -124,19 +125,19 @@ def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
 
 
 def kept(house: House, *chats: str, finder: str = FINDER) -> int:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         records = [(opened(house, tx, chat), FOUND) for chat in chats]
         return found_names.save(tx, records, finder)
 
 
 def test_what_is_kept_is_loaded_by_the_same_finder_and_replaced_by_another(house: House) -> None:
     assert kept(house, "one", "two") == 2
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         both = [opened(house, tx, "one"), opened(house, tx, "two")]
         assert load(tx, both, FINDER) == [FOUND, FOUND]
         assert load(tx, both, OTHER) == [{}, {}]
     assert kept(house, "one", finder=OTHER) == 1
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert load(tx, both, OTHER) == [FOUND, {}]
         assert load(tx, both, FINDER) == [{}, FOUND]
 
@@ -144,7 +145,7 @@ def test_what_is_kept_is_loaded_by_the_same_finder_and_replaced_by_another(house
 def test_it_goes_with_the_erasure_of_its_segment_and_no_other(house: House) -> None:
     kept(house, "one", "two")
     house.about(do.Delete, "ana", "one")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     assert [row[0] for row in house.query("SELECT conversation_id FROM found_names")] == [
         house.chats["two"]
     ]
@@ -154,11 +155,11 @@ def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
     """The page of a build sees the database as it was: the erasure that ended meanwhile has the
     last word.
     """
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         segment = opened(house, tx, "one")
     house.about(do.Delete, "ana", "one")
-    certificates.advance_erasures(house.here, at_once=True)
-    with transaction(house.here.pool) as tx:
+    certificates.advance_erasures(house.installation, at_once=True)
+    with transaction(house.installation.pool) as tx:
         assert found_names.save(tx, [(segment, FOUND)], FINDER) == 0
     assert house.query("SELECT FROM found_names") == []
 
@@ -166,10 +167,10 @@ def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
 def test_an_account_that_somebody_else_has_locked_is_passed_over_without_waiting(
     house: House,
 ) -> None:
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         segment = opened(house, tx, "one")
-    with transaction(house.here.pool) as other:
+    with transaction(house.installation.pool) as other:
         other.execute("SELECT FROM accounts FOR NO KEY UPDATE")
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             assert found_names.save(tx, [(segment, FOUND)], FINDER) == 0
     assert kept(house, "one") == 1

@@ -30,7 +30,8 @@ from licet.keys.material import FileProvider
 from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
 from licet.ledger import outbox
 from licet.store.connect import Pool, transaction
-from licet.vault import installation, journal_evidence, restriction
+from licet.vault import journal_evidence, restriction
+from licet.vault.installation import Installation
 
 from ..installed import House
 from ..journals import KEY
@@ -218,8 +219,8 @@ def house(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     keyring = Keyring(
         FileProvider(tmp_path / "keys"), restrictions=Journal(tmp_path / "restrictions", key=KEY)
     )
-    house.here = installation.Installation(
-        config=house.here.config, pool=pool, keyring=keyring, clock=house.clock
+    house.installation = Installation(
+        config=house.installation.config, pool=pool, keyring=keyring, clock=house.clock
     )
     with transaction(pool) as tx:
         assert keyring.restrictions is not None
@@ -229,18 +230,18 @@ def house(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def journal_of(house: House) -> Journal:
-    assert house.here.keyring.restrictions is not None
-    return house.here.keyring.restrictions
+    assert house.installation.keyring.restrictions is not None
+    return house.installation.keyring.restrictions
 
 
 def test_the_database_remembers_what_was_durable_before_and_never_more(house: House) -> None:
     for count in range(1, 4):
         house.choose("ana", False)
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             heads = journal_heads.load_head(tx, journal_of(house).id)
         assert [head.number for head in heads] == ([count - 1] if count > 1 else [])
         assert journal_of(house).durable.number == count
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         journal_evidence.check_journal(tx, journal_of(house))
 
 
@@ -254,7 +255,7 @@ def test_a_journal_that_lost_what_the_database_remembers_is_refused(
     file.write_bytes(file.read_bytes()[:38] + packed(frames[0]))
     shorter = Journal(tmp_path / "restrictions", key=KEY)
     with (
-        transaction(house.here.pool) as tx,
+        transaction(house.installation.pool) as tx,
         pytest.raises(BrokenError, match=r"record 2, .* missing"),
     ):
         journal_evidence.check_journal(tx, shorter)
@@ -262,7 +263,7 @@ def test_a_journal_that_lost_what_the_database_remembers_is_refused(
 
 def test_the_log_is_told_of_a_journal_that_grows_and_at_most_once_an_hour(house: House) -> None:
     def told_now() -> bool:
-        with transaction(house.here.pool) as tx:
+        with transaction(house.installation.pool) as tx:
             return journal_evidence.log_head_if_due(tx, journal_of(house), house.now)
 
     assert not told_now(), "an empty journal has no head"
@@ -278,7 +279,7 @@ def test_the_log_is_told_of_a_journal_that_grows_and_at_most_once_an_hour(house:
         "BY outbox_id"
     )
     assert rows == [("1",), ("2",)]
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert outbox.logged_heads(tx, journal_of(house).id) == [], (
             "the log has them once it is sequenced"
         )

@@ -121,7 +121,7 @@ def test_a_sealed_body_moved_elsewhere_does_not_open(town: Town, moved: str) -> 
     """Anyone who can write the tables cannot make one turn's content another's."""
     ana, ben = town.account(), town.account("ben")
     town.say(ana, turn="t0")
-    here = town.say(ana, turn="t1")
+    first = town.say(ana, turn="t1")
     match moved:
         case "turn":
             there = town.say(ana, turn="t2")
@@ -132,14 +132,14 @@ def test_a_sealed_body_moved_elsewhere_does_not_open(town: Town, moved: str) -> 
             town.say(ben, turn="t0")
             there = town.say(ben, turn="t1")
         case _:
-            town.about(here, do.Narrow)
-            town.about(here, do.Widen)
+            town.about(first, do.Narrow)
+            town.about(first, do.Widen)
             there = town.say(ana, turn="t2")
     town.tx.execute(
         """UPDATE blocks b SET (sealed, sizes) = (o.sealed, o.sizes) FROM blocks o
             WHERE o.conversation_id = %s AND o.first_turn + length(o.roles) - 1 = %s
               AND b.conversation_id = %s AND b.first_turn + length(b.roles) - 1 = %s""",
-        [here.conversation, here.turn, there.conversation, there.turn],
+        [first.conversation, first.turn, there.conversation, there.turn],
     )
     with pytest.raises(BrokenError, match="cannot be opened"):
         text(town, town.permit(there))

@@ -58,7 +58,7 @@ def test_the_hosts_ids_of_an_account_are_its_own_and_what_has_none_is_left_out(
                 house.saying(name, f"chat of {name}", "without an id"), host_turn=None
             )
         )
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         given, said = (
             read(tx, house.accounts["ana"])
             for read in (account_view.feedback_by_host, account_view.turns_by_host)
@@ -86,12 +86,12 @@ def test_closures_wait_for_the_log_since_the_first_of_them(house: House) -> None
     swept = []
     for name in ("ana", "ben"):
         house.account(do.CloseAccount, name)
-        certificates.advance_erasures(house.here, at_once=True)
-        (erasure,) = certificates.list_by_account(house.here, house.accounts[name])
+        certificates.advance_erasures(house.installation, at_once=True)
+        (erasure,) = certificates.list_by_account(house.installation, house.accounts[name])
         assert erasure.state is ErasureState.swept
         swept.append(erasure.swept_at)
         house.passes(1)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert certificate.unlogged_closures(tx) == (2, swept[0])
     assert swept[0] != swept[1]
 
@@ -103,7 +103,7 @@ def test_a_place_is_listed_since_its_first_copy_and_until_the_last_is_gone(house
     house.passes(1)
     house.say("ana", "chat of ana", "in another segment")
     house.about(do.Delete, "ana", "chat of ana")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         (of,) = certificate.list_by_account(tx, house.accounts["ana"])
         (seen,) = certificate.read_back(tx, of, {})
     assert (seen.place, seen.copies, seen.registered_at) == (CopyPlace.vault, 2, first)
@@ -115,9 +115,9 @@ def test_a_key_is_out_of_reach_by_the_first_epoch_that_was_opened_no_earlier(hou
     opened = []
     for _ in range(2):
         house.passes(1)
-        epochs.rotate(house.here, Rotation.daily)
+        epochs.rotate(house.installation, Rotation.daily)
         opened.append(house.now)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
 
         def since(at: datetime) -> datetime | None:
             row = tx.execute(f"SELECT {chain.OPENED_SINCE}", {"since": at}).fetchone()
@@ -153,10 +153,10 @@ def test_the_conversations_of_an_account_by_the_hosts_id_are_its_own_oldest_firs
     house.passes(1)
     house.talk("ana", "a later one")
     ids = [f"conv_{house.chats[chat].hex}" for chat in ("chat of ana", "a later one")]
-    assert verbs.conversations_of(house.here, "ana") == ids
-    assert verbs.account_of(house.here, "ana") == house.accounts["ana"]
-    assert verbs.conversations_of(house.here, "nobody") == []
-    assert verbs.account_of(house.here, "nobody") is None
+    assert verbs.conversations_of(house.installation, "ana") == ids
+    assert verbs.account_of(house.installation, "ana") == house.accounts["ana"]
+    assert verbs.conversations_of(house.installation, "nobody") == []
+    assert verbs.account_of(house.installation, "nobody") is None
 
 
 def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
@@ -174,7 +174,7 @@ def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
         ]
 
     mine = [house.accounts["ana"]]
-    with house.here.pool.connection() as tx:
+    with house.installation.pool.connection() as tx:
         assert counted(tx) == [0, 0, 0, 0]
         for broken, found in (
             ("DELETE FROM segments WHERE account_id = %s", [2, 0, 0, 0]),
@@ -188,6 +188,6 @@ def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
                 assert counted(tx) == found, broken
         assert integrity.segments_erased(tx) == 0
     house.about(do.Delete, "ana", "chat of ana")
-    certificates.advance_erasures(house.here, at_once=True)
-    with transaction(house.here.pool) as tx:
+    certificates.advance_erasures(house.installation, at_once=True)
+    with transaction(house.installation.pool) as tx:
         assert (counted(tx), integrity.segments_erased(tx)) == ([0, 0, 0, 0], 1)

@@ -28,10 +28,11 @@ from licet.policy.state import TurnRole
 from licet.service import answers as service_answers
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, Command, CommandResult, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, load_host_key, load_policies
 from licet.vault.simulated_clock import SimulatedClock
 from licet.web.access import tokens
 from licet.web.serve import server as server_of
@@ -58,7 +59,7 @@ class Town:
     ) -> None:
         """``languages`` are those in which its notices are published beside English."""
         self.clock = SimulatedClock(BEFORE)
-        self.here = installation.Installation(
+        self.installation = Installation(
             config=Configuration(data=folder),
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
@@ -66,13 +67,15 @@ class Town:
         )
         self.token_key_file = folder / "token.key"
         self.token_key_file.write_bytes(TOKEN_KEY)
-        lived(self.here)
-        policy_changes.apply_policy(self.here, policy_of(preset), actor="test", languages=languages)
-        self.key = installation.host_key(self.here)
+        lived(self.installation)
+        policy_changes.apply_policy(
+            self.installation, policy_of(preset), actor="test", languages=languages
+        )
+        self.key = load_host_key(self.installation)
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, command: Command) -> CommandResult:
-        return verbs.apply_commands(self.here, [command])[0]
+        return verbs.apply_commands(self.installation, [command])[0]
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30) -> UUID:
         account = uuid7(self.clock.now, os.urandom(10))
@@ -91,9 +94,9 @@ class Town:
             region="DE",
         )
         by = "staff:ada@example.org"
-        found = rights_requests.enter(self.here, asked, by)
+        found = rights_requests.enter(self.installation, asked, by)
         rights_requests.take_step(
-            self.here,
+            self.installation,
             found.shown_id,
             StaffAct.pause,
             by,
@@ -124,7 +127,7 @@ class Town:
             role=TurnRole.assistant,
             content=encode(Content(text="In November, with its roots spread wide.")),
         )
-        answers = verbs.apply_commands(self.here, [asked, replied])
+        answers = verbs.apply_commands(self.installation, [asked, replied])
         conversation = answers[0].conversation
         assert conversation is not None, answers[0].because
         return conversation
@@ -138,7 +141,7 @@ class Town:
         asks = (
             (question,)
             if question is not None
-            else installation.policies(self.here).in_force(self.clock.now).asks
+            else load_policies(self.installation).in_force(self.clock.now).asks
         )
         about: dict[str, Any] = {
             "account": self.accounts[name],
@@ -162,7 +165,7 @@ class Town:
         """The secret of a link that signs somebody with these roles in, once."""
         now = datetime.now(UTC)
         address = f"{roles[0].value.replace('_', '-') if len(roles) == 1 else 'staff'}@example.org"
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             staff, secret = (
                 sessions.find_or_add_staff(tx, address, now, os.urandom),
                 sessions.new_secret(os.urandom),
@@ -186,7 +189,7 @@ class Town:
         return tokens.sign_token(TOKEN_KEY, name, "licet-enter", datetime.now(UTC).timestamp(), 600)
 
     def seen(self, name: str) -> service_answers.AccountSeen:
-        seen = service_answers.explain(self.here, f"acc_{self.accounts[name].hex}")
+        seen = service_answers.explain(self.installation, f"acc_{self.accounts[name].hex}")
         assert isinstance(seen, service_answers.AccountSeen)
         return seen
 
@@ -194,7 +197,7 @@ class Town:
 def application(town: Town, *embedding: str) -> Litestar:
     """The whole application, the guard before it included."""
     return shared_app.application(
-        town.here, Web(token_key_file=town.token_key_file, embed_origins=embedding)
+        town.installation, Web(token_key_file=town.token_key_file, embed_origins=embedding)
     )
 
 

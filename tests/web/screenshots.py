@@ -97,7 +97,7 @@ def stage(
     town.tell(Flag(account=ben, at=town.clock.now, conversation=flagged, score=0.93))
     town.tell(Hold(account=ben, at=town.clock.now, conversation=code, matter="a matter"))
     asked = rights_requests.enter(
-        town.here,
+        town.installation,
         EnteredRequest(
             account=ben,
             kind=RightKind.rectification,
@@ -109,15 +109,15 @@ def stage(
     )
     request = shown(Prefix.request, asked.row.request)
     rights_requests.take_step(
-        town.here,
+        town.installation,
         request,
         StaffAct.pause,
         "staff:officer@example.org",
         reason="clarification",
         words="In which chat is it written so?",
     )
-    release_build.build_release(town.here, name="autumn", purpose="improve_models")
-    documents.append(town.here)
+    release_build.build_release(town.installation, name="autumn", purpose="improve_models")
+    documents.append(town.installation)
     return town, {
         "notice": ("ana", "/notice", ""),
         "notice-error": ("ana", "/notice", "save"),
@@ -158,23 +158,23 @@ LIST_LOOKS = ("desktop-light", "phone-dark")
 
 
 def garden_of(town: Town, account: UUID) -> UUID:
-    with transaction(town.here.pool) as tx:
+    with transaction(town.installation.pool) as tx:
         return tx.execute(
             "SELECT project_id FROM projects WHERE account_id = %s", [account]
         ).fetchall()[0][0]
 
 
 def receipt_of(town: Town, account: UUID) -> str:
-    newest = documents.receipts(town.here, account)[-1]
+    newest = documents.receipts(town.installation, account)[-1]
     return str(newest.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
 
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
-    (flag,) = oversight.standing_flags(town.here)
-    (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows
-    (release,) = catalog.releases(town.here)
-    with transaction(town.here.pool) as tx:
+    (flag,) = oversight.standing_flags(town.installation)
+    (erasure,) = staff_tables.read(town.installation, staff_tables.ERASURES, TableView()).rows
+    (release,) = catalog.releases(town.installation)
+    with transaction(town.installation.pool) as tx:
         shown = notices.find(tx, 0, "en", notices.Variant.existing)
     assert shown is not None
     return {
@@ -321,7 +321,7 @@ def shoot_all(
     if not languages:
         shoot_changes(site, out)
     if not languages:
-        office.keep_office(town.here, "autumn")
+        office.keep_office(town.installation, "autumn")
     town.clock.set(AFTER)
     for language in languages or ("",):
         shoot(site, {"notice-after": ("ana", "/notice", "")}, out, language)

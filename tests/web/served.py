@@ -28,10 +28,11 @@ from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, Command, CommandResult, Flag, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.installation import Installation, load_policies
 from licet.vault.simulated_clock import SimulatedClock
 from licet.web.access import tokens
 from licet.web.serve import server
@@ -61,21 +62,23 @@ class World:
         key_file.write_bytes(TOKEN_KEY)
         self.clock = SimulatedClock(BEFORE)
         self.web = Web(**{"token_key_file": key_file, **settings})
-        self.here = installation.Installation(
+        self.installation = Installation(
             config=Configuration(data=folder, web=self.web),
             pool=pool,
             keyring=Keyring(FileProvider(folder / "keys")),
             clock=self.clock,
         )
-        lived(self.here)
-        policy_changes.apply_policy(self.here, policy or preset("article-2025"), actor="test")
+        lived(self.installation)
+        policy_changes.apply_policy(
+            self.installation, policy or preset("article-2025"), actor="test"
+        )
         self.wall = datetime.now(UTC)
-        self.app = application(self.here, self.web, wall=lambda: self.wall)
+        self.app = application(self.installation, self.web, wall=lambda: self.wall)
         self.site = self.app.state.site
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, *commands: Command) -> list[CommandResult]:
-        return verbs.apply_commands(self.here, commands)
+        return verbs.apply_commands(self.installation, commands)
 
     def open(
         self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
@@ -103,7 +106,7 @@ class World:
         )
         self.accounts.update(zip(names, accounts, strict=True))
         if allow is not None:
-            asks = installation.policies(self.here).in_force(now).asks
+            asks = load_policies(self.installation).in_force(now).asks
             self.tell(
                 *(
                     Choose(account=account, at=now, allow=allow, question=question, via="notice")
@@ -157,7 +160,7 @@ class World:
         )
 
     def rows(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             return tx.execute(statement, params).fetchall()
 
     def token(self, name: str, seconds: int = 600) -> str:
@@ -175,7 +178,7 @@ class World:
         """A key with these scopes, or with all; without ``bound`` it leases every release to our
         own machines, and acknowledges for the endpoint that was made first, if there is one.
         """
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             made = name or f"key-{os.urandom(4).hex()}"
             granted = set(scopes or Scope)
             if bound is None:
@@ -203,7 +206,7 @@ class World:
         """The headers of a signed-in member of staff, meaning what they send; without ``identity``
         a link signed them in.
         """
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             who = sessions.find_or_add_staff(
                 tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom
             )
@@ -213,7 +216,7 @@ class World:
 
     def browser(self, name: str) -> dict[str, str]:
         """The headers of a person's own browser."""
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             return browser(sessions.begin_person(tx, self.accounts[name], self.wall, os.urandom))
 
 

@@ -26,10 +26,10 @@ def _routed(origins: tuple[str, ...]) -> Litestar:
     return routed(cors(Web(embed_origins=origins)))
 
 
-def application(here: Installation, web: Web, *, wall: Clock = utc_now) -> Litestar:
+def application(installation: Installation, web: Web, *, wall: Clock = utc_now) -> Litestar:
     """As `create_app`. The names of other sites that may call the API are part of the routes."""
     app = copy(_routed(tuple(web.embed_origins)))
     app.asgi_router = copy(app.asgi_router)
     app.asgi_router.app = app  # which it starts and stops
     app.event_emitter = SimpleEventEmitter([])
-    return installed(app, Site(here, web, wall), web)
+    return installed(app, Site(installation, web, wall), web)

@@ -171,7 +171,7 @@ def test_a_version_applied_by_another_process_holds_from_its_first_instant(world
     newer = msgspec.structs.replace(
         preset("article-2025"), version="next", effective=first, decide_by=None
     )
-    policy_changes.apply_policy(world.here, newer, actor="another process")
+    policy_changes.apply_policy(world.installation, newer, actor="another process")
     world.clock.set(first - timedelta(microseconds=1))
     assert api.get("/v1/accounts/me/gate", headers=me).json()["gate"] == "open"
     world.clock.set(first)
@@ -254,7 +254,7 @@ def test_every_string_of_a_caller_is_a_value_for_sql_and_comes_back_as_it_was(wo
         (mine,) = api.get("/v1/accounts/me/conversations", headers=me).json()["items"]
         (read,) = api.get(f"/v1/conversations/{mine['id']}/turns", headers=me).json()["items"]
         assert (mine["title"], read["text"]) == (text, text)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         assert tx.execute("SELECT count(*) FROM accounts").fetchone() == (len(HOSTILE),)
 
 
@@ -597,7 +597,7 @@ def test_a_deadline_that_was_moved_holds_at_once(world, api) -> None:
         api.get("/v1/accounts/host:ana/gate", headers=headers).json()["decide_by"] == "2025-09-28"
     )
     later = msgspec.structs.replace(preset("article-2025"), decide_by=date(2025, 10, 8))
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         versions.amend(tx, later, world.clock.now, "another process")
     assert (
         api.get("/v1/accounts/host:ana/gate", headers=headers).json()["decide_by"] == "2025-10-08"
@@ -663,7 +663,7 @@ def test_the_age_that_comes_with_a_choice_fills_or_lowers_the_known_one_and_neve
     pool, tmp_path, known: int | None, given: int, begins: bool, becomes: int
 ) -> None:
     world = World(pool, tmp_path / "data", preset("strict"))
-    journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    journal = world.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     world.open("ana", age=known)
     world.clock.set(NOTICE)
     with ApplicationClient(world.app) as api:

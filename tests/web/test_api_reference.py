@@ -192,7 +192,7 @@ def test_the_examples_are_answered_as_successes(
     mine = f"request:{send('send_request', {**world.person('ada')})['id']}"
     for step in ("take_item", "note_item", "give_back_item", "act_on_item"):
         send(step, staff, item=mine)
-    documents.append(world.here)
+    documents.append(world.installation)
     send("make_document", staff)
     known["name"] = send("make_api_key", staff)["key"]["name"]
     send("limit_api_key", staff)

@@ -18,7 +18,7 @@ from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Pool, transaction
 from licet.vault import account_view
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 from licet.web.pages.shared import refused_phrase
 
 from .served import ORIGIN, ApplicationClient, World
@@ -50,8 +50,8 @@ def choose(api: Any, world: World, **said: Any) -> Any:
 
 
 def in_force(world: World) -> list[Grant]:
-    known, account = policies(world.here), world.accounts["ana"]
-    with transaction(world.here.pool) as tx:
+    known, account = load_policies(world.installation), world.accounts["ana"]
+    with transaction(world.installation.pool) as tx:
         row = account_view.load_accounts(tx, [account])[account]
         return list(account_view.account_at(row, known, BEGUN).account.grants)
 

@@ -18,8 +18,8 @@ from ..waiting import wait_until
 
 
 @pytest.fixture
-def here(pool: Pool, tmp_path: Path) -> Installation:
-    return House(pool, tmp_path / "data").here
+def installation(pool: Pool, tmp_path: Path) -> Installation:
+    return House(pool, tmp_path / "data").installation
 
 
 class Work:
@@ -36,10 +36,10 @@ class Work:
 
 
 def test_a_task_that_fails_is_noted_without_its_message_and_begun_again(
-    here: Installation,
+    installation: Installation,
 ) -> None:
     work = Work(failures=2)
-    task = BackgroundTask(here, work, "licet-test", retry_seconds=0.01)
+    task = BackgroundTask(installation, work, "licet-test", retry_seconds=0.01)
 
     async def run() -> None:
         async with task.running():
@@ -53,10 +53,10 @@ def test_a_task_that_fails_is_noted_without_its_message_and_begun_again(
 
 
 def test_the_sequencer_that_fails_has_stopped_for_good_and_names_the_error(
-    here: Installation,
+    installation: Installation,
 ) -> None:
     work = Work(failures=1)
-    task = BackgroundTask(here, work)
+    task = BackgroundTask(installation, work)
 
     async def run() -> None:
         async with task.running():

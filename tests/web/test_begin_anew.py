@@ -155,7 +155,7 @@ def test_two_that_begin_anew_at_once_are_one_account(world: World, closed: dict[
             account=account, at=NOTICE, host=host, plan="pro", age=None, begin_anew=True
         )
         barrier.wait()
-        done.extend(verbs.apply_commands(world.here, [command]))
+        done.extend(verbs.apply_commands(world.installation, [command]))
 
     threads = [threading.Thread(target=begin, args=(place,)) for place in range(4)]
     for thread in threads:
@@ -207,7 +207,9 @@ def test_another_process_finds_the_new_account_within_a_second(
 ) -> None:
     passed = [100.0]
     monkeypatch.setattr(site_module, "monotonic", lambda: passed[0])
-    with ApplicationClient(application(world.here, world.web, wall=lambda: world.wall)) as other:
+    with ApplicationClient(
+        application(world.installation, world.web, wall=lambda: world.wall)
+    ) as other:
         other.headers.update(world.service())
         assert other.get("/v1/accounts/host:ana").json()["id"] == closed["account"]
         anew = begin_anew(api)

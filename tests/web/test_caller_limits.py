@@ -50,7 +50,7 @@ def test_an_origin_that_begins_as_ours_is_another_site(world: World, url: str | 
     world.open("ana", allow=True)
     ours = url or ORIGIN
     with ApplicationClient(
-        application(world.here, replace(world.web, url=url), wall=lambda: world.wall)
+        application(world.installation, replace(world.web, url=url), wall=lambda: world.wall)
     ) as client:
 
         def choose(origin: str) -> int:
@@ -75,13 +75,15 @@ def test_a_key_s_own_rate_is_below_the_setting_and_never_above_it(world: World) 
     world.clock.set(NOTICE)
     ana = world.open("ana", allow=True)
     settings = replace(world.web, service_requests_per_minute=6)
-    with ApplicationClient(application(world.here, settings, wall=lambda: world.wall)) as client:
+    with ApplicationClient(
+        application(world.installation, settings, wall=lambda: world.wall)
+    ) as client:
         for rate, wait in ((service_keys.RATE_MAX, 10), (6, 10), (3, 20), (None, 10)):
             text = world.key(Scope.gate_read, name=f"key-{rate}".lower())
             if rate is not None:
                 wanted = KeyLimits(scopes=(Scope.gate_read,), requests_per_minute=rate)
                 act = KeyAct(by="staff:ana", reason="other requests", at=world.clock.now)
-                with transaction(world.here.pool) as tx:
+                with transaction(world.installation.pool) as tx:
                     service_keys.set_limits(tx, f"key-{rate}", wanted, act, None, version=1)
             headers = {"authorization": f"Bearer {text}"}
             answers = [client.get(f"/v1/accounts/{ana}/gate", headers=headers) for _ in range(3)]

@@ -346,7 +346,7 @@ def test_a_yes_that_is_refused_gives_nothing_and_its_age_counts(
 def test_a_stale_yes_and_a_repeated_one_give_nothing_and_their_age_counts(
     api: Any, world: World, tmp_path: Path
 ) -> None:
-    journal = world.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
+    journal = world.installation.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     showing = shown_notice(api)
     yes = {"allow": True, "question": "models", "showing": showing}
     assert api.post(CHOICES, json=yes).json()["effect"] == "began"

@@ -55,8 +55,8 @@ class Lived:
                 account=me, at=at, conversation=uuid_of(self.conversation), matter="Smith v. Jones"
             )
         )
-        release_build.build_release(world.here, name="autumn", purpose="improve_models")
-        documents.append(world.here)
+        release_build.build_release(world.installation, name="autumn", purpose="improve_models")
+        documents.append(world.installation)
         self.key = world.key(name="assistant")
 
     @property
@@ -87,7 +87,7 @@ def reads(world: World) -> list[list[Any]]:
     """What the table of readings shows."""
     return [
         [cell.value for cell in row]
-        for row in staff_tables.read(world.here, staff_tables.READINGS, TableView()).rows
+        for row in staff_tables.read(world.installation, staff_tables.READINGS, TableView()).rows
     ]
 
 
@@ -131,7 +131,7 @@ def test_the_search_leads_to_what_an_id_names_and_lists_what_has_the_words(
     found = {
         asked: f"/console/rights/{asked}",
         f"urn:licet:receipt:{account.removeprefix('acc_')}:3": f"/console/accounts/{account}",
-        "autumn": f"/console/releases/{catalog.releases(lived.world.here)[0].release_id.hex}",
+        "autumn": f"/console/releases/{catalog.releases(lived.world.installation)[0].release_id.hex}",
         "web hook": None,
         "Webhooks": "/console/webhooks",
     }
@@ -215,7 +215,7 @@ def test_a_reviewer_finds_conversations_and_learns_of_no_account(api: Any, lived
 
 
 def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived: Lived) -> None:
-    seen = answers.explain(lived.world.here, lived.account)
+    seen = answers.explain(lived.world.installation, lived.account)
     assert isinstance(seen, answers.AccountSeen)
     said = api.get(lived.found[0], headers=lived.world.staff(StaffRole.auditor)).text
     (question,) = seen.questions
@@ -368,7 +368,7 @@ def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(
     api: Any, lived: Lived
 ) -> None:
     world, owner = lived.world, lived.world.staff(StaffRole.owner)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         moved = sessions.find_or_add_staff(tx, "moved@example.org", world.wall, os.urandom)
         tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [moved])
         theirs = browser(sessions.begin_staff(tx, moved, (), world.wall, os.urandom))
@@ -392,7 +392,7 @@ def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(
 def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Lived) -> None:
     world = lived.world
     owner = world.staff(StaffRole.owner)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         leaving = sessions.find_or_add_staff(tx, "leaving@example.org", world.wall, os.urandom)
         tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [leaving])
         theirs = browser(sessions.begin_staff(tx, leaving, (), world.wall, os.urandom))
@@ -487,7 +487,7 @@ def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(
 
 
 def test_the_demonstrations_officer_arrives_at_the_console(api: Any, lived: Lived) -> None:
-    secret = town_serve.officer_link(lived.world.here)
+    secret = town_serve.officer_link(lived.world.installation)
     answer = api.post(
         "/sign-in/link",
         data={"secret": secret},
@@ -505,8 +505,8 @@ def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(
 ) -> None:
     said = api.get("/console", headers=lived.world.staff(StaffRole.curator)).text
     status, coming = (
-        population_status.status(lived.world.here),
-        population_status.forecast(lived.world.here),
+        population_status.status(lived.world.installation),
+        population_status.forecast(lived.world.installation),
     )
     assert f"<b>{status.accounts}</b> Accounts" in said
     assert f"<b>{status.held}</b> Under legal hold" in said

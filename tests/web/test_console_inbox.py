@@ -51,7 +51,7 @@ def member(*roles: StaffRole) -> StaffMember:
 def listed(
     world: World, *roles: StaffRole, sources: Any = inbox.SOURCES, **view: Any
 ) -> list[InboxItem]:
-    return list(inbox.page(world.here, member(*roles), InboxView(**view), sources).items)
+    return list(inbox.page(world.installation, member(*roles), InboxView(**view), sources).items)
 
 
 def found(world: World, *roles: StaffRole) -> dict[str, InboxItem]:
@@ -115,7 +115,7 @@ def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
 
 def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) -> None:
     chat, other = lived.say("ana", "Pears", "roots"), lived.say("ana", "Figs", "roots")
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         reader = sessions.find_or_add_staff(tx, "rae@example.org", lived.wall, os.urandom)
         for one, score in ((chat, 0.9), (other, 0.5)):
             tx.execute(
@@ -153,7 +153,7 @@ def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) ->
 
 def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World) -> None:
     lived.say("ana", "Pears", "roots")
-    release_build.build_release(lived.here, name="autumn", purpose="improve_models")
+    release_build.build_release(lived.installation, name="autumn", purpose="improve_models")
     reader, curator = lived.staff(StaffRole.reviewer), lived.staff(StaffRole.curator)
     item = found(lived, StaffRole.curator)["review"]
     assert (item.what, item.act) == ("Release autumn: nobody has reviewed it", "Draw a sample.")
@@ -175,7 +175,7 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
 def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
     api: Any, lived: World
 ) -> None:
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         tx.execute(
             "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
             [lived.clock.now],
@@ -210,7 +210,7 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
 
 def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
     assert found(lived, StaffRole.owner)["backup"].what == "No backup is on record"
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         at = lived.clock.now
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at) VALUES "
@@ -219,12 +219,12 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
         )
     assert "backup" not in found(lived)
     lived.clock.set(at + timedelta(days=2))
-    endpoints.add(lived.here, "chat", "https://chat.example.org/events")
-    endpoints.pause(lived.here, "chat")
+    endpoints.add(lived.installation, "chat", "https://chat.example.org/events")
+    endpoints.pause(lived.installation, "chat")
     pages = {kind: one.page for kind, one in found(lived, StaffRole.owner).items()}
     # Each leads to where it is done.
     assert (pages["backup"], pages["endpoint"]) == ("/console/backups", "/console/webhooks/chat")
-    endpoints.remove(lived.here, "chat")
+    endpoints.remove(lived.installation, "chat")
     late = found(lived, StaffRole.owner)["backup"]
     assert (late.what, late.overdue) == ("The newest backup is late", True)
     assert not {"backup", "keys", "endpoint"} & set(
@@ -236,8 +236,8 @@ def test_an_auditor_sees_what_waits_for_anybody_and_each_role_opens_the_pages_it
     api: Any, lived: World
 ) -> None:
     lived.say("ana", "Pears", "roots")
-    release_build.build_release(lived.here, name="autumn", purpose="improve_models")
-    documents.append(lived.here)
+    release_build.build_release(lived.installation, name="autumn", purpose="improve_models")
+    documents.append(lived.installation)
     assert set(found(lived, StaffRole.auditor)) == set(found(lived, *EVERY)) == {"review", "backup"}
     for role in StaffRole:
         headers = lived.staff(role)

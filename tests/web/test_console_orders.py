@@ -45,7 +45,7 @@ def lived(world: World) -> World:
 
 
 def given(world: World, *kinds: OrderKind) -> list[StaffOrder]:
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         return staff_orders.list_newest(tx, kinds or tuple(OrderKind), 50)
 
 
@@ -53,7 +53,7 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
     api: Any, lived: World
 ) -> None:
     owner = lived.staff(StaffRole.owner, email="owner@example.org")
-    before = epochs.status(lived.here)
+    before = epochs.status(lived.installation)
     asked = api.post("/console/keys/rotate", **form(owner, about="daily"))
     assert asked.status_code == 200
     assert "buckets wrapped anew" in asked.text
@@ -67,19 +67,19 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
     )
     assert (done.status_code, done.headers["location"]) == (303, "/console/keys?flash=rotate_keys")
     assert "begins, or is under way" in api.get("/console/keys", headers=owner).text
-    assert epochs.status(lived.here).epochs == before.epochs, "it runs in the background"
-    assert orders.carry_out(lived.here) == 1
+    assert epochs.status(lived.installation).epochs == before.epochs, "it runs in the background"
+    assert orders.carry_out(lived.installation) == 1
     (order,) = given(lived)
     assert (order.outcome, order.reason, order.ordered_by) == (
         OrderOutcome.done,
         "after the incident",
         "staff:owner@example.org",
     )
-    assert len(epochs.status(lived.here).epochs) == len(before.epochs) + 1
+    assert len(epochs.status(lived.installation).epochs) == len(before.epochs) + 1
     page = api.get("/console/keys", headers=owner).text
     assert "after the incident" in page
     assert "Rotated into epoch" in page
-    assert orders.carry_out(lived.here) == 0
+    assert orders.carry_out(lived.installation) == 0
 
 
 def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one(
@@ -88,30 +88,38 @@ def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one
     for name in ("ben", "cem"):
         lived.open(name, allow=True)
     orders.submit(
-        lived.here, OrderKind.rotate_keys, "daily", reason="the yearly drill", actor="staff:me"
+        lived.installation,
+        OrderKind.rotate_keys,
+        "daily",
+        reason="the yearly drill",
+        actor="staff:me",
     )
     stop = threading.Event()
     stop.set()
-    assert orders.carry_out(lived.here, stop) == 0
-    assert epochs.status(lived.here).unfinished is not None
+    assert orders.carry_out(lived.installation, stop) == 0
+    assert epochs.status(lived.installation).unfinished is not None
     assert given(lived)[0].ended_at is None, "it stays open"
-    assert orders.carry_out(lived.here) == 1
-    assert epochs.status(lived.here).unfinished is None
+    assert orders.carry_out(lived.installation) == 1
+    assert epochs.status(lived.installation).unfinished is None
     assert (given(lived)[0].said or "").startswith("Finished into epoch")
 
 
 def test_an_order_that_meets_a_defect_has_failed_and_the_next_ones_go_on(
     lived: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders.submit(lived.here, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me")
-    orders.submit(lived.here, OrderKind.destroy_epochs, reason="two", actor="staff:me")
+    orders.submit(
+        lived.installation, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me"
+    )
+    orders.submit(lived.installation, OrderKind.destroy_epochs, reason="two", actor="staff:me")
 
     def broken(*_: object) -> None:
         raise KeyError("words of a person")
 
     monkeypatch.setattr(epochs, "rotate", broken)
     monkeypatch.setattr(orders, "POLL_SECONDS", 0.01)
-    task = BackgroundTask(lived.here, orders.keep_working, "licet-orders", retry_seconds=0.01)
+    task = BackgroundTask(
+        lived.installation, orders.keep_working, "licet-orders", retry_seconds=0.01
+    )
 
     def have_ended() -> bool:
         return all(one.ended_at for one in given(lived))
@@ -129,16 +137,24 @@ def test_an_order_that_meets_a_defect_has_failed_and_the_next_ones_go_on(
 
 
 def test_of_each_kind_one_order_is_open_and_what_is_no_reason_is_refused(lived: World) -> None:
-    orders.submit(lived.here, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me")
+    orders.submit(
+        lived.installation, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me"
+    )
     with pytest.raises(RefusedError, match="ordered already"):
-        orders.submit(lived.here, OrderKind.rotate_keys, "weekly", reason="two", actor="staff:me")
-    orders.submit(lived.here, OrderKind.destroy_epochs, reason="another kind", actor="staff:me")
+        orders.submit(
+            lived.installation, OrderKind.rotate_keys, "weekly", reason="two", actor="staff:me"
+        )
+    orders.submit(
+        lived.installation, OrderKind.destroy_epochs, reason="another kind", actor="staff:me"
+    )
     for reason in ("", "  \n", "x" * 501, "a\0b"):
         with pytest.raises(UsageError, match="reason"):
-            orders.submit(lived.here, OrderKind.drill_backup, reason=reason, actor="staff:me")
+            orders.submit(
+                lived.installation, OrderKind.drill_backup, reason=reason, actor="staff:me"
+            )
     with pytest.raises(UsageError, match="no work"):
-        orders.submit(lived.here, OrderKind.pause_endpoint, reason="x", actor="staff:me")
-    assert orders.carry_out(lived.here) == 2
+        orders.submit(lived.installation, OrderKind.pause_endpoint, reason="x", actor="staff:me")
+    assert orders.carry_out(lived.installation) == 2
 
 
 def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(
@@ -147,14 +163,14 @@ def test_an_epoch_that_is_due_is_destroyed_and_without_one_nothing_is_asked(
     owner = lived.staff(StaffRole.owner)
     refused = api.post("/console/keys/destroy", **form(owner))
     assert refused.status_code == 409
-    epochs.rotate(lived.here, epochs.Rotation.daily)
-    lived.clock.set(lived.clock.now + epochs.backup_window(lived.here))
+    epochs.rotate(lived.installation, epochs.Rotation.daily)
+    lived.clock.set(lived.clock.now + epochs.backup_window(lived.installation))
     assert "is destroyed." in api.post("/console/keys/destroy", **form(owner)).text
     assert given(lived) == []
     api.post("/console/keys/destroy", **form(owner, confirmed="yes", reason="its day has come"))
-    assert orders.carry_out(lived.here) == 1
+    assert orders.carry_out(lived.installation) == 1
     assert (given(lived)[0].said or "").startswith("Destroyed: epoch")
-    assert epochs.destroy_due(lived.here, dry_run=True) == []
+    assert epochs.destroy_due(lived.installation, dry_run=True) == []
 
 
 def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says_why(
@@ -166,9 +182,13 @@ def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says
     assert "Drill the newest" not in page
     assert api.post("/console/backups/drill", **form(owner)).status_code == 404
     orders.submit(
-        lived.here, OrderKind.drill_backup, "newest", reason="the yearly drill", actor="staff:me"
+        lived.installation,
+        OrderKind.drill_backup,
+        "newest",
+        reason="the yearly drill",
+        actor="staff:me",
     )
-    assert orders.carry_out(lived.here) == 1
+    assert orders.carry_out(lived.installation) == 1
     (order,) = given(lived)
     assert order.outcome is OrderOutcome.failed
     page = api.get("/console/backups", headers=owner).text
@@ -177,13 +197,13 @@ def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says
 
 def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: World) -> None:
     backup, at = "0" * 31 + "7", lived.clock.now
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at) VALUES (%s, %s, %s)",
-            [backup, at, at + epochs.backup_window(lived.here)],
+            [backup, at, at + epochs.backup_window(lived.installation)],
         )
     drills._record(
-        lived.here,
+        lived.installation,
         DrillResult(
             backup=f"bak_{backup}",
             drilled_at=at,

@@ -69,17 +69,17 @@ def lived_in(site: Site) -> UUID:
             matter="Smith v. Jones",
         )
     )
-    release_build.build_release(town.here, name="autumn", purpose="improve_models")
-    documents.append(town.here)
+    release_build.build_release(town.installation, name="autumn", purpose="improve_models")
+    documents.append(town.installation)
     return flagged
 
 
-def audited(here: Installation, folder: Path) -> str:
+def audited(installation: Installation, folder: Path) -> str:
     """A model on record that learnt from the release, with an audit that found something."""
-    (release,) = catalog.releases(here)
-    model = f"model_{learnt(here, release.release_id, folder, [0]).hex}"
+    (release,) = catalog.releases(installation)
+    model = f"model_{learnt(installation, release.release_id, folder, [0]).hex}"
     canary_audit.keep(
-        here,
+        installation,
         model,
         audit_found(CanaryGroup.permitted, CanaryGroup.deleted),
         actor="staff:cora@example.org",
@@ -124,11 +124,11 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     tmp_path: Path,
 ) -> None:
     lived_in(site)
-    here = site.town.here
-    model = audited(here, tmp_path)
-    recall_register.hand_out(here, "autumn", "lab-one")
-    endpoints.add(here, "chat", "https://chat.example.org/events")
-    with transaction(here.pool) as tx:
+    installation = site.town.installation
+    model = audited(installation, tmp_path)
+    recall_register.hand_out(installation, "autumn", "lab-one")
+    endpoints.add(installation, "chat", "https://chat.example.org/events")
+    with transaction(installation.pool) as tx:
         name = next(one.notice_id for one in notice.list_in_force(tx, 1) if one.language == "en")
     pages = {
         "/console/recipients/lab-one": "May be used now",
@@ -205,7 +205,7 @@ def test_a_release_is_one_page_of_a_desk_and_what_is_ordered_there_is_followed(s
     page.get_by_label("Reason").fill("the next run")
     page.get_by_role("button", name="Build it", exact=True).click()
     page.get_by_text("begins, or is under way").wait_for()
-    assert orders.carry_out(site.town.here) == 1  # as the server does
+    assert orders.carry_out(site.town.installation) == 1  # as the server does
     page.get_by_text("Sealed: 1 rows").wait_for()
     page.get_by_role("link", name="winter").click()
     page.get_by_role("list", name="How far it is").wait_for()
@@ -223,7 +223,7 @@ def test_going_back_after_a_form_and_its_fault_shows_the_page_of_the_form(site: 
     page.go_back()
     page.wait_for_url(f"**{path}")
     assert page.get_by_text("Read it", exact=True).is_visible()
-    with transaction(site.town.here.pool) as tx:
+    with transaction(site.town.installation.pool) as tx:
         assert tx.execute("SELECT count(*) FROM staff_reads").fetchall() == [(0,)]
 
 
@@ -267,8 +267,8 @@ def test_ten_items_are_closed_by_keyboard_both_ways_in_a_few_strokes_each(site: 
         assert "in the inbox no more" in text(page)
         assert faults(page) == [] or number, "an item that is done"
     assert strokes <= 4 * ITEMS
-    assert inbox.page(town.here, member(*roles), InboxView()).items == ()
-    with transaction(town.here.pool) as tx:
+    assert inbox.page(town.installation, member(*roles), InboxView()).items == ()
+    with transaction(town.installation.pool) as tx:
         upheld, overturned = tx.execute(
             "SELECT count(upheld_at), count(overturned_at) FROM flags"
         ).fetchall()[0]
@@ -336,14 +336,14 @@ def test_a_person_reads_the_receipt_of_each_choice_and_anybody_can_check_the_fil
     page.get_by_role("link", name="Read or print the receipt").first.click()
     assert "No, from now on: you took your permission back." in text(page)
     assert "reaches our public log by itself" in text(page)
-    documents.append(site.town.here)
+    documents.append(site.town.installation)
     page.reload()
     assert "stands in our public log" in text(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the receipt").click()
     raw = Path(download.value.path()).read_bytes()
     assert json.loads(raw)["proof"]
-    vkey = documents.key(site.town.here).vkey
+    vkey = documents.key(site.town.installation).vkey
     assert vkey in text(page)
     with page.expect_download() as program:
         page.get_by_role("link", name="Download verifier.py").click()
@@ -369,7 +369,7 @@ def test_a_receipt_of_somebody_else_answers_as_one_that_never_was(site: Site) ->
     site.town.open("ben")
     site.town.choose("ben", True)
     site.town.choose("ana", True)
-    (theirs,) = documents.receipts(site.town.here, site.town.accounts["ben"])
+    (theirs,) = documents.receipts(site.town.installation, site.town.accounts["ben"])
     name = str(theirs.payload["receipt_id"]).removeprefix("urn:licet:receipt:").replace(":", "-")
     never = f"{site.town.accounts['ben'].hex}-999"
     for path in ("/settings/receipts/{}", "/settings/receipts/{}/receipt.json"):

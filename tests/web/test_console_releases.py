@@ -66,17 +66,19 @@ class Released:
                 f"{name}'s chat",
                 f"{name} asks: how deep do the roots of an old pear tree go?",
             )
-        release_build.build_release(world.here, name="august", purpose="improve_models")
+        release_build.build_release(world.installation, name="august", purpose="improve_models")
         world.say("ana", "another", "When do I prune the apple trees behind the house?")
-        release_build.build_release(world.here, name="autumn", purpose="improve_models")
-        self.ids = {one.name: one.release_id for one in catalog.releases(world.here)}
+        release_build.build_release(world.installation, name="autumn", purpose="improve_models")
+        self.ids = {one.name: one.release_id for one in catalog.releases(world.installation)}
 
     def path(self, name: str = "autumn") -> str:
         return f"/console/releases/{self.ids[name].hex}"
 
     def view(self) -> release_view.ReleaseView:
-        (known,) = [one for one in catalog.releases(self.world.here) if one.name == "autumn"]
-        return release_view.view(self.world.here, known)
+        (known,) = [
+            one for one in catalog.releases(self.world.installation) if one.name == "autumn"
+        ]
+        return release_view.view(self.world.installation, known)
 
 
 @pytest.fixture
@@ -120,11 +122,14 @@ def test_the_page_tells_what_is_in_a_release_as_its_manifest_has_it(
 
 
 def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Released) -> None:
-    here, auditor = released.world.here, released.world.staff(StaffRole.auditor)
+    installation, auditor = released.world.installation, released.world.staff(StaffRole.auditor)
     page = api.get(released.path(), headers=auditor).text
     assert "<code>licet release duplicates autumn</code> counts them" in page
     assert "<code>licet release stats autumn</code> counts them" in page
-    counted, copies = stats.stats(here, "autumn"), duplicate_clusters.count_clusters(here, "autumn")
+    counted, copies = (
+        stats.stats(installation, "autumn"),
+        duplicate_clusters.count_clusters(installation, "autumn"),
+    )
     page = api.get(released.path(), headers=auditor).text
     assert "counts them" not in page
     assert "over the 3 rows that could be used then" in page
@@ -139,12 +144,12 @@ def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Relea
 
 def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Released) -> None:
     world = released.world
-    recall_register.hand_out(world.here, "autumn", "lab-one")
+    recall_register.hand_out(world.installation, "autumn", "lab-one")
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
     assert "<b>3</b> of 3" in page
     chat = UUID(hex=released.chats["ana"].partition("_")[2])
     world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
-    certificates.advance_erasures(world.here)
+    certificates.advance_erasures(world.installation)
     world.clock.set(world.clock.now + timedelta(days=15))
     (handed,) = released.view().handouts
     assert (handed.recipient, handed.recalls, handed.open, handed.overdue) == ("lab-one", 1, 1, 1)
@@ -166,14 +171,14 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
 def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it(
     api: Any, released: Released
 ) -> None:
-    here, curator = released.world.here, released.world.staff(StaffRole.curator)
+    installation, curator = released.world.installation, released.world.staff(StaffRole.curator)
     assert "Nobody has measured it" in api.get(released.path(), headers=curator).text
-    (known,) = [one for one in catalog.releases(here) if one.name == "autumn"]
+    (known,) = [one for one in catalog.releases(installation) if one.name == "autumn"]
     assert known.manifest_sha256 is not None
     made = measurement.statement_of(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
-        at=here.clock(),
+        at=installation.clock(),
         rows=90,
         model=MeasuringModel(
             base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3
@@ -194,10 +199,16 @@ def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it
             )
         ],
     )
-    with transaction(here.pool) as tx:
-        signed = jws.sign(made.payload(), here.keyring.log_seed(tx), measurement.SIGNED.typ)
+    with transaction(installation.pool) as tx:
+        signed = jws.sign(made.payload(), installation.keyring.log_seed(tx), measurement.SIGNED.typ)
         stated = StatedMeasurement(statement=made, jws=signed)
-        measurement.add(tx, uuid7(here.clock(), bytes(10)), known.release_id, stated, here.clock())
+        measurement.add(
+            tx,
+            uuid7(installation.clock(), bytes(10)),
+            known.release_id,
+            stated,
+            installation.clock(),
+        )
     page = api.get(released.path(), headers=curator).text
     assert "by +0.42 % (-0.10 % to +0.93 % with a confidence of 95 %)" in page
     assert "Nobody has measured it" not in page
@@ -217,7 +228,7 @@ def test_a_release_is_held_against_another(api: Any, released: Released) -> None
 
 
 def learnt(
-    here: Installation, release: UUID, folder: Path, rows: Sequence[int] = (0, 1, 2)
+    installation: Installation, release: UUID, folder: Path, rows: Sequence[int] = (0, 1, 2)
 ) -> UUID:
     """A model on record that learnt from rows of a release."""
     model = uuid7(NOTICE, bytes(10))
@@ -237,7 +248,7 @@ def learnt(
         statement=b"",
         consumed=(folder / "consumed").read_bytes(),
     )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         model_registry.add(tx, new, NOTICE)
         lineage.add_rows(tx, release, model, BitMap(rows))
     return model
@@ -247,7 +258,7 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
     api: Any, released: Released, tmp_path: Path
 ) -> None:
     world = released.world
-    model = learnt(world.here, released.ids["autumn"], tmp_path)
+    model = learnt(world.installation, released.ids["autumn"], tmp_path)
     curator = world.staff(StaffRole.curator)
     assert "pear-1" in api.get(released.path(), headers=curator).text
     page = api.get("/console/models", headers=curator).text
@@ -280,7 +291,7 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
 def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
     api: Any, released: Released
 ) -> None:
-    here, curator = released.world.here, released.world.staff(StaffRole.curator)
+    installation, curator = released.world.installation, released.world.staff(StaffRole.curator)
     sent, path = {"name": "winter", "purpose": "improve_models"}, "/console/releases/build"
     for wrong, words in (
         ({"name": "Win ter"}, "Lower-case letters"),
@@ -291,7 +302,7 @@ def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
         assert (refused.status_code, words in refused.text) == (422, True), wrong
         assert 'aria-invalid="true"' in refused.text
     assert "winter is built of everything" in api.post(path, **form(curator, **sent)).text
-    assert orders.newest(here) == [], "it was only asked"
+    assert orders.newest(installation) == [], "it was only asked"
     done = api.post(path, **form(curator, **sent, confirmed="yes", reason="the next run"))
     assert done.headers["location"] == "/console/releases?flash=build_release"
     page = api.get("/console/releases", headers=curator).text
@@ -299,39 +310,39 @@ def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
     assert "begins, or is under way" in page
     stop = threading.Event()
     stop.set()
-    assert orders.carry_out(here, stop) == 0, "the server stops: the order stays open"
-    with transaction(here.pool) as tx:
-        staff_orders.report(tx, orders.newest(here)[0].order_id, "4 messages read")
+    assert orders.carry_out(installation, stop) == 0, "the server stops: the order stays open"
+    with transaction(installation.pool) as tx:
+        staff_orders.report(tx, orders.newest(installation)[0].order_id, "4 messages read")
     assert "4 messages read" in api.get("/console/releases", headers=curator).text
-    assert orders.carry_out(here) == 1
+    assert orders.carry_out(installation) == 1
     page = api.get("/console/releases", headers=curator).text
     assert "Sealed: 3 rows" in page
     assert "data-polls" not in page
-    assert "winter" in [one.name for one in catalog.releases(here)]
+    assert "winter" in [one.name for one in catalog.releases(installation)]
 
 
 def test_dead_rows_are_purged_from_the_page(api: Any, released: Released) -> None:
-    world, here = released.world, released.world.here
+    world, installation = released.world, released.world.installation
     curator = world.staff(StaffRole.curator)
     assert "Purge rows" not in api.get(released.path(), headers=curator).text, "nothing died"
     chat = UUID(hex=released.chats["ana"].partition("_")[2])
     world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
-    certificates.advance_erasures(here, at_once=True)
+    certificates.advance_erasures(installation, at_once=True)
     assert "Purge rows" in api.get(released.path(), headers=curator).text
     purge = f"{released.path()}/purge"
     assert "1 rows are removed" in api.post(purge, **form(curator)).text
     said = api.post(purge, **form(curator, confirmed="yes", reason="they are of no use"))
-    assert (said.status_code, orders.carry_out(here)) == (303, 1)
+    assert (said.status_code, orders.carry_out(installation)) == (303, 1)
     assert "Removed: 1 rows" in api.get(released.path(), headers=curator).text
 
 
 def test_an_export_is_recalled_from_the_page_of_its_release(pool: Pool, tmp_path: Path) -> None:
     policy = msgspec.structs.replace(preset("article-2025"), recipients=frozenset({"lab-one"}))
     world = World(pool, tmp_path / "data", policy)
-    released, here = Released(world), world.here
+    released, installation = Released(world), world.installation
     curator, officer = world.staff(StaffRole.curator), world.staff(StaffRole.privacy_officer)
     made = export_files.export(
-        here, "autumn", Format.trl, recipient="lab-one", out=tmp_path / "theirs"
+        installation, "autumn", Format.trl, recipient="lab-one", out=tmp_path / "theirs"
     )
     assert made.export is not None
     recall = f"/console/exports/{made.export}/recall"
@@ -339,11 +350,11 @@ def test_an_export_is_recalled_from_the_page_of_its_release(pool: Pool, tmp_path
         assert recall in api.get(released.path(), headers=officer).text
         assert recall not in api.get(released.path(), headers=curator).text
         assert "rows of autumn" in api.post(recall, **form(officer)).text
-        assert export_files.get(here, made.export).recalled_at is None
+        assert export_files.get(installation, made.export).recalled_at is None
         sent = form(officer, confirmed="yes", reason="a mix-up")
         assert api.post(recall, **sent).status_code == 303
-    assert export_files.get(here, made.export).recalled_at is not None
-    assert orders.newest(here)[0].reason == "a mix-up"
+    assert export_files.get(installation, made.export).recalled_at is not None
+    assert orders.newest(installation)[0].reason == "a mix-up"
 
 
 @given(st.lists(st.integers(1, 10**9), max_size=30), st.integers(0, 10**9))

@@ -66,7 +66,7 @@ class Replaced:
             world.open(name, allow=True)
             world.say(name, f"{name}'s chat", said)
             world.say(name, f"{name}'s chat", "In the evening, with a can.", TurnRole.assistant)
-        release_build.build_release(world.here, name="autumn", purpose="improve_models")
+        release_build.build_release(world.installation, name="autumn", purpose="improve_models")
         ((release,),) = world.rows("SELECT release_id FROM releases")
         self.release = release
         self.path, self.route = f"/console/releases/{release.hex}", f"/v1/releases/{release.hex}"
@@ -108,7 +108,9 @@ def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(
         "address": 2,
     }
     assert (
-        release_build.build_release(world.here, name="next", purpose="improve_models").manifest.rows
+        release_build.build_release(
+            world.installation, name="next", purpose="improve_models"
+        ).manifest.rows
         == 3
     )
 
@@ -182,9 +184,14 @@ def test_what_was_withdrawn_or_would_become_another_row_now_is_not_shown(
     )
     opened = api.post(f"{replaced.route}/replacements", headers=reader, json={"rows": 5}).json()
     assert (opened["rows"], opened["differ"]) == (1, 0)
-    config = msgspec.structs.replace(world.here.config, curate=Curate(names_kinds=("address",)))
-    here = Installation(
-        config=config, pool=world.here.pool, keyring=world.here.keyring, clock=world.here.clock
+    config = msgspec.structs.replace(
+        world.installation.config, curate=Curate(names_kinds=("address",))
+    )
+    installation = Installation(
+        config=config,
+        pool=world.installation.pool,
+        keyring=world.installation.keyring,
+        clock=world.installation.clock,
     )
     member = StaffMember(
         staff_id=uuid7(world.clock.now, bytes(10)),
@@ -192,7 +199,7 @@ def test_what_was_withdrawn_or_would_become_another_row_now_is_not_shown(
         roles=frozenset({"reviewer"}),
         via="cli",
     )
-    read = replacements.read(here, "autumn", member)
+    read = replacements.read(installation, "autumn", member)
     assert (read.rows, read.differ, read.places) == (0, 1, ())
 
 
@@ -208,7 +215,9 @@ def test_no_text_is_kept_of_what_a_reader_saw(api: Any, replaced: Replaced) -> N
 def site(pool: Pool, tmp_path: Path, browser: Any) -> Iterator[Site]:
     town = Town(pool, tmp_path, "article-2025")
     config = Configuration(data=tmp_path, curate=Curate(names="built-in"))
-    town.here = Installation(config=config, pool=pool, keyring=town.here.keyring, clock=town.clock)
+    town.installation = Installation(
+        config=config, pool=pool, keyring=town.installation.keyring, clock=town.clock
+    )
     with serving(application(town)) as url:
         made = Site(town, url, browser)
         yield made
@@ -222,7 +231,7 @@ def test_axe_finds_nothing_on_the_page_of_replaced_names_and_nothing_scrolls_sid
     existing(site)
     town.choose("ana", True)
     town.say("ana", "Pear trees", SAID)
-    release_build.build_release(town.here, name="autumn", purpose="improve_models")
+    release_build.build_release(town.installation, name="autumn", purpose="improve_models")
     for size, scheme in ((PHONE, "light"), (DESKTOP, "dark")):
         page = site.visit_as(
             tuple(StaffRole), "/console/releases", viewport=size, color_scheme=scheme

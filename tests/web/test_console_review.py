@@ -33,7 +33,7 @@ class Built:
             world.open(name, allow=True)
             world.say(name, f"{name}'s chat", f"{SECRET}, says {name}")
             world.say(name, f"{name}'s chat", "they go down", TurnRole.assistant)
-        release_build.build_release(world.here, name="autumn", purpose="improve_models")
+        release_build.build_release(world.installation, name="autumn", purpose="improve_models")
         ((release,),) = world.rows("SELECT release_id FROM releases")
         self.path = f"/console/releases/{release.hex}"
 
@@ -191,7 +191,7 @@ def test_a_sample_of_no_size_is_not_drawn(
 
 @pytest.mark.state_is_broken("the release's folder is moved away")
 def test_a_release_whose_folder_is_not_here_says_so(api: Any, built: Built) -> None:
-    folder = built.world.here.config.releases / "autumn"
+    folder = built.world.installation.config.releases / "autumn"
     folder.rename(folder.with_name("elsewhere"))
     curator = built.world.staff(StaffRole.curator)
     assert "copy of its folder is not here" in api.get(built.path, headers=curator).text
@@ -205,7 +205,7 @@ def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways
     existing(site)
     town.choose("ana", True)
     town.say("ana", "Pear trees")
-    release_build.build_release(town.here, name="autumn", purpose="improve_models")
+    release_build.build_release(town.installation, name="autumn", purpose="improve_models")
     page = site.visit_as(tuple(StaffRole), "/console/releases")
 
     def press(button: Any) -> None:

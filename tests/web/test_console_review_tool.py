@@ -49,7 +49,7 @@ def drawn(api: Any, built: Built) -> Built:
 
 
 def seen(built: Built) -> signatures.SampleSeen:
-    found = signatures.standing(built.world.here, "autumn").sample
+    found = signatures.standing(built.world.installation, "autumn").sample
     assert found is not None
     return found
 
@@ -95,7 +95,7 @@ def test_what_either_reader_found_is_stated_and_both_are_counted(api: Any, drawn
     read_all(api, drawn, first, ["nothing", "nothing", "name"])
     read_all(api, drawn, second, ["secret", "nothing", "nothing"], second="yes")
     assert post(api, f"{drawn.path}/close", first).status_code == 303
-    stated = signatures.standing(world.here, "autumn").statement
+    stated = signatures.standing(world.installation, "autumn").statement
     assert stated is not None
     assert (stated.chance.findings, stated.chance.read, stated.readers) == (
         {"name": 1, "secret": 1},
@@ -216,7 +216,7 @@ def test_a_release_is_read_with_the_keyboard_alone_and_without_a_script_by_its_b
     town.choose("ana", True)
     for name in ("Pear trees", "Figs", "Plums"):
         town.say("ana", name, f"Ask joan.marsh@gmail.com about {name}")
-    release_build.build_release(town.here, name="autumn", purpose="improve_models")
+    release_build.build_release(town.installation, name="autumn", purpose="improve_models")
     page = site.visit_as(tuple(StaffRole), "/console/releases", viewport=DESKTOP)
     page.get_by_role("link", name="autumn").click()
     page.get_by_label("Rows by chance").fill("3")

@@ -38,7 +38,7 @@ def asked(world: World, kind: str = "access", region: str = "DE", days_ago: int 
         region=region,
         received_at=world.clock.now - timedelta(days=days_ago),
     )
-    return rights_requests.enter(world.here, entered, "staff:ada@example.org").shown_id
+    return rights_requests.enter(world.installation, entered, "staff:ada@example.org").shown_id
 
 
 def officer(world: World) -> dict[str, str]:
@@ -102,7 +102,9 @@ def test_a_request_is_asked_about_extended_and_answered_on_its_page(lived: World
     ):
         assert words in text
     assert "What to do" not in text
-    assert [one.step.value for one in rights_requests.get_request(lived.here, request).steps] == [
+    assert [
+        one.step.value for one in rights_requests.get_request(lived.installation, request).steps
+    ] == [
         "received",
         "identified",
         "acknowledged",
@@ -119,7 +121,7 @@ def test_a_refusal_without_words_comes_back_and_nothing_was_done(lived: World, a
     assert answer.status_code == 422 and "needs words" in answer.text
     answer = acted(api, officer(lived), request, act="sleep")
     assert answer.status_code == 422 and "Sleep is no act" in answer.text
-    assert rights_requests.get_request(lived.here, request).ended_at is None
+    assert rights_requests.get_request(lived.installation, request).ended_at is None
     assert (
         acted(
             api, officer(lived), request, act="refuse", reason="unfounded", words="We asked once."
@@ -167,10 +169,10 @@ def test_a_letter_is_entered_with_its_day_and_comes_back_where_it_is_not_whole(
     ):
         answer = entered(**wrong)
         assert answer.status_code == 422 and text in answer.text, text
-    assert rights_requests.list_requests(lived.here) == []
+    assert rights_requests.list_requests(lived.installation) == []
     answer = entered()
     assert answer.status_code == 303
-    (found,) = rights_requests.list_requests(lived.here)
+    (found,) = rights_requests.list_requests(lived.installation)
     assert answer.headers["location"] == f"/console/rights/{found.id}"
     assert (found.account, found.region, found.due_at.date().isoformat()) == (
         None,

@@ -83,7 +83,7 @@ def test_what_is_overdue_is_found_and_what_a_hold_keeps_is_not_called_so(
 ) -> None:
     of = {chat: erasure for erasure, chat in worked.erasures.items()}
     assert worked.listed(api, "/console/erasures", state="overdue") == []
-    status = certificates.status(worked.world.here, of[worked.chats[0]])
+    status = certificates.status(worked.world.installation, of[worked.chats[0]])
     assert status.due_at is not None
     worked.world.clock.set(status.due_at + timedelta(days=2, seconds=1))
     late = worked.listed(api, "/console/erasures", state="overdue", order="oldest")
@@ -117,7 +117,7 @@ def test_pages_follow_each_other_and_have_every_row_once(api: Any, worked: Worke
     seen, address = list[str](), "/console/conversations?order=oldest"
     for _ in range(2 * CHATS):
         view = staff_tables.read(
-            worked.world.here,
+            worked.world.installation,
             staff_tables.CONVERSATIONS,
             TableView(order="oldest", after=address.partition("after=")[2], rows=3),
         )
@@ -158,14 +158,14 @@ def test_an_act_says_what_it_would_do_and_changes_nothing_before_it_is_confirmed
     assert "Keys to be destroyed: 1." in asked.text
     assert "Stays: a legal hold keeps it." in asked.text
     assert "Cannot be done: no erasure era_0" in asked.text
-    states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
+    states = [certificates.status(worked.world.installation, one).state for one in chosen[:2]]
     assert states == ["fenced", "fenced"]
     done = api.post(
         "/console/erasures/act",
         **form(worked.officer, act="at-once", chosen=chosen, confirmed="yes", why="They asked"),
     )
     assert "2 of 3 done." in done.text
-    states = [certificates.status(worked.world.here, one).state for one in chosen[:2]]
+    states = [certificates.status(worked.world.installation, one).state for one in chosen[:2]]
     assert states == ["verified", "fenced"]
     again = api.post(
         "/console/erasures/act", **form(worked.officer, act="at-once", chosen=chosen[:1])
@@ -198,7 +198,7 @@ def test_more_rows_at_once_than_may_be_are_refused_as_a_whole(api: Any, worked: 
     )
     refused = api.post("/console/erasures/act", **sent)
     assert (refused.status_code, "nothing was changed" in refused.text) == (400, True)
-    states = {certificates.status(worked.world.here, one).state for one in worked.erasures}
+    states = {certificates.status(worked.world.installation, one).state for one in worked.erasures}
     assert states == {"fenced"}
 
 
@@ -285,8 +285,8 @@ def test_a_reviewer_learns_of_no_account_from_a_table(api: Any, worked: Worked) 
 def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
     worked: Worked, table: staff_tables.StaffTable
 ) -> None:
-    here, values = (
-        worked.world.here,
+    installation, values = (
+        worked.world.installation,
         {
             "account": worked.account,
             "conversation": f"conv_{'0' * 32}",
@@ -294,11 +294,11 @@ def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
         },
     )
     for order in table.listing.orders:
-        staff_tables.read(here, table, TableView(order=order))
+        staff_tables.read(installation, table, TableView(order=order))
     for name, one in table.listing.filters.items():
         for value in one.choices or [values.get(name, one.hint)]:
             for order in table.listing.orders:
                 found = staff_tables.read(
-                    here, table, TableView(filters={name: value}, order=order, rows=2)
+                    installation, table, TableView(filters={name: value}, order=order, rows=2)
                 )
                 assert all(len(row) == len(table.columns) for row in found.rows), (name, value)

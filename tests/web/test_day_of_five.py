@@ -24,6 +24,7 @@ import yaml
 from licet.access import sessions
 from licet.access.roles import StaffRole
 from licet.backup import archives
+from licet.clock import utc_now
 from licet.config import Configuration, Web
 from licet.consent import rights_requests
 from licet.consent.rights import RequestState
@@ -33,8 +34,7 @@ from licet.proof import documents
 from licet.release import catalog, signatures
 from licet.service import orders
 from licet.store.connect import transaction
-from licet.vault import installation
-from licet.vault.installation import Installation, utc_now
+from licet.vault.installation import Installation, load_policies, open_installation
 from licet.vault.simulated_clock import clock_of
 from licet.web.app import create_app
 from licet.web.console.shared import SECTIONS
@@ -64,8 +64,8 @@ PEOPLE = {
 class Office:
     """The town, its server, and a desk for each member of staff."""
 
-    def __init__(self, here: Installation, url: str, browser: Any) -> None:
-        self.here, self.url = here, url
+    def __init__(self, installation: Installation, url: str, browser: Any) -> None:
+        self.installation, self.url = installation, url
         self._browser = browser
         self._desks: dict[str, Any] = {}
         self.held = self.asked = self.key = self.policy = self.proposal = ""
@@ -76,7 +76,7 @@ class Office:
     def desk(self, name: str) -> Any:
         """The browser of a member of staff, signed in by a link on the first use."""
         if name not in self._desks:
-            with transaction(self.here.pool) as tx:
+            with transaction(self.installation.pool) as tx:
                 who = sessions.find_or_add_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
                 tx.execute(
                     "UPDATE staff SET roles = %s WHERE staff_id = %s",
@@ -119,7 +119,7 @@ class Office:
         return page
 
     def rows(self, statement: str, *values: object) -> list[Any]:
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             return tx.execute(statement, values).fetchall()
 
 
@@ -145,9 +145,9 @@ def office(folder: Path, tmp_path: Path, browser: Any) -> Iterator[Office]:
     key.write_bytes(TOKEN_KEY)
     now, web = clock_of(folder), Web(token_key_file=key, person_requests_per_minute=10**6)
     assert now is not None
-    opened = installation.installation(Configuration(data=folder, web=web), lambda: now)
-    with opened as here, serving(create_app(here, web)) as url:
-        yield Office(here, url, browser)
+    opened = open_installation(Configuration(data=folder, web=web), lambda: now)
+    with opened as installation, serving(create_app(installation, web)) as url:
+        yield Office(installation, url, browser)
 
 
 # The day
@@ -170,7 +170,7 @@ def sent_by(page: Any, button: Any) -> None:
 
 
 def takes_an_item_and_gives_it_back(office: Office) -> None:
-    (asked,) = rights_requests.list_requests(office.here, states=[RequestState.open])[:1]
+    (asked,) = rights_requests.list_requests(office.installation, states=[RequestState.open])[:1]
     office.asked = asked.id
     office.open("dana", "/console/inbox")
     page = office.open("dana", f"/console/inbox/request:{asked.id}")
@@ -220,11 +220,11 @@ def ends_the_hold(office: Office) -> None:
 
 
 def approves_the_sweep(office: Office) -> None:
-    with transaction(office.here.pool) as tx:  # as a sweep leaves it that waits
+    with transaction(office.installation.pool) as tx:  # as a sweep leaves it that waits
         tx.execute("DELETE FROM sweeping")
         tx.execute(
             "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
-            [office.here.clock()],
+            [office.installation.clock()],
         )
     office.open("olga", "/console/background")
     page = office.open("dana", "/console/background")
@@ -233,18 +233,18 @@ def approves_the_sweep(office: Office) -> None:
     page.locator("#why-reason").fill("The tests of yesterday are to go.")
     press(office, "dana", "Let it erase 5,000")
     assert "Approved, and on record" in text(office.desk("dana"))
-    assert sweeper.sweep_status(office.here).approved_by == "staff:dana@example.org"
+    assert sweeper.sweep_status(office.installation).approved_by == "staff:dana@example.org"
 
 
 def decides_a_suggestion(office: Office) -> None:
-    with transaction(office.here.pool) as tx:  # as the classifier leaves it
+    with transaction(office.installation.pool) as tx:  # as the classifier leaves it
         tx.execute("DELETE FROM suggestions")
         tx.execute(
             """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
                suggested_at, suggested_by)
                SELECT %s, %s, %s, 0.9, 1, %s, staff_id FROM staff
                  WHERE email = 'rae@example.org'""",
-            [office.holder, UUID(hex=office.held[5:]), bytes(32), office.here.clock()],
+            [office.holder, UUID(hex=office.held[5:]), bytes(32), office.installation.clock()],
         )
     page = office.open("rae", "/console/suggestions")
     page.locator("input[name=chosen]").first.check()
@@ -303,13 +303,13 @@ def signs(name: str) -> Callable[[Office], None]:
 
 def drills_a_backup(office: Office) -> None:
     drilled = office.rows("SELECT drill_id, outcome FROM drills")  # of the town's own
-    archives.back_up(office.here, office.here.config.data / "backups")
+    archives.back_up(office.installation, office.installation.config.data / "backups")
     page = office.open("olga", "/console/backups")
     press(office, "olga", "Drill the newest…")
     page.get_by_label("Reason").fill("the drill of the quarter")
     press(office, "olga", "Begin the drill")
     assert "the server begins within seconds" in text(page)
-    assert orders.carry_out(office.here) == 1  # as the server does
+    assert orders.carry_out(office.installation) == 1  # as the server does
     assert "the drill of the quarter" in text(office.open("olga", "/console/backups"))
     ((_, outcome),) = set(office.rows("SELECT drill_id, outcome FROM drills")) - set(drilled)
     assert outcome == "proved"
@@ -318,8 +318,8 @@ def drills_a_backup(office: Office) -> None:
 def proposes_a_policy(office: Office) -> None:
     """The policy in force as an editorial version: nobody is asked anything."""
     now, document = (
-        office.here.clock(),
-        installation.policies(office.here).in_force(office.here.clock()).document(),
+        office.installation.clock(),
+        load_policies(office.installation).in_force(office.installation.clock()).document(),
     )
     day = (now + timedelta(days=30)).date()
     later = {**document, "version": VERSION, "effective": str(day), "material": False}
@@ -346,7 +346,7 @@ def applies_the_policy(office: Office) -> None:
     page.get_by_label("Reason").fill("Approved by the board.")
     press(office, "pria", "Apply what I read")
     assert "The version is applied" in text(page)
-    number = len(installation.policies(office.here)) - 1
+    number = len(load_policies(office.installation)) - 1
     assert "Approved by the board." in text(page)
     assert VERSION in text(office.open("pria", f"/console/policy/versions/{number}"))
     sends_the_policy(office)
@@ -462,8 +462,8 @@ def test_five_roles_do_their_day_and_the_log_and_the_person_tell_it(office: Offi
     assert len(office.opened) >= 20, office.opened
     told_in_the_log(office, before)
     told_to_the_person(office)
-    documents.append(office.here)
-    assert faults(office.here) == []
+    documents.append(office.installation)
+    assert faults(office.installation) == []
 
 
 def told_in_the_log(office: Office, before: dict[str, int]) -> None:
@@ -487,14 +487,21 @@ def told_in_the_log(office: Office, before: dict[str, int]) -> None:
         "notice_shown": 1,  # the page of the held chat asks its person about it
         "journal_head": 1,  # told with the backup that is drilled
     }
-    stood = signatures.standing(office.here, str(office.here.config.releases / RELEASE))
+    stood = signatures.standing(
+        office.installation, str(office.installation.config.releases / RELEASE)
+    )
     assert stood.signed_off
-    assert catalog.verify_release(office.here, str(office.here.config.releases / RELEASE)) == []
+    assert (
+        catalog.verify_release(
+            office.installation, str(office.installation.config.releases / RELEASE)
+        )
+        == []
+    )
 
 
 def told_to_the_person(office: Office) -> None:
     """The people of these rows and of the request see it on their own pages."""
-    request = rights_requests.get_request(office.here, office.asked, with_words=False)
+    request = rights_requests.get_request(office.installation, office.asked, with_words=False)
     assert request.state is RequestState.answered
     reviewed = (
         "SELECT account_id, conversation_id FROM staff_reads WHERE reason = "
@@ -512,7 +519,7 @@ def told_to_the_person(office: Office) -> None:
 
 def seen_by(office: Office, account: UUID, path: str) -> str:
     """A page of a person's own."""
-    with transaction(office.here.pool) as tx:
+    with transaction(office.installation.pool) as tx:
         secret = sessions.begin_person(tx, account, utc_now(), os.urandom)
     page = httpx.get(
         f"{office.url}{path}", headers={"cookie": headers_of(secret)["cookie"]}, timeout=600

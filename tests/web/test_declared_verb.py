@@ -101,7 +101,7 @@ def flagged(world: World) -> Chat:
 def app(flagged: Chat) -> Litestar:
     """The application with the route and the form of the verb."""
     lived = flagged[0]
-    made = create_app(lived.here, lived.web, wall=lambda: lived.wall)
+    made = create_app(lived.installation, lived.web, wall=lambda: lived.wall)
     made.register(route_of(UPHOLD))
     made.register(form_of(UPHOLD))
     return made

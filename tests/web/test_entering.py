@@ -63,12 +63,12 @@ def test_a_token_that_was_used_is_refused_for_as_long_as_it_would_hold(
     assert api.get("/enter", params=link).status_code == 200
     for left in (timedelta(seconds=300), timedelta(seconds=1), timedelta(milliseconds=1)):
         world.wall = expires - left
-        with transaction(world.here.pool) as tx:
+        with transaction(world.installation.pool) as tx:
             sessions.sweep(tx, world.wall)
         again = api.get("/enter", params=link)
         assert (again.status_code, "used already" in again.text) == (401, True), left
     world.wall = expires
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         sessions.sweep(tx, world.wall)
     assert world.rows("SELECT count(*) FROM used_tokens") == [(0,)], (
         "what can be used no more is forgotten"
@@ -135,7 +135,7 @@ def test_a_link_on_another_site_asks_before_it_swaps_the_person(
     page.get_by_role("button", name="Sign the other person out and go on").click()
     page.wait_for_url(f"{site.url}/chats")
     assert who(page, site) == f"acc_{ben.hex}"
-    with transaction(site.town.here.pool) as tx:
+    with transaction(site.town.installation.pool) as tx:
         left = tx.execute("SELECT DISTINCT account_id FROM sessions").fetchall()
     assert left == [(ben,)], (
         "who was signed out has no session left, and neither has a link that was not followed"
@@ -241,12 +241,17 @@ def test_the_doctor_and_the_server_say_that_nobody_can_sign_in(pool: Pool, tmp_p
     world = World(pool, tmp_path / "data")
 
     def seen(web: Web) -> tuple[str, str]:
-        here = world.here
-        config = type(here.config)(data=here.config.data, web=web)
+        installation = world.installation
+        config = type(installation.config)(data=installation.config.data, web=web)
         (found,) = [
             one
             for one in doctor.examine(
-                type(here)(config=config, pool=here.pool, keyring=here.keyring, clock=here.clock)
+                type(installation)(
+                    config=config,
+                    pool=installation.pool,
+                    keyring=installation.keyring,
+                    clock=installation.clock,
+                )
             )
             if one.what == "people"
         ]

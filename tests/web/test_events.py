@@ -39,7 +39,7 @@ __all__ = ["api", "receiver", "url", "world"]
 def reader(world: World) -> dict[str, str]:
     """The headers of a host that reads by itself, and the world in the days of the notice."""
     world.clock.set(NOTICE)
-    endpoints.add(world.here, "chat", None)
+    endpoints.add(world.installation, "chat", None)
     return world.service(Scope.events_read, Scope.events_acknowledge)
 
 
@@ -134,9 +134,9 @@ def test_a_key_that_was_made_for_one_endpoint_acknowledges_for_no_other(
     """One host that could answer for another would stand in the certificate of erasure as that
     other.
     """
-    endpoints.add(world.here, "archive", None)
+    endpoints.add(world.installation, "archive", None)
     world.open("ana", allow=True)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         archive = endpoints.id_of(tx, "archive")
     scopes = (Scope.events_read, Scope.events_acknowledge)
     key = {"authorization": f"Bearer {world.key(*scopes, bound=KeyBinding(endpoint=archive))}"}
@@ -161,8 +161,8 @@ def test_a_key_that_was_made_for_one_endpoint_acknowledges_for_no_other(
 def test_a_key_answers_no_more_once_its_endpoint_was_removed_though_another_has_its_name(
     api: Any, world: World, reader: dict[str, str]
 ) -> None:
-    endpoints.remove(world.here, "chat")
-    endpoints.add(world.here, "chat", None)
+    endpoints.remove(world.installation, "chat")
+    endpoints.add(world.installation, "chat", None)
     world.open("ana", allow=True)
     choose(world, "ana", False)
     leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
@@ -178,11 +178,11 @@ def test_a_key_of_before_that_is_bound_to_nothing_acknowledges_nothing(
     world.open("ana", allow=True)
     choose(world, "ana", False)
     leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute("UPDATE api_keys SET endpoint_id = NULL")
     # another look-up than the one that is remembered for a second
     key = world.service(Scope.events_read)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute("UPDATE api_keys SET scopes = scopes || '{events:acknowledge}'::text[]")
     answer = api.post(
         f"/v1/events/{leaving['id']}/acknowledge", json={"endpoint": "chat"}, headers=key
@@ -194,7 +194,7 @@ def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(
     api: Any, world: World
 ) -> None:
     world.clock.set(NOTICE)
-    endpoints.add(world.here, "chat", None)
+    endpoints.add(world.installation, "chat", None)
     for name in ("ana", "ben"):
         world.open(name, allow=True)
     chat = world.say("ana", "c1")
@@ -208,11 +208,13 @@ def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(
     assert [one["endpoint"] for one in seen["hosts"]] == ["chat"]
     early = api.get(f"/v1/erasures/{named}/certificate", headers=ana)
     assert (early.status_code, early.json()["because"]) == (409, "unfinished")
-    certificates.advance_erasures(world.here, at_once=True)
-    documents.append(world.here)
+    certificates.advance_erasures(world.installation, at_once=True)
+    documents.append(world.installation)
     assert api.get(f"/v1/erasures/{named}", headers=ana).json()["state"] == "verified"
     file = api.get(f"/v1/erasures/{named}/certificate", headers=ana).content
-    report = verifier.check_certificate(file, verifier.trust(documents.key(world.here).vkey))
+    report = verifier.check_certificate(
+        file, verifier.trust(documents.key(world.installation).vkey)
+    )
     assert (report.answer, report.findings, report.lacks) == ("stated", [], []), report
     assert [
         one["erasure"] for one in api.get("/v1/accounts/me/erasures", headers=ana).json()["items"]
@@ -248,7 +250,7 @@ def test_the_client_reads_answers_and_follows(
         assert licet.send(client.erasure(begun.erasure)).hosts == (told,)
         with pytest.raises(RefusedError):
             licet.send(client.certificate(begun.erasure))
-        certificates.advance_erasures(world.here, at_once=True)
+        certificates.advance_erasures(world.installation, at_once=True)
         assert json.loads(licet.send(client.certificate(begun.erasure)))["v"] == 1
 
 
@@ -262,11 +264,12 @@ def test_a_server_sends_what_happens_without_another_command(
     world: World, receiver: Receiver
 ) -> None:
     world.clock.set(NOTICE)
-    here = replace(
-        world.here, config=replace(world.here.config, webhooks=Webhooks(inside=("127.0.0.1",)))
+    installation = replace(
+        world.installation,
+        config=replace(world.installation.config, webhooks=Webhooks(inside=("127.0.0.1",))),
     )
-    receiver.secret = endpoints.add(here, "chat", receiver.url).secret or ""
-    with ApplicationClient(create_app(here, world.web, sequencer=True)):
+    receiver.secret = endpoints.add(installation, "chat", receiver.url).secret or ""
+    with ApplicationClient(create_app(installation, world.web, sequencer=True)):
         world.open("ana", allow=True)
         wait_until(lambda: receiver.taken, "the message is sent")
     assert receiver.types() == ["choice.changed"]

@@ -119,7 +119,7 @@ def test_a_notice_of_before_there_were_four_lines_is_shown_with_its_whole_text_o
     site: Site,
 ) -> None:
     existing(site)
-    with transaction(site.town.here.pool) as tx:
+    with transaction(site.town.installation.pool) as tx:
         ((document,),) = tx.execute(
             "SELECT document FROM notices WHERE variant = 'existing'"
         ).fetchall()

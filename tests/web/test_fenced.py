@@ -24,8 +24,8 @@ from licet.keys import fence
 from licet.policy.decide import DecisionReason
 from licet.store import embedded
 from licet.store.connect import Pool, transaction
-from licet.vault import installation
 from licet.vault.ids import Prefix, shown
+from licet.vault.installation import open_installation
 from licet.web.app import create_app
 
 from ..backup.test_backup import Home, Place, check_nothing_came_back, talk
@@ -65,7 +65,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
     }
     for caller in callers:  # who they are is remembered now, where that may be
         assert api.get("/v1/me", headers=caller).status_code == 200
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         fence.raise_fence(tx, world.clock.now)
     asked = 0
     for route in (one for one in world.app.routes if isinstance(one, HTTPRoute)):
@@ -95,7 +95,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
     ready = api.get("/readyz")
     assert (ready.status_code, ready.json()["type"]) == (503, "urn:licet:problem:fenced")
     assert api.get("/healthz").status_code == 200
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         fence.lift_fence(tx)
     # It asks the database at most once a second.
     wait_until(lambda: api.get("/readyz").status_code == 200, "the server is ready again")
@@ -109,15 +109,15 @@ def test_a_server_is_not_ready_once_the_schema_was_contracted_past_its_version(
         "INSERT INTO migrations (number, name, sha256, expands) "
         "VALUES (%s, 'later', decode(repeat('00', 32), 'hex'), %s)"
     )
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(step, (10_000, True))
     assert api.get("/readyz").status_code == 200
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(step, (10_001, False))
     # It asks the database at most once a second.
     wait_until(lambda: api.get("/readyz").status_code == 503, "the server is not ready")
     refused = api.get("/readyz").json()
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute("DELETE FROM migrations WHERE number >= 10000")
     assert refused["because"] == ReasonCode.newer_schema
     assert "`10001`" in refused["detail"]
@@ -135,12 +135,14 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
     place: Place,
 ) -> None:
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        with transaction(here.pool) as tx:
+    with open_installation(place.config, place.clock) as installation:
+        with transaction(installation.pool) as tx:
             key = service_keys.create_key(
-                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+                tx, "host", UNBOUND_SCOPES, place.now, installation.keyring.random
             )
-        with listening(create_app(here, here.config.web, sequencer=True)) as address:
+        with listening(
+            create_app(installation, installation.config.web, sequencer=True)
+        ) as address:
             with pytest.raises(
                 BusyError, match="is adding entries to the log; nothing was changed"
             ):
@@ -149,7 +151,7 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             seen = httpx.get(f"{ben}/gate", headers={"authorization": f"Bearer {key}"}).json()
             assert set(seen["standings"].values()) == {"withdrawn"}
-        check_nothing_came_back(Home(here, place, home))
+        check_nothing_came_back(Home(installation, place, home))
 
 
 def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place) -> None:
@@ -157,12 +159,12 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
     after.
     """
     home, folder = talk(place)
-    with installation.installation(place.config, place.clock) as here:
-        with transaction(here.pool) as tx:
+    with open_installation(place.config, place.clock) as installation:
+        with transaction(installation.pool) as tx:
             key = service_keys.create_key(
-                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+                tx, "host", UNBOUND_SCOPES, place.now, installation.keyring.random
             )
-        with listening(create_app(here, here.config.web)) as address:
+        with listening(create_app(installation, installation.config.web)) as address:
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             answers: list[tuple[int, str]] = []
             done = threading.Event()
@@ -190,17 +192,17 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
         assert {status for status, _ in answers} <= {200, 401, 503}
         assert {standing for status, standing in answers if status == 200} <= {"withdrawn", ""}
         assert 503 in {status for status, _ in answers}
-        assert Home(here, place, home).decided("ben-chat") is DecisionReason.withdrawn
+        assert Home(installation, place, home).decided("ben-chat") is DecisionReason.withdrawn
 
 
 def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> None:
     talk(place)
-    with installation.installation(place.config, place.clock) as here:
+    with open_installation(place.config, place.clock) as installation:
         looked, go_on = threading.Event(), threading.Event()
         ended: list[str] = []
 
         def read() -> None:
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 fence.check(tx)
                 looked.set()
                 go_on.wait(600)
@@ -211,15 +213,15 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
         assert looked.wait(600)
 
         def raise_fence() -> None:
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 fence.raise_fence(tx, place.now)
-            with transaction(here.pool) as tx:
+            with transaction(installation.pool) as tx:
                 fence.wait_for_readers(tx)
                 ended.append("fence")
 
         raising = threading.Thread(target=raise_fence)
         raising.start()
-        with here.pool.connection() as conn:
+        with installation.pool.connection() as conn:
             while not conn.execute(WAITERS).fetchone():
                 assert not ended
                 time.sleep(0.01)

@@ -135,8 +135,8 @@ def test_another_server_waits_for_the_lock_and_takes_over_when_the_first_is_kill
 
 def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(world: World) -> None:
     # of which the database knows nothing
-    (world.here.config.data / "log" / "2019").mkdir(parents=True)
-    with ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api:
+    (world.installation.config.data / "log" / "2019").mkdir(parents=True)
+    with ApplicationClient(create_app(world.installation, world.web, sequencer=True)) as api:
         wait_until(lambda: api.get("/readyz").status_code != 200, "the server is not ready")
         answer = api.get("/readyz")
         assert answer.status_code == 503
@@ -147,10 +147,10 @@ def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(wo
 def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
     world.open("ana", allow=True)
     with (
-        documents.open_sequencer(world.here),
-        ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api,
+        documents.open_sequencer(world.installation),
+        ApplicationClient(create_app(world.installation, world.web, sequencer=True)) as api,
     ):
         time.sleep(0.3)
         assert api.get("/readyz").status_code == 200
-        with transaction(world.here.pool) as tx:
+        with transaction(world.installation.pool) as tx:
             assert sequence.count_waiting(tx).rows > 0

@@ -26,8 +26,9 @@ from licet.policy import events as ev
 from licet.policy.period import instant
 from licet.policy.state import ScopeKind, Share, TurnRole
 from licet.store.connect import Pool, transaction
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.installation import load_policies
 
 from ..policy.reference import Reference
 from ..terms import preset
@@ -59,7 +60,7 @@ class Drawn:
 
     def __init__(self, world: World, api: Any, seed: int) -> None:
         self.world, self.api, self.draw = world, api, Random(seed)
-        self.known = installation.policies(world.here)
+        self.known = load_policies(world.installation)
         self.policy = self.known.versions[0]
         self.events: list[ev.Event] = []
         self.chats: dict[str, str] = {}  # ids of conversations, by `account/name`
@@ -559,7 +560,7 @@ class Drawn:
         """Each answer about each account, conversation, turn and feedback is the rule's."""
         now, reference = self.now, Reference([self.policy.document()], self.events)
         past = reference.past(now)
-        with transaction(self.world.here.pool) as tx:
+        with transaction(self.world.installation.pool) as tx:
             rows = account_view.load_accounts(tx, list(self.world.accounts.values()))
             for name in NAMES:
                 seen = account_view.account_at(

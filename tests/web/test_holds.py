@@ -38,7 +38,7 @@ def chat(world: World) -> str:
 
 def held(world: World, chat: str, **more: Any) -> holds.HoldAct:
     told = {"matter": MATTER, "reason": HoldReason.litigation, "by": "user:counsel", **more}
-    (act,) = holds.place(world.here, [chat], **told)
+    (act,) = holds.place(world.installation, [chat], **told)
     return act
 
 
@@ -172,7 +172,7 @@ def test_a_hold_whose_matter_forbids_telling_is_seen_nowhere_by_its_person_and_t
     held(world, chat, is_told=False)
     held(world, other, is_told=False)
     assert seen() == before
-    (one, _) = oversight.holds(world.here).items
+    (one, _) = oversight.holds(world.installation).items
     assert one.told is False
     facts = [
         msgspec.json.decode(row[0])
@@ -197,26 +197,35 @@ def test_a_hold_of_several_conversations_is_placed_on_all_or_none_and_a_dry_run_
     unknown = "conv_" + "0" * 31 + "1"
     with pytest.raises(NotFoundError):
         holds.place(
-            world.here, [chat, unknown], matter=MATTER, reason=HoldReason.other, by="user:me"
+            world.installation,
+            [chat, unknown],
+            matter=MATTER,
+            reason=HoldReason.other,
+            by="user:me",
         )
     with pytest.raises(UsageError, match="matter"):
-        holds.place(world.here, [chat], matter=" ", reason=HoldReason.other, by="user:me")
+        holds.place(world.installation, [chat], matter=" ", reason=HoldReason.other, by="user:me")
     would = held(world, chat, dry_run=True)
     assert (would.outcome, would.coverage.held) == (Outcome.done, HoldCount(segments=1, turns=1))
     assert world.rows("SELECT count(*) FROM holds") == [(0,)]
     done = holds.place(
-        world.here, [chat, other, chat], matter=MATTER, reason=HoldReason.other, by="user:me"
+        world.installation,
+        [chat, other, chat],
+        matter=MATTER,
+        reason=HoldReason.other,
+        by="user:me",
     )
     assert [one.outcome for one in done] == [Outcome.done, Outcome.done]
     held(world, other, matter="another")
     assert [
-        one.keeps for one in holds.end(world.here, [chat, other], matter=MATTER, dry_run=True)
+        one.keeps
+        for one in holds.end(world.installation, [chat, other], matter=MATTER, dry_run=True)
     ] == [False, True]
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
     with pytest.raises(NotFoundError, match="no hold for that matter"):
-        holds.end(world.here, [chat, other], matter="another")
+        holds.end(world.installation, [chat, other], matter="another")
     assert world.rows("SELECT count(*) FROM holds") == [(3,)]
-    holds.end(world.here, [chat, other], matter=MATTER)
+    holds.end(world.installation, [chat, other], matter=MATTER)
     assert world.rows("SELECT conversation_id FROM holds") == [(uuid(other),)]
 
 
@@ -229,7 +238,7 @@ def test_a_hold_on_what_is_over_is_refused_and_keeps_no_other_from_being_held(
     world.clock.set(NOTICE + 6 * 366 * DAY)
     later = world.say("ana", "later")
     would = holds.place(
-        world.here,
+        world.installation,
         [chat, later],
         matter=MATTER,
         reason=HoldReason.other,
@@ -237,7 +246,7 @@ def test_a_hold_on_what_is_over_is_refused_and_keeps_no_other_from_being_held(
         dry_run=True,
     )
     done = holds.place(
-        world.here, [chat, later], matter=MATTER, reason=HoldReason.other, by="user:me"
+        world.installation, [chat, later], matter=MATTER, reason=HoldReason.other, by="user:me"
     )
     assert done == would
     over, kept = done
@@ -264,8 +273,10 @@ def test_a_hold_on_what_is_over_is_refused_and_keeps_no_other_from_being_held(
     (listed,) = api.get("/v1/holds", headers=officer).json()["items"]
     assert (listed["conversation"], listed["turns_held"], listed["turns_not_held"]) == (later, 1, 0)
     assert api.get(f"/v1/conversations/{chat}", headers=world.person("ana")).json()["held"] is False
-    assert sweeper.sweep(world.here).segments == 1
-    (gone,) = holds.place(world.here, [chat], matter=MATTER, reason=HoldReason.other, by="user:me")
+    assert sweeper.sweep(world.installation).segments == 1
+    (gone,) = holds.place(
+        world.installation, [chat], matter=MATTER, reason=HoldReason.other, by="user:me"
+    )
     assert (gone.outcome, gone.coverage.erased) == (Outcome.refused, HoldCount(segments=1, turns=1))
 
 
@@ -283,7 +294,9 @@ def test_a_deleted_chat_that_is_due_is_refused_and_one_that_is_not_due_is_held(
 
 def test_doctor_tells_of_holds_past_the_day_of_their_review(world: World, chat: str) -> None:
     def seen() -> list[tuple[str, str]]:
-        return [(f.state.value, f.seen) for f in doctor.examine(world.here) if f.what == "holds"]
+        return [
+            (f.state.value, f.seen) for f in doctor.examine(world.installation) if f.what == "holds"
+        ]
 
     assert seen() == []
     held(world, chat, review_at=NOTICE + 30 * DAY)
@@ -371,7 +384,7 @@ def test_a_hold_keeps_what_is_kept_until_the_last_one_ends_and_makes_nothing_usa
     held(world, chat, matter="another matter", reason=HoldReason.regulator)
     # the day of review is long past, and the time of what was said too
     world.clock.set(NOTICE + 6 * 366 * DAY)
-    assert sweeper.sweep(world.here).segments == 0
+    assert sweeper.sweep(world.installation).segments == 0
     seen = api.get(f"/v1/conversations/{chat}", headers=world.person("ana")).json()
     assert [one["reason"] for one in seen["holds"]] == ["litigation", "regulator"], (
         "nothing ends a hold by itself"
@@ -379,11 +392,13 @@ def test_a_hold_keeps_what_is_kept_until_the_last_one_ends_and_makes_nothing_usa
     assert {badge["use"] for badge in seen["badges"]} == {"none"}
     asked = api.get(f"/chats/{chat}/delete", headers=world.browser("ana")).text
     assert "A legal hold stands on it: a sealed copy is kept until the hold ends." in asked
-    (first,) = holds.end(world.here, [chat], matter=MATTER)
+    (first,) = holds.end(world.installation, [chat], matter=MATTER)
     assert first.keeps
-    assert sweeper.sweep(world.here).segments == 0
-    holds.end(world.here, [chat], matter="another matter")
-    assert sweeper.sweep(world.here).segments == 1, "what is over its time goes with the next sweep"
+    assert sweeper.sweep(world.installation).segments == 0
+    holds.end(world.installation, [chat], matter="another matter")
+    assert sweeper.sweep(world.installation).segments == 1, (
+        "what is over its time goes with the next sweep"
+    )
 
 
 def test_the_form_in_the_console_says_what_would_come_of_it(

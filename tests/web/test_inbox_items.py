@@ -36,7 +36,7 @@ __all__ = ["api", "world"]
 
 
 def member(world: World, email: str, *roles: StaffRole) -> StaffMember:
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         staff = sessions.find_or_add_staff(tx, email, world.wall, os.urandom)
         if roles:
             tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [list(roles), staff])
@@ -52,11 +52,11 @@ def asked(world: World, name: str | None = "ana", *, region: str = "DE", days_ag
         region=region,
         received_at=world.clock.now - timedelta(days=days_ago),
     )
-    return rights_requests.enter(world.here, entered, "staff:ada@example.org").shown_id
+    return rights_requests.enter(world.installation, entered, "staff:ada@example.org").shown_id
 
 
 def names(world: World, by: StaffMember, **view: Any) -> list[str]:
-    return [one.item for one in inbox.page(world.here, by, InboxView(**view)).items]
+    return [one.item for one in inbox.page(world.installation, by, InboxView(**view)).items]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
     def take(by: StaffMember) -> str:
         together.wait()
         try:
-            return inbox_verbs.take(lived.here, by, item).seen.holder or ""
+            return inbox_verbs.take(lived.installation, by, item).seen.holder or ""
         except RefusedError as error:
             return f"refused: {error.message}"
 
@@ -99,9 +99,9 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
 def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
     lived: World, ada: StaffMember, bea: StaffMember
 ) -> None:
-    item, here = f"request:{asked(lived)}", lived.here
+    item, installation = f"request:{asked(lived)}", lived.installation
     assert names(lived, ada, held=HeldFilter.nobody) == [item]
-    inbox_verbs.take(here, ada, item)
+    inbox_verbs.take(installation, ada, item)
     assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == (
         [item],
         [],
@@ -110,19 +110,19 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
         names(lived, ada, held=HeldFilter.nobody),
         names(lived, bea, held=HeldFilter.somebody),
     ) == ([], [item])
-    inbox_verbs.take(here, ada, item)
+    inbox_verbs.take(installation, ada, item)
     with pytest.raises(RefusedError, match=r"`ada@example\.org` has it"):
-        inbox_verbs.give_back(here, bea, item)
+        inbox_verbs.give_back(installation, bea, item)
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.hand(here, ada, item, bea.email, " ")
+        inbox_verbs.hand(installation, ada, item, bea.email, " ")
     member(lived, "cy@example.org", StaffRole.curator)
     with pytest.raises(RefusedError, match="has no role"):
-        inbox_verbs.hand(here, ada, item, "cy@example.org", "I am away")
-    inbox_verbs.hand(here, ada, item, bea.email, "I am away")
+        inbox_verbs.hand(installation, ada, item, "cy@example.org", "I am away")
+    inbox_verbs.hand(installation, ada, item, bea.email, "I am away")
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.hand(here, ada, item, ada.email, "no, mine")
-    inbox_verbs.note(here, ada, item, "She rang twice")
-    seen = inbox_verbs.give_back(here, ada, item, "Bea is ill", holder=bea.email).seen
+        inbox_verbs.hand(installation, ada, item, ada.email, "no, mine")
+    inbox_verbs.note(installation, ada, item, "She rang twice")
+    seen = inbox_verbs.give_back(installation, ada, item, "Bea is ill", holder=bea.email).seen
     assert (seen.holder, [(one.step.value, one.by, one.to, one.words) for one in seen.steps]) == (
         None,
         [
@@ -133,7 +133,7 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
         ],
     )
     with pytest.raises(RefusedError, match="nobody has it"):
-        inbox_verbs.give_back(here, bea, item)
+        inbox_verbs.give_back(installation, bea, item)
 
 
 def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one_says_so(
@@ -153,12 +153,14 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     lived.clock.set(review)
     (item,) = names(lived, ada, kind=ItemKind.hold)
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="", matter="M v. N"))
+        inbox_verbs.act(lived.installation, ada, item, "end", ActValues(reason="", matter="M v. N"))
     with pytest.raises(NotFoundError, match="another matter"):
-        inbox_verbs.act(lived.here, ada, item, "end", ActValues(reason="It is over", matter="M"))
+        inbox_verbs.act(
+            lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M")
+        )
     later = review + timedelta(days=30)
     inbox_verbs.act(
-        lived.here,
+        lived.installation,
         ada,
         item,
         "review",
@@ -167,13 +169,13 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     assert names(lived, ada, kind=ItemKind.hold) == []
     lived.clock.set(later)
     assert names(lived, ada, kind=ItemKind.hold) == [item]
-    inbox_verbs.take(lived.here, bea, item)
+    inbox_verbs.take(lived.installation, bea, item)
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
         inbox_verbs.act(
-            lived.here, ada, item, "end", ActValues(reason="It is over", matter="M v. N")
+            lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M v. N")
         )
     seen = inbox_verbs.act(
-        lived.here, bea, item, "end", ActValues(reason="It is over", matter="M v. N")
+        lived.installation, bea, item, "end", ActValues(reason="It is over", matter="M v. N")
     ).seen
     assert (seen.waits, seen.holder) == (None, None)
     assert [(one.act, one.done, one.words) for one in seen.steps if one.act] == [
@@ -183,7 +185,7 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     ]
     assert lived.rows("SELECT count(*) FROM holds") == [(0,)]
     with pytest.raises(RefusedError, match="nothing of it waits"):
-        inbox_verbs.take(lived.here, ada, item)
+        inbox_verbs.take(lived.installation, ada, item)
     told = lived.rows(
         "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' "
         "ORDER BY outbox_id"
@@ -196,7 +198,7 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.note(lived.here, ada, item, "She rang twice")
+    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
     chat = lived.say("ana", "Pears", "roots")
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
@@ -211,10 +213,12 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     )
     lived.clock.set(review)
     (held,) = names(lived, ada, kind=ItemKind.hold)
-    inbox_verbs.note(lived.here, ada, held, "Secret matter")
-    inbox_verbs.act(lived.here, ada, held, "end", ActValues(reason="Secret end", matter="M"))
-    with transaction(lived.here.pool) as tx:
-        told = inbox_register.list_by_account(tx, lived.here.keyring, account, 10)
+    inbox_verbs.note(lived.installation, ada, held, "Secret matter")
+    inbox_verbs.act(
+        lived.installation, ada, held, "end", ActValues(reason="Secret end", matter="M")
+    )
+    with transaction(lived.installation.pool) as tx:
+        told = inbox_register.list_by_account(tx, lived.installation.keyring, account, 10)
     assert [one.words for one in told] == ["She rang twice"]
 
 
@@ -222,22 +226,27 @@ def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_k
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.note(lived.here, ada, item, "She rang twice")
+    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
     assert not any(
         "rang" in str(row) or b"rang" in row[-1]
         for row in lived.rows("SELECT words FROM inbox_steps")
     )
     lived.tell(CloseAccount(account=account, at=lived.clock.now))
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         tx.execute(
             "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account]
         )
         about = ItemSubject(item=item, account=account)
-        assert [one.words for one in inbox_register.list_steps(tx, lived.here.keyring, about)] == [
-            ""
-        ]
+        assert [
+            one.words for one in inbox_register.list_steps(tx, lived.installation.keyring, about)
+        ] == [""]
         inbox_register.add_note(
-            tx, lived.here.keyring, about, ada.staff_id, lived.clock.now, "Nothing of this is kept"
+            tx,
+            lived.installation.keyring,
+            about,
+            ada.staff_id,
+            lived.clock.now,
+            "Nothing of this is kept",
         )
         assert tx.execute("SELECT words FROM inbox_steps WHERE step_no = 1").fetchall() == [(None,)]
 
@@ -246,7 +255,7 @@ def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(
     lived: World, ada: StaffMember
 ) -> None:
     item = f"request:{asked(lived, None)}"
-    seen = inbox_verbs.note(lived.here, ada, item, "A letter came").seen
+    seen = inbox_verbs.note(lived.installation, ada, item, "A letter came").seen
     assert [one.words for one in seen.steps] == ["A letter came"]
     told = lived.rows(
         "SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'"
@@ -262,10 +271,10 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
     for number in range(3):
         stopped = asked(lived, None, days_ago=number)
         rights_requests.take_step(
-            lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org"
+            lived.installation, stopped, StaffAct.acknowledge, "staff:ada@example.org"
         )
         rights_requests.take_step(
-            lived.here,
+            lived.installation,
             stopped,
             StaffAct.pause,
             "staff:ada@example.org",
@@ -273,17 +282,19 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
             words="Who?",
         )
     lived.clock.set(lived.clock.now + timedelta(days=3))
-    documents.append(lived.here)
+    documents.append(lived.installation)
     both = member(lived, "olga@example.org", StaffRole.owner, StaffRole.privacy_officer)
     for sort in ItemSort:
-        whole = inbox.page(lived.here, both, InboxView(sort=sort)).items
+        whole = inbox.page(lived.installation, both, InboxView(sort=sort)).items
         assert len(whole) == 11, "ten requests, and no backup is on record"
         dates = [one.due_at for one in whole if one.due_at is not None]
         assert dates == sorted(dates), sort
         for most in (1, 2, 3, 10):
             found, after = list[str](), ""
             while True:
-                page = inbox.page(lived.here, both, InboxView(sort=sort, limit=most, after=after))
+                page = inbox.page(
+                    lived.installation, both, InboxView(sort=sort, limit=most, after=after)
+                )
                 found += [one.item for one in page.items]
                 lived.clock.set(lived.clock.now + timedelta(minutes=1))
                 if page.next is None:
@@ -295,7 +306,7 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
 @pytest.mark.parametrize("after", ["x", "W10", "WyIyMDI1LTAxLTAxIl0", "é"])
 def test_a_place_that_no_page_gave_is_refused(lived: World, ada: StaffMember, after: str) -> None:
     with pytest.raises(UsageError, match="the place to go on from"):
-        inbox.page(lived.here, ada, InboxView(after=after))
+        inbox.page(lived.installation, ada, InboxView(after=after))
 
 
 @pytest.mark.parametrize(
@@ -304,20 +315,20 @@ def test_a_place_that_no_page_gave_is_refused(lived: World, ada: StaffMember, af
 )
 def test_an_item_that_there_is_not_is_not_found(lived: World, ada: StaffMember, item: str) -> None:
     with pytest.raises(NotFoundError):
-        inbox.get(lived.here, ada, item)
+        inbox.get(lived.installation, ada, item)
 
 
 def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
     lived: World, ada: StaffMember
 ) -> None:
     item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
-    inbox_verbs.note(lived.here, ada, item, "She rang twice")
-    seen = inbox.get(lived.here, auditor, item)
+    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
+    seen = inbox.get(lived.installation, auditor, item)
     assert (seen.may_act, [one.words for one in seen.steps]) == (False, [""])
     with pytest.raises(DeniedError):
-        inbox_verbs.take(lived.here, auditor, item)
+        inbox_verbs.take(lived.installation, auditor, item)
     with pytest.raises(NotFoundError):
-        inbox.get(lived.here, member(lived, "cy@example.org", StaffRole.curator), item)
+        inbox.get(lived.installation, member(lived, "cy@example.org", StaffRole.curator), item)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +340,7 @@ def test_an_act_is_refused_to_every_role_but_those_who_may_do_it(
     """Whether they see the item or not: they are told who may."""
     item, other = f"request:{asked(lived)}", member(lived, "cy@example.org", role)
     with pytest.raises(DeniedError, match="may not do that") as refused:
-        inbox_verbs.act(lived.here, other, item, "answer", ActValues(reason="here it is"))
+        inbox_verbs.act(lived.installation, other, item, "answer", ActValues(reason="here it is"))
     assert refused.value.hint == "these may: privacy_officer"
     assert inbox_verbs.acts(other, item) == []
 

@@ -19,7 +19,8 @@ from licet.access import service_keys
 from licet.erasure import certificates
 from licet.policy.file import from_document, preset
 from licet.store.connect import Pool
-from licet.vault import installation, primary
+from licet.vault import primary
+from licet.vault.installation import load_policies
 from licet.web import site
 
 from .journeys import Counting, JourneyCost
@@ -130,10 +131,15 @@ class Walk:
             {**fi, **FORM},
         )
         self.ask("delete, page", 303, "POST", f"/chats/{by_page}/delete", {**fi, **FORM})
-        assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
+        assert (
+            certificates.advance_erasures(self.world.installation, at_once=True).certificates == 1
+        )
         self.ask("delete", 200, "DELETE", f"/v1/conversations/{by_api}", fi)
         with self.counting.counted() as self.costs["certificate"]:
-            assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
+            assert (
+                certificates.advance_erasures(self.world.installation, at_once=True).certificates
+                == 1
+            )
 
     def chat(self, name: str, host: dict[str, str]) -> str:
         """A new conversation of fi's."""
@@ -251,7 +257,7 @@ def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: 
     with counting.watching():
         with counting.counted() as first:  # applying it reads what is stored, too
             world = World(pool, tmp_path / "data", policy)
-            known = installation.policies(world.here)
+            known = load_policies(world.installation)
         with counting.counted() as later:
-            assert installation.policies(world.here)[0] == known[0] == policy
+            assert load_policies(world.installation)[0] == known[0] == policy
     assert (first.parses, later.parses) == (1, 0)

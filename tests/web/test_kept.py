@@ -27,7 +27,7 @@ from licet.errors import DeniedError, NotFoundError
 from licet.policy.state import Share
 from licet.store.connect import transaction
 from licet.train import lineage
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault.commands import (
     CloseAccount,
     Delete,
@@ -39,6 +39,7 @@ from licet.vault.commands import (
     Widen,
 )
 from licet.vault.content import Content, encode
+from licet.vault.installation import load_policies
 from licet.vault.permit import Permit
 
 from .served import NOTICE, World, api, url, world
@@ -118,18 +119,18 @@ def flagged_and_gone(world: World) -> tuple[str, datetime]:
         Delete(account=world.accounts["ana"], at=world.clock.now, conversation=uuid(conversation))
     )
     passes(world, 31)
-    sweeper.sweep(world.here)
+    sweeper.sweep(world.installation)
     assert world.rows("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert world.rows("SELECT count(*) FROM safety_bodies") == [(1,)]
     return conversation, until
 
 
 def yours_of(world: World, conversation: str) -> own_conversations.OwnConversation:
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         return own_conversations.get(
             tx,
-            world.here.keyring,
-            installation.policies(world.here),
+            world.installation.keyring,
+            load_policies(world.installation),
             world.accounts["ana"],
             uuid(conversation),
             world.clock.now,
@@ -149,7 +150,7 @@ def test_a_flagged_chat_whose_text_is_gone_is_listed_with_its_date_as_long_as_it
         "there is nothing left to keep out or delete"
     )
     lived.clock.set(until)
-    sweeper.sweep(lived.here)
+    sweeper.sweep(lived.installation)
     assert lived.rows("SELECT count(*) FROM safety_bodies") == [(0,)]
     assert WORDS.say("chats.none") in plain(page(lived, api, "/chats"))
 
@@ -194,8 +195,8 @@ def test_nobody_but_its_person_has_a_permit_to_a_safety_copy_and_nobody_once_it_
     lived: World,
 ) -> None:
     conversation, until = flagged_and_gone(lived)
-    with transaction(lived.here.pool) as tx:
-        known, ana = installation.policies(lived.here), lived.accounts["ana"]
+    with transaction(lived.installation.pool) as tx:
+        known, ana = load_policies(lived.installation), lived.accounts["ana"]
         seen = account_view.load_views(
             tx, [(ana, uuid(conversation))], known, lived.clock.now, with_turns=True
         )[uuid(conversation)]
@@ -240,7 +241,7 @@ def test_every_feedback_that_is_kept_is_listed_with_what_it_shares_and_its_date(
     assert 'href="/feedback"' in page(lived, api, "/chats")
     api.get("/feedback", headers=lived.browser("ana"))
     lived.clock.set(max(until))
-    sweeper.sweep(lived.here)
+    sweeper.sweep(lived.installation)
     assert WORDS.say("feedback.none") in plain(page(lived, api, "/feedback"))
 
 
@@ -291,13 +292,13 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
     assert WORDS.say("feedback.taken", day=WORDS.day(lived.clock.now)) in said
     assert "the first" not in said and "the second" in said
     assert html.count("/take-back") == 1, "it is taken back once"
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         from licet.consent import feedback as consent
 
         listed = consent.list_feedback(
             tx,
-            lived.here.keyring,
-            installation.policies(lived.here),
+            lived.installation.keyring,
+            load_policies(lived.installation),
             lived.accounts["eve"],
             lived.clock.now,
         )
@@ -309,7 +310,7 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
         ("feedback",),
         ("feedback_taken_back",),
     ]
-    sweeper.sweep(lived.here)
+    sweeper.sweep(lived.installation)
     assert lived.rows("SELECT feedback_id FROM feedback_bodies GROUP BY 1") == [(second,)]
     assert lived.rows("SELECT key_slot FROM feedback WHERE feedback_id = %s", first) == [(None,)]
     assert lived.rows(
@@ -320,10 +321,15 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
 
 
 def yours_title(world: World, name: str, conversation: str) -> str:
-    with transaction(world.here.pool) as tx:
-        known = installation.policies(world.here)
+    with transaction(world.installation.pool) as tx:
+        known = load_policies(world.installation)
         return own_conversations.get(
-            tx, world.here.keyring, known, world.accounts[name], uuid(conversation), world.clock.now
+            tx,
+            world.installation.keyring,
+            known,
+            world.accounts[name],
+            uuid(conversation),
+            world.clock.now,
         ).title
 
 
@@ -381,7 +387,7 @@ def test_a_feedback_that_a_hold_keeps_says_so_and_is_read_by_nobody(lived: World
             feedback=given,
         )
     )
-    sweeper.sweep(lived.here)
+    sweeper.sweep(lived.installation)
     assert lived.rows("SELECT count(*) FROM feedback_bodies") == [(1,)]
     said = plain(page(lived, api, "/feedback"))
     assert WORDS.say("feedback.taken.held", day=WORDS.day(lived.clock.now)) in said
@@ -495,7 +501,7 @@ def test_a_person_is_told_which_models_learnt_from_which_of_their_chats(
         lived.open(name, allow=True)
         for n in range(2):
             lived.say(name, f"{name}{n}", f"{name} asks {n}")
-    built = release_build.build_release(lived.here, name="autumn", purpose="improve_models")
+    built = release_build.build_release(lived.installation, name="autumn", purpose="improve_models")
     assert built.manifest.rows == 4
     release = UUID(hex=built.manifest.release)
     rows = lived.rows(
@@ -504,7 +510,7 @@ def test_a_person_is_told_which_models_learnt_from_which_of_their_chats(
     )
     ordinal, conversation = rows[0]
     model, finished = UUID(int=5), lived.clock.now
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         tx.execute(
             """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
                                    started_at, finished_at,

@@ -34,7 +34,7 @@ def rows_written(world: World, turns: int, of: int) -> list[int]:
     is undone.
     """
     counts, before = [], 0
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         for place in range(turns):
             write = Write(command=said(world, place, ("app", "api")[place % of]))
             (written,) = world.site.writing.apply(tx, [write])

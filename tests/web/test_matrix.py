@@ -304,7 +304,7 @@ class Cell:
 
     @cached_property
     def staff(self) -> str:
-        with transaction(self._world.here.pool) as tx:
+        with transaction(self._world.installation.pool) as tx:
             address = f"staff{self._number}@example.org"
             return sessions.find_or_add_staff(tx, address, self._world.wall, os.urandom).hex
 
@@ -415,9 +415,9 @@ def asked_and_paused(world: World, who: str) -> str:
     asked = EnteredRequest(
         kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who]
     )
-    found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
+    found = rights_requests.enter(world.installation, asked, "staff:ada@example.org")
     return rights_requests.take_step(
-        world.here,
+        world.installation,
         found.shown_id,
         StaffAct.pause,
         "staff:ada@example.org",
@@ -494,7 +494,7 @@ def api(tmp_path, pool) -> Iterator[Any]:
         pool, tmp_path / "data", unknown_requests_per_minute=10**6, person_requests_per_minute=10**6
     )
     world.clock.set(NOTICE)
-    endpoints.add(world.here, "reader", None)
+    endpoints.add(world.installation, "reader", None)
     with ApplicationClient(world.app) as client:
         client.world = world
         yield client

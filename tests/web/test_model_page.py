@@ -63,7 +63,7 @@ def found(*known: CanaryGroup) -> Audit:
 
 @pytest.fixture
 def model(released: Released, tmp_path: Path) -> str:
-    return f"model_{learnt(released.world.here, released.ids['autumn'], tmp_path).hex}"
+    return f"model_{learnt(released.world.installation, released.ids['autumn'], tmp_path).hex}"
 
 
 def test_a_model_without_an_audit_is_said_to_have_none(
@@ -90,15 +90,17 @@ def test_a_model_without_an_audit_is_said_to_have_none(
 def test_an_audit_is_kept_with_its_figures_and_the_newest_is_in_the_list(
     api: Any, released: Released, model: str
 ) -> None:
-    here, auditor = released.world.here, released.world.staff(StaffRole.auditor)
-    kept = canary_audit.keep(here, model, found(CanaryGroup.permitted), actor=WHO)
+    installation, auditor = released.world.installation, released.world.staff(StaffRole.auditor)
+    kept = canary_audit.keep(installation, model, found(CanaryGroup.permitted), actor=WHO)
     assert (kept.planted, kept.exposed, kept.bound) == (6 * (len(CanaryGroup) - 1), 0, ALPHA)
     released.world.clock.set(released.world.clock.now + timedelta(minutes=1))
     later = canary_audit.keep(
-        here, model, found(CanaryGroup.permitted, CanaryGroup.deleted), actor=WHO
+        installation, model, found(CanaryGroup.permitted, CanaryGroup.deleted), actor=WHO
     )
     assert (later.verdict, later.exposed) == (AuditResult.failed, 6)
-    assert model_view.show(here, model).audits == (later, kept), "the newest first, as it was kept"
+    assert model_view.show(installation, model).audits == (later, kept), (
+        "the newest first, as it was kept"
+    )
     page = api.get(f"/console/models/{model}", headers=auditor).text
     assert 'data-head="Exposed" class="due">6</td>' in page
     assert "licet-sft-1, not that of this model" in page
@@ -117,9 +119,9 @@ def test_an_audit_is_kept_with_its_figures_and_the_newest_is_in_the_list(
 def test_no_audit_is_kept_for_a_model_that_is_not_on_record(world: World) -> None:
     unknown = f"model_{'0' * 31}1"
     with pytest.raises(UsageError, match="no model"):
-        canary_audit.check_model(world.here, unknown)
+        canary_audit.check_model(world.installation, unknown)
     with pytest.raises(NotFoundError, match="no model"):
-        canary_audit.keep(world.here, unknown, found(), actor=WHO)
+        canary_audit.keep(world.installation, unknown, found(), actor=WHO)
     assert world.rows("SELECT FROM canary_audits") == []
 
 
@@ -150,19 +152,19 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(
     )
     (of_api,) = api.get("/v1/models", headers=curator).json()["items"]
     assert of_api["affected"] == api.get(f"/v1/models/{model}", headers=curator).json()["affected"]
-    assert lineage.models_affected(world.here) == [], "nobody is asked to train it again"
+    assert lineage.models_affected(world.installation) == [], "nobody is asked to train it again"
     assert api.get(f"/console/models/model_{'0' * 31}1", headers=curator).status_code == 404
 
 
 def test_the_command_shows_a_model_and_its_audits(released: Released, model: str, dsn: str) -> None:
     """On the real clock, so that what of the rows may still be used is another question."""
-    here = released.world.here
-    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(here.config.data)})
+    installation = released.world.installation
+    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(installation.config.data)})
     told = runner.invoke(main, ["models", "show", model])
     assert told.exit_code == 0, told.stderr
     assert "  took 3 of 3 rows, steps 0 to 0, " in told.stdout
     assert told.stdout.splitlines()[-1] == "  no canary audit was run for it"
-    canary_audit.keep(here, model, found(CanaryGroup.permitted), actor=WHO)
+    canary_audit.keep(installation, model, found(CanaryGroup.permitted), actor=WHO)
     said = runner.invoke(main, ["models", "show", model]).stdout.splitlines()[-1]
     assert (
         "by staff:cora@example.org: passed, 0 of 42 exposed (p below 0.001), licet-sft-1, licet "
@@ -176,7 +178,7 @@ def test_an_audit_that_was_run_by_the_command_is_on_record_beside_the_model_that
     released: Released, model: str, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole way, but for the run: `tests/train/test_canaries.py` has that."""
-    here, empty = released.world.here, list[bool]()
+    installation, empty = released.world.installation, list[bool]()
 
     def audit(
         ground: Installation, clock: Clock, *, seed: int, settings: TrainingSettings
@@ -186,13 +188,13 @@ def test_an_audit_that_was_run_by_the_command_is_on_record_beside_the_model_that
         return msgspec.structs.replace(found(CanaryGroup.deleted), seed=seed, steps=settings.steps)
 
     monkeypatch.setattr(canary_audit, "audit", audit)
-    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(here.config.data)})
+    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(installation.config.data)})
     ran = runner.invoke(
         main, ["train", "canaries", "--steps", "7", "--for", model, "--by", WHO, "--json"]
     )
     assert (ran.exit_code, empty) == (1, [True]), ran.output
     said = json.loads(ran.stdout)
-    (kept,) = model_view.show(here, model).audits
+    (kept,) = model_view.show(installation, model).audits
     assert (kept.verdict, kept.audited_by, kept.steps) == (AuditResult.failed, WHO, 7)
     assert (kept.rows, kept.seed, kept.broken) == (said["rows"], said["seed"], said["broken"])
     assert [(one.group, one.planted, one.handed, one.p) for one in kept.groups] == [
@@ -204,7 +206,7 @@ def test_the_audit_of_an_unknown_model_is_refused_before_it_is_run(
     released: Released, dsn: str
 ) -> None:
     runner = CliRunner(
-        env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(released.world.here.config.data)}
+        env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(released.world.installation.config.data)}
     )
     ran = runner.invoke(main, ["train", "canaries", "--for", f"model_{'0' * 31}1"])
     assert (ran.exit_code, "no model" in ran.stderr) == (64, True)

@@ -90,5 +90,5 @@ def test_a_conversation_that_ended_while_staff_opened_it_is_not_found(api) -> No
         staff_id=uuid4(), email="r@example.org", roles=frozenset({StaffRole.reviewer}), session=b""
     )
     why = schema.NewRead(reason=next(iter(ReadReason)), ticket="T-1")
-    with transaction(api.world.here.pool) as tx, pytest.raises(NotFoundError):
+    with transaction(api.world.installation.pool) as tx, pytest.raises(NotFoundError):
         staff.read_as_staff(tx, api.world.site, reader, api.world.accounts["ana"], uuid4(), why)

@@ -283,7 +283,7 @@ def test_nobody_uses_up_the_sign_ins_of_others_who_share_their_address(
             assert api.get("/sign-in").status_code == 303
         assert finish(api, *begin(api)).status_code == 200
         assert api.get(f"/enter?token={world.link_token('ana')}").status_code == 200
-        with transaction(world.here.pool) as tx:
+        with transaction(world.installation.pool) as tx:
             secret = sessions.bootstrap(tx, "bo@example.org", world.wall, os.urandom)
         used = api.post(
             "/sign-in/link", data={"secret": secret}, headers={"origin": str(api.base_url)}

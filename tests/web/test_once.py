@@ -84,7 +84,7 @@ def test_a_key_is_forgotten_after_a_day(world, api) -> None:
     world.clock.set(NOTICE + idempotency.KEPT)
     again = api.post("/v1/accounts/me/choices", json={"allow": False}, headers=me)
     assert (again.status_code, again.json()["effect"]) == (201, "withdrew")
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         idempotency.sweep(tx, NOTICE + 3 * idempotency.KEPT)
     assert world.rows("SELECT count(*) FROM idempotency_keys") == [(0,)]
 
@@ -103,7 +103,7 @@ def test_while_the_first_is_under_way_in_another_process_the_second_is_told_so(w
     once = idempotency.make_call(
         world.site.host_key, b"p" + world.accounts["ana"].bytes, "one", b"", b""
     )
-    with transaction(world.here.pool) as other:
+    with transaction(world.installation.pool) as other:
         idempotency.claim(other, [once], NOTICE)
         me = {**world.person("ana"), **KEY}
         running = api.post("/v1/accounts/me/choices", json={"allow": True}, headers=me)
@@ -124,16 +124,16 @@ def write(world: World, tx: Transaction, allow: bool = True) -> list:
 
 def test_a_crash_before_the_commit_leaves_neither_the_effect_nor_the_key(world) -> None:
     def crash() -> None:
-        with transaction(world.here.pool) as tx:
+        with transaction(world.installation.pool) as tx:
             write(world, tx)
             raise Crash
 
     with pytest.raises(Crash):
         crash()
     assert choices(world) == 0
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         assert write(world, tx)[0].replayed is False
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         assert write(world, tx)[0].replayed is True
     assert choices(world) == 1
 
@@ -141,7 +141,7 @@ def test_a_crash_before_the_commit_leaves_neither_the_effect_nor_the_key(world) 
 def test_two_requests_with_one_key_in_one_batch_are_one(world) -> None:
     command = Choose(account=world.accounts["ana"], at=world.clock.now, allow=True)
     once = idempotency.make_call(world.site.host_key, b"caller", "one", b"request")
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         first, second = world.site.writing.apply(tx, [Write(command=command, once=once)] * 2)
     assert first.answer.effect == "began"
     assert second.status == 409

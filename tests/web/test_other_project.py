@@ -120,7 +120,7 @@ def imported(world: World, file: Path, projects: list[str | None]) -> Imported:
     ]
     file.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
     return imports.import_files(
-        world.here, [file], default=RecordedAccount(host="bea", plan="pro", age=30)
+        world.installation, [file], default=RecordedAccount(host="bea", plan="pro", age=30)
     )
 
 

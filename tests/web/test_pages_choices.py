@@ -15,9 +15,10 @@ from licet.policy.period import instant
 from licet.policy.state import AccountState
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault.commands import ChosenScope, Narrow, SetAge, SetPlan
 from licet.vault.content import Content, encode
+from licet.vault.installation import load_policies
 
 from .browsing import PHONE, Site, browser, existing, site
 from .people import Town
@@ -35,8 +36,8 @@ def text(page: Any) -> str:
 
 def state(town: Town, name: str = "ana") -> AccountState:
     at, account = town.clock.now, town.accounts[name]
-    known = installation.policies(town.here)
-    with transaction(town.here.pool) as tx:
+    known = load_policies(town.installation)
+    with transaction(town.installation.pool) as tx:
         return account_view.account_at(
             account_view.load_accounts(tx, [account])[account], known, at
         ).account
@@ -49,8 +50,8 @@ def grants(town: Town) -> list[tuple[str, str]]:
 
 def usable(town: Town, conversation: UUID) -> set[str]:
     """The purposes for which the newest turn of a conversation may be used."""
-    known, at, account = installation.policies(town.here), town.clock.now, town.accounts["ana"]
-    with transaction(town.here.pool) as tx:
+    known, at, account = load_policies(town.installation), town.clock.now, town.accounts["ana"]
+    with transaction(town.installation.pool) as tx:
         seen = account_view.load_views(tx, [(account, conversation)], known, at, with_turns=True)[
             conversation
         ]
@@ -264,9 +265,9 @@ def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_
     town = answered(site, models=False, safety=True)
     chat_in(town, "Garden", "Pears")
     allow_project(town, "Garden")
-    base = installation.policies(town.here)[0].document()
+    base = load_policies(town.installation)[0].document()
     changed = {**base, "version": "2025-11-01", "effective": "2025-11-01", "decide_by": None}
-    policy_changes.apply_policy(town.here, from_document(changed), actor="test")
+    policy_changes.apply_policy(town.installation, from_document(changed), actor="test")
     town.clock.set(instant("2025-11-02"))
     page = site.visit("ana", "/notice", viewport=PHONE)
     assert "Keep the project “Garden”" in text(page)

@@ -14,10 +14,10 @@ from licet.policy.decide import Gate
 from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import policy_changes
-from licet.vault import installation
 from licet.vault.commands import AddTurn, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.vault.installation import load_policies
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .people import AFTER, NOTICE
@@ -194,7 +194,7 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
     town = site.town
     page = site.visit("ana", "/notice")
     answer(page, "Don’t use my chats")
-    base = installation.policies(town.here)[0].document()
+    base = load_policies(town.installation)[0].document()
     for version, material, shown in (("2025-10-15", False, 0), ("2025-11-15", True, 2)):
         document = {
             **base,
@@ -203,7 +203,7 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
             "decide_by": None,
             "material": material,
         }
-        policy_changes.apply_policy(town.here, from_document(document), actor="test")
+        policy_changes.apply_policy(town.installation, from_document(document), actor="test")
         town.clock.set(instant(version))
         page.goto(site.url + "/notice")
         assert page.get_by_role("radio").count() == shown, version

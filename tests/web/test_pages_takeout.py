@@ -19,9 +19,10 @@ from licet.policy.file import preset
 from licet.policy.state import ConversationKind
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool, open_pool, transaction
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation, load_host_key, load_policies
 from licet.vault.simulated_clock import SimulatedClock
 
 from .people import BEFORE, NOTICE, Town
@@ -52,8 +53,8 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
     folder.mkdir()
     pieces = takeout.takeout(
         lambda: transaction(pool),
-        town.here.keyring,
-        installation.policies(town.here),
+        town.installation.keyring,
+        load_policies(town.installation),
         account,
         town.clock.now,
     )
@@ -63,7 +64,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
         assert b"Deleted" not in archive.read("messages.jsonl")
 
     with open_pool(databases()) as other:
-        there = installation.Installation(
+        there = Installation(
             config=Configuration(data=folder),
             pool=other,
             keyring=Keyring(FileProvider(folder / "keys")),
@@ -74,13 +75,11 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
             there,
             [folder / "messages.jsonl"],
             recorded=read_accounts(folder / "accounts.csv", town.clock.now),
-            choices=read_choices(
-                folder / "choices.csv", installation.policies(there), town.clock.now
-            ),
+            choices=read_choices(folder / "choices.csv", load_policies(there), town.clock.now),
         )
         assert (imported.broken, imported.refused) == (0, {})
         with transaction(other) as tx:
-            host = host_hmac(installation.host_key(there), "account", f"acc_{account.hex}")
+            host = host_hmac(load_host_key(there), "account", f"acc_{account.hex}")
             found = account_view.account_by_host(tx, host)
         assert found is not None
         again = answers.explain(there, f"acc_{found.hex}")
@@ -104,8 +103,8 @@ def test_nothing_of_anybody_else_is_in_a_takeout(pool: Pool, tmp_path: Path) -> 
     town.say("ben", "A secret plan")
     pieces = takeout.takeout(
         lambda: transaction(pool),
-        town.here.keyring,
-        installation.policies(town.here),
+        town.installation.keyring,
+        load_policies(town.installation),
         ana,
         town.clock.now,
     )

@@ -17,10 +17,10 @@ from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool
-from licet.vault import installation
 from licet.vault.commands import AddTurn, CloseAccount, Outcome, SetAge, SetPlan
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.vault.installation import load_policies
 
 from ..terms import preset
 from .served import BEFORE, NOTICE, ApplicationClient, World, api, world
@@ -55,7 +55,7 @@ def asked_on(api: Any, headers: dict[str, str], path: str = "/settings") -> str:
 
 
 def usable(world: World, name: str = "ana") -> bool:
-    seen = answers.explain(world.here, f"acc_{world.accounts[name].hex}")
+    seen = answers.explain(world.installation, f"acc_{world.accounts[name].hex}")
     assert isinstance(seen, answers.AccountSeen)
     return any("permitted" in reasons for reasons in seen.turns.values())
 
@@ -64,14 +64,14 @@ def newer_terms(world: World) -> None:
     """A material version that nobody has answered, which can be put off until the end of 30
     November.
     """
-    base = installation.policies(world.here)[0].document()
+    base = load_policies(world.installation)[0].document()
     changed = {
         **base,
         "version": "2025-11-01",
         "effective": "2025-11-01",
         "decide_by": "2025-11-30",
     }
-    policy_changes.apply_policy(world.here, from_document(changed), actor="test")
+    policy_changes.apply_policy(world.installation, from_document(changed), actor="test")
     world.clock.set(instant("2025-11-02"))
 
 
@@ -232,7 +232,7 @@ def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what
     said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
     assert f"Nothing was decided. {goes_on}" in said
     bees = world.say("ana", "More bees")
-    seen = answers.explain(world.here, bees)
+    seen = answers.explain(world.installation, bees)
     assert isinstance(seen, answers.ConversationSeen)
     assert {one.because.value for one in seen.answers if not one.use} == {"stale_terms"}
     assert not any(one.use for one in seen.answers)
@@ -311,7 +311,7 @@ def test_the_dates_of_a_deletion_are_those_on_which_it_is_out_of_reach(
     assert deleted < destroyed < gone
     (due,) = world.rows("SELECT max(keep_until) FROM segments")[0]
     world.clock.set(due)
-    sweeper.sweep(world.here)
+    sweeper.sweep(world.installation)
     assert due <= destroyed, "and a sweep follows within a day"
     assert erased(world, bees)
     assert (gone - destroyed).days == keys_of(world)["daily"] == 8
@@ -338,7 +338,7 @@ def test_a_deleted_conversation_is_used_no_more_and_can_be_taken_out_no_more(
 def keys_of(world: World) -> dict[str, int]:
     from licet.erasure import epochs
 
-    return epochs.status(world.here).out_of_reach_days
+    return epochs.status(world.installation).out_of_reach_days
 
 
 def test_what_was_over_before_it_was_deleted_is_not_said_to_be_destroyed_before_that(
@@ -406,7 +406,7 @@ def test_after_a_no_the_training_sets_are_said_to_be_of_the_time_before(
     ana = world.browser("ana")
     send(api, ana, "/settings", allow="yes", showing=asked_on(api, ana))
     world.say("ana", "Bees")
-    release_build.build_release(world.here, name="first", purpose="improve_models")
+    release_build.build_release(world.installation, name="first", purpose="improve_models")
     ended = (
         "They were made while you allowed it. That has ended, so what you allowed can no "
         "longer "

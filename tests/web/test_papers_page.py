@@ -19,7 +19,7 @@ UNKNOWN = "0" * 64
 
 def lived_in(world: World) -> None:
     world.open("ana", allow=True)
-    documents.append(world.here)
+    documents.append(world.installation)
 
 
 def test_the_officer_makes_a_paper_by_the_api_and_the_auditor_reads_it(api, world) -> None:
@@ -103,8 +103,10 @@ def test_a_paper_that_the_api_hands_out_is_proved_as_any_other(api, world) -> No
     sha256 = api.post("/v1/documents", json={"kind": "risk-assessment"}, headers=officer).json()[
         "sha256"
     ]
-    documents.append(world.here)
+    documents.append(world.installation)
     raw = api.get(f"/v1/documents/{sha256}", headers=officer).content
-    key = verifier.trust(documents.key(world.here).vkey)
-    log = verifier.FolderFiles(documents.place(world.here).folder / documents.years(world.here)[-1])
+    key = verifier.trust(documents.key(world.installation).vkey)
+    log = verifier.FolderFiles(
+        documents.place(world.installation).folder / documents.years(world.installation)[-1]
+    )
     assert verifier.check_document(raw, [(key, log)]).answer is Verdict.proved

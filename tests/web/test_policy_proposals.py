@@ -14,7 +14,7 @@ from licet.access.roles import StaffRole
 from licet.errors import LicetError, RefusedError
 from licet.policy.file import POLICY_BYTES_MAX
 from licet.service import policy_proposals
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 
 from ..terms import preset_text
 from .served import NOTICE, World, api, world
@@ -48,14 +48,16 @@ def officers(world: World) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def proposed(world: World, text: str | None = None, by: str = f"staff:{ADA}") -> Any:
-    return policy_proposals.propose(world.here, (text or text_of(min_age="18")).encode(), actor=by)
+    return policy_proposals.propose(
+        world.installation, (text or text_of(min_age="18")).encode(), actor=by
+    )
 
 
 def apply(
     world: World, seen: Any, by: str = f"staff:{BEN}", reason: str = "approved by the board"
 ) -> Any:
     return policy_proposals.apply(
-        world.here, seen.proposal.id, actor=by, reason=reason, plan_sha256=seen.plan_sha256
+        world.installation, seen.proposal.id, actor=by, reason=reason, plan_sha256=seen.plan_sha256
     )
 
 
@@ -72,8 +74,8 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
     assert "Apply what I read" not in own
     assert re.search(r">permissions for training end</td>.*?>1</td>", others)
     assert "`" not in own
-    (seen,) = policy_proposals.list_proposals(world.here)
-    plan = policy_proposals.show(world.here, seen.id).plan_sha256
+    (seen,) = policy_proposals.list_proposals(world.installation)
+    plan = policy_proposals.show(world.installation, seen.id).plan_sha256
     refused = api.post(f"{path}/apply", data={"reason": "yes", "plan_sha256": plan}, headers=ada)
     assert (
         refused.status_code,
@@ -88,12 +90,12 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
         follow_redirects=False,
     )
     assert (done.status_code, done.headers["location"]) == (303, f"{path}?flash=apply_proposal")
-    assert [version.version for version in policies(world.here).versions] == [
+    assert [version.version for version in load_policies(world.installation).versions] == [
         "2025-08-28",
         "2026-01-01",
     ]
     assert world.rows("SELECT applied_by FROM policies ORDER BY number")[1] == (f"staff:{BEN}",)
-    assert (world.here.config.data / "policy.yaml").read_text() == text_of(min_age="18")
+    assert (world.installation.config.data / "policy.yaml").read_text() == text_of(min_age="18")
     version = api.get("/console/policy/versions/1", headers=ben).text
     assert "The plan that it was applied with" in version
     assert "Against version 2025-08-28." in version
@@ -116,7 +118,7 @@ def test_a_mistake_comes_back_with_its_line_and_the_text(api, world) -> None:
             text[:20],
             answer.text[-3000:],
         )
-    assert policy_proposals.list_proposals(world.here) == ()
+    assert policy_proposals.list_proposals(world.installation) == ()
 
 
 @pytest.mark.parametrize("part", ["file", "text"])
@@ -134,12 +136,15 @@ def test_on_the_page_an_open_version_sent_again_is_the_same_proposal_and_an_appl
     assert (first.status_code, again.status_code) == (303, 303)
     assert first.headers["location"] == again.headers["location"]
     apply(
-        world, policy_proposals.show(world.here, policy_proposals.list_proposals(world.here)[0].id)
+        world,
+        policy_proposals.show(
+            world.installation, policy_proposals.list_proposals(world.installation)[0].id
+        ),
     )
     for text in (text_of(), f"# as it is applied\n{text_of()}", preset_text("article-2025")):
         refused = send(text, ada)
         assert (refused.status_code, "is applied already" in refused.text) == (422, True)
-    assert len(policy_proposals.list_proposals(world.here)) == 1
+    assert len(policy_proposals.list_proposals(world.installation)) == 1
 
 
 def test_a_form_that_is_too_large_is_refused(api, world) -> None:
@@ -181,7 +186,7 @@ def test_the_api_does_what_the_page_does(api, world) -> None:
 def test_a_withdrawn_proposal_is_not_applied_and_may_be_made_again(world) -> None:
     seen = proposed(world)
     ended = policy_proposals.withdraw(
-        world.here, seen.proposal.id, actor=f"staff:{ADA}", reason="the wrong day"
+        world.installation, seen.proposal.id, actor=f"staff:{ADA}", reason="the wrong day"
     )
     assert (ended.state.value, ended.ended_by, ended.reason) == (
         "withdrawn",
@@ -201,7 +206,7 @@ def test_a_plan_that_says_something_else_by_now_is_drawn_again_and_must_be_read(
     with pytest.raises(RefusedError, match="people have acted since") as refused:
         apply(world, seen)
     assert refused.value.because == "plan_moved"
-    again = policy_proposals.show(world.here, seen.proposal.id)
+    again = policy_proposals.show(world.installation, seen.proposal.id)
     assert again.plan_sha256 != seen.plan_sha256
     assert apply(world, again).version == "2026-01-01"
 
@@ -221,7 +226,7 @@ def test_a_plan_against_a_version_that_is_no_longer_the_newest_is_none(world) ->
     apply(world, first)
     with pytest.raises(RefusedError, match="not the newest plan"):
         apply(world, second)
-    again = policy_proposals.plan(world.here, second.proposal.id, actor=f"staff:{BEN}")
+    again = policy_proposals.plan(world.installation, second.proposal.id, actor=f"staff:{BEN}")
     assert apply(world, again).number == 2
 
 
@@ -238,7 +243,7 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
         told = list(pool.map(attempt, (f"staff:{BEN}", "staff:eve@example.org")))
     refused = [one for one in told if isinstance(one, RefusedError)]
     assert (len(refused), refused[0].because) == (1, "ended"), told
-    assert len(policies(world.here)) == 2
+    assert len(load_policies(world.installation)) == 2
 
 
 def test_a_version_for_which_notices_ship_is_applied_with_them(world) -> None:
@@ -268,7 +273,7 @@ def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
     assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
     assert (
         send("", {"text": text_of()}, ada, "p1").status_code,
-        len(policy_proposals.list_proposals(world.here)),
+        len(policy_proposals.list_proposals(world.installation)),
     ) == (422, 1)
     named = f"/{first.json()['proposal']['id']}"
     planned = [send(f"{named}/plan", None, ada, "p2").json()["planned_at"] for _ in range(2)]

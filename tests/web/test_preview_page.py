@@ -112,7 +112,7 @@ def previewed(**values: Any) -> PreviewedConversation:
 
 def test_a_server_loads_what_previews_need_when_it_starts(world: World) -> None:
     preview_engine.engine.cache_clear()  # another test of this process may have loaded the same
-    with ApplicationClient(create_app(world.here, world.web, sequencer=True)):
+    with ApplicationClient(create_app(world.installation, world.web, sequencer=True)):
         wait_until(lambda: preview_engine.engine.cache_info().currsize)
         assert preview_engine.engine.cache_info().currsize == 1
 

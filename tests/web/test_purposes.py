@@ -66,8 +66,8 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(
             "recognise misuse."
         ) in said
         chat = world.say("ana", "Bees")
-        release_build.build_release(world.here, name="first", purpose="public_research")
-        documents.append(world.here)
+        release_build.build_release(world.installation, name="first", purpose="public_research")
+        documents.append(world.installation)
         for path in ("/chats", f"/chats/{chat}"):
             assert RESEARCH in page(api, ana, path)
         assert f"to {RESEARCH}, made on" in page(api, ana, "/settings")
@@ -75,7 +75,7 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(
         assert RESEARCH in page(
             api, ana, f"/settings/receipts/{world.accounts['ana'].hex}-{number}"
         )
-        found = documents.receipts(world.here, world.accounts["ana"])[-1]
+        found = documents.receipts(world.installation, world.accounts["ana"])[-1]
         assert "urn:licet:purpose:public_research" in found.encode().decode() + str(found.payload)
         assert "public" in dict(receipt.list_fields(found))["About"]
         staff = world.staff(*StaffRole)
@@ -124,7 +124,7 @@ def test_a_plan_says_which_purposes_the_pages_have_no_words_for(pool: Pool, tmp_
     )
     file = tmp_path / "next.yaml"
     file.write_bytes(_yaml(changed.document()))
-    planned = policy_changes.plan_policy(world.here, file, actor="test")
+    planned = policy_changes.plan_policy(world.installation, file, actor="test")
     assert planned.unworded == ("public_research",)
     assert "the pages have no words for `public_research`, and say its name" in plan_text(planned)
 

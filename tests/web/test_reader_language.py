@@ -53,7 +53,9 @@ def ana(world: World) -> World:
 
 def with_ana(world: World) -> World:
     """The world with an account that is to decide, asked in every language."""
-    policy_changes.publish_notices(world.here, actor="test")  # in every language that they ship in
+    policy_changes.publish_notices(
+        world.installation, actor="test"
+    )  # in every language that they ship in
     world.open("ana")
     world.clock.set(NOTICE)
     return world
@@ -86,7 +88,7 @@ def test_a_receipt_is_english_that_says_so_within_a_page_in_another_language(
     ana: World, api: Any
 ) -> None:
     ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
-    documents.append(ana.here)
+    documents.append(ana.installation)
     words = catalogue("de")
     of_receipt = f"/settings/receipts/{ana.accounts['ana'].hex}-{ana.rows('SELECT max(seq) FROM choices')[0][0]}"
     said = page(ana, api, of_receipt, **{"accept-language": "de"}).text
@@ -112,7 +114,7 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(
         r"title: 'Auf Deutsch: \1'",
         english.replace("language: en", "language: de"),
     )
-    policy_changes.publish_notices(ana.here, [source], actor="test")
+    policy_changes.publish_notices(ana.installation, [source], actor="test")
     shown = page(ana, api, "/notice", **german).text
     assert '<article class="notice" lang="de" dir="ltr">' in shown
     assert "Auf Deutsch: " in shown
@@ -132,7 +134,7 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(
 def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(
     ana: World, api: Any
 ) -> None:
-    with ana.here.pool.connection() as tx:
+    with ana.installation.pool.connection() as tx:
         tx.execute("DELETE FROM notices WHERE language = 'ar'")
     shown = page(ana, api, "/notice", **{"accept-language": "ar"}).text
     assert '<html lang="ar" dir="rtl">' in shown
@@ -258,7 +260,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
 def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a_phone(
     site: Site,
 ) -> None:
-    policy_changes.publish_notices(site.town.here, actor="test")
+    policy_changes.publish_notices(site.town.installation, actor="test")
     site.town.open("eve", age=None)
     existing(site)
     visited = site.visit("eve", "/notice", viewport=PHONE)

@@ -37,18 +37,18 @@ def lab(world: World, tmp_path: Path) -> World:
         material=True,
         recipients=frozenset({"lab-one"}),
     )
-    policy_changes.apply_policy(world.here, policy, actor="test")
+    policy_changes.apply_policy(world.installation, policy, actor="test")
     for name in ("ana", "bo"):
         world.open(name, allow=True)
         world.say(name, f"{name}1", f"how does {name} plant a pear tree")
         world.say(name, f"{name}1", "in November", role=TurnRole.assistant)
-    release_build.build_release(world.here, name="autumn", purpose="improve_models")
+    release_build.build_release(world.installation, name="autumn", purpose="improve_models")
     return world
 
 
 def given(world: World, out: Path) -> None:
     export_files.export(
-        world.here, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY
+        world.installation, "autumn", Format.trl, recipient="lab-one", out=out, splits=EVERY
     )
 
 
@@ -74,11 +74,11 @@ def test_the_page_says_of_each_recipient_what_holds_at_that_moment(
     assert "Whoever has them is asked to delete them, and to say so within 14 days" in text
     lab.tell(Choose(account=ana, at=lab.clock.now, allow=False, via="settings"))
     assert "They may not be used any more, and are about to be asked back." in said(api, lab, "ana")
-    recipients.recall_ended(lab.here)
+    recipients.recall_ended(lab.installation)
     assert "Asked to delete what may not be used any more" in said(api, lab, "ana")
     assert "Some or all of them may still be used." in said(api, lab, "bo")
-    (export,) = export_files.list_exports(lab.here)
-    export_files.acknowledge(lab.here, export.export)
+    (export,) = export_files.list_exports(lab.installation)
+    export_files.acknowledge(lab.installation, export.export)
     assert re.search(
         r"lab-one: .* Answered on [^.]+ that they are deleted\.", said(api, lab, "ana")
     )

@@ -87,7 +87,7 @@ def act(
     world: World, request: str, what: str, words: str = "We looked into it.", reason: str = ""
 ) -> None:
     rights_requests.take_step(
-        world.here,
+        world.installation,
         request,
         StaffAct(what),
         OFFICER,
@@ -120,7 +120,7 @@ def test_each_form_says_its_time_before_it_is_sent_and_the_request_has_that_time
     else:
         assert WORDS.say("rights.law", law=times.laws[0]) in told
     request = send(lived, api, kind, "It is about pears.")
-    found = rights_requests.get_request(lived.here, request)
+    found = rights_requests.get_request(lived.installation, request)
     assert found.due_at == times.due_at(lived.clock.now) and found.region == region
     assert WORDS.say("request.due", day=day(lived, kind, region)) in page(
         lived, api, f"/rights/requests/{request}"
@@ -233,7 +233,7 @@ def test_staff_asking_who_it_is_and_going_on_are_steps_of_the_page(lived: World,
 def test_sending_an_objection_is_the_no_of_the_account(lived: World, api: Any, kind: str) -> None:
     assert WORDS.say("rights.no") in page(lived, api, f"/rights/{kind}")
     request = send(lived, api, kind)
-    with transaction(lived.here.pool) as tx:
+    with transaction(lived.installation.pool) as tx:
         assert (
             account_view.load_accounts(tx, [lived.accounts["ana"]])[
                 lived.accounts["ana"]
@@ -242,14 +242,14 @@ def test_sending_an_objection_is_the_no_of_the_account(lived: World, api: Any, k
         )
     told = page(lived, api, f"/rights/requests/{request}?flash=no")
     assert WORDS.say("rights.done.no") in told and WORDS.say("request.step.no_recorded") in told
-    assert rights_requests.get_request(lived.here, request).ended_at is not None
+    assert rights_requests.get_request(lived.installation, request).ended_at is not None
 
 
 def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any) -> None:
     request = send(lived, api, "objection", "And the safety copy?")
     where = f"/rights/requests/{request}"
     assert WORDS.say("request.withdraw.means") in page(lived, api, f"{where}/withdraw")
-    assert rights_requests.get_request(lived.here, request).ended_at is None
+    assert rights_requests.get_request(lived.installation, request).ended_at is None
     assert sent(lived, api, f"{where}/withdraw").status_code == 303
     told = page(lived, api, f"{where}?flash=withdrawn")
     assert (
@@ -257,10 +257,12 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
     )
     assert WORDS.say("request.state.withdrawn", day=WORDS.day(lived.clock.now)) in told
     assert (
-        rights_requests.list_requests(lived.here, states=(RequestState.open, RequestState.paused))
+        rights_requests.list_requests(
+            lived.installation, states=(RequestState.open, RequestState.paused)
+        )
         == []
     )
-    with transaction(lived.here.pool) as tx:  # the no stays
+    with transaction(lived.installation.pool) as tx:  # the no stays
         assert (
             account_view.load_accounts(tx, [lived.accounts["ana"]])[
                 lived.accounts["ana"]
@@ -274,7 +276,7 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
 def test_what_is_about_something_says_what(lived: World, api: Any, kind: str) -> None:
     answer = sent(lived, api, f"/rights/{kind}", words="  ")
     assert answer.status_code == 422 and WORDS.say("rights.fault.words") in plain(answer.text)
-    assert rights_requests.list_requests(lived.here) == []
+    assert rights_requests.list_requests(lived.installation) == []
 
 
 def test_what_is_too_long_comes_back_to_be_shortened(lived: World, api: Any) -> None:
@@ -514,8 +516,8 @@ def test_what_was_written_in_a_request_is_erased_with_its_account(lived: World, 
     headers = lived.browser("ana")
     lived.tell(CloseAccount(account=lived.accounts["ana"], at=lived.clock.now))
     lived.clock.set(NOTICE + timedelta(days=40))
-    documents.append(lived.here)
-    sweeper.sweep(lived.here)
+    documents.append(lived.installation)
+    sweeper.sweep(lived.installation)
     told = plain(api.get(f"/rights/requests/{request}", headers=headers).text)
     assert WORDS.say("request.gone") in told and SENTENCE not in told
-    assert SENTENCE not in rights_requests.get_request(lived.here, request).steps[0].words
+    assert SENTENCE not in rights_requests.get_request(lived.installation, request).steps[0].words

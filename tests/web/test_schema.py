@@ -63,7 +63,7 @@ def served(worker_pool, tmp_path_factory) -> Iterator[tuple[World, str]]:
         **{f"{name}_requests_per_minute": count for name, count in plenty.items()},
     )
     world.clock.set(NOTICE)
-    endpoints.add(world.here, "reader", None)  # so that there are events
+    endpoints.add(world.installation, "reader", None)  # so that there are events
     world.open("ana", allow=True)
     world.chat = world.say("ana", "c1")
     with listening(world.app) as url:

@@ -17,8 +17,8 @@ from licet.erasure import sweeper
 from licet.policy.file import from_document, preset
 from licet.policy.period import instant
 from licet.store.connect import transaction
-from licet.vault import installation
 from licet.vault.commands import Choose, CloseAccount, Delete, Hold, Narrow, SetPlan, Widen
+from licet.vault.installation import load_policies
 
 from .served import AFTER, NOTICE, ApplicationClient, World, api, url, world
 
@@ -47,11 +47,11 @@ def sent(api: Any, browser: dict[str, str], path: str, **fields: str) -> str:
 
 
 def mine(world: World) -> list[own_conversations.OwnConversation]:
-    with transaction(world.here.pool) as tx:
-        known = installation.policies(world.here)
+    with transaction(world.installation.pool) as tx:
+        known = load_policies(world.installation)
         return list(
             own_conversations.list_page(
-                tx, world.here.keyring, known, world.accounts["ana"], world.clock.now
+                tx, world.installation.keyring, known, world.accounts["ana"], world.clock.now
             ).conversations
         )
 
@@ -154,7 +154,7 @@ def test_what_is_called_deleted_goes_by_the_day_that_the_page_names(ana: World, 
     )
     assert {badge.use.value for badge in one.badges} == {"none"}
     ana.clock.set(one.keep_until)
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     assert ana.rows("SELECT count(*) FROM segments WHERE key_slot IS NOT NULL") == [(0,)]
     assert WORDS.say("chats.none") in page(ana, api, "/chats")
 
@@ -178,7 +178,7 @@ def test_a_deletion_under_a_hold_says_that_a_copy_is_kept_until_the_hold_ends(
     assert one.deleted_at is not None
     assert WORDS.say("chats.gone.held", day=WORDS.day(one.deleted_at)) in page(ana, api, "/chats")
     ana.clock.set(ana.clock.now + 400 * DAY)
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     assert ana.rows("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL")[0][0] > 0, (
         "the hold keeps it"
     )
@@ -236,7 +236,7 @@ def test_the_record_counts_showings_puttings_off_signals_and_terms(ana: World, a
     assert WORDS.say("notice.nothing.answered") in done
     said = page(ana, api, "/settings")
     assert WORDS.count("settings.record.shown_times", 2) in said
-    version = installation.policies(ana.here)[0].version
+    version = load_policies(ana.installation)[0].version
     assert WORDS.say("settings.record.terms", version=version, day=WORDS.day(ana.clock.now)) in said
     ((sha256,),) = ana.rows("SELECT sha256 FROM notices WHERE variant = 'existing'")
     assert WORDS.say("settings.record.notice", hash=sha256.hex()[:12], language="English") in said

@@ -43,7 +43,7 @@ def learns(world: World) -> None:
         "SELECT release_id, ordinal FROM release_rows WHERE account_id = %s", world.accounts["ana"]
     )
     at, model = world.clock.now, UUID(int=5)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(
             """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
                                    started_at, finished_at,

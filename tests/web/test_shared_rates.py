@@ -69,9 +69,11 @@ def test_hosts_allow_together_the_rate_and_a_burst_each_and_no_more(hosts: int, 
 def hosts(pool, tmp_path) -> tuple[World, list[Site]]:
     """Two processes on one database with a bucket, and the world that they belong to."""
     world = World(pool, tmp_path / "data")
-    config = msgspec.structs.replace(world.here.config, store=Store(url="s3://licet/shared"))
-    here = msgspec.structs.replace(world.here, config=config)
-    return world, [Site(here, world.web) for _ in range(2)]
+    config = msgspec.structs.replace(
+        world.installation.config, store=Store(url="s3://licet/shared")
+    )
+    installation = msgspec.structs.replace(world.installation, config=config)
+    return world, [Site(installation, world.web) for _ in range(2)]
 
 
 def test_what_one_host_allowed_counts_on_the_other_from_its_first_exchange_on(hosts) -> None:
@@ -100,7 +102,7 @@ def test_nothing_is_asked_of_the_database_where_nothing_was_counted(hosts) -> No
 
 def test_whoever_is_due_is_swept_and_others_stay(hosts) -> None:
     world, _ = hosts
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         assert rate_counts.count_requests(tx, {1: -5.0, 2: 3_600.0, -3: 0.0}) == {
             1: -5.0,
             2: 3_600.0,

@@ -26,8 +26,8 @@ def deleted(world: World) -> str:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears", "How deep do the roots of an old pear tree go?")
-    release_build.build_release(world.here, name="autumn", purpose="improve_models")
-    recall_register.hand_out(world.here, "autumn", "lab-one")
+    release_build.build_release(world.installation, name="autumn", purpose="improve_models")
+    recall_register.hand_out(world.installation, "autumn", "lab-one")
     conversation = UUID(hex=chat.partition("_")[2])
     (done,) = world.tell(
         Delete(account=world.accounts["ana"], at=world.clock.now, conversation=conversation)
@@ -86,7 +86,7 @@ def test_a_suggestion_is_decided_over_the_api(api: Any, world: World) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears", "roots")
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         reader = sessions.find_or_add_staff(tx, "rae@example.org", world.wall, os.urandom)
         tx.execute(
             """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
@@ -121,7 +121,7 @@ def test_a_sweep_is_approved_over_the_api_for_the_amount_that_was_announced(
 ) -> None:
     owner = world.staff(StaffRole.owner, email="olga@example.org")
     assert api.post("/v1/sweep/approve", json={"due": 5000}, headers=owner).status_code == 409
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(
             "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
             [world.clock.now],

@@ -117,7 +117,9 @@ def test_a_call_that_was_interrupted_is_not_done_again_under_its_key(
 ) -> None:
     owner = world.staff(StaffRole.owner, email="olga@example.org")
     api.post("/v1/staff", json=EXAMPLES["add_staff"], headers=under(owner, "s1"))
-    with transaction(world.here.pool) as tx:  # as after a crash between the two rows of the key
+    with transaction(
+        world.installation.pool
+    ) as tx:  # as after a crash between the two rows of the key
         tx.execute("UPDATE idempotency_keys SET answer = '\"begun\"'")
     answer = api.post("/v1/staff", json=EXAMPLES["add_staff"], headers=under(owner, "s1"))
     assert (answer.status_code, answer.json()["because"]) == (409, "idempotency_key_running")
@@ -179,7 +181,7 @@ def test_a_release_is_reviewed_by_two_closed_and_signed_over_the_api(
             == signed.json()
         )
     assert signed.json()["signed_off"]
-    assert str(world.here.config.data) not in signed.text
+    assert str(world.installation.config.data) not in signed.text
     assert world.rows("SELECT count(*) FROM staff_reads WHERE reason = 'release_review'") == [(7,)]
 
 

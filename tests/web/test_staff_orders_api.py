@@ -33,7 +33,7 @@ def owner(world: World) -> dict[str, str]:
 def test_a_rotation_is_ordered_once_under_its_key_and_its_end_is_told(
     api: Any, world: World, owner: dict[str, str]
 ) -> None:
-    before = len(epochs.status(world.here).epochs)
+    before = len(epochs.status(world.installation).epochs)
     dry = api.post(
         "/v1/orders", json={**EXAMPLES["give_order"], "dry_run": True}, headers=owner
     ).json()
@@ -53,10 +53,10 @@ def test_a_rotation_is_ordered_once_under_its_key_and_its_end_is_told(
     auditor = world.staff(StaffRole.auditor)
     seen = api.get(f"/v1/orders/{named}", headers=auditor).json()
     assert (seen["about"], seen["by"], seen["outcome"]) == ("daily", "staff:olga@example.org", None)
-    assert orders.carry_out(world.here) == 1
+    assert orders.carry_out(world.installation) == 1
     seen = api.get(f"/v1/orders/{named}", headers=auditor).json()
     assert (seen["outcome"], seen["said"][:13]) == ("done", "Rotated into ")
-    assert len(epochs.status(world.here).epochs) == before + 1
+    assert len(epochs.status(world.installation).epochs) == before + 1
     (listed,) = api.get("/v1/orders", headers=auditor).json()["items"]
     assert listed == seen
     assert api.get(f"/v1/orders/ord_{'0' * 31}1", headers=auditor).status_code == 404

@@ -19,10 +19,10 @@ from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import installation
 from licet.vault.commands import KeepProjectOut, LetProjectIn, Narrow, SetPlan, Widen
 from licet.vault.ids import Prefix, host_hmac
 from licet.vault.ids import shown as shown_id
+from licet.vault.installation import load_policies
 from licet.vault.requests import Write, WriteResult
 
 from .browsing import PHONE, Site, browser, existing, site
@@ -121,18 +121,18 @@ def test_a_yes_to_terms_that_were_replaced_since_counts_for_nothing(site: Site) 
     town = site.town
     old = site.visit("ana", "/notice")
     document = {
-        **installation.policies(town.here)[0].document(),
+        **load_policies(town.installation)[0].document(),
         "version": "2025-11-15",
         "effective": "2025-11-15",
     }
     policy_changes.apply_policy(
-        town.here, from_document({**document, "decide_by": None}), actor="test"
+        town.installation, from_document({**document, "decide_by": None}), actor="test"
     )
     town.clock.set(instant("2025-11-16"))
     answer(old, "Use my chats")
     assert "showed an older question" in text(old)
     assert (choices(site), town.seen("ana").questions[0].answered) == ([], None)
-    with transaction(town.here.pool) as tx:
+    with transaction(town.installation.pool) as tx:
         assert tx.execute("SELECT count(*) FROM terms").fetchone() == (0,), (
             "nor were terms accepted that nobody saw"
         )
@@ -201,13 +201,13 @@ def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
         LetProjectIn(account=account, at=later, project=project),
         KeepProjectOut(account=account, at=later, project=project),
     )
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         results = world.site.writing.apply(tx, [Write(command=one) for one in (*again, form)])
     assert isinstance(results[-1], WriteResult)
     assert results[-1].finished == ScopeFormResult()
     assert world.rows("SELECT kept_out_at FROM projects") == [(later,)]
     assert world.rows("SELECT count(*) FROM choices WHERE effect = 'began'") == [(0,)]
-    with transaction(world.here.pool) as tx:  # the page as it is now
+    with transaction(world.installation.pool) as tx:  # the page as it is now
         (done,) = world.site.writing.apply(tx, [Write(command=replace(form, out_at=later))])
     assert isinstance(done, WriteResult)
     assert done.finished == ScopeFormResult(done=True)

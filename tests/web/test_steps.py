@@ -105,7 +105,7 @@ def test_who_read_ones_chats_is_one_step_away(site: Site, steps: Steps) -> None:
         ticket="T-1",
         at=town.clock.now,
     )
-    with transaction(town.here.pool) as tx:
+    with transaction(town.installation.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
             "'o@example.org', '{}', %s)",

@@ -30,10 +30,11 @@ from licet.policy.state import Share, TurnRole
 from licet.proof import documents, papers
 from licet.service import policy_changes
 from licet.store.connect import Pool, open_pool, transaction
-from licet.vault import account_view, installation
+from licet.vault import account_view
 from licet.vault.commands import Choose, Delete, Flag, GiveFeedback, Narrow, TakeBackFeedback
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation, load_host_key, load_policies
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..cli.test_command import runner
@@ -67,7 +68,7 @@ def lived(world: World) -> None:
 
 def test_every_receipt_is_in_it_and_checks_offline(world: World, api: Any, tmp_path: Path) -> None:
     lived(world)
-    documents.append(world.here)
+    documents.append(world.installation)
     archive = taken(world, api, "ana")
     archive.extractall(tmp_path)
     names = sorted(name for name in archive.namelist() if name.startswith("receipts/0"))
@@ -102,10 +103,10 @@ def test_before_the_log_took_it_a_receipt_says_so(world: World, api: Any) -> Non
 
 def test_nothing_of_anybody_else_is_among_the_papers(world: World, api: Any) -> None:
     lived(world)
-    documents.append(world.here)
+    documents.append(world.installation)
     archive = taken(world, api, "ben")
     everything = b"".join(archive.read(name) for name in archive.namelist())
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         others = [row[0].hex for row in tx.execute("SELECT account_id FROM accounts").fetchall()]
     own = world.accounts["ben"].hex
     assert own.encode() in everything
@@ -114,7 +115,7 @@ def test_nothing_of_anybody_else_is_among_the_papers(world: World, api: Any) -> 
 
 def test_who_never_chose_has_no_papers(world: World, api: Any) -> None:
     world.open("eve")
-    assert papers.receipt_files(world.here, world.accounts["eve"]) == []
+    assert papers.receipt_files(world.installation, world.accounts["eve"]) == []
     assert sorted(taken(world, api, "eve").namelist()) == [
         "accounts.csv",
         "choices.csv",
@@ -137,7 +138,7 @@ def test_what_was_suggested_of_a_person_is_in_their_zip_and_not_who_decided(
     world: World, api: Any
 ) -> None:
     lived(world)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
             "'dana@example.org', '{}', now())",
@@ -162,17 +163,17 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
     world: World, api: Any, databases, tmp_path: Path
 ) -> None:
     lived(world)
-    documents.append(world.here)
+    documents.append(world.installation)
     file = tmp_path / "takeout.zip"
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
     with open_pool(databases()) as other:
-        there = installation.Installation(
+        there = Installation(
             config=Configuration(data=tmp_path),
             pool=other,
             keyring=Keyring(FileProvider(tmp_path / "keys")),
-            clock=world.here.clock,
+            clock=world.installation.clock,
         )
-        policy_changes.apply_policy(there, installation.policies(world.here)[0], actor="test")
+        policy_changes.apply_policy(there, load_policies(world.installation)[0], actor="test")
         with zipfile.ZipFile(file) as archive:
             archive.extractall(tmp_path)
         now = world.clock.now
@@ -180,7 +181,7 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
             there,
             [file],
             recorded=read_accounts(tmp_path / "accounts.csv", now),
-            choices=read_choices(tmp_path / "choices.csv", installation.policies(there), now),
+            choices=read_choices(tmp_path / "choices.csv", load_policies(there), now),
         )
     assert (imported.broken, imported.refused) == (0, {})
     assert imported.turns == 1
@@ -210,7 +211,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
         share=Share.rating,
     )
     world.tell(rated)
-    documents.append(world.here)
+    documents.append(world.installation)
     world.clock.set(world.clock.now + timedelta(days=1))
     file, data = tmp_path / "takeout.zip", tmp_path / "there"
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
@@ -238,22 +239,22 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
         in run("import", file, *whose).stdout
     )
     with open_pool(there) as pool:
-        here = installation.Installation(
+        installation = Installation(
             config=Configuration(data=data),
             pool=pool,
             keyring=Keyring(FileProvider(data / "keys")),
-            clock=world.here.clock,
+            clock=world.installation.clock,
         )
         with transaction(pool) as tx:
             zoe = account_view.account_by_host(
-                tx, host_hmac(installation.host_key(here), "account", "zoe")
+                tx, host_hmac(load_host_key(installation), "account", "zoe")
             )
         assert zoe is not None, "--account says whose they are, not the other installation's id"
         found = b"".join(
             takeout.conversation_lines(
                 lambda: transaction(pool),
-                here.keyring,
-                installation.policies(here),
+                installation.keyring,
+                load_policies(installation),
                 zoe,
                 world.clock.now,
             )
@@ -306,12 +307,12 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
         "--preset",
         "article-2025",
         "--effective",
-        installation.policies(world.here)[0].version,
+        load_policies(world.installation)[0].version,
     )
     save(data, SimulatedClock(world.clock.now))
     made = json.loads(run("import", file, "--json").stdout)
-    with transaction(world.here.pool) as tx:
-        choices = history.load_history(tx, world.here.keyring, ana).choices
+    with transaction(world.installation.pool) as tx:
+        choices = history.load_history(tx, world.installation.keyring, ana).choices
     assert (made["broken"], made["refused"], made["accounts"]) == (0, {}, 1)
     assert made["choices"] == len([one for one in choices if one.because is None]) > 0
     assert (made["feedback"], made["skipped_reasons"]) == (1, {"feedback that was taken back": 1})
@@ -342,7 +343,7 @@ def test_choices_under_terms_that_are_not_in_force_here_give_nothing_here(
     run("init", "--preset", "strict")
     save(data, SimulatedClock(world.clock.now))
     said = run("import", file).stdout
-    version = installation.policies(world.here)[0].version
+    version = load_policies(world.installation)[0].version
     assert f"made under the terms `{version}`, which were not in force here: left out" in said
     with open_pool(there) as pool, transaction(pool) as tx:
         assert tx.execute("SELECT count(*) FROM choices").fetchone() == (0,)
@@ -425,7 +426,9 @@ def test_feedback_and_safety_copies_can_be_read_in_a_browser(world: World, api: 
 
 def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:
     lived(world)
-    made = zipfile.ZipFile(io.BytesIO(papers.zip_receipts(world.here, world.accounts["ana"])))
+    made = zipfile.ZipFile(
+        io.BytesIO(papers.zip_receipts(world.installation, world.accounts["ana"]))
+    )
     assert {name: made.read(name) for name in made.namelist()}.keys() == dict(
-        papers.receipt_files(world.here, world.accounts["ana"])
+        papers.receipt_files(world.installation, world.accounts["ana"])
     ).keys()

@@ -22,7 +22,7 @@ from licet.policy.state import Share
 from licet.proof import documents
 from licet.store.connect import transaction
 from licet.train import export_files, lineage, recipients
-from licet.vault import account_journal, installation, staff_reads
+from licet.vault import account_journal, staff_reads
 from licet.vault.commands import (
     Choose,
     CloseAccount,
@@ -39,6 +39,7 @@ from licet.vault.commands import (
     Widen,
 )
 from licet.vault.ids import host_hmac
+from licet.vault.installation import load_policies
 from licet.vault.staff_reads import ReaderRole, ReadNoted
 from licet.web.pages import erasures, timeline
 
@@ -70,7 +71,7 @@ def read(world: World, name: str, chat: str) -> None:
         turns=2,
         at=world.clock.now,
     )
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
             "'o@example.org', '{}', %s) ON CONFLICT DO NOTHING",
@@ -86,7 +87,7 @@ def learnt(world: World, name: str, model: str) -> None:
         world.accounts[name],
     )
     at = world.clock.now
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         tx.execute(
             """INSERT INTO models (model_id, name, release_id, recipe, rows, first_gate, last_gate,
                                    started_at, finished_at,
@@ -166,10 +167,10 @@ def test_releases_models_and_recipients_have_their_lines(
         in said
     )
     lab.tell(Choose(account=lab.accounts["ana"], at=lab.clock.now, allow=False, via="settings"))
-    recipients.recall_ended(lab.here)
-    (export,) = export_files.list_exports(lab.here)
-    export_files.acknowledge(lab.here, export.export)
-    with transaction(lab.here.pool) as tx:
+    recipients.recall_ended(lab.installation)
+    (export,) = export_files.list_exports(lab.installation)
+    export_files.acknowledge(lab.installation, export.export)
+    with transaction(lab.installation.pool) as tx:
         tx.execute("UPDATE models SET retired_at = %s", [lab.clock.now + timedelta(days=1)])
     said = page(lab, api, "/timeline?about=training")
     assert line("answered", recipient="lab-one", rows="1 row", name="autumn") in said
@@ -223,14 +224,14 @@ def test_what_was_shown_put_off_accepted_and_signalled_has_its_line(ana: World, 
     )
     api.get("/settings", headers={**browser, "sec-gpc": "1"})
     api.get("/settings", headers=browser)
-    with transaction(ana.here.pool) as tx:
+    with transaction(ana.installation.pool) as tx:
         tx.execute(
             "INSERT INTO terms (account_id, version, accepted_at) SELECT %s, number, %s "
             "FROM policies LIMIT 1",
             [ana.accounts["ana"], ana.clock.now],
         )
     said = page(ana, api, "/timeline?about=choices")
-    version = installation.policies(ana.here)[0].version
+    version = load_policies(ana.installation)[0].version
     for one in (
         line("shown", language="English"),
         line("shown_settings", language="English"),
@@ -255,7 +256,7 @@ def test_lapsing_projects_and_the_end_of_keys_have_their_lines(ana: World, api: 
     ana.tell(SetPlan(account=account, at=at, plan="work"))
     narrow(ana, gone, Delete)
     ana.clock.set(at + timedelta(days=60))
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     said = page(ana, api, "/timeline")
     for kind in (
         "ended_lapsed",
@@ -276,7 +277,7 @@ def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(
 ) -> None:
     chat = UUID(hex=ana.say("ana", "Ways to fool a bank")[5:])
     account, at = ana.accounts["ana"], ana.clock.now
-    with transaction(ana.here.pool) as tx:
+    with transaction(ana.installation.pool) as tx:
         tx.execute(
             "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, "
             "'o@example.org', '{}', %s)",
@@ -290,7 +291,7 @@ def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(
         )
 
     def becomes(decision: str) -> str:
-        with transaction(ana.here.pool) as tx:
+        with transaction(ana.installation.pool) as tx:
             tx.execute(
                 "UPDATE suggestions SET decision = %s, decided_at = %s, decided_by = suggested_by",
                 [decision, at],
@@ -311,7 +312,7 @@ def test_a_person_sees_that_misuse_was_suggested_and_what_became_of_it(
 
 
 def test_terms_that_shorten_have_their_line(ana: World, api: Any) -> None:
-    with transaction(ana.here.pool) as tx:
+    with transaction(ana.installation.pool) as tx:
         account_journal.append_endings(
             tx, "shortened", ana.clock.now, [(ana.accounts["ana"], None)]
         )
@@ -383,15 +384,15 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(
     waiting = api.get(f"/erasures/{erasure}", headers=browser).text
     assert WORDS.say("erasure.certificate.none") in plain(waiting)
     assert api.get(f"/erasures/{erasure}/certificate.json", headers=browser).status_code == 409
-    certificates.advance_erasures(ana.here, at_once=True)
-    documents.append(ana.here)
-    certificates.advance_erasures(ana.here, at_once=True)
+    certificates.advance_erasures(ana.installation, at_once=True)
+    documents.append(ana.installation)
+    certificates.advance_erasures(ana.installation, at_once=True)
     done = plain(api.get(f"/erasures/{erasure}", headers=browser).text)
     assert WORDS.say("erasure.state.verified") in done
     assert WORDS.say("erasure.certificate.means") in done
-    documents.append(ana.here)
+    documents.append(ana.installation)
     file = api.get(f"/erasures/{erasure}/certificate.json", headers=browser).content
-    report = verifier.check_certificate(file, verifier.trust(documents.key(ana.here).vkey))
+    report = verifier.check_certificate(file, verifier.trust(documents.key(ana.installation).vkey))
     assert (report.findings, report.lacks) == ([], [])
     assert line("certified_account") in plain(
         api.get("/timeline?about=erasure", headers=browser).text
@@ -403,18 +404,18 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(
 def test_the_page_of_an_account_that_stored_nothing_says_so(ana: World, api: Any) -> None:
     browser = ana.browser("ana")
     api.post("/account/close", headers=browser, data={"": ""}, follow_redirects=False)
-    documents.append(ana.here)
-    certificates.advance_erasures(ana.here, at_once=True)
+    documents.append(ana.installation)
+    certificates.advance_erasures(ana.installation, at_once=True)
     ((erasure, said),) = [
         (one.erasure, plain(api.get(f"/erasures/{one.erasure}", headers=browser).text))
-        for one in certificates.list_page(ana.here, ana.accounts["ana"], 1)
+        for one in certificates.list_page(ana.installation, ana.accounts["ana"], 1)
     ]
     assert WORDS.say("erasure.certificate.nothing") in said
     assert WORDS.say("erasure.certificate.means") not in said
-    documents.append(ana.here)
+    documents.append(ana.installation)
     report = verifier.check_certificate(
-        certificates.certificate_file(ana.here, erasure),
-        verifier.trust(documents.key(ana.here).vkey),
+        certificates.certificate_file(ana.installation, erasure),
+        verifier.trust(documents.key(ana.installation).vkey),
     )
     assert (report.answer, report.findings, report.lacks) == ("stated", [], [])
 
@@ -430,8 +431,8 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     api.post(
         f"/chats/conv_{chat.hex}/delete", headers=browser, data={"": ""}, follow_redirects=False
     )
-    certificates.advance_erasures(lab.here)
-    (one,) = certificates.list_page(lab.here, lab.accounts["ana"], 2)
+    certificates.advance_erasures(lab.installation)
+    (one,) = certificates.list_page(lab.installation, lab.accounts["ana"], 2)
     assert one.due_at is not None
     said = page(lab, api, f"/erasures/{one.erasure}")
     assert WORDS.say("erasure.of.deletion", day=WORDS.day(one.requested_at)) in said
@@ -446,13 +447,13 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     lab.clock.set(recall.due_at)
     overdue = WORDS.say("erasure.recall.overdue", recipient="lab-one", day=WORDS.day(recall.due_at))
     assert overdue in page(lab, api, "/erasures")
-    recall_register.acknowledge(lab.here, one.erasure, recall.handout)
+    recall_register.acknowledge(lab.installation, one.erasure, recall.handout)
     answered = WORDS.say(
         "erasure.recall.answered", recipient="lab-one", day=WORDS.day(lab.clock.now)
     )
     assert answered in page(lab, api, f"/erasures/{one.erasure}")
-    sweeper.sweep(lab.here)
-    certificates.advance_erasures(lab.here)
+    sweeper.sweep(lab.installation)
+    certificates.advance_erasures(lab.installation)
     assert WORDS.say("erasure.state.verified") in page(lab, api, f"/erasures/{one.erasure}")
     assert WORDS.count("erasures.summary", 1, done="1") in page(lab, api, "/erasures")
     assert line("certified") in page(lab, api, "/timeline?about=erasure")
@@ -465,7 +466,7 @@ def test_an_erasure_under_a_hold_says_so_and_goes_on_after_it(ana: World, api: A
     narrow(ana, chat, Delete)
     assert WORDS.say("erasure.waits.hold") in page(ana, api, "/erasures")
     ana.clock.set(at + timedelta(days=60))
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     assert WORDS.say("erasure.waits.hold") in page(ana, api, "/erasures")
     ana.tell(Unhold(account=ana.accounts["ana"], at=ana.clock.now, conversation=of, matter="m"))
     said = page(ana, api, "/erasures")

@@ -17,7 +17,7 @@ from licet.cli.policy import proposal_text
 from licet.config import Web
 from licet.errors import RefusedError
 from licet.service import policy_proposals
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 
 from .served import NOTICE, ApplicationClient, World, browser
 from .test_oidc import CLIENT, SECRET, Provider, begin, finish, provider
@@ -95,7 +95,7 @@ def apply(api: Any, officer: dict[str, str], made: Any) -> Any:
 
 
 def versions(api: Any) -> int:
-    return len(policies(api.world.here))
+    return len(load_policies(api.world.installation))
 
 
 def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_record(
@@ -121,7 +121,7 @@ def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_r
     assert api.world.rows("SELECT proposed_identity, ended_identity FROM policy_proposals") == [
         (None, None)
     ]
-    seen = policy_proposals.show(api.world.here, made.json()["proposal"]["id"])
+    seen = policy_proposals.show(api.world.installation, made.json()["proposal"]["id"])
     assert f"applied by staff:ben@example.org, {NOT_CONFIRMED}" in proposal_text(seen)
 
 
@@ -195,7 +195,7 @@ def test_names_on_the_command_line_are_no_identities(opened) -> None:
     with pytest.raises(
         RefusedError, match="a link and the command line are no identity"
     ) as refused:
-        policy_proposals.propose(api.world.here, text_of().encode(), actor="ada")
+        policy_proposals.propose(api.world.installation, text_of().encode(), actor="ada")
     assert refused.value.because == "one_identity"
     unset = Web(second_identity=True)
     with pytest.raises(RefusedError) as mend:

@@ -161,16 +161,16 @@ def test_a_key_of_rsa_that_is_too_short_is_refused(tmp_path) -> None:
     "address", ["\u212aelvin@example.org", "ana", "ana@", "@x", "a@b@c", "a na@x", "a@" + "x" * 260]
 )
 def test_an_address_of_staff_that_could_be_taken_for_another_is_refused(world, address) -> None:
-    with transaction(world.here.pool) as tx, pytest.raises(UsageError):
+    with transaction(world.installation.pool) as tx, pytest.raises(UsageError):
         sessions.bootstrap(tx, address, world.wall, os.urandom)
     with pytest.raises(UsageError):
-        signatures.member(world.here, address)
+        signatures.member(world.installation, address)
 
 
 def test_an_address_of_staff_is_the_same_in_capitals(world) -> None:
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         sessions.add_staff(tx, "Kelvin@Example.org", [StaffRole.reviewer], world.wall, os.urandom)
-    assert signatures.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
+    assert signatures.member(world.installation, "kELVIN@example.ORG").email == "kelvin@example.org"
 
 
 def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_not(
@@ -184,12 +184,12 @@ def test_an_id_of_the_host_costs_a_person_the_same_work_whether_it_is_known_or_n
     assert api.get("/v1/me", headers=headers).status_code == 200  # who asks is remembered
     for name in ("ben", "nobody", "ana"):
         for _ in range(2):  # what is remembered of the first time may not show in the second
-            before = world.here.pool.get_stats().get("requests_num", 0)
+            before = world.installation.pool.get_stats().get("requests_num", 0)
             assert api.get(f"/v1/accounts/host:{name}/explain", headers=headers).status_code == (
                 200 if name == "ana" else 404
             )
             asked.setdefault(name, []).append(
-                world.here.pool.get_stats().get("requests_num", 0) - before
+                world.installation.pool.get_stats().get("requests_num", 0) - before
             )
     assert asked["ben"] == asked["nobody"]
     assert 0 not in asked["ben"]
@@ -236,7 +236,7 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypa
     key = {"authorization": f"Bearer {world.key(Scope.gate_read, name='assistant')}"}
     assert api.get("/v1/accounts/host:ana/gate", headers=key).status_code == 200
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         service_keys.revoke(
             tx, "assistant", KeyAct(by="user:ana", reason="it lay in a log", at=NOTICE), None
         )
@@ -261,7 +261,7 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         requests_per_minute=1,
         expires_at=world.clock.now + timedelta(days=1),
     )
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         after = service_keys.set_limits(tx, "assistant", wanted, act, None, version=1)
     assert (after.version, after.limits) == (2, wanted)
     world.site.forget_keys()
@@ -281,11 +281,11 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         now = msgspec.structs.replace(act, at=world.clock.now)
         with (
             pytest.raises((RefusedError, UsageError)) as refused,
-            transaction(world.here.pool) as tx,
+            transaction(world.installation.pool) as tx,
         ):
             service_keys.set_limits(tx, "assistant", wrong, now, None, version=version)
         assert getattr(refused.value, "because", "") == because
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         service_keys.revoke(tx, "assistant", act, None)
         service_keys.revoke(tx, "assistant", act, None)
         revoked, limited = service_keys.list_changes(tx, after.key_id)
@@ -296,7 +296,7 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         "user:ana",
         wanted,
     )
-    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+    with pytest.raises(RefusedError), transaction(world.installation.pool) as tx:
         service_keys.set_limits(tx, "assistant", wanted, act, None, version=2)
 
 
@@ -307,7 +307,7 @@ def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> Non
     for wrong in (changed, key[:-1], key + "A", "licet_", key.replace("licet_", "licet_f", 1)[:-1]):
         assert api.get("/v1/me", headers={"authorization": f"Bearer {wrong}"}).status_code == 401
     assert api.get("/v1/me", headers={"authorization": f"Basic {key}"}).status_code == 401
-    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+    with pytest.raises(RefusedError), transaction(world.installation.pool) as tx:
         world.key(Scope.gate_read, name="one")
         service_keys.create_key(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
 
@@ -440,7 +440,7 @@ def test_a_bearer_that_does_not_hold_is_refused_even_beside_a_good_cookie(world,
 def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_one(
     world, api
 ) -> None:
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         secret = sessions.bootstrap(tx, "Ana@example.org", world.wall, os.urandom)
     shown = api.get(f"/sign-in/link/{secret}")
     assert '<form method="post" action="/sign-in/link">' in shown.text
@@ -455,9 +455,9 @@ def test_the_first_owner_signs_in_once_with_a_link_and_nobody_becomes_a_second_o
         api.post("/sign-in/link", data={"secret": secret}, headers={"origin": ORIGIN}).status_code
         == 401
     )
-    with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
+    with pytest.raises(RefusedError), transaction(world.installation.pool) as tx:
         sessions.bootstrap(tx, "ben@example.org", world.wall, os.urandom)
-    with transaction(world.here.pool) as tx:
+    with transaction(world.installation.pool) as tx:
         late = sessions.bootstrap(tx, "ana@example.org", world.wall, os.urandom)
     world.wall += sessions.LINK_LIFETIME
     assert (

@@ -75,11 +75,11 @@ SERVER = """
 import sys
 from pathlib import Path
 from licet.clock import utc_now
-from licet.vault import installation
 from licet.config import Configuration, Web
 from licet.store.connect import open_pool
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
+from licet.vault.installation import Installation
 from licet.web.app import create_app
 from licet.web.access.connections import bind_socket
 from licet.web.serve import log_as_json, server
@@ -90,14 +90,14 @@ web = Web(
 )
 from licet.web.app import load_previews
 with open_pool(dsn) as pool:
-    here = installation.Installation(
+    installation = Installation(
         config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
         clock=utc_now,
     )
-    load_previews(here)  # as `licet serve` does before it answers
+    load_previews(installation)  # as `licet serve` does before it answers
     with bind_socket("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        running = server(create_app(here, web), "127.0.0.1", 0, web)
+        running = server(create_app(installation, web), "127.0.0.1", 0, web)
         running.on_listening = lambda: print(port, file=sys.stderr, flush=True)
         running.run(sockets=[listener])
 """
@@ -436,7 +436,7 @@ def filled(world: World) -> dict[str, str]:
             for line in api_turns._take_all(world.site, body).splitlines()
         }
         assert place == 1 or statuses == {201}
-    endpoints.add(world.here, "reader", None)
+    endpoints.add(world.installation, "reader", None)
     ((fat,),) = world.rows(
         "SELECT conversation_id FROM turns GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
     )

@@ -20,10 +20,10 @@ from licet.consent.selected_conversations import SELECTED_MAX
 from licet.erasure import sweeper
 from licet.policy.state import TurnRole
 from licet.store.connect import transaction
-from licet.vault import installation
 from licet.vault.commands import AddTurn, Delete, Hold, Widen
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import host_hmac
+from licet.vault.installation import load_policies
 from licet.web.pages import conversations, selection
 
 from .served import World, api, world
@@ -98,14 +98,14 @@ def test_what_is_counted_as_usable_is_what_the_badges_say(ana: World) -> None:
             ana.flag("ana", conversation)
     choose(ana, False)
     ana.say("ana", "After the no")
-    with transaction(ana.here.pool) as tx:
-        known = installation.policies(ana.here)
+    with transaction(ana.installation.pool) as tx:
+        known = load_policies(ana.installation)
         counted = conversation_search.count_conversations(
             tx, known, ana.accounts["ana"], ana.clock.now
         )
         found = conversation_search.search(
             tx,
-            ana.here.keyring,
+            ana.installation.keyring,
             known,
             ana.accounts["ana"],
             ana.clock.now,
@@ -189,12 +189,12 @@ def test_a_search_stops_at_its_bound_and_goes_on_from_there(
     for number in range(60):
         ana.say("ana", f"Hay {number}")
     monkeypatch.setattr(conversation_search, "LOOKED_MAX", 25)
-    known, found, before, pages = installation.policies(ana.here), [], None, 0
-    with transaction(ana.here.pool) as tx:
+    known, found, before, pages = load_policies(ana.installation), [], None, 0
+    with transaction(ana.installation.pool) as tx:
         while True:
             result = conversation_search.search(
                 tx,
-                ana.here.keyring,
+                ana.installation.keyring,
                 known,
                 ana.accounts["ana"],
                 ana.clock.now,
@@ -331,10 +331,10 @@ def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(
     ana.say("ana", "Bees", "In November.", TurnRole.assistant)
     raw = api.get(f"/chats/{chat}", headers=ana.browser("ana")).text
     assert "said while &lt;it&gt; was out" in raw
-    with transaction(ana.here.pool) as tx:
-        known, (one,) = installation.policies(ana.here), mine(ana)
+    with transaction(ana.installation.pool) as tx:
+        known, (one,) = load_policies(ana.installation), mine(ana)
         found = own_conversations.list_parts(
-            tx, ana.here.keyring, known, one, ana.accounts["ana"], ana.clock.now
+            tx, ana.installation.keyring, known, one, ana.accounts["ana"], ana.clock.now
         )
     texts = [plain(part) for part in re.split(r'<section aria-label="Message', raw)[1:]]
     said = ("said under the yes", "said while", "said since You")
@@ -426,7 +426,7 @@ def test_the_summary_says_what_is_left_beside_the_chats(
     ana.flag("ana", flagged)
     narrow(ana, flagged, Delete)
     ana.clock.set(ana.clock.now + 40 * DAY)
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     choose(ana, False)
     for number in range(6):
         ana.say("ana", f"Chat {number}")
@@ -471,7 +471,7 @@ def test_why_an_act_did_nothing_is_said_from_what_the_chat_is(ana: World, api: A
     )
     ana.flag("ana", flagged)
     ana.clock.set(ana.clock.now + 40 * DAY)
-    sweeper.sweep(ana.here)
+    sweeper.sweep(ana.installation)
     assert WORDS.say("selected.because.erased") in told(
         ana, api, select(ana, api, "let_in", flagged)
     )

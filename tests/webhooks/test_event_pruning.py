@@ -21,7 +21,7 @@ __all__ = ["house", "receiver"]  # fixtures
 def pruned(house: House) -> list[str]:
     """The types of the events that go, once they are older than 90 days."""
     before = {event.id: event.type.value for event in heard(house)}
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         count = host_events.prune(tx, house.now - 90 * DAY, 100)
     gone = [
         kind for ident, kind in before.items() if ident not in {event.id for event in heard(house)}
@@ -44,7 +44,7 @@ def test_an_event_without_a_number_has_been_read_by_nobody_and_stays(house: Hous
     pull(house)
     house.open("ana", allow=True)
     house.passes(91)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert host_events.prune(tx, house.now - 90 * DAY, 100) == 0
     assert len(heard(house)) == 1
     assert pruned(house) == ["choice.changed"]
@@ -55,23 +55,23 @@ def test_what_was_not_delivered_stays_and_of_other_events_nothing_depends_on_it(
 ) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     house.open("ben", allow=True)
     receiver.answers = lambda _: 500
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     house.passes(91)
     assert len(heard(house)) == 2
     assert pruned(house) == ["choice.changed"], "what was delivered"
     assert heard(house)[0].data["account"] == shown(Prefix.account, house.accounts["ben"])
     receiver.answers = lambda _: 204
-    endpoints.replay(house.here, "chat", "0")
-    delivery.deliver_due(house.here)
+    endpoints.replay(house.installation, "chat", "0")
+    delivery.deliver_due(house.installation)
     assert pruned(house) == ["choice.changed"]
 
 
 def test_a_removed_endpoint_is_waited_for_no_longer(house: House) -> None:
     pull(house)
-    endpoints.add(house.here, "other", None)
+    endpoints.add(house.installation, "other", None)
     house.open("ana", allow=True)
     house.choose("ana", False)
     house.passes(91)
@@ -79,7 +79,7 @@ def test_a_removed_endpoint_is_waited_for_no_longer(house: House) -> None:
     assert Counter(pruned(house)) == {"choice.changed": 2}
     acknowledge(house, leaving, "reader")
     assert pruned(house) == [], "the other has not answered"
-    endpoints.remove(house.here, "other")
+    endpoints.remove(house.installation, "other")
     assert pruned(house) == ["conversation.must_leave"]
 
 
@@ -99,9 +99,10 @@ def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_i
             acknowledge(house, event.id, "reader")
     house.passes(91)
     assert pruned(house) == ["choice.changed", "conversation.must_hold"]
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     states = {
-        certificates.status(house.here, f"era_{one.hex}").state.value for one in (first, second)
+        certificates.status(house.installation, f"era_{one.hex}").state.value
+        for one in (first, second)
     }
     assert states == {"verified", "fenced"}
     assert pruned(house) == ["conversation.must_leave"]
@@ -118,14 +119,14 @@ def test_a_restore_stops_whatever_sends_and_leaves_what_was_stopped_or_removed_a
     hooked(house, receiver, "gone")
     hooked(house, receiver, "removed")
     pull(house)
-    endpoints.remove(house.here, "removed")
-    with transaction(house.here.pool) as tx:
+    endpoints.remove(house.installation, "removed")
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "UPDATE endpoints SET (disabled_at, disabled_because) = (made_at, 'gone') WHERE "
             "name = 'gone'"
         )
     house.passes(1)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert endpoints.disable_all(tx, house.now) == 1
     found = dict(house.query("SELECT name, disabled_because FROM endpoints"))
     assert found == {"chat": "restored", "gone": "gone", "removed": None, "reader": None}

@@ -34,18 +34,18 @@ def test_an_endpoint_that_is_paused_meanwhile_is_sent_nothing_more_in_the_round(
 
     def answers(_: dict[str, Any]) -> int:
         if not receiver.taken:
-            endpoints.pause(house.here, "chat")
+            endpoints.pause(house.installation, "chat")
         else:
             wait_until(lambda: house.query(recorded) == [(1,)], "the round records the first")
         return 204
 
     receiver.answers = answers
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     assert len(receiver.taken) == 2, "the second was on its way"
     receiver.answers = lambda _: 204
-    assert delivery.deliver_due(house.here).is_idle
-    endpoints.replay(house.here, "chat")
-    delivery.deliver_due(house.here)
+    assert delivery.deliver_due(house.installation).is_idle
+    endpoints.replay(house.installation, "chat")
+    delivery.deliver_due(house.installation)
     assert len(receiver.taken) == len(heard(house))
 
 
@@ -57,12 +57,12 @@ def test_a_failure_neither_ends_a_pause_that_began_meanwhile_nor_says_another_re
     house.open("ana", allow=True)
 
     def answers(_: dict[str, Any]) -> int:
-        endpoints.pause(house.here, "chat")
+        endpoints.pause(house.installation, "chat")
         return status
 
     receiver.answers = answers
-    assert delivery.deliver_due(house.here).disabled == ()
-    found = endpoints.backlog_of(house.here, "chat")
+    assert delivery.deliver_due(house.installation).disabled == ()
+    found = endpoints.backlog_of(house.installation, "chat")
     assert (found.disabled_at, found.disabled_because, found.failing_since) == (
         house.now,
         "paused",
@@ -77,11 +77,11 @@ def test_a_failure_of_an_endpoint_that_was_removed_meanwhile_changes_nothing_of_
     house.open("ana", allow=True)
 
     def answers(_: dict[str, Any]) -> int:
-        endpoints.remove(house.here, "chat")
+        endpoints.remove(house.installation, "chat")
         return 410
 
     receiver.answers = answers
-    assert delivery.deliver_due(house.here).disabled == ()
+    assert delivery.deliver_due(house.installation).disabled == ()
     assert house.query("SELECT failing_since, disabled_at, disabled_because FROM endpoints") == [
         (None, None, None)
     ]
@@ -93,11 +93,11 @@ def test_a_pause_over_an_endpoint_that_is_disabled_keeps_why(
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers = lambda _: 410
-    delivery.deliver_due(house.here)
-    before = endpoints.backlog_of(house.here, "chat")
+    delivery.deliver_due(house.installation)
+    before = endpoints.backlog_of(house.installation, "chat")
     house.passes(1)
-    endpoints.pause(house.here, "chat")
-    after = endpoints.backlog_of(house.here, "chat")
+    endpoints.pause(house.installation, "chat")
+    after = endpoints.backlog_of(house.installation, "chat")
     assert (after.disabled_at, after.disabled_because) == (before.disabled_at, "gone")
 
 
@@ -106,8 +106,8 @@ def test_an_event_that_has_no_number_yet_is_sent_in_the_next_round(
 ) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
-    with delivery.sole_deliverer(house.here) as deliverer:
-        with transaction(house.here.pool) as tx:  # committed after this round gave numbers
+    with delivery.sole_deliverer(house.installation) as deliverer:
+        with transaction(house.installation.pool) as tx:  # committed after this round gave numbers
             assert deliverer._chains(tx, house.now) == []
             assert host_events.give_numbers(tx) == 1
             (chain,) = deliverer._chains(tx, house.now)
@@ -124,12 +124,12 @@ def test_nothing_is_acknowledged_for_an_endpoint_that_was_removed_nor_is_it_over
     pull(house)
     answer = house.about(do.Delete, "ana", "chat")
     (leaving,) = [event for event in heard(house) if event.type is EventKind.must_leave]
-    endpoints.remove(house.here, "reader")
+    endpoints.remove(house.installation, "reader")
     pull(house)  # another one of the same name
     house.passes(40)
-    with pytest.raises(NotFoundError), transaction(house.here.pool) as tx:
+    with pytest.raises(NotFoundError), transaction(house.installation.pool) as tx:
         acknowledgements.acknowledge(tx, parse(Prefix.event, leaving.id), "reader", house.now)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert answer.erasure is not None
         (told,) = acknowledgements.deliveries_of_erasure(
             tx, house.accounts["ana"], answer.erasure, house.now

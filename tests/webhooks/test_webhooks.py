@@ -48,10 +48,11 @@ from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.connect import Pool, StatementError, transaction
-from licet.vault import apply, host_events, installation, verbs
+from licet.vault import apply, host_events, verbs
 from licet.vault import commands as do
 from licet.vault.host_events import EventKind, HostEvent
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.installation import load_host_key, load_policies, open_installation
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.webhooks import delivery, endpoints, feed, outbound_http
 from licet.webhooks.acknowledgements import HostDelivery
@@ -177,18 +178,18 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def house(house: House) -> House:
-    config = replace(house.here.config, webhooks=Webhooks(inside=("127.0.0.1",)))
-    house.here = replace(house.here, config=config)
+    config = replace(house.installation.config, webhooks=Webhooks(inside=("127.0.0.1",)))
+    house.installation = replace(house.installation, config=config)
     return house
 
 
 def pull(house: House) -> House:
-    endpoints.add(house.here, "reader", None)
+    endpoints.add(house.installation, "reader", None)
     return house
 
 
 def heard(house: House, cursor: str = "0") -> list[HostEvent]:
-    return list(feed.events_after(house.here, cursor).items)
+    return list(feed.events_after(house.installation, cursor).items)
 
 
 def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
@@ -196,7 +197,7 @@ def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
     ((bound,),) = house.query(
         "SELECT endpoint_id FROM endpoints WHERE name = %s AND removed_at IS NULL", endpoint
     )
-    return feed.acknowledge(house.here, event, endpoint, bound)
+    return feed.acknowledge(house.installation, event, endpoint, bound)
 
 
 def told(house: House) -> list[tuple[str, Any]]:
@@ -207,7 +208,7 @@ def told(house: House) -> list[tuple[str, Any]]:
 def hooked(
     house: House, receiver: Receiver, name: str = "chat", *kinds: EventKind
 ) -> endpoints.AddedEndpoint:
-    added = endpoints.add(house.here, name, receiver.url, kinds)
+    added = endpoints.add(house.installation, name, receiver.url, kinds)
     assert added.secret is not None
     receiver.secret = added.secret
     return added
@@ -220,7 +221,7 @@ def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
     house.open("ana", allow=True)
     assert house.query("SELECT count(*) FROM events") == [(0,)]
     with pytest.raises(RefusedError, match="there is no endpoint"):
-        feed.events_after(house.here)
+        feed.events_after(house.installation)
     pull(house)
     assert heard(house) == []
 
@@ -335,10 +336,10 @@ def test_a_project_that_is_kept_out_is_told_chat_by_chat(house: House) -> None:
 def test_recorded_history_that_is_imported_is_told_to_nobody(house: House) -> None:
     pull(house)
     account = house.open("ana")
-    known = installation.policies(house.here)
+    known = load_policies(house.installation)
     verbs.replay(
-        house.here.pool,
-        house.here.keyring,
+        house.installation.pool,
+        house.installation.keyring,
         known,
         [do.Choose(account=account, at=house.now, allow=True)],
     )
@@ -390,7 +391,7 @@ def test_what_comes_to_its_end_must_leave_and_what_was_erased_is_told_with_its_t
     house.talk("ana", "chat")
     pull(house)
     house.passes(30)
-    sweeper.sweep(house.here)
+    sweeper.sweep(house.installation)
     leaving, gone = heard(house)
     assert (leaving.type, leaving.data["because"], leaving.data["turns"]) == (
         EventKind.must_leave,
@@ -416,7 +417,7 @@ def test_a_conversation_is_erased_whole_when_the_last_of_it_is(house: House) -> 
             "UPDATE segments SET keep_until = %s WHERE account_id = %s AND segment = %s RETURNING 1"
         )
         house.query(over, house.now, house.accounts["ana"], segment)
-        sweeper.sweep(house.here)
+        sweeper.sweep(house.installation)
         gone = heard(house)[-1]
         assert (gone.type, gone.data["turns"], gone.data["whole"]) == (
             EventKind.conversation_erased,
@@ -431,10 +432,10 @@ def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     pull(house)
     house.account(do.CloseAccount, "ana")
     house.account(do.CloseAccount, "ana")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     assert [kind for kind, _ in told(house)] == ["conversation.must_leave", "conversation.erased"]
-    documents.append(house.here)
-    certificates.advance_erasures(house.here)
+    documents.append(house.installation)
+    certificates.advance_erasures(house.installation)
     assert [kind for kind, _ in told(house)] == [
         "conversation.must_leave",
         "conversation.erased",
@@ -482,12 +483,12 @@ def test_a_hold_is_told_when_it_is_placed_and_when_the_last_one_ends(house: Hous
 def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")
-    release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = recall_register.hand_out(house.here, "one", "lab-one")
-    endpoints.add(house.here, "lab", None, (EventKind.release_recalled,))
+    release_build.build_release(house.installation, name="one", purpose="improve_models")
+    handout = recall_register.hand_out(house.installation, "one", "lab-one")
+    endpoints.add(house.installation, "lab", None, (EventKind.release_recalled,))
     house.about(do.Delete, "ana", "chat")
-    certificates.advance_erasures(house.here)
-    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.installation)
+    certificates.advance_erasures(house.installation)
     (event,) = [e for e in heard(house) if e.type is EventKind.release_recalled]
     assert (event.data["name"], event.data["recipient"], event.data["handout"]) == (
         "one",
@@ -501,11 +502,11 @@ def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> N
 def test_an_event_is_there_exactly_if_what_it_tells_is(house: House) -> None:
     house.open("ana", allow=True)
     pull(house)
-    known = installation.policies(house.here)
-    with pytest.raises(RuntimeError), transaction(house.here.pool) as tx:
+    known = load_policies(house.installation)
+    with pytest.raises(RuntimeError), transaction(house.installation.pool) as tx:
         apply.apply(
             tx,
-            house.here.keyring,
+            house.installation.keyring,
             known,
             [do.Choose(account=house.accounts["ana"], at=house.now, allow=False)],
         )
@@ -521,7 +522,7 @@ def test_no_event_holds_a_word_of_content_or_an_id_of_the_host(house: House) -> 
     house.talk("ana@example.org", "my wedding", "marzipan pears")
     for kind in (do.Narrow, do.Widen, do.Delete):
         house.about(kind, "ana@example.org", "my wedding")
-    certificates.advance_erasures(house.here, at_once=True)
+    certificates.advance_erasures(house.installation, at_once=True)
     text = str(heard(house)) + str(house.dump()["events"]) + str(house.dump()["deliveries"])
     assert len(heard(house)) > 3
     for word in ("ana@example", "wedding", "marzipan"):
@@ -537,15 +538,17 @@ def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(
     pull(house)
     house.open("ana")
     house.open("ben")
-    known = installation.policies(house.here)
+    known = load_policies(house.installation)
     with psycopg.connect(dsn) as slow:
         first = do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
-        apply.apply(slow, house.here.keyring, known, [first])  # has its row, and has not committed
+        apply.apply(
+            slow, house.installation.keyring, known, [first]
+        )  # has its row, and has not committed
         house.choose("ben", True)
-        page = feed.events_after(house.here)
+        page = feed.events_after(house.installation)
         assert [e.data["account"] for e in page.items] == [shown_account(house, "ben")]
         slow.commit()
-    later = feed.events_after(house.here, page.next)
+    later = feed.events_after(house.installation, page.next)
     assert [e.data["account"] for e in later.items] == [shown_account(house, "ana")]
     assert [e.id for e in heard(house)] == [e.id for e in (*page.items, *later.items)]
 
@@ -567,7 +570,7 @@ def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(
         cursor = "0"
         while True:
             last = done.is_set()
-            page = feed.events_after(house.here, cursor, 7)
+            page = feed.events_after(house.installation, cursor, 7)
             seen.extend(page.items)
             cursor = page.next
             if last and not page.items:
@@ -599,14 +602,14 @@ def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
     pull(house)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    first = feed.events_after(house.here, "0", 1)
-    rest = feed.events_after(house.here, first.next, 5)
+    first = feed.events_after(house.installation, "0", 1)
+    rest = feed.events_after(house.installation, first.next, 5)
     assert [*first.items, *rest.items] == heard(house)
     assert len(first.items) == 1 and rest.items
-    assert feed.events_after(house.here, rest.next).next == rest.next
+    assert feed.events_after(house.installation, rest.next).next == rest.next
     for cursor in ("", "-1", "x", "1" * 19, "٣"):
         with pytest.raises(UsageError, match="cursor"):
-            feed.events_after(house.here, cursor)
+            feed.events_after(house.installation, cursor)
 
 
 def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(
@@ -615,7 +618,7 @@ def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(
     pull(house)
     house.open("ana", allow=True)
     before = int(heard(house)[-1].cursor)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         tx.execute(
             "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, "
             "gen_random_uuid(), 0, %s)",
@@ -632,12 +635,12 @@ def test_old_events_are_dropped_but_not_those_that_somebody_until(house: House) 
     house.choose("ana", False)
     assert len(heard(house)) == 3
     house.passes(91)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert host_events.prune(tx, house.now - 90 * DAY, 100) == 2
     (left,) = heard(house)
     assert left.type is EventKind.must_leave
     acknowledge(house, left.id, "reader")
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         assert host_events.prune(tx, house.now - 90 * DAY, 100) == 1
 
 
@@ -649,7 +652,7 @@ def test_a_message_is_what_a_reader_sees_signed_as_the_specification_says(
 ) -> None:
     added = hooked(house, receiver)
     house.open("ana", allow=True)
-    assert delivery.deliver_due(house.here).delivered == 1
+    assert delivery.deliver_due(house.installation).delivered == 1
     ((headers, body),) = receiver.attempts
     (event,) = heard(house)
     assert added.secret is not None
@@ -696,14 +699,14 @@ def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
         house.choose(name, False)
     ana = shown_account(house, "ana")
     receiver.answers = lambda message: 500 if message["data"]["account"] == ana else 200
-    done = delivery.deliver_due(house.here)
+    done = delivery.deliver_due(house.installation)
     assert (done.delivered, done.failed) == (3, {"500": 1})
     assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, "ben")}
     house.choose("ana", True)  # comes later, and waits too
-    assert delivery.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.installation).is_idle
     receiver.answers = lambda _: 200
     house.now += timedelta(seconds=7)
-    assert delivery.deliver_due(house.here).delivered == 4
+    assert delivery.deliver_due(house.installation).delivered == 4
     assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == ana] == [
         "began",
         "withdrew",
@@ -727,7 +730,7 @@ def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(
         )
     )
     house.choose("ben", True)
-    with delivery.sole_deliverer(house.here) as deliverer:
+    with delivery.sole_deliverer(house.installation) as deliverer:
         deliverer.run_once()
         deliverer.run_once()
     told = [message["data"]["account"] for message in receiver.taken]
@@ -746,7 +749,7 @@ def test_a_message_that_fails_is_tried_by_the_schedule_with_one_id_and_one_body(
     receiver.answers = lambda _: 503
     waits = []
     for seconds in delivery.DELAYS_SECONDS[:6]:
-        assert delivery.deliver_due(house.here).failed == {"503": 1}
+        assert delivery.deliver_due(house.installation).failed == {"503": 1}
         ((next_at,),) = house.query("SELECT next_at FROM deliveries")
         waits.append((next_at - house.now).total_seconds() / seconds)
         house.now = next_at
@@ -764,17 +767,17 @@ def test_where_outcomes_cannot_be_recorded_the_round_fails_and_waits_for_no_thre
     accounts = 3 * delivery.RECORDED_MAX
     for number in range(accounts):
         house.open(f"p{number}", allow=True)
-    with psycopg.connect(house.here.pool.conninfo, autocommit=True) as conn:
+    with psycopg.connect(house.installation.pool.conninfo, autocommit=True) as conn:
         conn.execute(BREAKS_RECORDING)
         try:
             with pytest.raises(StatementError, match="P0001"):
-                delivery.deliver_due(house.here)
+                delivery.deliver_due(house.installation)
             assert 0 < len(receiver.taken) < accounts
         finally:
             conn.execute("DROP FUNCTION refuse_outcome CASCADE")
     ((waiting,),) = house.query("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL")
     assert waiting == accounts, "what was not recorded is sent again"
-    assert delivery.deliver_due(house.here).delivered == accounts
+    assert delivery.deliver_due(house.installation).delivered == accounts
 
 
 BREAKS_RECORDING = """
@@ -791,7 +794,7 @@ def test_an_endpoint_shows_since_when_it_waits_and_how_many_answers_are_overdue(
     house.talk("ana", "first")
     house.talk("ana", "second")
     pull(house)
-    endpoints.add(house.here, "chat", "http://127.0.0.1:9/hook")
+    endpoints.add(house.installation, "chat", "http://127.0.0.1:9/hook")
     began = house.now
     house.about(do.Delete, "ana", "first")
     house.passes(1)
@@ -800,14 +803,14 @@ def test_an_endpoint_shows_since_when_it_waits_and_how_many_answers_are_overdue(
     def seen() -> dict[str, tuple[Any, int]]:
         return {
             one.endpoint: (one.waiting_since, one.overdue)
-            for one in endpoints.list_endpoints(house.here)
+            for one in endpoints.list_endpoints(house.installation)
         }
 
     assert seen() == {"chat": (began, 0), "reader": (None, 0)}
     ((due,),) = house.query("SELECT min(acknowledge_by) FROM deliveries")
     house.now = due
     assert seen() == {"chat": (began, 1), "reader": (None, 1)}, "the first answers are due"
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         troubled = endpoints.list_troubled(tx, house.now)
     assert [(one.endpoint, one.overdue) for one in troubled] == [("chat", 1), ("reader", 1)]
     house.passes(1)
@@ -818,7 +821,7 @@ def test_retry_after_is_heeded_where_it_asks_for_longer(house: House, receiver: 
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers, receiver.headers = lambda _: 429, [(b"retry-after", b"3600")]
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     assert house.query("SELECT next_at FROM deliveries") == [(house.now + timedelta(hours=1),)]
 
 
@@ -830,9 +833,9 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(
     receiver.answers = lambda _: 500
     for _ in range(20):
         house.passes(1)
-        if delivery.deliver_due(house.here).disabled:
+        if delivery.deliver_due(house.installation).disabled:
             break
-    (seen,) = endpoints.list_endpoints(house.here)
+    (seen,) = endpoints.list_endpoints(house.installation)
     assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == (
         "failing",
         1,
@@ -844,12 +847,12 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(
     assert (seen.disabled_at - seen.failing_since).days >= delivery.DEAD_DAYS
     house.choose("ana", False)
     house.passes(2)
-    assert delivery.deliver_due(house.here).is_idle
+    assert delivery.deliver_due(house.installation).is_idle
     receiver.answers = lambda _: 200
-    assert endpoints.replay(house.here, "chat", dry_run=True).events == 3
-    assert endpoints.replay(house.here, "chat").events == 3
-    assert delivery.deliver_due(house.here).delivered == 3
-    (seen,) = endpoints.list_endpoints(house.here)
+    assert endpoints.replay(house.installation, "chat", dry_run=True).events == 3
+    assert endpoints.replay(house.installation, "chat").events == 3
+    assert delivery.deliver_due(house.installation).delivered == 3
+    (seen,) = endpoints.list_endpoints(house.installation)
     assert (seen.disabled_at, seen.failing_since, seen.waiting) == (None, None, 0)
 
 
@@ -858,11 +861,11 @@ def test_an_endpoint_that_says_gone_is_sent_nothing_more(house: House, receiver:
     house.open("ana", allow=True)
     house.open("ben", allow=True)
     receiver.answers = lambda _: 410
-    assert delivery.deliver_due(house.here).disabled == ("chat",)
-    assert endpoints.list_endpoints(house.here)[0].disabled_because == "gone"
+    assert delivery.deliver_due(house.installation).disabled == ("chat",)
+    assert endpoints.list_endpoints(house.installation)[0].disabled_because == "gone"
     count = len(receiver.attempts)
     house.passes(3)
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     assert len(receiver.attempts) == count
 
 
@@ -874,12 +877,12 @@ def test_a_replay_sends_everything_behind_a_cursor_even_of_before_the_endpoint_w
     early = heard(house)[-1]
     house.choose("ana", False)
     hooked(house, receiver)
-    assert delivery.deliver_due(house.here).is_idle
-    assert endpoints.replay(house.here, "chat", early.cursor, dry_run=True).events == 2
-    assert endpoints.replay(house.here, "chat", early.cursor).events == 2
-    delivery.deliver_due(house.here)
-    assert endpoints.replay(house.here, "chat", "0").events == 3
-    delivery.deliver_due(house.here)
+    assert delivery.deliver_due(house.installation).is_idle
+    assert endpoints.replay(house.installation, "chat", early.cursor, dry_run=True).events == 2
+    assert endpoints.replay(house.installation, "chat", early.cursor).events == 2
+    delivery.deliver_due(house.installation)
+    assert endpoints.replay(house.installation, "chat", "0").events == 3
+    delivery.deliver_due(house.installation)
     assert receiver.types() == [
         "choice.changed",
         "conversation.must_leave",
@@ -893,7 +896,7 @@ def test_an_endpoint_hears_the_kinds_that_it_asked_for(house: House, receiver: R
     hooked(house, receiver, "chat", EventKind.must_leave)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     assert receiver.types() == ["conversation.must_leave"]
 
 
@@ -903,19 +906,19 @@ def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(
     old = hooked(house, receiver).secret
     assert old is not None
     house.open("ana", allow=True)
-    new = endpoints.rotate(house.here, "chat", 24).secret
-    delivery.deliver_due(house.here)
+    new = endpoints.rotate(house.installation, "chat", 24).secret
+    delivery.deliver_due(house.installation)
     (both,) = receiver.attempts
     assert len(both[0]["webhook-signature"].split(" ")) == 3
     assert verified(old, *both, None) == verified(new, *both, None)
     house.passes(1)
     house.choose("ana", False)
     receiver.secret = new
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     with pytest.raises(Refused):
         verified(old, *receiver.attempts[-1], None)
     assert house.query("SELECT count(*) FROM endpoint_secrets") == [(1,)]
-    third, fourth = (endpoints.rotate(house.here, "chat", 1).secret for _ in range(2))
+    third, fourth = (endpoints.rotate(house.installation, "chat", 1).secret for _ in range(2))
     assert house.query("SELECT count(*) FROM endpoint_secrets") == [(2,)]
     assert len({old, new, third, fourth}) == 4
 
@@ -924,23 +927,27 @@ def test_an_overlap_is_of_no_hour_up_to_thirty_days_and_each_endpoint_signs_with
     house: House,
 ) -> None:
     for name in ("chat", "other"):
-        endpoints.add(house.here, name, f"https://{name}.example.org/")
+        endpoints.add(house.installation, name, f"https://{name}.example.org/")
     endpoint = house.query("SELECT endpoint_id FROM endpoints WHERE name = 'chat'")[0][0]
 
     def secrets() -> int:
-        with transaction(house.here.pool) as tx:
-            signing = endpoints.Signing(house.here.keyring, tx, endpoint, house.here.clock())
-        signatures = signing.headers("event", house.here.clock(), b"{}")["webhook-signature"]
+        with transaction(house.installation.pool) as tx:
+            signing = endpoints.Signing(
+                house.installation.keyring, tx, endpoint, house.installation.clock()
+            )
+        signatures = signing.headers("event", house.installation.clock(), b"{}")[
+            "webhook-signature"
+        ]
         return signatures.count("v1,")
 
     assert secrets() == 1
-    endpoints.rotate(house.here, "chat", 0)
+    endpoints.rotate(house.installation, "chat", 0)
     assert secrets() == 1
-    endpoints.rotate(house.here, "chat", endpoints.OVERLAP_HOURS_MAX)
+    endpoints.rotate(house.installation, "chat", endpoints.OVERLAP_HOURS_MAX)
     assert secrets() == 2
     for hours in (-1, endpoints.OVERLAP_HOURS_MAX + 1):
         with pytest.raises(UsageError, match="hours"):
-            endpoints.rotate(house.here, "chat", hours)
+            endpoints.rotate(house.installation, "chat", hours)
     assert secrets() == 2
     house.passes(endpoints.OVERLAP_HOURS_MAX // 24)
     assert secrets() == 1
@@ -956,9 +963,9 @@ def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(
     assert secret not in dump
     assert raw.hex() not in dump
     house.passes(1)
-    chain.rotate(house.here, Rotation.daily)
+    chain.rotate(house.installation, Rotation.daily)
     house.open("ana", allow=True)
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     assert receiver.refused == []
     assert len(receiver.taken) == 1
 
@@ -969,28 +976,28 @@ def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(
     hooked(house, receiver)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    counted = endpoints.remove(house.here, "chat", dry_run=True)
+    counted = endpoints.remove(house.installation, "chat", dry_run=True)
     assert (counted.unsent, counted.unanswered) == (3, 1)
-    assert len(endpoints.list_endpoints(house.here)) == 1
-    assert endpoints.remove(house.here, "chat") == counted
-    assert delivery.deliver_due(house.here).is_idle
+    assert len(endpoints.list_endpoints(house.installation)) == 1
+    assert endpoints.remove(house.installation, "chat") == counted
+    assert delivery.deliver_due(house.installation).is_idle
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'endpoint/%%'") == [(0,)]
     with pytest.raises(NotFoundError):
-        endpoints.remove(house.here, "chat")
-    assert endpoints.add(house.here, "chat", receiver.url).endpoint == "chat"
+        endpoints.remove(house.installation, "chat")
+    assert endpoints.add(house.installation, "chat", receiver.url).endpoint == "chat"
 
 
 def test_one_deliverer_works_at_a_time(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
-    with delivery.sole_deliverer(house.here), pytest.raises(BusyError):
-        delivery.deliver_due(house.here)
-    assert delivery.deliver_due(house.here).is_idle
+    with delivery.sole_deliverer(house.installation), pytest.raises(BusyError):
+        delivery.deliver_due(house.installation)
+    assert delivery.deliver_due(house.installation).is_idle
 
 
 def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         fence.raise_fence(tx, house.now)
     noted: list[LicetError] = []
     stop = threading.Event()
@@ -999,12 +1006,12 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
         noted.append(error)
         stop.set()
 
-    delivery.follow(house.here, stop, noted=note)
+    delivery.follow(house.installation, stop, noted=note)
     assert [type(error) for error in noted] == [FencedError]
     assert receiver.attempts == []
-    with transaction(house.here.pool) as tx:
+    with transaction(house.installation.pool) as tx:
         fence.lift_fence(tx)
-    assert delivery.deliver_due(house.here).delivered == 1
+    assert delivery.deliver_due(house.installation).delivered == 1
 
 
 # Where events may go
@@ -1033,8 +1040,8 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
 )
 def test_a_url_that_may_never_be_called_is_refused_when_it_is_given(house: House, url: str) -> None:
     with pytest.raises(UsageError, match="URL"):
-        endpoints.add(house.here, "chat", url)
-    assert endpoints.list_endpoints(house.here) == []
+        endpoints.add(house.installation, "chat", url)
+    assert endpoints.list_endpoints(house.installation) == []
 
 
 @pytest.mark.parametrize(
@@ -1045,9 +1052,9 @@ def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(
 ) -> None:
     url = f"https://{host}/hook"
     with pytest.raises(RefusedError, match="not public") as refused:
-        endpoints.add(house.here, "chat", url)
+        endpoints.add(house.installation, "chat", url)
     assert "LICET_WEBHOOKS__INSIDE" in refused.value.hint
-    assert endpoints.list_endpoints(house.here) == []
+    assert endpoints.list_endpoints(house.installation) == []
     outbound_http.check_reachable(url, (host.strip("[]"),))
 
 
@@ -1123,7 +1130,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(house: House, receiver: Rec
     hooked(house, receiver)
     house.open("ana", allow=True)
     receiver.answers, receiver.headers = lambda _: 302, [(b"location", b"/elsewhere")]
-    assert delivery.deliver_due(house.here).failed == {"302": 1}
+    assert delivery.deliver_due(house.installation).failed == {"302": 1}
     assert len(receiver.attempts) == 1
 
 
@@ -1203,11 +1210,13 @@ def test_a_certificate_is_held_to_the_name_though_the_request_goes_to_the_addres
         for name in ("chat.internal", "other.internal"):
             receiver.url = f"https://{name}:{port}/hook"
             webhooks = Webhooks(inside=("chat.internal", "other.internal"), ca_file=ca)
-            house.here = replace(house.here, config=replace(house.here.config, webhooks=webhooks))
+            house.installation = replace(
+                house.installation, config=replace(house.installation.config, webhooks=webhooks)
+            )
             hooked(house, receiver, name)
-        receiver.secret = endpoints.rotate(house.here, "chat.internal").secret
+        receiver.secret = endpoints.rotate(house.installation, "chat.internal").secret
         house.open("ana", allow=True)
-        with delivery.sole_deliverer(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
+        with delivery.sole_deliverer(house.installation, lambda *_: ["127.0.0.1"]) as deliverer:
             done = deliverer.run_once()
     assert (done.delivered, done.failed) == (1, {"unreachable": 1})
     assert [headers["host"] for headers, _ in receiver.attempts] == [f"chat.internal:{port}"]
@@ -1222,13 +1231,13 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     hooked(house, receiver)
-    endpoints.add(house.here, "archive", None)
+    endpoints.add(house.installation, "archive", None)
     answer = house.about(do.Delete, "ana", "chat")
     assert answer.erasure is not None
     name = f"era_{answer.erasure.hex}"
-    delivery.deliver_due(house.here)
+    delivery.deliver_due(house.installation)
     (leaving,) = [m for m in receiver.taken if m["type"] == "conversation.must_leave"]
-    waits = certificates.status(house.here, name)
+    waits = certificates.status(house.installation, name)
     assert [(one.endpoint, one.acknowledged_at, one.overdue) for one in waits.hosts] == [
         ("archive", None, False),
         ("chat", None, False),
@@ -1239,8 +1248,10 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(
     house.passes(1)
     assert acknowledge(house, leaving["id"], "chat") == done, "the first answer stands"
     house.passes(28)
-    sweeper.sweep(house.here)
-    said = json.loads(certificates.certificate_file(house.here, name))["certificate"].split(".")[1]
+    sweeper.sweep(house.installation)
+    said = json.loads(certificates.certificate_file(house.installation, name))["certificate"].split(
+        "."
+    )[1]
     hosts = json.loads(base64.urlsafe_b64decode(said + "==="))["hosts"]
     assert hosts == [
         {
@@ -1262,8 +1273,8 @@ def test_a_hosts_answer_is_part_of_the_certificate_and_its_absence_too(
             "overdue": False,
         },
     ]
-    assert certificates.status(house.here, name).overdue == 1
-    assert [one.endpoint for one in feed.overdue(house.here)] == ["archive"]
+    assert certificates.status(house.installation, name).overdue == 1
+    assert [one.endpoint for one in feed.overdue(house.installation)] == ["archive"]
 
 
 def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: House) -> None:
@@ -1274,11 +1285,11 @@ def test_only_what_was_asked_can_be_answered_and_only_by_who_was_told(house: Hou
     for event in ("evt_" + "0" * 32, "nonsense"):
         with pytest.raises(NotFoundError):
             acknowledge(house, event, "reader")
-    endpoints.add(house.here, "later", None)
+    endpoints.add(house.installation, "later", None)
     ((later,),) = house.query("SELECT endpoint_id FROM endpoints WHERE name = 'later'")
     for endpoint in ("reader", "other"):
         with pytest.raises(DeniedError):
-            feed.acknowledge(house.here, leaving.id, endpoint, later)
+            feed.acknowledge(house.installation, leaving.id, endpoint, later)
     with pytest.raises(NotFoundError):
         acknowledge(house, leaving.id, "later")
 
@@ -1287,7 +1298,7 @@ def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_besid
     house: House,
 ) -> None:
     for name in ("reader", "other"):
-        endpoints.add(house.here, name, None)
+        endpoints.add(house.installation, name, None)
     house.open("ana", allow=True)
     for chat in ("first", "second"):
         house.talk("ana", chat)
@@ -1296,7 +1307,7 @@ def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_besid
     house.passes(40)
     told = acknowledge(house, second, "other")
     assert (told.event, told.endpoint, told.acknowledged_at) == (second, "other", house.now)
-    left = {(one.event, one.endpoint) for one in feed.overdue(house.here)}
+    left = {(one.event, one.endpoint) for one in feed.overdue(house.installation)}
     assert left == {(first, "reader"), (first, "other"), (second, "reader")}
 
 
@@ -1313,10 +1324,10 @@ def test_a_removed_hosts_missing_answer_stays_in_the_certificate(house: House) -
     house.talk("ana", "chat")
     pull(house)
     answer = house.about(do.Delete, "ana", "chat")
-    endpoints.remove(house.here, "reader")
-    certificates.advance_erasures(house.here, at_once=True)
+    endpoints.remove(house.installation, "reader")
+    certificates.advance_erasures(house.installation, at_once=True)
     assert answer.erasure is not None
-    (one,) = certificates.status(house.here, f"era_{answer.erasure.hex}").hosts
+    (one,) = certificates.status(house.installation, f"era_{answer.erasure.hex}").hosts
     assert (one.endpoint, one.acknowledged_at) == ("reader", None)
 
 
@@ -1350,9 +1361,9 @@ class Operator:
         """Opens accounts that allow and then withdraw: three events each."""
         config = Configuration.from_environment(self.environment)
         moment = instant(self.at) if self.at is not None else utc_now()
-        with installation.installation(config, lambda: moment) as here:
-            key, commands = installation.host_key(here), []
-            at = here.clock()
+        with open_installation(config, lambda: moment) as installation:
+            key, commands = load_host_key(installation), []
+            at = installation.clock()
             for n in range(count):
                 account = uuid7(at, os.urandom(10))
                 commands += [
@@ -1366,7 +1377,7 @@ class Operator:
                     do.Choose(account=account, at=at, allow=True),
                     do.Choose(account=account, at=at, allow=False),
                 ]
-            verbs.apply_commands(here, commands)
+            verbs.apply_commands(installation, commands)
 
 
 def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
@@ -1474,28 +1485,28 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
     config = Configuration(data=folder, webhooks=Webhooks(inside=("127.0.0.1",)))
     embedded.start(folder / "postgres", fast)
     try:
-        with installation.installation(config, lambda: BEGIN) as here:
-            policy_changes.apply_policy(here, preset("article-2025"), actor="test")
+        with open_installation(config, lambda: BEGIN) as installation:
+            policy_changes.apply_policy(installation, preset("article-2025"), actor="test")
             account = uuid7(BEGIN, os.urandom(10))
             verbs.apply_commands(
-                here,
+                installation,
                 [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)],
             )
-            endpoints.add(here, "chat", receiver.url)
-            kept = archives.back_up(here, tmp_path / "backups")
-            receiver.secret = endpoints.rotate(here, "chat", 0).secret
+            endpoints.add(installation, "chat", receiver.url)
+            kept = archives.back_up(installation, tmp_path / "backups")
+            receiver.secret = endpoints.rotate(installation, "chat", 0).secret
             (closed,) = verbs.apply_commands(
-                here, [do.CloseAccount(account=account, at=BEGIN + DAY)]
+                installation, [do.CloseAccount(account=account, at=BEGIN + DAY)]
             )
-            before = feed.events_after(here).items[-1]
+            before = feed.events_after(installation).items[-1]
         archives.restore(config, kept.folder, lambda: BEGIN + DAY)
-        with installation.installation(config, lambda: BEGIN + DAY) as here:
-            (again,) = feed.events_after(here, before.cursor).items
+        with open_installation(config, lambda: BEGIN + DAY) as installation:
+            (again,) = feed.events_after(installation, before.cursor).items
             assert (again.type, again.data) == (before.type, before.data)
             assert closed.erasure is not None
             assert again.data["erasure"] == f"era_{closed.erasure.hex}"
-            assert delivery.deliver_due(here).is_idle
-            (seen,) = endpoints.list_endpoints(here)
+            assert delivery.deliver_due(installation).is_idle
+            (seen,) = endpoints.list_endpoints(installation)
             assert (seen.disabled_because, seen.waiting) == ("restored", 1)
             assert receiver.attempts == []
     finally:
@@ -1515,13 +1526,19 @@ def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) ->
             account=account_id,
             region="DE",
         )
-        return rights_requests.enter(house.here, entered, "staff:ada@example.org").shown_id
+        return rights_requests.enter(house.installation, entered, "staff:ada@example.org").shown_id
 
     asked(None)  # of somebody without an account there is nobody to tell
     request = asked(account)
-    rights_requests.take_step(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
     rights_requests.take_step(
-        house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer"
+        house.installation, request, StaffAct.acknowledge, "staff:ada@example.org"
+    )
+    rights_requests.take_step(
+        house.installation,
+        request,
+        StaffAct.answer,
+        "staff:ada@example.org",
+        words="the planted answer",
     )
     told = [
         one

@@ -20,10 +20,18 @@ from licet.service import answers as service_answers
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.core_dumps import harden
-from licet.vault import account_choices, account_view, installation, tables, verbs
+from licet.vault import account_choices, account_view, tables, verbs
 from licet.vault.commands import AddTurn, Choose, ChosenScope, Narrow, Outcome, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.installation import (
+    Installation,
+    load_clock,
+    load_host_key,
+    load_policies,
+    open_installation,
+    require_initialised,
+)
 
 
 @contextmanager
@@ -40,14 +48,14 @@ def open_local(config: Configuration, *, start: bool) -> Iterator[LocalTransport
         )
     assert config.agent.account
     harden()
-    installation.require_initialised(config)
-    with installation.installation(config, installation.load_clock(config), create=False) as opened:
+    require_initialised(config)
+    with open_installation(config, load_clock(config), create=False) as opened:
         yield LocalTransport(opened, config.agent.account)
 
 
 class LocalTransport:
-    def __init__(self, opened: installation.Installation, account: str) -> None:
-        self._opened, self._host_key = opened, installation.host_key(opened)
+    def __init__(self, opened: Installation, account: str) -> None:
+        self._opened, self._host_key = opened, load_host_key(opened)
         with transaction(opened.pool) as tx:
             found = account_view.account_by_host(tx, host_hmac(self._host_key, "account", account))
         if found is None:
@@ -57,7 +65,7 @@ class LocalTransport:
         self._account = found
 
     def standing(self) -> AccountAccess:
-        versions, now = installation.policies(self._opened), self._opened.clock()
+        versions, now = load_policies(self._opened), self._opened.clock()
         with transaction(self._opened.pool) as tx:
             state = account_view.account_at(
                 account_view.load_accounts(tx, [self._account])[self._account], versions, now
@@ -131,7 +139,7 @@ class LocalTransport:
 
     def _granted(self, conversation: UUID) -> tuple[ScopeKind | None, datetime | None]:
         """Returns the scope and the time of the grant that permits `PURPOSE`."""
-        versions, now = installation.policies(self._opened), self._opened.clock()
+        versions, now = load_policies(self._opened), self._opened.clock()
         question = versions.in_force(now).question_of(PURPOSE)
         with transaction(self._opened.pool) as tx:
             seen = account_view.load_views(tx, [(self._account, conversation)], versions, now)[
@@ -145,7 +153,7 @@ class LocalTransport:
         return grant.scope.kind, began.get(grant.number)
 
     def covers(self, session: str, project: str) -> bool:
-        versions, now = installation.policies(self._opened), self._opened.clock()
+        versions, now = load_policies(self._opened), self._opened.clock()
         names = {self._project(project)} if project else set[bytes]()
         with transaction(self._opened.pool) as tx:
             state = account_view.account_at(
@@ -162,7 +170,7 @@ class LocalTransport:
         return any(grant.scope in scopes for grant in state.grants)
 
     def questions(self) -> tuple[str, ...]:
-        return installation.policies(self._opened).in_force(self._opened.clock()).asks
+        return load_policies(self._opened).in_force(self._opened.clock()).asks
 
     def allow(self, session: str, project: str, question: str) -> Allowed:
         if project:

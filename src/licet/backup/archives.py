@@ -108,7 +108,12 @@ from licet.vault import (
     restriction,
 )
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Installation, installation, is_initialised, require_initialised
+from licet.vault.installation import (
+    Installation,
+    is_initialised,
+    open_installation,
+    require_initialised,
+)
 from licet.vault.journal_state import JournalState
 
 BACKUPS_MAX = 10_000
@@ -444,7 +449,7 @@ def restore(
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
         done = _restore_base(config, source, clock, until, finish)
     else:
-        with installation(config, clock, upgrade=True, behind_fence=True) as opened:
+        with open_installation(config, clock, upgrade=True, behind_fence=True) as opened:
             done = restore_dump(opened, source, finish)
     return msgspec.structs.replace(done, set_aside=set_aside)
 
@@ -468,7 +473,7 @@ def forecast(
     if not is_initialised(config):
         return _forecast(manifest, None, ())
     with (
-        installation(config, clock, behind_fence=True) as opened,
+        open_installation(config, clock, behind_fence=True) as opened,
         _lock_installation(opened),
         transaction(opened.pool) as tx,
     ):
@@ -607,7 +612,7 @@ def _restore_base(
 
     with base_recovery.begin_recovery(config.data / "postgres") as recovery:
         with (
-            installation(config, clock, upgrade=True, behind_fence=True) as opened,
+            open_installation(config, clock, upgrade=True, behind_fence=True) as opened,
             _lock_installation(opened),
         ):
             was_up = _raise_fence(opened, manifest, finish)
@@ -626,7 +631,7 @@ def _restore_base(
                 raise
         recovery.put_in_place()
     with (
-        installation(config, clock, upgrade=True, behind_fence=True) as opened,
+        open_installation(config, clock, upgrade=True, behind_fence=True) as opened,
         _lock_installation(opened),
     ):
         _raise_fence(opened, manifest, finish)

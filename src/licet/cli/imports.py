@@ -23,7 +23,7 @@ from licet.intake.import_records import Imported, LateHistory, RecordedAccount
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.takeouts import TakenOut
 from licet.policy.file import Policies
-from licet.vault import installation
+from licet.vault.installation import load_policies
 
 
 @click.command("import")
@@ -79,11 +79,11 @@ def import_(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
         )
-    with call.installation() as here:
+    with call.installation() as installation:
         default = (
             RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
         )
-        known, now = installation.policies(here), here.clock()
+        known, now = load_policies(installation), installation.clock()
         recorded = read_accounts(accounts, now) if accounts else []
         chosen = (
             read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
@@ -92,7 +92,7 @@ def import_(
             read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(
-                here,
+                installation,
                 paths,
                 recorded=recorded,
                 choices=chosen,

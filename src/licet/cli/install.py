@@ -33,7 +33,8 @@ from licet.service import alerts, policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.migrate import expanding, migrations
-from licet.vault import counts, installation
+from licet.vault import counts
+from licet.vault.installation import open_installation, pending_steps, require_initialised
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 SEVERAL = {
@@ -308,11 +309,11 @@ def _lately(since: timedelta, call: CliCall) -> int:
     from licet.service import recent_faults  # here, not above: it knows of everything
 
     config = Configuration.from_environment(os.environ, call.data)
-    installation.require_initialised(config)
+    require_initialised(config)
     until = clock_at(config, call.at)[0]()
     try:
-        with call.installation() as here:
-            found = recent_faults.find_faults(here, until - since, until)
+        with call.installation() as installation:
+            found = recent_faults.find_faults(installation, until - since, until)
     except BusyError as error:
         found = recent_faults.without_database(config, until - since, until, error.message)
     call.show(found, lambda: recent_faults.describe(found))
@@ -348,11 +349,11 @@ def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
               licet upgrade --contract
     """
     config = Configuration.from_environment(os.environ, call.data)
-    installation.require_initialised(config)
-    todo = installation.pending_steps(config)
+    require_initialised(config)
+    todo = pending_steps(config)
     taken = todo if contract else expanding(todo)
     if len(todo) == len(migrations()) or (taken and not dry_run):
-        with installation.installation(config, upgrade=contract, expand=True, create=False):
+        with open_installation(config, upgrade=contract, expand=True, create=False):
             pass
     found = SchemaUpgrade(
         taken=tuple(f"{step.number:04} {step.name}" for step in taken),

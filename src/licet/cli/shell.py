@@ -149,17 +149,17 @@ def open_installation(
     """
     # here: what only reads files needs no database's driver
     from licet.store.core_dumps import harden
-    from licet.vault import installation
+    from licet.vault.installation import open_installation, require_initialised
 
     harden()
     config = Configuration.from_environment(os.environ, data)
     if not make:
-        installation.require_initialised(config)
+        require_initialised(config)
     clock, now = clock_at(config, at)
-    with installation.installation(config, clock, create=make) as here:
+    with open_installation(config, clock, create=make) as installation:
         if now is not None:
             click.echo(f"(simulated clock: {rfc3339(now)})", err=True)
-        yield here
+        yield installation
 
 
 def clock_at(config: Configuration, at: str | None) -> tuple[Clock, datetime | None]:

@@ -20,7 +20,8 @@ from licet.cli.shell import (
 from licet.config import Configuration
 from licet.service import store_move
 from licet.store.core_dumps import harden
-from licet.vault import cold_storage, installation
+from licet.vault import cold_storage
+from licet.vault.installation import load_clock, require_initialised
 
 
 @click.group(cls=CommandGroup)
@@ -46,8 +47,8 @@ def move(dry_run: bool, call: CliCall) -> None:
     """
     harden()
     config = Configuration.from_environment(os.environ, call.data)
-    installation.require_initialised(config)
-    clock = installation.load_clock(config)
+    require_initialised(config)
+    clock = load_clock(config)
     if dry_run:
         found = store_move.look(config, clock)
     else:

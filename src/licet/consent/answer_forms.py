@@ -14,10 +14,10 @@ from typing import assert_never
 
 import msgspec
 
-from licet.consent import choices, notice_views, prompt
+from licet.consent import choices, notice_views
 from licet.consent.notice import Variant
 from licet.consent.notice_views import ShowingRecord, ShownOn
-from licet.consent.prompt import Prompt
+from licet.consent.prompt import Prompt, load_prompt, require_notice
 from licet.policy.file import AGE_MAX, Policies
 from licet.policy.state import WHOLE_ACCOUNT
 from licet.store.connect import Transaction
@@ -46,7 +46,7 @@ class FormPage(StrEnum):
 
 
 class FormResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a form. ``asked`` is the prompt before it; with ``faults`` no answer was
+    """The result of a form. ``prompt`` is the prompt before it; with ``faults`` no answer was
     recorded.
 
     ``missing`` are the questions without an answer, ``stale`` those whose yes was refused because
@@ -55,7 +55,7 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
     the number of the account's newest choice afterwards, ``age`` the age given.
     """
 
-    asked: Prompt
+    prompt: Prompt
     faults: frozenset[FormFault] = frozenset()
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
@@ -94,16 +94,16 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """A yes needs its question and terms as they were shown, a no needs neither: it is never
         lost beside a stale yes.
         """
-        asked = prompt.ask(tx, self.account, versions, self.at, language=self.language)
+        prompt = load_prompt(tx, self.account, versions, self.at, language=self.language)
         if self.page is FormPage.notice:
             notice_views.record_signal(tx, self.account, gpc=self.gpc, now=self.at)
         if self.later:
-            return self._put_off(tx, asked)
-        answers = self._answers(asked)
-        missing = self._missing(asked, answers)
-        age, faults = self._read(asked, answers, missing)
-        if self._refuses(asked, faults):
-            return _reject(asked, faults, missing, age)
+            return self._put_off(tx, prompt)
+        answers = self._answers(prompt)
+        missing = self._missing(prompt, answers)
+        age, faults = self._read(prompt, answers, missing)
+        if self._refuses(prompt, faults):
+            return _reject(prompt, faults, missing, age)
         accepts = self.terms and self.page is FormPage.notice
         answered = (
             notice_views.find(tx, self.account, self.showing)
@@ -112,7 +112,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         )
         is_unknown = bool(self.showing) and answered is None
         result = FormResult(
-            asked=asked,
+            prompt=prompt,
             unknown_showing=is_unknown,
             stale_terms=accepts
             and (is_unknown or not choices.shows_terms(versions, self.at, answered)),
@@ -121,7 +121,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         return VerbStep(
             commands=tuple(
                 [
-                    self._choice(asked, question, allow, age).command(answered)
+                    self._choice(prompt, question, allow, age).command(answered)
                     for question, allow in answers.items()
                 ]
             ),
@@ -135,25 +135,25 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             ),
         )
 
-    def _answers(self, asked: Prompt) -> dict[str, bool]:
+    def _answers(self, prompt: Prompt) -> dict[str, bool]:
         """The valid answers, in the order of the questions; answers to questions that are not asked
         are ignored.
         """
-        names = asked.in_force.asks
+        names = prompt.in_force.asks
         given = {
             names[0] if name == "" and len(names) == 1 else name: answer
             for name, answer in self.answers.items()
         }
         return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
 
-    def _missing(self, asked: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
+    def _missing(self, prompt: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
         """The required questions without an answer: of the settings its one question, of the notice
         all unanswered ones.
         """
         if self.page is FormPage.settings:
-            return () if answers else asked.in_force.asks
-        waiting = tuple([question for question in asked.unanswered if question not in answers])
-        return waiting or (() if answers or asked.terms_waiting else asked.in_force.asks)
+            return () if answers else prompt.in_force.asks
+        waiting = tuple([question for question in prompt.unanswered if question not in answers])
+        return waiting or (() if answers or prompt.terms_waiting else prompt.in_force.asks)
 
     def _finish(
         self,
@@ -176,21 +176,21 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         )
 
     def _choice(
-        self, asked: Prompt, question: str, allow: bool, age: int | None
+        self, prompt: Prompt, question: str, allow: bool, age: int | None
     ) -> choices.ChoiceRequest:
         kept = [
             grant
-            for grant in asked.state.grants
+            for grant in prompt.state.grants
             if grant.number in self.keep and grant.question == question
         ]
         # a question without its text was never put
-        unseen = ChoiceFault.showing if asked.notice is None else None
+        unseen = ChoiceFault.showing if prompt.notice is None else None
         return choices.ChoiceRequest(
             account=self.account,
             at=self.at,
             allow=allow,
             question=question,
-            via=place(asked, self.page).value,
+            via=place(prompt, self.page).value,
             keep=()
             if allow
             else tuple(choices.scope_of(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
@@ -201,44 +201,44 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             fault=unseen,
         )
 
-    def _put_off(self, tx: Transaction, asked: Prompt) -> VerbStep:
+    def _put_off(self, tx: Transaction, prompt: Prompt) -> VerbStep:
         """A notice cannot be put off after its last day."""
-        if not asked.may_put_off:
-            return _reject(asked, frozenset({FormFault.later}))
+        if not prompt.may_put_off:
+            return _reject(prompt, frozenset({FormFault.later}))
         shown = notice_views.find(tx, self.account, self.showing)
         if shown is not None:
             notice_views.put_off(tx, self.account, shown.shown_id, self.at)
-        return VerbStep(finish=lambda _: FormResult(asked=asked))
+        return VerbStep(finish=lambda _: FormResult(prompt=prompt))
 
     def _read(
-        self, asked: Prompt, answers: Mapping[str, bool], missing: Sequence[str]
+        self, prompt: Prompt, answers: Mapping[str, bool], missing: Sequence[str]
     ) -> tuple[int | None, frozenset[FormFault]]:
         """The parsed age, and the faults of the form. Only a yes needs an age and a published
         notice.
         """
         if False not in answers.values():
-            prompt.require_notice(asked)
+            require_notice(prompt)
         found, text = set(), self.age.strip()
-        if self.page is FormPage.notice and asked.terms_accepted_at is None and not self.terms:
+        if self.page is FormPage.notice and prompt.terms_accepted_at is None and not self.terms:
             found.add(FormFault.terms)
         if missing:
             found.add(FormFault.choice)
         age = int(text) if text.isdecimal() and len(text) <= 3 else None
         wrong = text != "" and (age is None or age > AGE_MAX)
-        if asked.min_age is None or wrong:
+        if prompt.min_age is None or wrong:
             age = None
-        if asked.asks_age and age is None and True in answers.values():
+        if prompt.asks_age and age is None and True in answers.values():
             found.add(FormFault.age)
-        known = asked.state.age
+        known = prompt.state.age
         if age is not None and known is not None and age < known and self.age_again.strip() != text:
             found.add(FormFault.lower_age)
         return age, frozenset(found)
 
-    def _refuses(self, asked: Prompt, faults: frozenset[FormFault]) -> bool:
+    def _refuses(self, prompt: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether these faults reject the form: a choice counts without the terms, except at
         sign-up.
         """
-        signing_up = self.page is FormPage.notice and asked.variant is Variant.signup
+        signing_up = self.page is FormPage.notice and prompt.variant is Variant.signup
         return bool(faults if signing_up else faults - {FormFault.terms})
 
 
@@ -254,11 +254,11 @@ def place(prompt: Prompt, page: FormPage) -> ShownOn:
 
 
 def _reject(
-    asked: Prompt,
+    prompt: Prompt,
     faults: frozenset[FormFault],
     missing: tuple[str, ...] = (),
     age: int | None = None,
 ) -> VerbStep:
     return VerbStep(
-        finish=lambda _: FormResult(asked=asked, faults=faults, missing=missing, age=age)
+        finish=lambda _: FormResult(prompt=prompt, faults=faults, missing=missing, age=age)
     )

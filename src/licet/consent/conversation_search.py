@@ -193,12 +193,12 @@ def _match_conversations(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
-    seen: dict[UUID, AccountView],
+    views: dict[UUID, AccountView],
     query: ConversationQuery,
     now: datetime,
 ) -> tuple[set[UUID], int]:
     """The matching conversations, and how many sealed bytes were unsealed to find them."""
-    fits = {one: view for one, view in seen.items() if _matches_use(view, policies, query.use)}
+    fits = {one: view for one, view in views.items() if _matches_use(view, policies, query.use)}
     words = query.words.casefold().split()
     if not words or not fits:
         return set(fits), 0

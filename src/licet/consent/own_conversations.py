@@ -207,12 +207,12 @@ def _grant_times(
     tx: Transaction,
     account: UUID,
     policies: Policies,
-    seen: Mapping[UUID, account_view.AccountView],
+    views: Mapping[UUID, account_view.AccountView],
 ) -> dict[int, datetime]:
     """The time of each grant that permits a use of these conversations."""
     found = {
         view.state.grant_for(question, view.turns)
-        for view in seen.values()
+        for view in views.values()
         for question in policies.in_force(view.at).asks
     }
     return account_choices.grant_times(

@@ -110,7 +110,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
         return rested if self.ends is None else min(rested, self.ends)
 
 
-def ask(
+def load_prompt(
     tx: Transaction,
     account: UUID,
     policies: Policies,
@@ -164,19 +164,19 @@ def ask(
     )
 
 
-def for_preview(found: PublishedNotice, policy: Policy, now: datetime) -> Prompt:
+def preview_prompt(notice: PublishedNotice, policy: Policy, now: datetime) -> Prompt:
     """The prompt of an account that was never asked, for staff's preview of a notice."""
     state = AccountState(plan=min(policy.plans), age=None, opened_at=now, last_at=now, seen=0)
-    existing = found.variant is Variant.existing
+    existing = notice.variant is Variant.existing
     return Prompt(
         account=UUID(int=0),
         state=state,
         gate=Gate.notice if existing else Gate.must_decide,
         show=True,
         because=Reason.first,
-        number=found.number,
-        variant=found.variant,
-        notice=found,
+        number=notice.number,
+        variant=notice.variant,
+        notice=notice,
         may_put_off=existing,
         ends=policy.notice_ends,
         asks_age=policy.min_age is not None,

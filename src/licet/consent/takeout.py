@@ -205,11 +205,11 @@ def _describe_choice(words: Catalogue, choice: ChoiceMade) -> str:
 
 
 def _pages(
-    words: Catalogue, facts: IndexFacts, found: Iterator[bytes]
+    words: Catalogue, facts: IndexFacts, chunks: Iterator[bytes]
 ) -> Iterator[tuple[str, bytes]]:
     """A page for each line of `messages.jsonl`, at last the index."""
     links = []
-    for line in found:
+    for line in chunks:
         link, made = takeout_pages.conversation(words, msgspec.json.decode(line))
         links.append(link)
         yield link.href, made
@@ -290,8 +290,8 @@ def _suggestion_rows(tx: Transaction, account: UUID) -> list[list[object]]:
     ]
 
 
-def _evidence(found: Evidence | None) -> str:
-    return msgspec.json.encode(found).decode() if found is not None else ""
+def _evidence(evidence: Evidence | None) -> str:
+    return msgspec.json.encode(evidence).decode() if evidence is not None else ""
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:

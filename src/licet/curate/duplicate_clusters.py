@@ -35,7 +35,7 @@ from licet.release.registry import Release
 from licet.release.sketch_source import Passes
 from licet.store.connect import transaction
 from licet.vault.conversation_pages import START
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 CHATS_LOOKED_UP_MAX = 1_000  # conversations of a cluster that are looked for among the rows
 
@@ -54,7 +54,7 @@ def count_clusters(
     passes = Passes(
         installation.pool,
         installation.keyring,
-        policies(installation),
+        load_policies(installation),
         known.purpose,
         installation.clock,
         PAGE_BYTES_MAX,

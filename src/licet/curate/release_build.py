@@ -21,7 +21,7 @@ from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import Crew, Processes, WorkerSettings
 from licet.store import statistics
 from licet.store.connect import transaction
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
@@ -78,14 +78,14 @@ def build_release(
         accepts_changes=accepts_changes,
         base=catalog.find_release(installation, base) if base is not None else None,
     )
-    engine_settings.hold_to_notices(installation, policies(installation))
+    engine_settings.hold_to_notices(installation, load_policies(installation))
     statistics.gather(installation.pool)
     cleaner = RuleCleaner()
     with engine_settings.curation(installation, cleaner, scorers) as curation:
         builder = Builder(
             installation.pool,
             installation.keyring,
-            policies(installation),
+            load_policies(installation),
             cleaner,
             installation.clock,
             progress,

@@ -19,7 +19,7 @@ from licet.release.curation import LeftOut
 from licet.store.connect import transaction
 from licet.vault import account_view, integrity, verbs
 from licet.vault.commands import AddTurn, Outcome
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 PAGE_TURNS = 2_000
 READ_BYTES = 1 << 22
@@ -50,7 +50,7 @@ def check_all(
 
 def _decisions(installation: Installation, town: Town) -> DemoPromise:
     """The vault and the bare rule give the same answer for every turn and purpose."""
-    known, now = policies(installation), installation.clock()
+    known, now = load_policies(installation), installation.clock()
     asked = differ = 0
     with transaction(installation.pool) as tx:
         for page in _pages(list(town.said)):

@@ -27,7 +27,7 @@ from licet.release.review import ReviewFinding
 from licet.service import orders, policy_proposals, release_measure
 from licet.service.release_measure import MeasuringOrder
 from licet.store.connect import transaction
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.webhooks import endpoints
 
 SAMPLE_ROWS = 3
@@ -118,7 +118,7 @@ def suggest(installation: Installation) -> None:
 def propose(installation: Installation) -> Sequence[str]:
     """Proposes a version that asks people again, and an editorial one; returns their ids."""
     now = installation.clock()
-    document = policies(installation).in_force(now).document()
+    document = load_policies(installation).in_force(now).document()
     first, second = (f"{(now + timedelta(days=days)).date()}" for days in (60, 120))
     last = f"{(now + timedelta(days=90)).date()}"
     made = []

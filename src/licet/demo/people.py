@@ -23,7 +23,7 @@ from licet.vault import commands
 from licet.vault.commands import CommandResult
 from licet.vault.content import Content
 from licet.vault.ids import host_hmac
-from licet.vault.installation import Installation, host_key
+from licet.vault.installation import Installation, load_host_key
 
 COVERED_PLANS = ("free", "pro", "max")
 SHOWN = 200  # of so many people, those who write English and whom the terms cover are shown
@@ -125,7 +125,7 @@ class Town:
     def host(self, installation: Installation, what: str, name: str) -> bytes:
         """The HMAC of one of the town's names."""
         if self._host_key is None:
-            self._host_key = host_key(installation)
+            self._host_key = load_host_key(installation)
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:

@@ -32,7 +32,7 @@ from licet.train.gate import HandOff
 from licet.train.statement import RunStatement, StatementSource
 from licet.vault import account_view, staff_reads
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
 OFFICER, REVIEWER = "officer@town.example", "reviewer@town.example"
@@ -56,7 +56,7 @@ def show_notice(
     installation: Installation, account: UUID, now: datetime, via: str
 ) -> ShowingRecord | None:
     """Records that the notice was shown on its page; None if there is none for that moment."""
-    number = policies(installation).newest_material(now)
+    number = load_policies(installation).newest_material(now)
     variant = Variant.signup if via == "signup" else Variant.existing
     with transaction(installation.pool) as tx:
         seen = notice.find(tx, number, "en", variant) if number is not None else None
@@ -83,7 +83,9 @@ def answer_notice(
     shown = show_notice(installation, account, now, via)
     if shown is not None:
         with transaction(installation.pool) as tx:
-            choices.accept_terms(tx, account, policies(installation), now, showing=shown.shown_id)
+            choices.accept_terms(
+                tx, account, load_policies(installation), now, showing=shown.shown_id
+            )
     return shown
 
 
@@ -116,7 +118,7 @@ def read_as_staff(
                 ticket=ticket,
             )
             seen = account_view.load_views(
-                tx, [(account, conversation)], policies(installation), now
+                tx, [(account, conversation)], load_policies(installation), now
             )
             turns = account_view.list_turns(tx, account, conversation)
             staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)

@@ -34,8 +34,7 @@ from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, tables, verbs
 from licet.vault.commands import OpenAccount, SetRegion
 from licet.vault.ids import host_hmac, uuid7
-from licet.vault.installation import Installation, host_key
-from licet.vault.installation import installation as open_installation
+from licet.vault.installation import Installation, load_host_key, open_installation
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.vault.tables import AccountRow
 from licet.web.access import tokens
@@ -155,7 +154,7 @@ def _open_account(installation: Installation, word: str, age: int, what: str, to
     """A role whose account is opened now, in the region that has a minimum age."""
     name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
     account = uuid7(now, installation.keyring.random(10))
-    host = host_hmac(host_key(installation), "account", name)
+    host = host_hmac(load_host_key(installation), "account", name)
     verbs.apply_commands(
         installation, [OpenAccount(account=account, at=now, host=host, plan="free", age=age)]
     )

@@ -19,8 +19,7 @@ from licet.errors import UsageError
 from licet.policy.period import rfc3339
 from licet.service.population_status import Forecast
 from licet.store import embedded
-from licet.vault.installation import Installation
-from licet.vault.installation import installation as open_installation
+from licet.vault.installation import Installation, open_installation
 from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
 
 Say = Callable[[str], object]

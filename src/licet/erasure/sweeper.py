@@ -25,7 +25,7 @@ from licet.keys import fence
 from licet.store.connect import Transaction, transaction
 from licet.store.rows import select
 from licet.vault import expiry, verbs
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 SWEEPS_LOCK = 0x6C69737765657073  # ASCII of `lisweeps`
 
@@ -93,7 +93,7 @@ def sweep(
     if dry_run:
         with transaction(installation.pool) as tx:
             return sweep_batches.count_due(tx, at)
-    verbs.advance(installation.pool, policies(installation), at)
+    verbs.advance(installation.pool, load_policies(installation), at)
     total, left = SweepResult(), _check_allowed(installation, at)
     while True:
         with transaction(installation.pool) as tx:

@@ -15,7 +15,7 @@ from licet.intake.records import Pass, Progress
 from licet.intake.replay import Import
 from licet.intake.takeouts import TakenOut
 from licet.store import statistics
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 
 def import_size(paths: Sequence[Path]) -> int:
@@ -40,7 +40,7 @@ def import_files(
     bringing = Import(
         installation.pool,
         installation.keyring,
-        policies(installation),
+        load_policies(installation),
         installation.clock(),
         recorded=recorded,
         choices=choices,
@@ -68,7 +68,7 @@ def import_takeout(
     """Imports a data export for the account that it names; also returns the versions of the choices
     left out.
     """
-    known, now = policies(installation), installation.clock()
+    known, now = load_policies(installation), installation.clock()
     recorded, foreign = read_accounts(taken.accounts, now), list[str]()
     names = frozenset(account.host for account in recorded)
     chosen = read_choices(taken.choices, known, now, names, foreign=foreign)

@@ -40,7 +40,7 @@ from licet.release.signatures import StaffMember
 from licet.store.connect import transaction
 from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, parse
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
 READERS = frozenset({"privacy_officer"})
@@ -216,7 +216,7 @@ def _read_text(
         reason=ReadReason.misuse_review,
         ticket=ticket,
     )
-    versions = policies(installation)
+    versions = load_policies(installation)
     with transaction(installation.pool) as tx:
         seen = account_view.load_views(
             tx, [(account, conversation)], versions, installation.clock()

@@ -22,7 +22,7 @@ from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listi
 from licet.vault import account_view, safety_copies, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.staff_reads import ReadReason
 
@@ -73,7 +73,10 @@ def decide(
             f"`{actor.email}` may not decide on suggestions",
             f"deciders have the role {' or '.join(sorted(DECIDERS))}",
         )
-    conversation_id, in_force = parse(Prefix.conversation, conversation), policies(installation)
+    conversation_id, in_force = (
+        parse(Prefix.conversation, conversation),
+        load_policies(installation),
+    )
     with transaction(installation.pool) as tx:
         account = account_view.owner(tx, conversation_id)
         if account is None:

@@ -44,7 +44,7 @@ from licet.store.connect import transaction
 from licet.vault import policy_versions
 from licet.vault.account_view import account_by_host
 from licet.vault.ids import Prefix, host_hmac, parse
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.verifier import bundle
 
 KEYS_FILE = "vkeys.txt"
@@ -455,7 +455,7 @@ def controller(installation: Installation) -> Controller:
 
 def receipts(installation: Installation, account: UUID) -> list[Receipt]:
     """Issues the receipt of each choice, oldest first, with a proof if it is in the log."""
-    versions = policies(installation)
+    versions = load_policies(installation)
     stated = controller(installation)
     with transaction(installation.pool) as tx:
         issuer = Issuer(

@@ -44,7 +44,7 @@ from licet.proof.documents import PRUNED, RETENTION_FILE, key, place, years
 from licet.release import registry
 from licet.store.connect import Transaction, transaction, translated
 from licet.store.files import sync
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 RETENTION_BYTES_MAX = 100
 _RENAMED_SUFFIX = ".pruned"
@@ -90,7 +90,7 @@ def plan(installation: Installation) -> tuple[YearSeen, ...]:
     period = retention(installation)
     seen: list[YearSeen] = []
     with transaction(installation.pool) as tx:
-        versions = policies(installation)
+        versions = load_policies(installation)
         for year in map(int, years(installation)):
             reasons = list(_kept_because(tx, versions, year, period, installation.clock()))
             if any(before.kept_because for before in seen):

@@ -247,7 +247,7 @@ def _choice(
     key: bytes,
     policies: Policies,
     stored: StoredChoice,
-    given: Mapping[int, GrantScope],
+    scopes: Mapping[int, GrantScope],
 ) -> ReceiptChoice:
     evidence = (
         unseal(key, stored.evidence, account_place(account)).decode() if stored.evidence else None
@@ -265,7 +265,7 @@ def _choice(
         statement=evidence,
         question=stored.question if stored.question in policies[stored.number].asks else None,
         scope=scope_of(stored.project, stored.conversation),
-        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in stored.kept),
+        kept=tuple(KeptGrant(grant=number, scope=scopes[number]) for number in stored.kept),
         because=stored.because,
     )
 

@@ -28,7 +28,7 @@ from licet.release.rows import MessageShape
 from licet.release.sample import ReleaseCopy, Review, ReviewSignature, SampleRow, UnsignedRelease
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import staff_address
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.staff_reads import ReaderRole
 
 CHANCE_ROWS, RISK_ROWS = 100, 20
@@ -178,7 +178,7 @@ def draw(
         raise UsageError(
             f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most"
         )
-    of, known = place(installation, name), policies(installation)
+    of, known = place(installation, name), load_policies(installation)
     with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
@@ -210,7 +210,7 @@ def read_next(
     role = reader_role(reader)
     if second:
         identities.check(installation.config.web, reader.identity)
-    of, known = place(installation, name), policies(installation)
+    of, known = place(installation, name), load_policies(installation)
     with transaction(installation.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(

@@ -42,8 +42,7 @@ from licet.vault import commands as do
 from licet.vault import policy_versions, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse, uuid7
-from licet.vault.installation import Installation, host_key
-from licet.vault.installation import installation as open_installation
+from licet.vault.installation import Installation, load_host_key, open_installation
 
 SETTINGS = TrainingSettings(
     steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500
@@ -188,7 +187,7 @@ class _Planting:
     def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
         self._installation, self._clock, self._seed = installation, clock, seed
         self._random = Random(f"licet accounts {seed}")  # noqa: S311 ids of nobody
-        self._host_key = host_key(installation)
+        self._host_key = load_host_key(installation)
         self._accounts: dict[str, UUID] = {}
         self.canaries = canaries.draw(seed)
         self._withdrawn = False

@@ -24,7 +24,7 @@ from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.proof import documents
 from licet.store.connect import locked, transaction
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 ORDERS_LOCK = 0x11CE7_0035
 POLL_SECONDS = 5.0
@@ -220,7 +220,7 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
 def _check_build(installation: Installation, target: str) -> str:
     """The name and the purpose of a release that can be built; RefusedError, UsageError."""
     name, _, purpose = target.partition(" ")
-    if purpose not in policies(installation).in_force(installation.clock()).covers:
+    if purpose not in load_policies(installation).in_force(installation.clock()).covers:
         raise UsageError(f"`{purpose}` is not a purpose of the policy in force")
     from licet.release import registry
 

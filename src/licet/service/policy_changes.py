@@ -22,7 +22,7 @@ from licet.store.connect import Transaction, transaction
 from licet.vault import policy_plan, restriction
 from licet.vault import policy_versions as versions
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.policy_plan import PolicyPlan
 from licet.vault.stored_dates import FIRST, LISTED_MAX, DatesPage, list_dates, shorten_batch
 
@@ -178,7 +178,7 @@ def publish_notices(
     """Publishes notices for a policy version: by default the shipped ones, for the newest
     version.
     """
-    versions = policies(installation)
+    versions = load_policies(installation)
     if sources is None:
         sources = notice.list_shipped_sources(notice.find_version(versions, version))
         if not sources:
@@ -261,7 +261,7 @@ def plan_version(
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """`plan_policy` of a parsed policy."""
-    versions, now = policies(installation), installation.clock()
+    versions, now = load_policies(installation), installation.clock()
     unworded = purposes.unworded_purposes(policy)
     shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
     statistics.gather(installation.pool)
@@ -288,7 +288,7 @@ def planned_dates(
     """The page behind ``cursor`` of the dates that a plan shortens; RefusedError unless it is the
     newest plan.
     """
-    policy, versions, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         shortening = policy_plan.shortening_of(tx, versions, policy, plan_sha256, now)
         after = policy_plan.with_version(versions, policy)
@@ -338,7 +338,7 @@ def apply_planned(
     """Applies a planned policy file. Shortening stored dates is a separate, repeatable step: with
     ``shorten_stored``, ``plan_sha256`` names the plan whose dates are shortened, and no others.
     """
-    policy, versions, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), load_policies(installation), installation.clock()
     purposes.unworded_purposes(policy)
     number, shortening = len(versions) - 1, None
     if shorten_stored:

@@ -18,7 +18,7 @@ from licet.train import model_registry, run_marks
 from licet.train.run_marks import UnfinishedRun
 from licet.vault import counts, expiry
 from licet.vault.counts import CountedContent, CountedKind
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 if TYPE_CHECKING:
     from licet.train.lineage import Affected
@@ -59,7 +59,7 @@ def turns_kept(installation: Installation) -> int:
 def status(installation: Installation) -> PopulationStatus:
     """Accounts, gates, expiry, releases, and classifiers due for retraining."""
     due = retraining_due(installation)
-    versions, now = policies(installation), installation.clock()
+    versions, now = load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         people, kept = counts.accounts(tx, versions, now), counts.content(tx)

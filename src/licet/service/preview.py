@@ -54,7 +54,7 @@ from licet.store.connect import Transaction, transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 from licet.vault.permit import Permit
 from licet.vault.tables import AccountRow, ConversationRow
 
@@ -95,7 +95,7 @@ def preview(
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
-    versions, now = policies(installation), installation.clock()
+    versions, now = load_policies(installation), installation.clock()
     question = versions.in_force(now).question_of(purpose)
     if question is None:
         raise RefusedError(

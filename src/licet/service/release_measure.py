@@ -48,7 +48,7 @@ from licet.train.usefulness import MeasuredRow
 from licet.vault import account_journal
 from licet.vault.conversation_pages import START, Place
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 ROWS_MAX, SEEDS = 5_000, 3
 END: Place = (UUID(int=2**128 - 1), UUID(int=2**128 - 1))
@@ -181,7 +181,7 @@ class _Found:
         self._passes = Passes(
             installation.pool,
             installation.keyring,
-            policies(installation),
+            load_policies(installation),
             release.purpose,
             installation.clock,
             PAGE_BYTES_MAX,

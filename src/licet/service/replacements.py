@@ -37,7 +37,7 @@ from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 if TYPE_CHECKING:  # numpy and Arrow are loaded by the first preview, not by the server
     from licet.curate.deidentify import Substitution
@@ -93,7 +93,7 @@ def read(
     copy, now = signatures.place(installation, name), installation.clock()
     ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = _Reading(tx, copy, policies(installation), now)
+        reading = _Reading(tx, copy, load_policies(installation), now)
         engine = preview.engine_of(installation)
         drawn = _drawn(installation, reading, rows)
         found = {

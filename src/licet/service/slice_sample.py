@@ -28,7 +28,7 @@ from licet.release.stats import NONE
 from licet.store.connect import Transaction, transaction
 from licet.train.label_filter import LabelFilter
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 SLICE_ROWS, SLICE_ROWS_MAX = 5, 50
 
@@ -133,7 +133,7 @@ def _on_record(
     copy, now = signatures.place(installation, name), installation.clock()
     ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(_Reading(tx, copy, policies(installation), now))
+        found = find(_Reading(tx, copy, load_policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,

@@ -30,7 +30,7 @@ from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 from licet.store.connect import locked, transaction
 from licet.store.files import sync
-from licet.vault.installation import Installation, installation
+from licet.vault.installation import Installation, open_installation
 
 FOLDERS = ("log", "log-state")
 
@@ -62,9 +62,12 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
         return _move_report(
             config, journal_move.forecast_move(config.journal, bucket), {}, moved=False
         )
-    with installation(_in_folders(config), clock, create=False) as here, _alone(here):
+    with (
+        open_installation(_in_folders(config), clock, create=False) as installation,
+        _alone(installation),
+    ):
         found = journal_move.forecast_move(config.journal, bucket)
-        parts = {known.name: _part_here(here, known) for known in _sealed(here)}
+        parts = {known.name: _part_here(installation, known) for known in _sealed(installation)}
     return _move_report(config, found, parts, moved=False)
 
 
@@ -77,18 +80,21 @@ def move(
     if journal_move.moved_folder(config.journal).is_dir():
         found = journal_move.move_journal(config.journal, bucket, lambda: None)
     else:
-        with installation(_in_folders(config), clock, create=False) as here, _alone(here):
+        with (
+            open_installation(_in_folders(config), clock, create=False) as installation,
+            _alone(installation),
+        ):
             found = journal_move.move_journal(
                 config.journal, bucket, lambda: _copy_log(config, bucket)
             )
     for name in FOLDERS:
         _keep(config.data / name)
     parts: dict[str, MovedPart | None] = {}
-    with installation(_in_bucket(config), clock, create=False) as here:
-        for known in _sealed(here):
+    with open_installation(_in_bucket(config), clock, create=False) as installation:
+        for known in _sealed(installation):
             progress(f"release {known.name}")
-            homes.folder(here, known)
-            there = homes.compared(here, known)
+            homes.folder(installation, known)
+            there = homes.compared(installation, known)
             parts[known.name] = (
                 MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
             )

@@ -40,7 +40,7 @@ from licet.train.exports import ExportKind, Format, shape_row
 from licet.vault import copies
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 TRAIN = "train"
 README_FILE = "README.md"
@@ -104,7 +104,7 @@ def export(
     folder, known = find_release(installation, name)
     gate_files.get_sealed(installation, known.release_id)
     gate_files.check_recipient(
-        policies(installation).in_force(installation.clock()), known, recipient
+        load_policies(installation).in_force(installation.clock()), known, recipient
     )
     if out.exists():
         raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
@@ -373,7 +373,7 @@ def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
     now = installation.clock()
     known = gate_files.get_sealed(installation, release)
-    return withdrawn_rows.as_of(installation.pool, known, policies(installation), now)
+    return withdrawn_rows.as_of(installation.pool, known, load_policies(installation), now)
 
 
 def _to_export(

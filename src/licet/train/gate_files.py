@@ -36,7 +36,7 @@ from licet.store.rows import select
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation, held_installation, policies
+from licet.vault.installation import Installation, held_installation, load_policies
 
 CACHE_SECONDS = 0.2
 LEASED_ORDINALS_MAX = 4_096
@@ -80,7 +80,7 @@ def update_all(installation: Installation) -> None:
     with transaction(installation.pool) as tx:
         releases = [release for release in registry.every(tx) if release.state == "sealed"]
     if releases:  # without one there may be no policy
-        in_force, now = policies(installation), installation.clock()
+        in_force, now = load_policies(installation), installation.clock()
         for release in releases:
             withdrawn_rows.update(installation.pool, release, in_force, now, now)
 
@@ -117,7 +117,7 @@ class Publisher:
 
     def _decide(self, release: Release, seconds: int) -> PublishedBitmap:
         assert release.manifest_sha256 is not None
-        in_force, now = policies(self._installation), self._installation.clock()
+        in_force, now = load_policies(self._installation), self._installation.clock()
         until = withdrawn_rows.lease_end(in_force, now, seconds)
         rows = withdrawn_rows.update(self._installation.pool, release, in_force, now, until)
         head = BitmapHead(
@@ -205,7 +205,7 @@ def _check_recipient(
         )
     if not holder.own:
         check_recipient(
-            policies(installation).in_force(installation.clock()), release, request.recipient
+            load_policies(installation).in_force(installation.clock()), release, request.recipient
         )
 
 

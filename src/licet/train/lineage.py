@@ -29,7 +29,7 @@ from licet.train import consumption, gate_files, model_registry, statement, with
 from licet.train.model_registry import RecordedModel
 from licet.vault import account_view
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import Installation, policies
+from licet.vault.installation import Installation, load_policies
 
 ROWS_LISTED_MAX = 100_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -266,7 +266,7 @@ def models_affected(
 
     ``recipe``: only models made by it. ``retired``: retired models too.
     """
-    in_force, now = policies(installation), installation.clock()
+    in_force, now = load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         found = model_registry.in_use(tx, recipe, retired=retired)
     result: list[Affected] = []
@@ -285,7 +285,7 @@ def affected_by_model(installation: Installation, model: UUID) -> Affected | Non
     """The withdrawn rows of one model's training data, also of a retired model; None if there are
     none.
     """
-    in_force, now = policies(installation), installation.clock()
+    in_force, now = load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         release_id = model_registry.release_of(tx, model)
     withdrawn = withdrawn_rows.as_of(

@@ -148,12 +148,12 @@ def load(
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "server") from missing
 
-    here, stack = held_installation(
+    installation, stack = held_installation(
         config or Configuration.from_environment(os.environ, data), clock
     )
     try:
         return Loading(
-            catalog.open_release(here, str(release), split, filtered, seed, labels), stack
+            catalog.open_release(installation, str(release), split, filtered, seed, labels), stack
         )
     except BaseException:
         stack.close()

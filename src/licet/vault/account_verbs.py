@@ -377,11 +377,11 @@ class AccountVerbs(BatchState):
         return done
 
     def _begun_scope(
-        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, now: datetime
+        self, account: AccountRow, named: ChosenScope | None, scope: GrantScope, now: datetime
     ) -> GrantScope:
         """The scope of a yes; creates a project that the host names and that is not stored yet."""
-        if found.name != NOTHING or named is None or named.host_project is None:
-            return found
+        if scope.name != NOTHING or named is None or named.host_project is None:
+            return scope
         project = self.find_project(account, None, named.host_project, None, now)
         assert project is not None, "a host's id finds or begins a project"
         return GrantScope(ScopeKind.project, project.project_id.hex)
@@ -389,7 +389,7 @@ class AccountVerbs(BatchState):
     def _choice_result(
         self,
         command: Choose,
-        asked: ResolvedChoice,
+        choice: ResolvedChoice,
         chosen: outcomes.ChoiceOutcome,
         now: datetime,
         *,
@@ -403,18 +403,19 @@ class AccountVerbs(BatchState):
             has_effect = {answer.effect for answer in chosen.answers} - {outcomes.Effect.none}
             outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
         else:
-            outcome = Outcome.refused if asked.refused else Outcome.duplicate
-            answers = () if asked.refused else tuple(map(_repeated_answer, asked.repeated))
+            outcome = Outcome.refused if choice.refused else Outcome.duplicate
+            answers = () if choice.refused else tuple(map(_repeated_answer, choice.repeated))
         return CommandResult(
             outcome=outcome,
             at=now,
             account=command.account,
             answers=answers,
             could_name=chosen.could_name,
-            because=asked.refused or (because.value if because is not None and is_answered else ""),
+            because=choice.refused
+            or (because.value if because is not None and is_answered else ""),
             ended=tuple(self.ended),
             aged=is_aged,
-            not_taken=asked.not_taken,
+            not_taken=choice.not_taken,
         )
 
     def _chose(

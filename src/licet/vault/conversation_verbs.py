@@ -499,12 +499,12 @@ class ConversationVerbs(AccountVerbs):
         row: ConversationRow,
         feedback: UUID,
         command: GiveFeedback,
-        given: Feedback,
+        item: Feedback,
         now: datetime,
     ) -> int | None:
         """Seals what the person shared, and their comment, under a key of the feedback's own."""
         shared = safety_copies.shared_bodies(
-            self.writes, account, row, given.share, command.turn, now
+            self.writes, account, row, item.share, command.turn, now
         )
         if not shared and command.comment is None:
             return None

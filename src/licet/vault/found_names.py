@@ -69,14 +69,14 @@ _COLUMNS = {**_KEYS, "slot": "int4", "sealed": "bytea"}
 
 
 def seal_record(
-    segment: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom
+    segment: NamedSegment, finder: str, names: Mapping[bytes, bytes], random: Random = os.urandom
 ) -> bytes:
     """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record
     may hold, in order.
     """
     kept: dict[bytes, bytes] = {}
     size = 0
-    for mark, packed in found.items():
+    for mark, packed in names.items():
         size += MARK_BYTES + len(packed) + 8
         if size > RECORD_BYTES_MAX:
             break

@@ -127,9 +127,9 @@ _ENDINGS = {
 }
 
 
-def describe_coverage(found: HoldCoverage) -> str:
+def describe_coverage(coverage: HoldCoverage) -> str:
     """The coverage in one line of plain words, what is held first."""
-    parts = [(_amount(getattr(found, place)), words) for place, words in _ENDINGS.items()]
+    parts = [(_amount(getattr(coverage, place)), words) for place, words in _ENDINGS.items()]
     return (
         "; ".join(f"{amount} {words}" for amount, words in parts if amount)
         or "nothing of it is stored"

@@ -369,13 +369,16 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
 
 
 def _held_by_matter(
-    installation: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
+    installation: Installation,
+    tx: Transaction,
+    conversations: Sequence[tuple[UUID, UUID]],
+    matter: str,
 ) -> set[tuple[UUID, UUID]]:
     """Those of the conversations that the matter holds."""
     hashed = matter_hash(installation, tx, matter)
     rows = tx.execute(
         "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND "
         "conversation_id = ANY(%s)",
-        [hashed, [conversation for _, conversation in found]],
+        [hashed, [conversation for _, conversation in conversations]],
     ).fetchall()
     return {(account, conversation) for account, conversation in rows}

@@ -72,7 +72,7 @@ def load_clock(config: Configuration) -> Clock:
 def held_installation(config: Configuration, clock: Clock) -> tuple[Installation, ExitStack]:
     """As `installation`, with its close function, which also runs when the process ends."""
     stack = ExitStack()
-    here = stack.enter_context(installation(config, clock, create=False))
+    installation = stack.enter_context(open_installation(config, clock, create=False))
     held, pid = weakref.ref(stack), os.getpid()
 
     def close() -> None:
@@ -82,11 +82,11 @@ def held_installation(config: Configuration, clock: Clock) -> tuple[Installation
 
     atexit.register(close)
     stack.callback(atexit.unregister, close)
-    return here, stack
+    return installation, stack
 
 
 @contextmanager
-def installation(
+def open_installation(
     config: Configuration,
     clock: Clock = utc_now,
     *,
@@ -125,8 +125,8 @@ def installation(
                     "it would do",
                     because="older_schema",
                 )
-        with from_pool(pool, config, clock, behind_fence=behind_fence) as here:
-            yield here
+        with from_pool(pool, config, clock, behind_fence=behind_fence) as installation:
+            yield installation
 
 
 def pending_steps(config: Configuration) -> tuple[Migration, ...]:
@@ -228,7 +228,7 @@ def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
         )
 
 
-def policies(installation: Installation) -> Policies:
+def load_policies(installation: Installation) -> Policies:
     """The versions in force; RefusedError before the first one is applied."""
     with transaction(installation.pool) as tx:
         return policy_versions.applied(tx)
@@ -248,7 +248,7 @@ def policy_snapshot(
         yield tx, policy_versions.applied(tx)
 
 
-def host_key(installation: Installation) -> bytes:
+def load_host_key(installation: Installation) -> bytes:
     """The key under which the host's ids are hashed, for a caller with many of them."""
     with transaction(installation.pool) as tx:
         return installation.keyring.host_key(tx)

@@ -398,11 +398,11 @@ class Writes:
         row: ConversationRow,
         feedback: UUID,
         command: GiveFeedback,
-        given: Feedback,
+        item: Feedback,
         key_slot: int | None,
         now: datetime,
     ) -> None:
-        narrowing = None if given.grant is None else given.narrowing
+        narrowing = None if item.grant is None else item.narrowing
         self._add(
             "feedback",
             (
@@ -411,14 +411,14 @@ class Writes:
                 row.conversation_id,
                 command.host,
                 command.rating,
-                given.share.value,
+                item.share.value,
                 command.turn,
                 now,
-                given.version,
-                given.narrowed,
-                given.grant,
+                item.version,
+                item.narrowed,
+                item.grant,
                 narrowing,
-                given.keep_until,
+                item.keep_until,
                 key_slot,
                 command.check.value if command.check else "",
                 command.score,

@@ -142,10 +142,12 @@ def installed(
     app: Litestar, site: Site, settings: Web, *, workers: int = 1, sequencer: bool = False
 ) -> Litestar:
     """``app``, which answers for the installation of ``site`` from now on."""
-    here, edge = site.here, EdgeMiddleware(settings)
+    installation, edge = site.installation, EdgeMiddleware(settings)
     watch = site.dependencies.outside
     following = (
-        BackgroundTask(here, partial(documents_of_log.follow, watch=watch)) if sequencer else None
+        BackgroundTask(installation, partial(documents_of_log.follow, watch=watch))
+        if sequencer
+        else None
     )
     works: dict[str, Work] = {}
     if following is not None:
@@ -153,7 +155,7 @@ def installed(
             "licet-sweep": keep_sweeping,
             "licet-deliverer": partial(send_events, watch=watch),
             "licet-orders": keep_working,
-            **({"licet-primary": watch_primary} if here.config.database_url else {}),
+            **({"licet-primary": watch_primary} if installation.config.database_url else {}),
         }
     app.before_send = [edge.before_send]
     site.measure_restriction = edge.measure_restriction
@@ -163,11 +165,11 @@ def installed(
             "edge": edge,
             "following": following,
             "runs": [
-                *([partial(_previews_loaded, here)] if following else []),
+                *([partial(_previews_loaded, installation)] if following else []),
                 site.running,
                 *([site.dependencies.running, following.running] if following else []),
                 *(
-                    BackgroundTask(here, work, name, RETRY_SECONDS).running
+                    BackgroundTask(installation, work, name, RETRY_SECONDS).running
                     for name, work in works.items()
                 ),
             ],

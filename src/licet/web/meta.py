@@ -57,7 +57,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     site = site_of(request)
     with suppress(LicetError):
         state.figures = await site.figures_probe.answer()
-    state.edge.measure_pool(site.here.pool.get_stats())
+    state.edge.measure_pool(site.installation.pool.get_stats())
     state.edge.measure_dependencies(site.dependencies.watched, site.dependencies.silent)
     families = [
         of_build(),

@@ -117,72 +117,78 @@ def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
     yield ends
 
 
-def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
+def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
     """What waits in the installation. A time is in seconds since 1970, 0 where there is nothing to
     date.
     """
-    if seen is None:
+    if figures is None:
         return
     yield gauge(
         "licet_figures_read_seconds",
         "When the figures of the installation were read",
-        seen.at.timestamp(),
+        figures.at.timestamp(),
     )
     meaning = (
         "Segments, feedback and safety copies that a sweep waits to erase until it is approved"
     )
-    yield gauge("licet_sweep_waits", meaning, (seen.sweep.due or 0) if seen.sweep.waits else 0)
+    yield gauge(
+        "licet_sweep_waits", meaning, (figures.sweep.due or 0) if figures.sweep.waits else 0
+    )
     yield gauge(
         "licet_sweep_ended_seconds",
         "When a sweep last left nothing that is due",
-        _time(seen.sweep.ended_at),
+        _time(figures.sweep.ended_at),
     )
     meaning = (
         "Closed accounts that are erased, and are certified when the log has taken their leaves"
     )
-    yield gauge("licet_closures_wait_for_log", meaning, seen.closures)
+    yield gauge("licet_closures_wait_for_log", meaning, figures.closures)
     yield gauge(
-        "licet_log_waiting", "Entries that wait for the log, counted up to 10,000", seen.log.rows
+        "licet_log_waiting", "Entries that wait for the log, counted up to 10,000", figures.log.rows
     )
     yield gauge(
-        "licet_log_waiting_since_seconds", "The time of the oldest of them", _time(seen.log.since)
+        "licet_log_waiting_since_seconds",
+        "The time of the oldest of them",
+        _time(figures.log.since),
     )
     meaning = "Since when entries with a place in the log are not published"
-    yield gauge("licet_log_unpublished_since_seconds", meaning, _time(seen.unpublished_since))
+    yield gauge("licet_log_unpublished_since_seconds", meaning, _time(figures.unpublished_since))
     yield gauge(
         "licet_webhook_waiting",
         "Messages to endpoints, up to 10,000 for each",
-        seen.webhooks.waiting,
+        figures.webhooks.waiting,
     )
     yield gauge(
         "licet_webhook_due_seconds",
         "When the first of them was to be sent",
-        _time(seen.webhooks.due_at),
+        _time(figures.webhooks.due_at),
     )
     yield gauge(
         "licet_webhook_endpoints_failing",
         "Endpoints that do not take messages",
-        seen.webhooks.failing,
+        figures.webhooks.failing,
     )
     yield gauge(
         "licet_webhook_endpoints_disabled",
         "Disabled endpoints, to which nothing is sent",
-        seen.webhooks.disabled,
+        figures.webhooks.disabled,
     )
-    yield gauge("licet_backup_made_seconds", "When the newest backup was begun", _time(seen.backup))
+    yield gauge(
+        "licet_backup_made_seconds", "When the newest backup was begun", _time(figures.backup)
+    )
     yield gauge(
         "licet_drill_due_seconds",
         "When a backup is to be restored as a test, at the latest",
-        _time(seen.drill_due),
+        _time(figures.drill_due),
     )
-    due = {rotation: _time(at) for rotation, at in seen.rotations.items()}
+    due = {rotation: _time(at) for rotation, at in figures.rotations.items()}
     yield _gauges_by_label(
         "licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due
     )
     meaning = "Erasures that are not finished, by the time since they were asked for, up to 10,000"
-    yield _gauges_by_label("licet_erasures_open", meaning, "age", seen.erasures)
-    waiting = {kind: queue.waiting for kind, queue in seen.queues.items()}
-    overdue = {kind: queue.overdue for kind, queue in seen.queues.items()}
+    yield _gauges_by_label("licet_erasures_open", meaning, "age", figures.erasures)
+    waiting = {kind: queue.waiting for kind, queue in figures.queues.items()}
+    overdue = {kind: queue.overdue for kind, queue in figures.queues.items()}
     yield _gauges_by_label("licet_queue_waiting", "What waits for people, by kind", "kind", waiting)
     yield _gauges_by_label("licet_queue_overdue", "What of it is overdue", "kind", overdue)
 

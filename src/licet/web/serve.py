@@ -30,8 +30,7 @@ from licet import traces
 from licet.config import Web
 from licet.consent import controller
 from licet.errors import RefusedError
-from licet.vault import installation
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_host_key, load_policies
 from licet.web import workers as worker_parent
 from licet.web.access.connections import (
     BACKLOG,
@@ -142,18 +141,21 @@ def server(
     return BoundedServer(config, connections)
 
 
-def stated(here: Installation, host: str) -> None:
+def stated(installation: Installation, host: str) -> None:
     """RefusedError if other machines reach ``host`` or the configured URL, and nobody has stated
     who is responsible.
     """
-    reached = [host, urlsplit(here.config.web.url).hostname or "" if here.config.web.url else ""]
+    reached = [
+        host,
+        urlsplit(installation.config.web.url).hostname or "" if installation.config.web.url else "",
+    ]
     elsewhere = [name for name in reached if name and not _is_this_machine(name)]
-    missing = controller.read_controller(here.config.controller).missing
+    missing = controller.read_controller(installation.config.controller).missing
     if elsewhere and missing:
         raise RefusedError(
             f"`{elsewhere[0]}` is reached by others, and receipts do not say who is responsible: "
             f"{', '.join(missing)} not stated",
-            f"fill in `{here.config.controller}`: docs/install.md shows how",
+            f"fill in `{installation.config.controller}`: docs/install.md shows how",
             because="controller",
         )
 
@@ -166,7 +168,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def serve(
-    here: Installation,
+    installation: Installation,
     host: str,
     port: int,
     say: Callable[[str], object],
@@ -185,11 +187,11 @@ def serve(
     reach it and nobody has stated who is responsible. BusyError where the key provider does not
     answer, BrokenError where it lacks a key.
     """
-    installation.policies(here)
-    stated(here, host)
-    installation.host_key(here)  # the key provider answers, and has the keys
+    load_policies(installation)
+    stated(installation, host)
+    load_host_key(installation)  # the key provider answers, and has the keys
     signs_in = TokenVerifier(
-        here.config.web
+        installation.config.web
     ).configured  # a wrong key is reported before anything else
     with bind_socket(host, port) as listener:
         address = f"http://{format_host(host)}:{listener.getsockname()[1]}"
@@ -201,12 +203,12 @@ def serve(
 
         if workers > 1:
             log_as_json(worker=0)
-            worker_parent.serve(listener, here.config.data, at, host, workers, announce)
+            worker_parent.serve(listener, installation.config.data, at, host, workers, announce)
             return
         log_as_json()
-        with traces.sending(here.config.web.traces):
-            app = create_app(here, here.config.web, sequencer=True)
-            made = server(app, host, port, here.config.web)
+        with traces.sending(installation.config.web.traces):
+            app = create_app(installation, installation.config.web, sequencer=True)
+            made = server(app, host, port, installation.config.web)
             made.on_listening = announce
             until_interrupted(made, listener)
 

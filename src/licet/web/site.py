@@ -40,7 +40,7 @@ from licet.vault.account_view import AccountGate
 from licet.vault.commands import AddTurn, Command, check
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
-from licet.vault.installation import Installation, host_key
+from licet.vault.installation import Installation, load_host_key
 from licet.vault.requests import VerbRequest, Write, WriteBatch, WriteResult
 from licet.web.access import oidc
 from licet.web.access.limits import Heavy
@@ -76,8 +76,8 @@ class Site:
         workers: int = 1,
         rates: int | None = None,
     ) -> None:
-        self.here, self.settings, self.wall = installation, settings, wall
-        self.host_key = host_key(installation)
+        self.installation, self.settings, self.wall = installation, settings, wall
+        self.host_key = load_host_key(installation)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = TokenVerifier(settings)
         self.shares_rates = installation.config.store.url is not None
@@ -108,9 +108,11 @@ class Site:
         answered before it ends.
         """
         # turns wait for no restriction, which waits for the restriction journal
-        self._turns = Batches(self.here.pool, self.writing.apply, WRITING, "web-turns")
-        self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
-        self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader", begin=statement)
+        self._turns = Batches(self.installation.pool, self.writing.apply, WRITING, "web-turns")
+        self._writer = Batches(self.installation.pool, self.writing.apply, WRITING, "web-writer")
+        self._reader = Batches(
+            self.installation.pool, self._gates, ASKING, "web-reader", begin=statement
+        )
         beside = [asyncio.create_task(self._sweeping())]
         beside += [asyncio.create_task(self._sharing_rates())] if self.shares_rates else []
         try:
@@ -175,7 +177,7 @@ class Site:
         """
 
         def run() -> Result:
-            with transaction(self.here.pool) as tx:
+            with transaction(self.installation.pool) as tx:
                 fence.check(tx)
                 return fn(tx)
 
@@ -185,7 +187,7 @@ class Site:
         """`reading` of what only reads, in several statements that see one moment."""
 
         def run() -> Result:
-            with snapshot(self.here.pool) as tx:
+            with snapshot(self.installation.pool) as tx:
                 fence.check(tx)
                 return fn(tx)
 
@@ -273,7 +275,7 @@ class Site:
 
     def _sweep(self, tx: Transaction) -> None:
         sessions.sweep(tx, self.wall())
-        idempotency.sweep(tx, self.here.clock())
+        idempotency.sweep(tx, self.installation.clock())
         rate_counts.sweep(tx)
 
     async def _sharing_rates(self) -> None:
@@ -301,4 +303,4 @@ class Site:
 
     def now(self) -> datetime:
         """The installation's time, at which an event of this request happens."""
-        return self.here.clock()
+        return self.installation.clock()

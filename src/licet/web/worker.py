@@ -24,8 +24,7 @@ from licet.errors import BrokenError, LicetError
 from licet.policy.period import instant
 from licet.store.connect import POOL_SIZE_MAX
 from licet.store.core_dumps import harden
-from licet.vault import installation
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, load_clock, open_installation
 from licet.web import metrics
 from licet.web.access.connections import BoundedServer
 from licet.web.app import create_app
@@ -47,9 +46,9 @@ class WorkerLife:
     """
 
     def __init__(
-        self, here: Installation, app: Litestar, channel: WorkerChannel[WorkersStanding]
+        self, installation: Installation, app: Litestar, channel: WorkerChannel[WorkersStanding]
     ) -> None:
-        self._here, self._app, self._channel = here, app, channel
+        self._here, self._app, self._channel = installation, app, channel
 
     def tick(self, made: BoundedServer, counter: int) -> None:
         standing = self._channel.newest()
@@ -86,20 +85,22 @@ def run(order: WorkerOrder) -> None:
     harden()
     config = Configuration.from_environment(os.environ, Path(order.data))
     at = instant(order.at) if order.at else None
-    clock = installation.load_clock(config) if at is None else (lambda: at)
+    clock = load_clock(config) if at is None else (lambda: at)
     metrics.share(order.metrics, order.seat)
     with (
         socket.socket(fileno=order.listener) as listener,
-        installation.installation(
+        open_installation(
             config, clock, create=False, connections_max=pool_size(order.workers)
-        ) as here,
+        ) as installation,
         traces.sending(config.web.traces),
     ):
         log_as_json(worker=order.seat)
-        app = create_app(here, config.web, sequencer=True, workers=order.workers, rates=order.rates)
+        app = create_app(
+            installation, config.web, sequencer=True, workers=order.workers, rates=order.rates
+        )
         made = server(app, order.host, order.port, config.web, workers=order.workers)
         channel = WorkerChannel(socket.socket(fileno=order.channel), WorkersStanding)
-        made.each_tick = WorkerLife(here, app, channel).tick
+        made.each_tick = WorkerLife(installation, app, channel).tick
         until_interrupted(made, listener)
 
 

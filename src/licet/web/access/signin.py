@@ -81,7 +81,7 @@ async def enter_with_token(
 
     def begin(tx: Transaction) -> str:
         sessions.use_token(tx, held.sha256, datetime.fromtimestamp(held.expires, UTC))
-        return sessions.begin_person(tx, account, site.wall(), site.here.keyring.random)
+        return sessions.begin_person(tx, account, site.wall(), site.installation.keyring.random)
 
     answer = _continue_page(f"/enter/on?{urlencode({'to': target})}")
     answer.set_cookie(
@@ -156,7 +156,9 @@ async def _entered(
             if one is not None:
                 sessions.end(tx, one)
         assert coming.account is not None
-        return sessions.begin_person(tx, coming.account, site.wall(), site.here.keyring.random)
+        return sessions.begin_person(
+            tx, coming.account, site.wall(), site.installation.keyring.random
+        )
 
     answer = Redirect(target, status_code=303)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
@@ -184,12 +186,14 @@ async def callback(request: AnyRequest) -> Response[Any]:
     )
 
     def begin(tx: Transaction) -> str:
-        staff = sessions.find_or_add_staff(tx, signed.email, site.wall(), site.here.keyring.random)
+        staff = sessions.find_or_add_staff(
+            tx, signed.email, site.wall(), site.installation.keyring.random
+        )
         if not signed.roles and not sessions.granted_roles(tx, staff):
             raise ForbiddenError(
                 "this address has no role here", "the owner, or the provider, gives roles"
             )
-        random = site.here.keyring.random
+        random = site.installation.keyring.random
         return sessions.begin_staff(
             tx, staff, signed.roles, site.wall(), random, identity=signed.identity
         )
@@ -222,7 +226,7 @@ async def use_link(request: AnyRequest) -> Response[Any]:
 
     def begin(tx: Transaction) -> str:
         staff = sessions.use_link(tx, secret, site.wall())
-        return sessions.begin_staff(tx, staff, (), site.wall(), site.here.keyring.random)
+        return sessions.begin_staff(tx, staff, (), site.wall(), site.installation.keyring.random)
 
     answer = Redirect(STAFF_HOME, status_code=303)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))

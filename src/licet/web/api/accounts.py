@@ -20,9 +20,10 @@ from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
 from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, installation, policy_versions, staff_reads
+from licet.vault import account_view, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.installation import load_policies
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, site_of
@@ -60,7 +61,7 @@ async def open_account(
     now = site.now()
     _check_opened(data.opened, now)
     command = OpenAccount(
-        account=uuid7(now, site.here.keyring.random(10)),
+        account=uuid7(now, site.installation.keyring.random(10)),
         at=now,
         plan=data.plan,
         age=data.age,
@@ -227,15 +228,15 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
     )
 
 
-def _fresh_seconds(seen: account_view.AccountGate, now: datetime) -> int:
+def _fresh_seconds(account_gate: account_view.AccountGate, now: datetime) -> int:
     """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`; fewer where an
     answer of the person opens it, so that who answered can write.
     """
-    if seen.gate is Gate.must_decide:
+    if account_gate.gate is Gate.must_decide:
         return schema.UNDECIDED_GATE_SECONDS
-    if seen.gate is not Gate.notice or seen.decide_by is None:
+    if account_gate.gate is not Gate.notice or account_gate.decide_by is None:
         return schema.GATE_SECONDS
-    end = datetime.combine(seen.decide_by, time.min, UTC) + timedelta(days=1)
+    end = datetime.combine(account_gate.decide_by, time.min, UTC) + timedelta(days=1)
     return max(0, min(schema.GATE_SECONDS, int((end - now).total_seconds())))
 
 
@@ -251,7 +252,7 @@ async def explain_account(request: AnyRequest, account: AccountRef) -> service_a
 
     def see(tx: Transaction) -> service_answers.AccountSeen:
         return service_answers.explain_account(
-            tx, site.here.keyring, policy_versions.current(tx), holder, site.now()
+            tx, site.installation.keyring, policy_versions.current(tx), holder, site.now()
         )
 
     return await site.seeing(see)
@@ -304,11 +305,15 @@ async def export(request: AnyRequest, account: AccountRef) -> Stream:
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
     await site.reading(lambda tx: _must_exist(tx, holder))
-    known = await site.calling(lambda: installation.policies(site.here))
+    known = await site.calling(lambda: load_policies(site.installation))
 
     def lines(at: datetime = at) -> Iterator[bytes]:
         return takeout.conversation_lines(
-            lambda: transaction(site.here.pool), site.here.keyring, known, holder, at
+            lambda: transaction(site.installation.pool),
+            site.installation.keyring,
+            known,
+            holder,
+            at,
         )
 
     return Stream(lines(), media_type="application/x-ndjson")

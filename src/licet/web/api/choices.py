@@ -228,7 +228,7 @@ async def get_standing(
     def read(tx: Transaction) -> schema.StandingPage:
         tree = consent_status.load_status(
             tx,
-            site.here.keyring,
+            site.installation.keyring,
             policy_versions.current(tx),
             holder,
             site.now(),

@@ -60,7 +60,7 @@ async def list_conversations(
             raise not_found()
         known = policy_versions.current(tx)
         page = own_conversations.list_page(
-            tx, site.here.keyring, known, holder, site.now(), before=before
+            tx, site.installation.keyring, known, holder, site.now(), before=before
         )
         return schema.ConversationPage(
             items=tuple(_conversation_answer(mine, titled) for mine in page.conversations),
@@ -119,7 +119,8 @@ async def get_conversation(
     def read(tx: Transaction) -> schema.ConversationAnswer:
         known = policy_versions.current(tx)
         return _conversation_answer(
-            own_conversations.get(tx, site.here.keyring, known, holder, named, site.now()), titled
+            own_conversations.get(tx, site.installation.keyring, known, holder, named, site.now()),
+            titled,
         )
 
     return await site.reading(read)
@@ -140,7 +141,14 @@ async def list_turns(
     def read(tx: Transaction) -> schema.TurnPage:
         known = policy_versions.current(tx)
         turns = own_conversations.list_turns(
-            tx, site.here.keyring, known, holder, named, site.now(), after=after, limit=limit + 1
+            tx,
+            site.installation.keyring,
+            known,
+            holder,
+            named,
+            site.now(),
+            after=after,
+            limit=limit + 1,
         )
         if turns is None:
             raise not_found()
@@ -287,7 +295,7 @@ async def _explained(
         known = policy_versions.current(tx)
         return answers.explain_conversation(
             tx,
-            site.here.keyring,
+            site.installation.keyring,
             known,
             holder,
             named,

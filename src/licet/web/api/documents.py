@@ -42,7 +42,9 @@ AsFormat = Annotated[
 async def list_documents(request: AnyRequest) -> schema.Documents:
     """The papers that were made, the newest first: at most a thousand."""
     site = site_of(request)
-    return schema.Documents(items=tuple(await site.calling(lambda: papers.list_papers(site.here))))
+    return schema.Documents(
+        items=tuple(await site.calling(lambda: papers.list_papers(site.installation)))
+    )
 
 
 @post(
@@ -63,7 +65,7 @@ async def make_document(
 
     def make(at: str | None) -> schema.DocumentMade:
         made = papers.make(
-            site.here, data.kind, actor=caller.recorded_as, at=at, releases=data.releases
+            site.installation, data.kind, actor=caller.recorded_as, at=at, releases=data.releases
         )
         return schema.DocumentMade(
             kind=made.kind,
@@ -93,7 +95,7 @@ async def get_document(
 ) -> Response[bytes]:
     """A paper as a file: signed, with its proof once the log has it, or to read."""
     site = site_of(request)
-    file = await site.calling(lambda: papers.kept_as(site.here, sha256, form))
+    file = await site.calling(lambda: papers.kept_as(site.installation, sha256, form))
     return Response(file, media_type=TYPES[form])
 
 

@@ -62,7 +62,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
         raise not_found()
     is_person = isinstance(request.auth, Person)
     found = await site.calling(
-        lambda: certificates.list_by_account(site.here, holder, for_person=is_person)
+        lambda: certificates.list_by_account(site.installation, holder, for_person=is_person)
     )
     return schema.Erasures(items=tuple(found))
 
@@ -80,7 +80,9 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
     if not await site.reading(known):
         raise not_found()
     return schema.Recipients(
-        items=tuple(await site.calling(lambda: recipients.list_by_account(site.here, holder)))
+        items=tuple(
+            await site.calling(lambda: recipients.list_by_account(site.installation, holder))
+        )
     )
 
 
@@ -91,7 +93,9 @@ async def get_erasure(request: AnyRequest, erasure: ErasureRef) -> ErasureStatus
     """
     site, named = site_of(request), await erasure_of(request, erasure)
     is_person = isinstance(request.auth, Person)
-    return await site.calling(lambda: certificates.status(site.here, named, for_person=is_person))
+    return await site.calling(
+        lambda: certificates.status(site.installation, named, for_person=is_person)
+    )
 
 
 @get(
@@ -106,7 +110,7 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
     in progress.
     """
     site, named = site_of(request), await erasure_of(request, erasure)
-    file = await site.calling(lambda: certificates.certificate_file(site.here, named))
+    file = await site.calling(lambda: certificates.certificate_file(site.installation, named))
     return Response(file, media_type="application/json")
 
 
@@ -114,7 +118,7 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
 async def get_sweep(request: AnyRequest) -> SweepStatus:
     """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
     site = site_of(request)
-    return await site.calling(lambda: sweeper.sweep_status(site.here))
+    return await site.calling(lambda: sweeper.sweep_status(site.installation))
 
 
 ROUTES = [get_sweep, list_erasures, list_recipients, get_erasure, get_certificate]

@@ -69,14 +69,14 @@ async def list_events(
     list.
     """
     site, state = site_of(request), request.app.state
-    page = await site.calling(lambda: feed.events_after(site.here, since, limit))
+    page = await site.calling(lambda: feed.events_after(site.installation, since, limit))
     if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
         return page
     state.waiting = state.get("waiting", 0) + 1
     try:
         for _ in range(round(wait / LOOK_SECONDS)):
             await asyncio.sleep(LOOK_SECONDS)
-            page = await site.calling(lambda: feed.events_after(site.here, since, limit))
+            page = await site.calling(lambda: feed.events_after(site.installation, since, limit))
             if page.items:
                 break
     finally:
@@ -102,7 +102,9 @@ async def acknowledge(
     caller, site = request.auth, site_of(request)
     assert isinstance(caller, Service)
     bound = caller.bound.endpoint or NOBODYS
-    return await site.calling(lambda: feed.acknowledge(site.here, event, data.endpoint, bound))
+    return await site.calling(
+        lambda: feed.acknowledge(site.installation, event, data.endpoint, bound)
+    )
 
 
 ROUTES = [list_events, acknowledge]

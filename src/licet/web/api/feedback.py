@@ -37,7 +37,12 @@ async def list_feedback(
         if holder not in account_view.load_accounts(tx, [holder]):
             raise not_found()
         page = feedback.list_feedback(
-            tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before
+            tx,
+            site.installation.keyring,
+            policy_versions.current(tx),
+            holder,
+            site.now(),
+            before=before,
         )
         return schema.FeedbackPageAnswer(
             items=tuple(_feedback_answer(given, is_own) for given in page.given),

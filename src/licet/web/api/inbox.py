@@ -83,7 +83,7 @@ async def get_inbox(
     view = InboxView(
         kind=kind, held=held, overdue=overdue, sort=sort, after=cursor or "", limit=limit
     )
-    return await site.calling(lambda: inbox.page(site.here, by, view))
+    return await site.calling(lambda: inbox.page(site.installation, by, view))
 
 
 @get("/v1/inbox.csv", may=EVERY, responses=shell.refusals(), tags=TAG, media_type="text/csv")
@@ -97,14 +97,14 @@ async def get_inbox_file(
     """All of a view of the inbox as CSV, by RFC 4180."""
     site, by = site_of(request), _caller(request)
     view = InboxView(kind=kind, held=held, overdue=overdue, sort=sort)
-    return Stream(inbox.as_csv(site.here, by, view), media_type="text/csv; charset=utf-8")
+    return Stream(inbox.as_csv(site.installation, by, view), media_type="text/csv; charset=utf-8")
 
 
 @get("/v1/inbox/{item:str}", may=EVERY, responses=READS, tags=TAG)
 async def get_item(request: AnyRequest, item: ItemRef) -> ItemAnswer:
     """An item with who has it, what the caller can do about it, and what was done with it."""
     site, by = site_of(request), _caller(request)
-    return item_answer(by, await site.calling(lambda: inbox.get(site.here, by, item)))
+    return item_answer(by, await site.calling(lambda: inbox.get(site.installation, by, item)))
 
 
 ROUTES = [

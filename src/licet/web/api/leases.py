@@ -49,7 +49,7 @@ def publisher_of(request: AnyRequest) -> Publisher:
     """
     state = request.app.state
     if "publisher" not in state:
-        state.publisher = Publisher(site_of(request).here)
+        state.publisher = Publisher(site_of(request).installation)
     made: Publisher = state.publisher
     return made
 
@@ -66,7 +66,9 @@ async def get_withdrawn(
 ) -> Response[bytes]:
     """The withdrawn rows of a release, as one signed file; 304 and a new head if nothing is new."""
     named, site = shell.uuid_of(release), site_of(request)
-    await site.calling(lambda: gate_files.sealed_for_holder(site.here, named, _holder(request)))
+    await site.calling(
+        lambda: gate_files.sealed_for_holder(site.installation, named, _holder(request))
+    )
     publisher = await site.calling(lambda: publisher_of(request))
     made = await site.calling(lambda: publisher.publish(named))
     tag = f'"{made.number}"'
@@ -100,7 +102,7 @@ async def lease_rows(
         ordinals=data.ordinals,
         seconds=data.seconds,
     )
-    given = await site.calling(lambda: gate_files.lease_keys(site.here, asked, holder))
+    given = await site.calling(lambda: gate_files.lease_keys(site.installation, asked, holder))
     return schema.LeaseAnswer(
         id=given.lease_id.hex,
         release=asked.release_id.hex,

@@ -10,10 +10,10 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Scope, may
-from licet.consent import choices, notice, notice_views, prompt
+from licet.consent import choices, notice, notice_views
 from licet.consent.notice import PublishedNotice
 from licet.consent.notice_views import ShowingRecord, ShownOn
-from licet.consent.prompt import Prompt
+from licet.consent.prompt import Prompt, load_prompt
 from licet.errors import RefusedError
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
@@ -44,29 +44,29 @@ async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeA
     def read(tx: Transaction) -> schema.NoticeAnswer:
         known = policy_versions.current(tx)
         return _notice_answer(
-            prompt.ask(tx, holder, known, site.now(), language=language, gpc=gpc), known
+            load_prompt(tx, holder, known, site.now(), language=language, gpc=gpc), known
         )
 
     return await site.reading(read)
 
 
-def _notice_answer(asked: Prompt, policies: Policies) -> schema.NoticeAnswer:
-    version = policies[asked.number] if asked.number is not None else None
+def _notice_answer(prompt: Prompt, policies: Policies) -> schema.NoticeAnswer:
+    version = policies[prompt.number] if prompt.number is not None else None
     return schema.NoticeAnswer(
-        account=shown(Prefix.account, asked.account),
-        gate=asked.gate,
-        show=asked.show,
-        because=asked.because.value,
-        variant=asked.variant,
+        account=shown(Prefix.account, prompt.account),
+        gate=prompt.gate,
+        show=prompt.show,
+        because=prompt.because.value,
+        variant=prompt.variant,
         policy=version.version if version else None,
         decide_by=version.decide_by if version else None,
-        ends=asked.ends,
-        may_put_off=asked.may_put_off,
-        asks_age=asked.asks_age,
-        languages=asked.languages,
-        unanswered=asked.unanswered,
-        terms_accepted_at=asked.terms_accepted_at,
-        notice=_text(asked.notice) if asked.notice is not None else None,
+        ends=prompt.ends,
+        may_put_off=prompt.may_put_off,
+        asks_age=prompt.asks_age,
+        languages=prompt.languages,
+        unanswered=prompt.unanswered,
+        terms_accepted_at=prompt.terms_accepted_at,
+        notice=_text(prompt.notice) if prompt.notice is not None else None,
     )
 
 
@@ -102,9 +102,9 @@ async def record_showing(
     named, gpc, at = shell.uuid_of(data.notice), request.headers.get("sec-gpc") == "1", site.now()
 
     def record(tx: Transaction) -> schema.Showing:
-        asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
+        prompt = load_prompt(tx, holder, policy_versions.current(tx), at)
         published = notice.get(tx, named)
-        if published is None or published.number != asked.number:
+        if published is None or published.number != prompt.number:
             raise RefusedError(
                 "this notice does not ask about the terms in force", because="another_notice"
             )
@@ -116,18 +116,18 @@ async def record_showing(
             surface=data.surface,
             gpc=gpc,
             now=at,
-            after=asked.newest_choice,
-            random=site.here.keyring.random,
+            after=prompt.newest_choice,
+            random=site.installation.keyring.random,
         )
-        return _showing(asked, notice_views.get(tx, holder, showing))
+        return _showing(prompt, notice_views.get(tx, holder, showing))
 
     return await site.reading(record)
 
 
-def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
+def _showing(prompt: Prompt, made: ShowingRecord) -> schema.Showing:
     return schema.Showing(
         id=made.shown_id.hex,
-        account=shown(Prefix.account, asked.account),
+        account=shown(Prefix.account, prompt.account),
         notice=made.notice_id.hex,
         sha256=made.sha256.hex(),
         shown_at=made.shown_at,
@@ -150,11 +150,11 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef)
     named, at = shell.uuid_of(showing), site.now()
 
     def put(tx: Transaction) -> schema.Showing:
-        asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
+        prompt = load_prompt(tx, holder, policy_versions.current(tx), at)
         notice_views.get(tx, holder, named)
-        if not asked.may_put_off:
-            raise RefusedError("the notice cannot be put off", because=asked.gate.value)
-        return _showing(asked, notice_views.put_off(tx, holder, named, at))
+        if not prompt.may_put_off:
+            raise RefusedError("the notice cannot be put off", because=prompt.gate.value)
+        return _showing(prompt, notice_views.put_off(tx, holder, named, at))
 
     return await site.reading(put)
 
@@ -171,7 +171,7 @@ async def accept_terms(
 
     def accept(tx: Transaction) -> schema.ChangeAnswer:
         known = policy_versions.current(tx)
-        prompt.ask(tx, holder, known, at)
+        load_prompt(tx, holder, known, at)
         if known.newest_material(at) is None:
             raise not_found()
         fresh = choices.accept_terms(tx, holder, known, at, showing=showing)

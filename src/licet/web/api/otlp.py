@@ -181,7 +181,7 @@ def _write(site: Site, calls: Sequence[_Fitting]) -> list[str]:
     """
 
     def run() -> list[str]:
-        with transaction(site.here.pool) as tx:
+        with transaction(site.installation.pool) as tx:
             return _write_in(tx, site, calls)
 
     try:
@@ -223,7 +223,9 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
         for one in commands
     ]
     answers: dict[int, list[CommandResult]] = {}
-    applied = verbs.apply_commands_in(tx, site.here.keyring, known, [one for _, one in taken])
+    applied = verbs.apply_commands_in(
+        tx, site.installation.keyring, known, [one for _, one in taken]
+    )
     for (place, _), answer in zip(taken, applied, strict=True):
         answers.setdefault(place, []).append(answer)
     return [outcomes.get(place) or _outcome(answers[place]) for place in range(len(calls))]

@@ -25,14 +25,16 @@ class Proposals(VerbAnswer, frozen=True, kw_only=True):
 async def list_proposals(request: AnyRequest) -> Proposals:
     """The open proposals, then the newest others: at most a hundred."""
     site = site_of(request)
-    return Proposals(items=await site.calling(lambda: policy_proposals.list_proposals(site.here)))
+    return Proposals(
+        items=await site.calling(lambda: policy_proposals.list_proposals(site.installation))
+    )
 
 
 @get("/v1/policy/proposals/{proposal:str}", may=SEES, responses=shell.refusals(404), tags=TAG)
 async def get_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDetail:
     """A proposal with its text, its diff and its plan."""
     site = site_of(request)
-    return await site.calling(lambda: policy_proposals.show(site.here, proposal))
+    return await site.calling(lambda: policy_proposals.show(site.installation, proposal))
 
 
 ROUTES = [list_proposals, get_proposal]

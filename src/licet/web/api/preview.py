@@ -72,7 +72,13 @@ async def show_preview(
     after = shell.uuid_cursor(cursor)
     seen = await site.calling(
         lambda: preview.preview(
-            site.here, holder, purpose, conversation=named, project=one, assume=assume, after=after
+            site.installation,
+            holder,
+            purpose,
+            conversation=named,
+            project=one,
+            assume=assume,
+            after=after,
         )
     )
     return schema.PreviewAnswer(
@@ -112,10 +118,10 @@ async def show_preview(
     )
 
 
-def _beyond(seen: BeyondBound | None) -> schema.PreviewBeyondAnswer | None:
+def _beyond(bound: BeyondBound | None) -> schema.PreviewBeyondAnswer | None:
     return (
-        schema.PreviewBeyondAnswer(bound=seen.bound, found=seen.found, most=seen.most)
-        if seen is not None
+        schema.PreviewBeyondAnswer(bound=bound.bound, found=bound.found, most=bound.most)
+        if bound is not None
         else None
     )
 

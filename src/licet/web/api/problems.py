@@ -239,5 +239,5 @@ def note(error: BaseException) -> None:
     """Logs an error that no caller caused: its type and its places, and only messages of our
     own.
     """
-    said = error.message if isinstance(error, LicetError) else ""
-    _log.error("broken", error=type(error).__name__, said=said, places=error_places(error))
+    message = error.message if isinstance(error, LicetError) else ""
+    _log.error("broken", error=type(error).__name__, message=message, places=error_places(error))

@@ -142,7 +142,7 @@ async def send_request(
     asked = SendRequest(
         account=holder,
         at=site.now(),
-        keyring=site.here.keyring,
+        keyring=site.installation.keyring,
         kind=data.kind,
         words=data.words,
         via=ReceivedVia.api,
@@ -201,7 +201,7 @@ async def get_own_request(
 def _own(tx: Transaction, request: AnyRequest, holder: UUID, named: UUID) -> SeenRequest:
     site, caller = site_of(request), request.auth
     found = rights_requests.open_request(
-        tx, site.here.keyring, rights_requests.get_own(tx, holder, named)
+        tx, site.installation.keyring, rights_requests.get_own(tx, holder, named)
     )
     return rights_requests.detail(
         found,
@@ -236,7 +236,11 @@ async def reply_to_request(
         parse(Prefix.request, request_id),
     )
     verb = ReplyToRequest(
-        account=holder, at=site.now(), keyring=site.here.keyring, request=named, words=data.words
+        account=holder,
+        at=site.now(),
+        keyring=site.installation.keyring,
+        request=named,
+        words=data.words,
     )
     return await _moved(request, verb, named, idempotency_key)
 
@@ -260,7 +264,9 @@ async def withdraw_request(
         await account_of(request, account),
         parse(Prefix.request, request_id),
     )
-    verb = WithdrawRequest(account=holder, at=site.now(), keyring=site.here.keyring, request=named)
+    verb = WithdrawRequest(
+        account=holder, at=site.now(), keyring=site.installation.keyring, request=named
+    )
     return await _moved(request, verb, named, idempotency_key)
 
 
@@ -304,7 +310,7 @@ async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenReques
     """A request with its steps; a privacy officer sees what was written."""
     site, with_words = site_of(request), _answers(request)
     return await site.calling(
-        lambda: rights_requests.get_request(site.here, request_id, with_words=with_words)
+        lambda: rights_requests.get_request(site.installation, request_id, with_words=with_words)
     )
 
 

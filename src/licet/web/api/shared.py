@@ -364,7 +364,7 @@ def turn_shown(
     conversation: UUID, turn: TurnState, at: datetime, content: Content | None
 ) -> schema.TurnAnswer:
     """A turn, and its content if that could be opened."""
-    said = content or Content()
+    shown = content or Content()
     return schema.TurnAnswer(
         id=shown_turn(conversation, turn.number),
         number=turn.number,
@@ -372,11 +372,11 @@ def turn_shown(
         origin=turn.origin,
         at=at,
         readable=content is not None,
-        text=said.text,
-        tools=said.tools,
-        attachments=said.attachments,
+        text=shown.text,
+        tools=shown.tools,
+        attachments=shown.attachments,
         tool_calls=tuple(
             schema.ToolCallAnswer(id=c.id, name=c.name, arguments=c.arguments)
-            for c in said.tool_calls
+            for c in shown.tool_calls
         ),
     )

@@ -120,7 +120,7 @@ def read_as_staff(
         raise not_found()
     turns = account_view.list_turns(tx, holder, named)[:READ_TURNS_MAX]
     times = account_view.turn_times(tx, holder, named)
-    keyring = site.here.keyring
+    keyring = site.installation.keyring
     opened = staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)
     return schema.TurnPage(
         items=tuple(
@@ -141,7 +141,7 @@ class Holds(VerbAnswer, frozen=True, kw_only=True):
 async def list_holds(request: AnyRequest) -> Holds:
     """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
-    found = await site.calling(lambda: oversight.holds(site.here))
+    found = await site.calling(lambda: oversight.holds(site.installation))
     return Holds(items=found.items, total=found.total)
 
 

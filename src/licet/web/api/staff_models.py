@@ -32,7 +32,7 @@ TAG = ["models"]
 async def list_models(request: AnyRequest) -> schema.ModelAnswers:
     """Every model on record, the newest first, with what it learnt from was withdrawn since."""
     site = site_of(request)
-    found = await site.calling(lambda: model_view.models(site.here))
+    found = await site.calling(lambda: model_view.models(site.installation))
     return schema.ModelAnswers(items=tuple(map(ModelAnswer.of, found)))
 
 
@@ -42,7 +42,7 @@ async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
     empty list says that none was run for it.
     """
     site = site_of(request)
-    found = await site.calling(lambda: model_view.show(site.here, model))
+    found = await site.calling(lambda: model_view.show(site.installation, model))
     return schema.ModelWhole(
         model=found.seen.model,
         affected=found.seen.affected,

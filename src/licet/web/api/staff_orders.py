@@ -55,7 +55,7 @@ class EndpointWhole(VerbAnswer, frozen=True, kw_only=True):
 async def list_orders(request: AnyRequest) -> OrderAnswers:
     """The newest hundred orders of staff, with their reasons and how they ended."""
     site = site_of(request)
-    found = await site.calling(lambda: orders.newest(site.here, limit=ORDERS_MAX))
+    found = await site.calling(lambda: orders.newest(site.installation, limit=ORDERS_MAX))
     return OrderAnswers(items=tuple(map(OrderAnswer.of, found)))
 
 
@@ -63,7 +63,7 @@ async def list_orders(request: AnyRequest) -> OrderAnswers:
 async def get_order(request: AnyRequest, order: OrderRef) -> OrderAnswer:
     """One order, and how its work ended."""
     site, named = site_of(request), parse(Prefix.order, order)
-    return OrderAnswer.of(await site.calling(lambda: orders.get(site.here, named)))
+    return OrderAnswer.of(await site.calling(lambda: orders.get(site.installation, named)))
 
 
 # Endpoints of events
@@ -75,7 +75,7 @@ async def list_webhooks(request: AnyRequest) -> EndpointAnswers:
     site = site_of(request)
 
     def read() -> EndpointAnswers:
-        return EndpointAnswers(items=tuple(endpoints.list_backlogs(site.here)))
+        return EndpointAnswers(items=tuple(endpoints.list_backlogs(site.installation)))
 
     return await site.calling(read)
 
@@ -86,8 +86,8 @@ async def get_webhook(request: AnyRequest, endpoint: EndpointRef) -> EndpointWho
     site = site_of(request)
 
     def read() -> EndpointWhole:
-        seen = endpoints.backlog_of(site.here, endpoint)
-        given = orders.newest(site.here, endpoint_verbs.KINDS, OF_ENDPOINT_MAX, endpoint)
+        seen = endpoints.backlog_of(site.installation, endpoint)
+        given = orders.newest(site.installation, endpoint_verbs.KINDS, OF_ENDPOINT_MAX, endpoint)
         return EndpointWhole(endpoint=seen, orders=tuple(map(OrderAnswer.of, given)))
 
     return await site.calling(read)

@@ -1,5 +1,5 @@
 """Releases and their review, for staff: who has rows, what differs from another, the sample that
-people read, and replaced names, each as it was said beside what stands in its place.
+people read, and replaced names, each original beside its replacement.
 
 Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
 because a second answer with content is a second reading.
@@ -52,7 +52,7 @@ OtherRef = Annotated[
 async def list_releases(request: AnyRequest) -> schema.ReleaseAnswers:
     """Every release, the newest first."""
     site = site_of(request)
-    found = await site.calling(lambda: catalog.releases(site.here))
+    found = await site.calling(lambda: catalog.releases(site.installation))
     return schema.ReleaseAnswers(items=tuple(map(_release, reversed(found))))
 
 
@@ -66,8 +66,8 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
     def read() -> schema.ReleaseWhole:
         known = known_release(site, named)
         release_folder(site, known)
-        seen = release_view.view(site.here, known)
-        with transaction(site.here.pool) as tx:
+        seen = release_view.view(site.installation, known)
+        with transaction(site.installation.pool) as tx:
             measured = measurement.newest(tx, known.release_id)
             marked = shown_replacements.counts(tx, known.release_id)
         return schema.ReleaseWhole(
@@ -118,7 +118,7 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
 
     def read() -> ReleaseDiff:
         new, old = (release_folder(site, known_release(site, one)) for one in (named, than))
-        return catalog.diff_releases(site.here, old, new)
+        return catalog.diff_releases(site.installation, old, new)
 
     return await site.calling(read)
 
@@ -133,7 +133,9 @@ async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
     """
     site = site_of(request)
     return await site.calling(
-        lambda: review_answer(signatures.standing(site.here, folder_of(site.here, release)))
+        lambda: review_answer(
+            signatures.standing(site.installation, folder_of(site.installation, release))
+        )
     )
 
 
@@ -148,7 +150,7 @@ async def open_row(
 
     def read() -> schema.RowOpened:
         folder = release_folder(site, known_release(site, named))
-        found = signatures.read_next(site.here, folder, reader, second=data.second)
+        found = signatures.read_next(site.installation, folder, reader, second=data.second)
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
         return schema.RowOpened(
@@ -173,9 +175,9 @@ async def read_slice(
     def read() -> schema.SliceOpened:
         folder = release_folder(site, known_release(site, named))
         if data.row is not None:
-            found = slice_sample.read_numbered(site.here, folder, reader, [data.row])
+            found = slice_sample.read_numbered(site.installation, folder, reader, [data.row])
         else:
-            found = slice_sample.read(site.here, folder, reader, data.where, data.rows)
+            found = slice_sample.read(site.installation, folder, reader, data.where, data.rows)
         return schema.SliceOpened(
             scanned=found.scanned,
             matching=found.matching,
@@ -207,7 +209,7 @@ async def read_replacements(
 
     def read() -> schema.ReplacementsOpened:
         found = replacements.read(
-            site.here, release_folder(site, known_release(site, named)), reader, data.rows
+            site.installation, release_folder(site, known_release(site, named)), reader, data.rows
         )
         return schema.ReplacementsOpened(
             rows=found.rows,
@@ -233,8 +235,10 @@ def _text(around: tuple[str, str, str]) -> schema.PlaceText:
     return schema.PlaceText(before=before, name=name, behind=behind)
 
 
-def _messages(said: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
-    return tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in said)
+def _messages(messages: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
+    return tuple(
+        schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in messages
+    )
 
 
 def member(request: AnyRequest) -> StaffMember:
@@ -246,13 +250,13 @@ def member(request: AnyRequest) -> StaffMember:
 
 def known_release(site: Site, named: UUID) -> Release:
     """The release with our id; NotFoundError for none."""
-    with transaction(site.here.pool) as tx:
+    with transaction(site.installation.pool) as tx:
         return registry.get(tx, named)
 
 
 def release_folder(site: Site, release: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path."""
-    folder = homes.folder(site.here, release) if release.state == "sealed" else None
+    folder = homes.folder(site.installation, release) if release.state == "sealed" else None
     if folder is None:
         raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)

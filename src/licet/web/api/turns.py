@@ -164,7 +164,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
         except UNDECODABLE as error:
             items[place] = _refused(first + place, UsageError(_unread(error)))
     now = site.now()
-    with transaction(site.here.pool) as tx:
+    with transaction(site.installation.pool) as tx:
         accounts = _accounts(tx, site, turns.values())
     commands: dict[int, AddTurn] = {}
     for place, turn in turns.items():
@@ -202,7 +202,7 @@ def _apply(site: Site, commands: Sequence[AddTurn]) -> list[CommandResult | Lice
         return []
 
     try:
-        return list(verbs.apply_commands(site.here, commands))
+        return list(verbs.apply_commands(site.installation, commands))
     except BrokenError as error:
         if len(commands) == 1:
             note(error)

@@ -94,7 +94,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
         assert isinstance(caller, Staff)
         sent = NoBody() if data is None else data
         call = VerbCall(
-            installation=site.here,
+            installation=site.installation,
             actor=caller.recorded_as,
             member=member_of(caller),
             wall=site.wall(),

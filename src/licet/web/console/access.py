@@ -58,7 +58,7 @@ def _lists(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     """Both lists and both forms; ``secret`` is what was just made, with what it is."""
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
             "people": sessions.list_staff(tx, visit.site.wall()),
@@ -67,10 +67,12 @@ def _lists(
             "secret": secret,
             "scopes": tuple(Scope),
             "roles_given": ROLES_GIVEN,
-            "now": visit.here.clock(),
+            "now": visit.installation.clock(),
             "kept": kept or dict.fromkeys(KEPT, ""),
         }
-    values["endpoints"] = [status.endpoint for status in endpoints.list_endpoints(visit.here)]
+    values["endpoints"] = [
+        status.endpoint for status in endpoints.list_endpoints(visit.installation)
+    ]
     return shell.page(
         "console_access.html",
         visit,
@@ -108,7 +110,7 @@ def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Respon
 def _roles(
     visit: Visit, staff: str, _: Mapping[str, Any], error: LicetError | None = None
 ) -> Response[Any]:
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         member = sessions.get_staff(tx, member_id(tx, staff), visit.site.wall())
     return shell.page(
         "console_staff.html",
@@ -134,7 +136,7 @@ def _key(
     error: LicetError | None = None,
     flash: str = "",
 ) -> Response[Any]:
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         known = service_keys.find_by_name(tx, name)
         changes = service_keys.list_changes(tx, known.key_id)
     kept = {
@@ -151,7 +153,7 @@ def _key(
         "kept": kept,
         "scopes": tuple(Scope),
         "saved": flash,
-        "state": known.state(visit.here.clock()),
+        "state": known.state(visit.installation.clock()),
         "ticked": kept["scopes"].split(),
     }
     return shell.page(

@@ -50,16 +50,16 @@ class ChartDrawing(msgspec.Struct, frozen=True, kw_only=True):
 
 def drawn(
     moments: Sequence[datetime],
-    whole: Sequence[int],
+    totals: Sequence[int],
     part: Sequence[int] = (),
     *,
     width: int = WIDTH,
     text: Callable[[int], str] = lambda count: size(count),
 ) -> ChartDrawing | None:
-    """The areas of ``whole`` and of ``part`` within it; None if there is nothing to draw."""
-    if len(moments) < 2 or max(whole) <= 0 or moments[-1] <= moments[0]:
+    """The areas of ``totals`` and of ``part`` within it; None if there is nothing to draw."""
+    if len(moments) < 2 or max(totals) <= 0 or moments[-1] <= moments[0]:
         return None
-    top = _rounded_up(max(whole))
+    top = _rounded_up(max(totals))
     lines = min(LINES, top)
     right, bottom = width - RIGHT, HEIGHT - BOTTOM
     length = moments[-1] - moments[0]
@@ -85,7 +85,7 @@ def drawn(
         right=right,
         top=TOP,
         bottom=bottom,
-        whole=outline(whole),
+        whole=outline(totals),
         part=outline(part) if part else "",
         across=tuple(
             AxisMark(place=x(at), text=mark) for at, mark in _marks(moments[0], moments[-1])
@@ -175,10 +175,12 @@ def draw_plan(plan: PolicyPlan) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
     """What a plan of a policy changes, by unit: its longest bar is the largest number."""
     accounts = [("asked again", plan.asked_again, False)]
     accounts += [
-        (f"asked {name}, and were not", told.asked, False) for name, told in plan.questions.items()
+        (f"asked {name}, and were not", counts.asked, False)
+        for name, counts in plan.questions.items()
     ]
     grants = [
-        (f"permissions for {name} end", told.ended, True) for name, told in plan.questions.items()
+        (f"permissions for {name} end", counts.ended, True)
+        for name, counts in plan.questions.items()
     ]
     messages = [
         (f"enter {purpose}", rows.entering, False) for purpose, rows in plan.purposes.items()

@@ -58,8 +58,8 @@ def fault(what: str, error: LicetError) -> Faults:
         "reason" if "reason" in text else "review" if "day" in text or "_at" in text else "matter"
     )
     found = forms.fault(f"hold-{place}", error, f"{what}-matter" if place == "matter" else "")
-    ((name, at, said),) = found.found
-    return Faults(((name, at, said.replace("Review_at", "Its day")),))
+    ((name, at, message),) = found.found
+    return Faults(((name, at, message.replace("Review_at", "Its day")),))
 
 
 ROUTES = (_form(PLACE, "place"), _form(END, "end"))

@@ -1,4 +1,4 @@
-"""The inbox: what waits for whoever is signed in, each item with who has it, its history, and what
+"""The inbox: the items of the signed-in person's roles, each with its assignee, its history, and what
 can be done about it.
 
 /console/inbox                what waits, what is due first before the rest; filtered, paged, and as
@@ -50,13 +50,13 @@ VIEWS = (
 
 @get("/console/inbox", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def waiting(request: AnyRequest) -> Response[Any]:
-    """What waits for somebody with the roles of whoever asks."""
+    """The open items of the caller's roles."""
     visit = shell.opened(request)
     asked = visit.query
     if asked.get("as") == "csv":
-        name = f"inbox-{visit.here.clock():%Y-%m-%d}.csv"
+        name = f"inbox-{visit.installation.clock():%Y-%m-%d}.csv"
         return Stream(
-            inbox.as_csv(visit.here, member_of(visit.staff), _view(asked)),
+            inbox.as_csv(visit.installation, member_of(visit.staff), _view(asked)),
             media_type="text/csv; charset=utf-8",
             headers={
                 "content-disposition": f'attachment; filename="{name}"',
@@ -75,19 +75,19 @@ def waiting(request: AnyRequest) -> Response[Any]:
     )
 
 
-def _queue(visit: Visit, asked: Mapping[str, str]) -> tuple[dict[str, Any], Faults]:
+def _queue(visit: Visit, query: Mapping[str, str]) -> tuple[dict[str, Any], Faults]:
     """The list of a view, which stands alone and beside an item: what is equal in groups."""
     faults, view = NO_FAULTS, InboxView()
     try:
-        view = _view(asked)
-        found = inbox.page(visit.here, member_of(visit.staff), view)
+        view = _view(query)
+        found = inbox.page(visit.installation, member_of(visit.staff), view)
     except UsageError as error:
         text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
         faults, found = Faults((("filters", "filters", text),)), InboxPage(items=(), next=None)
     groups: dict[tuple[Any, ...], list[InboxItem]] = {}
     for item in found.items:
         groups.setdefault((item.kind, item.what, item.overdue, item.holder), []).append(item)
-    named = {name: asked[name] for name in ("kind", "held", "overdue", "sort") if asked.get(name)}
+    named = {name: query[name] for name in ("kind", "held", "overdue", "sort") if query.get(name)}
     names = [item.item for several in groups.values() for item in several]
     return {
         "groups": list(groups.values()),
@@ -106,17 +106,17 @@ def _queue(visit: Visit, asked: Mapping[str, str]) -> tuple[dict[str, Any], Faul
     }, faults
 
 
-def _view(asked: Mapping[str, str]) -> InboxView:
-    kind, held, sort = asked.get("kind", ""), asked.get("held", ""), asked.get("sort", "")
+def _view(query: Mapping[str, str]) -> InboxView:
+    kind, held, sort = query.get("kind", ""), query.get("held", ""), query.get("sort", "")
     for text, known in ((kind, ItemKind), (held, HeldFilter), (sort, ItemSort)):
         if text and text not in {one.value for one in known}:
             raise UsageError(f"`{text[:40]}` is not one of the choices")
     return InboxView(
         kind=ItemKind(kind) if kind else None,
         held=HeldFilter(held) if held else None,
-        overdue=asked.get("overdue") == "yes",
+        overdue=query.get("overdue") == "yes",
         sort=ItemSort(sort) if sort else ItemSort.due,
-        after=asked.get("after", ""),
+        after=query.get("after", ""),
     )
 
 
@@ -135,7 +135,7 @@ def _item(
     flash: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
-    seen = inbox.get(visit.here, by, item)
+    seen = inbox.get(visit.installation, by, item)
     waits = seen.waits is not None
     queue, wrong = _queue(visit, visit.query)
     names = queue["names"]
@@ -155,7 +155,9 @@ def _item(
         "answer_max": rights_requests.WORDS_CHARACTERS_MAX,
         "matter_max": MATTER_CHARACTERS_MAX,
         "fields": ActField,
-        "amount": sweeper.sweep_status(visit.here).due if seen.kind is ItemKind.sweep else None,
+        "amount": sweeper.sweep_status(visit.installation).due
+        if seen.kind is ItemKind.sweep
+        else None,
         "of_person": seen.waits is not None and seen.waits.account is not None,
     }
     title = seen.waits.what if seen.waits is not None else "An item that is done"

@@ -40,8 +40,8 @@ from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 
 
 def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
-    with transaction(visit.here.pool) as tx:
-        matter = vault_holds.matter_hash(visit.here, tx, str(data.get("matter", "")))
+    with transaction(visit.installation.pool) as tx:
+        matter = vault_holds.matter_hash(visit.installation, tx, str(data.get("matter", "")))
     return f"hold:{names[0]}+{matter.hex()}"
 
 
@@ -359,7 +359,7 @@ WAITS = {
 def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
     """The progress of an erasure, and what it waits for."""
     visit = shell.opened(request)
-    seen = certificates.status(visit.here, erasure)
+    seen = certificates.status(visit.installation, erasure)
     values = {
         "seen": seen,
         "waits": WAITS.get(seen.waits_for, "") if seen.waits_for else "",
@@ -379,7 +379,7 @@ def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
 def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
     """The signed certificate, as a file."""
     visit = shell.opened(request)
-    file = certificates.certificate_file(visit.here, erasure)
+    file = certificates.certificate_file(visit.installation, erasure)
     headers = {
         "content-disposition": f'attachment; filename="{erasure}.json"',
         "cache-control": "no-store",
@@ -416,7 +416,7 @@ def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[An
     """One recipient; NotFoundError for one that was given nothing."""
     visit = shell.opened(request)
     values = {
-        "seen": release_view.recipient(visit.here, recipient),
+        "seen": release_view.recipient(visit.installation, recipient),
         "most": RECALLS_COUNTED_MAX,
         "office": visit.allows(OFFICE),
     }

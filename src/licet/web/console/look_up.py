@@ -7,7 +7,7 @@ used. No script.
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
     /console/rights  /rights/ID  /enter  requests of people by due date; one with its steps, and acting on it; entering one
-    /console/inbox                       what waits for whoever is signed in
+    /console/inbox                       the open items of one's own roles
     /console/erasures  recalls  ..       tables without content: see `tables`
     /console/erasures/ID                 one erasure, its places and its certificate
     /console/models                      what learnt from what, and what of it was withdrawn since
@@ -99,13 +99,16 @@ REASONS = {
 def overview(request: AnyRequest) -> Response[Any]:
     """The accounts, the stored content, coming expiries, and what waits."""
     visit = shell.opened(request)
-    status, coming = population_status.status(visit.here), population_status.forecast(visit.here)
+    status, coming = (
+        population_status.status(visit.installation),
+        population_status.forecast(visit.installation),
+    )
     values = {
         "status": status,
         "tables": _tables(status),
         "chart": chart.drawn(coming.moments, coming.kept, coming.short),
         "coming": _tabled(coming),
-        "waiting": documents.status(visit.here),
+        "waiting": documents.status(visit.installation),
     }
     return shell.page(
         "console_overview.html", visit, title="Overview", section="/console", values=values
@@ -183,9 +186,9 @@ def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]
 
 
 def _found(
-    visit: Visit, kept: SearchForm, found: Sequence[Match] = (), faults: Faults = NO_FAULTS
+    visit: Visit, kept: SearchForm, matches: Sequence[Match] = (), faults: Faults = NO_FAULTS
 ) -> Response[Any]:
-    values = {"kept": kept, "by_account": visit.allows(HELPS), "found": found[:MATCHES_MAX]}
+    values = {"kept": kept, "by_account": visit.allows(HELPS), "found": matches[:MATCHES_MAX]}
     return shell.page(
         "console_look_up.html",
         visit,
@@ -196,15 +199,15 @@ def _found(
     )
 
 
-def _matches(visit: Visit, asked: SearchForm) -> list[Match]:
+def _matches(visit: Visit, form: SearchForm) -> list[Match]:
     """What an id or a host's id names, or whatever has the words in its name; NotFoundError or
     UsageError where an id names nothing.
     """
-    name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (asked.name, asked.account))
+    name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (form.name, form.account))
     if account:
         seen = _account(visit, account)
         found = oversight.conversation_by_host(
-            visit.here, parse(Prefix.account, seen), name.removeprefix(HOST)
+            visit.installation, parse(Prefix.account, seen), name.removeprefix(HOST)
         )
         return [_match("conversations", f"{found}")] if found is not None else []
     receipt = RECEIPT.fullmatch(name)
@@ -212,15 +215,15 @@ def _matches(visit: Visit, asked: SearchForm) -> list[Match]:
         return [_match("accounts", _account(visit, f"acc_{receipt[1]}"))]
     match name.partition("_")[0] if "_" in name else "":
         case "conv" | "turn":
-            seen_one = answers.explain(visit.here, name)
+            seen_one = answers.explain(visit.installation, name)
             assert isinstance(seen_one, ConversationSeen)
             return [_match("conversations", seen_one.conversation)]
         case "req":
-            return [_match("rights", rights_requests.get_request(visit.here, name).id)]
+            return [_match("rights", rights_requests.get_request(visit.installation, name).id)]
         case "era":
-            return [_match("erasures", certificates.status(visit.here, name).erasure)]
+            return [_match("erasures", certificates.status(visit.installation, name).erasure)]
         case "model":
-            return [_match("models", model_view.show(visit.here, name).seen.model.model)]
+            return [_match("models", model_view.show(visit.installation, name).seen.model.model)]
     named = _matches_by_word(visit, name.casefold()) if name else []
     try:
         return [_match("accounts", _account(visit, name)), *named]
@@ -238,13 +241,13 @@ def _matches_by_word(visit: Visit, words: str) -> list[Match]:
     if visit.allows(STAFF):
         found += [
             Match(f"/console/releases/{one.release_id.hex}", one.name, "release")
-            for one in catalog.releases(visit.here)
+            for one in catalog.releases(visit.installation)
         ]
         found += [
             Match(f"/console/models/{one.model.model}", one.model.name, "model")
-            for one in model_view.models(visit.here)
+            for one in model_view.models(visit.installation)
         ]
-        recipients = staff_tables.read(visit.here, staff_tables.RECIPIENTS, TableView())
+        recipients = staff_tables.read(visit.installation, staff_tables.RECIPIENTS, TableView())
         names = dict.fromkeys(str(row[0].value) for row in recipients.rows)
         found += [Match(f"/console/recipients/{one}", one, "recipient") for one in names]
     return [
@@ -258,7 +261,7 @@ def _account(visit: Visit, name: str) -> str:
     """Our id of an account."""
     if not name or not visit.allows(HELPS):
         raise NotFoundError("no such account")
-    seen = answers.explain(visit.here, name.removeprefix(HOST))
+    seen = answers.explain(visit.installation, name.removeprefix(HOST))
     assert isinstance(seen, AccountSeen)
     return seen.account
 
@@ -270,8 +273,8 @@ def _account(visit: Visit, name: str) -> str:
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     """The state of an account: its choices, what of it may be used, and which staff read what."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
-    seen = answers.explain(visit.here, account)
-    with transaction(visit.here.pool) as tx:
+    seen = answers.explain(visit.installation, account)
+    with transaction(visit.installation.pool) as tx:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     values = {
         "seen": seen,
@@ -279,7 +282,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
         "because": DecisionReason,
         "reads": read,
         "conversations": staff_tables.read(
-            visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
+            visit.installation, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
         ),
         "by_account": True,
         "heads": [column.head for column in staff_tables.CONVERSATIONS.columns[:-1]],
@@ -330,7 +333,7 @@ def read(
         return _conversation(visit, conversation, data, Faults(tuple(faults)))
     why = schema.NewRead(reason=ReadReason(data.reason), ticket=data.ticket)
     try:
-        with transaction(visit.here.pool) as tx:
+        with transaction(visit.installation.pool) as tx:
             holder = account_view.owner(tx, named)
             if holder is None:
                 raise NotFoundError("no such conversation")
@@ -370,7 +373,7 @@ def _conversation(
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
-        "seen": answers.explain(visit.here, name),
+        "seen": answers.explain(visit.installation, name),
         "by_account": visit.allows(HELPS),
         "may_read": visit.allows(READS),
         "kept": kept,

@@ -48,7 +48,7 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
     if data.kind not in {kind.value for kind in PaperKind}:
         return _page(visit, faults=Faults((("kind", "make-kind", "Pick a paper."),)))
     try:
-        made = papers.make(visit.here, PaperKind(data.kind), actor=visit.staff.recorded_as)
+        made = papers.make(visit.installation, PaperKind(data.kind), actor=visit.staff.recorded_as)
     except RefusedError as error:
         return _page(visit, faults=Faults((("kind", "make-kind", shell.sentence(error.message)),)))
     return seen_other(f"/console/documents?flash={'again' if made.again else 'made'}")
@@ -60,7 +60,7 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
     visit = shell.opened(request)
     if form not in FORMATS:
         raise NotFoundError(f"no form `{form}` of a paper", f"one of {', '.join(FORMATS)}")
-    file = papers.kept_as(visit.here, sha256, FORMATS[form])
+    file = papers.kept_as(visit.installation, sha256, FORMATS[form])
     named = {
         "content-disposition": f'attachment; filename="paper-{sha256[:12]}.{form}"',
         "cache-control": "no-store",
@@ -70,7 +70,7 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
 
 def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
-        "papers": papers.list_papers(visit.here),
+        "papers": papers.list_papers(visit.installation),
         "kinds": {kind.value: load_form(kind).title for kind in PaperKind},
         "saved": flash,
         "makes": visit.allows(HOLDS),

@@ -31,8 +31,8 @@ from licet.service import oversight, policy_proposals, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
 from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
 from licet.store.connect import Transaction, transaction
-from licet.vault import installation, policy_plan
-from licet.vault.installation import policies
+from licet.vault import policy_plan
+from licet.vault.installation import load_policies
 from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -53,12 +53,12 @@ def policy(request: AnyRequest) -> Response[Any]:
 
 
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
-    here, now = visit.here, visit.here.clock()
-    listed = oversight.versions(here)
+    installation, now = visit.installation, visit.installation.clock()
+    listed = oversight.versions(installation)
     versions = [(listed.total - place, seen) for place, seen in enumerate(listed.items, 1)]
-    proposals = policy_proposals.list_proposals(here) if visit.allows(OFFICE) else ()
+    proposals = policy_proposals.list_proposals(installation) if visit.allows(OFFICE) else ()
     foremost = next((one for one in proposals if one.is_open), None)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         notices = [
             (seen.version, variant, found)
             for number, seen in versions
@@ -66,7 +66,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
             if (found := notice.list_by_version(tx, number, variant))
         ]
     values = {
-        "in_force": installation.policies(here).in_force(now),
+        "in_force": load_policies(installation).in_force(now),
         "listed": listed,
         "versions": versions,
         "planned": [one for one in versions if one[1].effective > now],
@@ -75,7 +75,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         "proposals": proposals,
         "foremost": foremost,
         "proposes": visit.allows(HOLDS),
-        **_drawn(policy_proposals.show(here, foremost.id).plan if foremost else None),
+        **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
     }
     return shell.page(
         "console_policy.html",
@@ -92,7 +92,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
 def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     """A version whole."""
     visit = shell.opened(request)
-    seen = policy_proposals.version(visit.here, number)
+    seen = policy_proposals.version(visit.installation, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
     values = {"seen": seen, "text": text, **_drawn(seen.plan)}
     title = f"{seen.policy.policy}, version {seen.policy.version}"
@@ -130,7 +130,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         if not text.strip():
             raise UsageError("choose a file, or paste its text")
         made = policy_proposals.propose(
-            visit.here, text, actor=_by(visit), identity=visit.staff.identity
+            visit.installation, text, actor=_by(visit), identity=visit.staff.identity
         )
     except (InputError, UsageError, RefusedError) as error:
         return _listing(
@@ -150,12 +150,14 @@ def _error_sentence(error: LicetError) -> str:
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
-    return _shown(visit, policy_proposals.show(visit.here, proposal), flash=forms.flash_of(request))
+    return _shown(
+        visit, policy_proposals.show(visit.installation, proposal), flash=forms.flash_of(request)
+    )
 
 
 def _shown(
     visit: Visit,
-    seen: ProposalDetail,
+    proposal: ProposalDetail,
     *,
     flash: str = "",
     reason: str = "",
@@ -163,22 +165,22 @@ def _shown(
     status: int = 200,
 ) -> Response[Any]:
     applier = policy_proposals.applier(
-        visit.here, seen.proposal.id, actor=_by(visit), identity=visit.staff.identity
+        visit.installation, proposal.proposal.id, actor=_by(visit), identity=visit.staff.identity
     )
     values = {
-        "seen": seen,
+        "seen": proposal,
         "saved": flash,
         "kept": reason,
-        "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
+        "acts": visit.allows(HOLDS) and proposal.proposal.state.value == "open",
         "applier": applier,
         "reason_max": REASON_CHARACTERS_MAX,
-        "planned_here": policy_proposals.is_planned_here(visit.here),
-        **_drawn(seen.plan),
+        "planned_here": policy_proposals.is_planned_here(visit.installation),
+        **_drawn(proposal.plan),
     }
     return shell.page(
         "console_policy_proposal.html",
         visit,
-        title=f"Proposal: version {seen.proposal.version}",
+        title=f"Proposal: version {proposal.proposal.version}",
         section=SECTION,
         values=values,
         errors=faults,
@@ -194,7 +196,7 @@ def _refused(
         raise error
     return _shown(
         visit,
-        policy_proposals.show(visit.here, proposal),
+        policy_proposals.show(visit.installation, proposal),
         reason=str(data.get("reason", "")),
         faults=Faults((("reason", "reason", _error_sentence(error)),)),
         status=409 if isinstance(error, RefusedError) else 422,
@@ -233,11 +235,11 @@ def notices(request: AnyRequest) -> Response[Any]:
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """One notice as it is shown; NotFoundError for one that was never published."""
     visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
         went = notice_views.count_by_notice(tx, seen.notice_id)
         others = notice.list_by_version(tx, seen.number, seen.variant)
-    policy = policies(visit.here)[seen.number]
+    policy = load_policies(visit.installation)[seen.number]
     values = {
         "seen": seen,
         "went": went,
@@ -258,10 +260,12 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
 def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """The page of a notice as people see it, in its language; the console frames it."""
     visit = shell.opened(request)
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
     words = visit.site.languages.catalogue(seen.language, marked=True)
-    return notice_pages.preview_page(visit.here, seen, policies(visit.here)[seen.number], words)
+    return notice_pages.preview_page(
+        visit.installation, seen, load_policies(visit.installation)[seen.number], words
+    )
 
 
 def _notice(tx: Transaction, text: str) -> PublishedNotice:

@@ -47,7 +47,7 @@ from licet.service import model_view, orders, release_view, replacements, slice_
 from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN
 from licet.service.release_view import ReleaseView
 from licet.store.connect import transaction
-from licet.vault import installation
+from licet.vault.installation import load_policies
 from licet.web.api import shared
 from licet.web.api.shared import member_of
 from licet.web.console import chart
@@ -77,8 +77,8 @@ def _listed(
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
-    known = installation.policies(visit.here)
-    newest = catalog.releases(visit.here)[: -RELEASES_SHOWN_MAX - 1 : -1]
+    known = load_policies(visit.installation)
+    newest = catalog.releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
     values = {
         "releases": [
             (one, *(_standing(visit, one) if place < STANDINGS_SHOWN_MAX else (None, None)))
@@ -86,10 +86,10 @@ def _listed(
         ],
         "version_of": {one.release_id: known[one.version].version for one in newest},
         "builds": visit.allows(BUILD.may),
-        "purposes": sorted(known.in_force(visit.here.clock()).covers),
+        "purposes": sorted(known.in_force(visit.installation.clock()).covers),
         "kept": kept or {"name": "", "purpose": ""},
         "saved": flash,
-        "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX),
+        "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX),
     }
     return shell.page(
         "console_releases.html",
@@ -104,11 +104,11 @@ def _listed(
 
 def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStanding | None]:
     """The usable rows and the standing of a sealed release; None for what is not here."""
-    if release.state != "sealed" or (folder := homes.folder(visit.here, release)) is None:
+    if release.state != "sealed" or (folder := homes.folder(visit.installation, release)) is None:
         return None, None
     return (
-        release_view.usable_rows(visit.here, release),
-        signatures.standing(visit.here, str(folder)),
+        release_view.usable_rows(visit.installation, release),
+        signatures.standing(visit.installation, str(folder)),
     )
 
 
@@ -140,8 +140,8 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they
-    take their last one back. ``second`` is `yes` for whoever judges what another has judged.
+    """A reader's finding in a row; ``then`` is `stop` to pause and `undo` to take the last finding
+    back. ``second`` is `yes` for the second reader of a row.
     """
 
     row: str = ""
@@ -163,8 +163,8 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder = homes.folder(visit.here, known) if known.state == "sealed" else None
-    seen = signatures.standing(visit.here, str(folder)) if folder is not None else None
+    folder = homes.folder(visit.installation, known) if known.state == "sealed" else None
+    seen = signatures.standing(visit.installation, str(folder)) if folder is not None else None
     values = {
         "release": known,
         "seen": seen,
@@ -173,12 +173,14 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         "may_sign": seen is not None and _may_sign(visit, seen),
         "wanted": SampleSizeForm(),
         "slice": SliceForm(),
-        "seconds": signatures.rows_for_second(visit.here, str(folder), member_of(visit.staff))
+        "seconds": signatures.rows_for_second(
+            visit.installation, str(folder), member_of(visit.staff)
+        )
         if folder
         else 0,
         "names": FINDINGS,
         "saved": forms.flash_of(request),
-        "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX, known.name),
+        "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
     }
     return shell.page(
@@ -186,21 +188,21 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     )
 
 
-def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
+def _may_sign(visit: Visit, standing: ReleaseStanding) -> bool:
     """Whether a signature of the reader is missing: also of who signed with a link, and has an
     identity now.
     """
-    if not visit.allows(SIGN.may) or seen.statement is None or seen.sample is not None:
+    if not visit.allows(SIGN.may) or standing.statement is None or standing.sample is not None:
         return False
-    own = [signature for signature in seen.signatures if signature.email == visit.staff.email]
+    own = [signature for signature in standing.signatures if signature.email == visit.staff.email]
     if own:
         return visit.staff.identity is not None and not own[0].has_identity
-    return not seen.signed_off
+    return not standing.signed_off
 
 
-def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
-    """What is told of a release beside its review, and the releases that it can be held against."""
-    if seen is None:
+def _facts(visit: Visit, release: Release, standing: ReleaseStanding | None) -> dict[str, Any]:
+    """Facts of a release beside its review, and the releases to compare it with."""
+    if standing is None:
         return {
             "held": [],
             "view": None,
@@ -210,13 +212,13 @@ def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict
             "marked": {},
             "next_step": "",
         }
-    view = release_view.view(visit.here, release)
+    view = release_view.view(visit.installation, release)
     others = [
         other
-        for other in catalog.releases(visit.here)
+        for other in catalog.releases(visit.installation)
         if other.state == "sealed" and other.release_id != release.release_id
     ]
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         marked = shown_replacements.counts(tx, release.release_id)
     return {
         "marked": marked,
@@ -224,8 +226,8 @@ def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict
         "view": view,
         "bars": chart.draw_funnel(view.candidates, view.funnel),
         "others": others[::-1],
-        "measured": _measured(seen.measurement) if seen.measurement else None,
-        "steps": (steps := _steps(release, seen, view)),
+        "measured": _measured(standing.measurement) if standing.measurement else None,
+        "steps": (steps := _steps(release, standing, view)),
         "next_step": next((title for title, _, done in steps if not done), "handed out"),
         "live": chart.draw_line(view.live),
         "purges": visit.allows(PURGE.may) and view.usable < view.rows,
@@ -234,22 +236,26 @@ def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict
 
 
 def _steps(
-    release: Release, seen: ReleaseStanding, view: ReleaseView
+    release: Release, standing: ReleaseStanding, view: ReleaseView
 ) -> tuple[tuple[str, str, bool], ...]:
-    """How far a release is: each step, what is to be said of it, and whether it is done."""
-    sample, copies = seen.sample, len(view.handouts) + len(view.exports)
+    """The progress of a release: each step, its description, and whether it is done."""
+    sample, copies = standing.sample, len(view.handouts) + len(view.exports)
     read = f"{sample.done} of {sample.drawn} rows" if sample else "no sample is drawn"
-    if seen.statement is not None and sample is None:
-        read = f"{seen.statement.chance.read + seen.statement.risk.read:,} rows"
+    if standing.statement is not None and sample is None:
+        read = f"{standing.statement.chance.read + standing.statement.risk.read:,} rows"
     return (
         ("Built", f"{release.sealed_at:%Y-%m-%d}, {view.rows:,} rows", True),
-        ("Read", read, seen.statement is not None and sample is None),
+        ("Read", read, standing.statement is not None and sample is None),
         (
             "Measured",
-            seen.measurement.measured_at[:10] if seen.measurement else "not measured",
-            seen.measurement is not None,
+            standing.measurement.measured_at[:10] if standing.measurement else "not measured",
+            standing.measurement is not None,
         ),
-        ("Signed", f"{len(seen.signatures)} of {seen.signatures_needed}", seen.signed_off),
+        (
+            "Signed",
+            f"{len(standing.signatures)} of {standing.signatures_needed}",
+            standing.signed_off,
+        ),
         ("Handed out", f"{copies} copies" if copies else "to nobody", copies > 0),
     )
 
@@ -289,7 +295,7 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
-        visit.here, release_folder(visit, old), release_folder(visit, new)
+        visit.installation, release_folder(visit, old), release_folder(visit, new)
     )
     values = {
         "new": new,
@@ -330,9 +336,13 @@ def read_slice(
     known = release_shown(visit, release)
     folder, reader = release_folder(visit, known), member_of(visit.staff)
     if data.row:
-        read = slice_sample.read_numbered(visit.here, folder, reader, [release_count(data.row)])
+        read = slice_sample.read_numbered(
+            visit.installation, folder, reader, [release_count(data.row)]
+        )
     else:
-        read = slice_sample.read(visit.here, folder, reader, data.where, release_count(data.rows))
+        read = slice_sample.read(
+            visit.installation, folder, reader, data.where, release_count(data.rows)
+        )
     values = {"release": known, "read": read, "wanted": data}
     return shell.page(
         "console_slice.html",
@@ -359,14 +369,14 @@ def finding(
     known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
         signatures.undo(
-            visit.here, release_folder(visit, known), member_of(visit.staff), second=second
+            visit.installation, release_folder(visit, known), member_of(visit.staff), second=second
         )
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     folder, reader = release_folder(visit, known), member_of(visit.staff)
     signatures.found(
-        visit.here,
+        visit.installation,
         folder,
         reader,
         release_count(data.row),
@@ -378,7 +388,7 @@ def finding(
 
 def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
-        visit.here, release_folder(visit, release), member_of(visit.staff), second=second
+        visit.installation, release_folder(visit, release), member_of(visit.staff), second=second
     )
     if read is None:
         return seen_other(release_path(release))
@@ -432,13 +442,13 @@ def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
 
 def release_shown(visit: Visit, release: str) -> Release:
     """The release with our id; NotFoundError if there is none."""
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         return registry.get(tx, shared.uuid_of(release))
 
 
 def release_folder(visit: Visit, release: Release) -> str:
     """Our own copy of a release."""
-    folder = homes.folder(visit.here, release)
+    folder = homes.folder(visit.installation, release)
     if folder is None:
         raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)
@@ -480,7 +490,10 @@ def read_replacements(
     visit = shell.opened(request)
     known = release_shown(visit, release)
     found = replacements.read(
-        visit.here, release_folder(visit, known), member_of(visit.staff), release_count(data.rows)
+        visit.installation,
+        release_folder(visit, known),
+        member_of(visit.staff),
+        release_count(data.rows),
     )
     values = {"release": known, "read": found, "wanted": data}
     title = f"Replaced names of {known.name}"
@@ -503,7 +516,7 @@ def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields)
     known = release_shown(visit, release)
     folder, reader = release_folder(visit, known), member_of(visit.staff)
     for ref in map(_place_ref, chosen_of(data)):
-        replacements.mark(visit.here, folder, reader, ref)
+        replacements.mark(visit.installation, folder, reader, ref)
     return seen_other(f"{release_path(known)}#replacements")
 
 
@@ -522,7 +535,7 @@ def models(request: AnyRequest) -> Response[Any]:
     """Every model on record."""
     visit = shell.opened(request)
     values = {
-        "models": model_view.models(visit.here),
+        "models": model_view.models(visit.installation),
         "retires": visit.allows(RETIRE.may),
         "saved": forms.flash_of(request),
     }
@@ -537,7 +550,7 @@ def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
     NotFoundError.
     """
     visit = shell.opened(request)
-    found = model_view.show(visit.here, model)
+    found = model_view.show(visit.installation, model)
     values = {
         "model": found.seen.model,
         "affected": found.seen.affected,

@@ -54,7 +54,7 @@ def rights_list(request: AnyRequest) -> Response[Any]:
         else [RequestState.open, RequestState.paused]
     )
     found = rights_requests.list_requests(
-        visit.here, PAGE_MAX + 1, kinds=kinds, states=states, after=after
+        visit.installation, PAGE_MAX + 1, kinds=kinds, states=states, after=after
     )
     view = {name: value for name, value in (("kind", kind), ("state", state)) if value}
     values = {
@@ -88,7 +88,7 @@ def _one(
     flash: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
-    found = rights_requests.get_request(visit.here, name, with_words=answers)
+    found = rights_requests.get_request(visit.installation, name, with_words=answers)
     values = {
         "request": found,
         "answers": answers and found.ended_at is None,
@@ -157,8 +157,8 @@ def enter(request: AnyRequest, data: Fields) -> Response[Any]:
     return forms.take(shell.opened(request), ENTER, sent, then=_entered, refused=_entry)
 
 
-def _entered(_: Visit, __: AnyCall, found: RightsRequest) -> Response[Any]:
-    return seen_other(f"{SECTION}/{found.shown_id}")
+def _entered(_: Visit, __: AnyCall, request: RightsRequest) -> Response[Any]:
+    return seen_other(f"{SECTION}/{request.shown_id}")
 
 
 ROUTES = (rights_list, ask_entry, enter, one_request, forms.form_of(STEP, refused=_refuse_step))

@@ -146,7 +146,7 @@ def waiting(visit: Visit) -> WaitingCounts:
     until, found = known.get(visit.staff.roles, (0.0, WaitingCounts()))
     if until < monotonic() and visit.allows(STAFF):
         asked = InboxView(limit=COUNTED_MAX + 1)
-        items = inbox.page(visit.here, member_of(visit.staff), asked).items
+        items = inbox.page(visit.installation, member_of(visit.staff), asked).items
         found = WaitingCounts(
             kinds=Counter(item.kind for item in items), overdue=sum(item.overdue for item in items)
         )
@@ -194,8 +194,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     posted: bool = False
 
     @property
-    def here(self) -> Installation:
-        return self.site.here
+    def installation(self) -> Installation:
+        return self.site.installation
 
     def allows(self, may: May) -> bool:
         return not may.staff.isdisjoint(self.staff.roles)
@@ -235,7 +235,7 @@ def page(
 ) -> Response[str]:
     """A whole page of the console."""
     held = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
-    counts, now = waiting(visit), visit.here.clock()
+    counts, now = waiting(visit), visit.installation.clock()
     shown = {
         "csrf": visit.csrf,
         "sections": _sections(visit, counts),
@@ -249,7 +249,7 @@ def page(
         "roles": ", ".join(held),
         "errors": errors.places,
         "errors_of": errors.of,
-        "simulated": visit.here.clock is not utc_now,
+        "simulated": visit.installation.clock is not utc_now,
         "at": now,
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
@@ -390,10 +390,10 @@ def ago(at: datetime | None, now: datetime) -> str:
     seconds = abs((now - at).total_seconds())
     unit, length = next((one for one in _UNITS if seconds >= one[1]), ("minute", 60))
     count = int(seconds // length)
-    said = f"{count} {unit}{'s' * (count != 1)}"
-    said = "just now" if not count else f"{said} ago" if at <= now else f"in {said}"
+    distance = f"{count} {unit}{'s' * (count != 1)}"
+    relative = "just now" if not count else f"{distance} ago" if at <= now else f"in {distance}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        rfc3339(at), f"{at:%Y-%m-%d %H:%M}", said
+        rfc3339(at), f"{at:%Y-%m-%d %H:%M}", relative
     )
 
 

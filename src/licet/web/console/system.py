@@ -45,8 +45,8 @@ BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 100, 20
 
 
 def _ordered(request: AnyRequest, visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
-    """What every page of the system shows: the newest orders, and what the last form said."""
-    with transaction(visit.here.pool) as tx:
+    """Values of every system page: the newest orders, and the result of the last form."""
+    with transaction(visit.installation.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
     return {
         "orders": newest,
@@ -59,12 +59,12 @@ def _ordered(request: AnyRequest, visit: Visit, *kinds: OrderKind) -> dict[str, 
 def keys(request: AnyRequest) -> Response[Any]:
     """The encryption keys by their dates, what is due, and what was ordered."""
     visit = shell.opened(request)
-    status = epochs.status(visit.here)
+    status = epochs.status(visit.installation)
     values = {
         "keys": status,
         "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX],
-        "next": epochs.next_rotation(visit.here),
-        "spent": epochs.destroy_due(visit.here, dry_run=True),
+        "next": epochs.next_rotation(visit.installation),
+        "spent": epochs.destroy_due(visit.installation, dry_run=True),
         **_ordered(request, visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
     }
     return shell.page(
@@ -80,7 +80,7 @@ def keys(request: AnyRequest) -> Response[Any]:
 def backups(request: AnyRequest) -> Response[Any]:
     """The backups, the drills, and what is late."""
     visit = shell.opened(request)
-    installation, now = visit.here, visit.here.clock()
+    installation, now = visit.installation, visit.installation.clock()
     known = archives.list_registered(installation, BACKUPS_SHOWN_MAX)
     tried = drills.list_newest(installation, DRILLS_SHOWN_MAX)
     values = {
@@ -107,15 +107,15 @@ def log(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     following = request.app.state.following
     try:
-        ledger = documents.status(visit.here)
+        ledger = documents.status(visit.installation)
     except LicetError:  # the page says below what does not hold
         ledger = None
     values = {
         "ledger": ledger,
         "fault": following.fault if following is not None else "",
         "follows": following is not None,
-        "checked": {state.origin: state for state in documents.check_years(visit.here)},
-        "asks": documents.witnesses(visit.here) is not None,
+        "checked": {state.origin: state for state in documents.check_years(visit.installation)},
+        "asks": documents.witnesses(visit.installation) is not None,
         **_ordered(request, visit, OrderKind.cosign_log),
     }
     return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
@@ -152,8 +152,8 @@ APPROVED = {"approved": "Approved, and on record: the next sweep erases that muc
 
 
 class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How much was shown to whoever approves, and why they do: another amount meanwhile is shown
-    anew, and not approved.
+    """The amount shown to the approver, and their reason. If the amount has changed meanwhile, the
+    form is shown again and nothing is approved.
     """
 
     due: str = ""
@@ -174,7 +174,7 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
     shown.
     """
     visit = shell.opened(request)
-    by, since = visit.staff.recorded_as, sweeper.sweep_status(visit.here).waits_since
+    by, since = visit.staff.recorded_as, sweeper.sweep_status(visit.installation).waits_since
     faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
     if faults:
         return _background(visit, "", data, faults)
@@ -182,12 +182,12 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
         if since is None:
             raise RefusedError("no sweep waits for approval")
         inbox_verbs.run_recorded(
-            visit.here,
+            visit.installation,
             member_of(visit.staff),
             f"{ItemKind.sweep.value}:{compact_age(since)}",
             "approve",
             data.why,
-            lambda: f"{sweeper.approve(visit.here, by, due=_amount(data.due)).approved}",
+            lambda: f"{sweeper.approve(visit.installation, by, due=_amount(data.due)).approved}",
         )
     except RefusedError as error:
         if error.because == "taken":
@@ -209,10 +209,10 @@ def _background(
     visit: shell.Visit, flash: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     values = {
-        "sweep": sweeper.sweep_status(visit.here),
-        "keys": epochs.status(visit.here),
-        "hosts": endpoints.list_endpoints(visit.here),
-        "backups": archives.list_registered(visit.here, BACKUPS_SHOWN_MAX),
+        "sweep": sweeper.sweep_status(visit.installation),
+        "keys": epochs.status(visit.installation),
+        "hosts": endpoints.list_endpoints(visit.installation),
+        "backups": archives.list_registered(visit.installation, BACKUPS_SHOWN_MAX),
         "may_approve": visit.allows(APPROVES),
         "saved": flash,
         "why": kept.why if kept is not None else "",

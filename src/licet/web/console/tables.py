@@ -5,11 +5,11 @@ address.
     ..?state=overdue&order=oldest        a view, which can be kept as a bookmark or sent to a colleague
     ..&after=PLACE                       its next page
     ..&as=csv                            all of it, as a file
-    ../act                               what is done to the rows that were chosen: asked once, with what it would do
+    ../act                               an act on the selected rows: one confirmation, with its forecast
 
 A table holds ids, words, times and numbers, and never content. Each of its acts calls the verb that
-the command line and the API call, row by row: what could not be done to one row is said, and the
-others are done all the same.
+the command line and the API call, row by row. A failure is reported for its row and does not stop
+the others.
 """
 
 from __future__ import annotations
@@ -53,13 +53,12 @@ class SavedView(msgspec.Struct, frozen=True):
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done to chosen rows. ``does`` says what it means for those that are named,
-    in a sentence or two.
+    """An act on selected rows. ``does`` is its effect on their people, in a sentence or two.
 
-    ``forecast`` says of one row what would be done, ``apply`` does it and says what was done; both
-    are given the row's names and the form, and may raise, which is said of that row. ``fields``
-    names what else the form asks for, which ``check`` reads. ``item`` names a row in the inbox,
-    with which the reason of the act is kept; an act without it has a reason of its own.
+    ``forecast`` describes the effect on one row, ``apply`` performs it and describes the result;
+    both take the row's names and the form, and an error they raise is reported for that row.
+    ``fields`` are the form's further fields, which ``check`` validates. ``item`` is the row's item
+    in the inbox, where the reason is kept; an act without it asks for a reason of its own.
     """
 
     name: str
@@ -78,7 +77,7 @@ def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
 
     def calling(call: Callable[..., str]) -> RowAct:
         return lambda visit, names, _: call(
-            visit.here, member_of(visit.staff), "+".join(names), ActValues(reason="")
+            visit.installation, member_of(visit.staff), "+".join(names), ActValues(reason="")
         )
 
     return TableAct(
@@ -120,7 +119,7 @@ def show(
     visit, query = shell.opened(request), dict(request.query_params)
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
-        found = staff_tables.read(visit.here, table.table, view)
+        found = staff_tables.read(visit.installation, table.table, view)
     except UsageError as error:
         fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
         faults, found = (
@@ -203,9 +202,9 @@ def _address(table: ConsoleTable, view: TableView, **more: str) -> str:
 
 
 def _file(visit: Visit, table: StaffTable, view: TableView) -> Response[Any]:
-    name = f"{table.name}-{visit.here.clock():%Y-%m-%d}.csv"
+    name = f"{table.name}-{visit.installation.clock():%Y-%m-%d}.csv"
     return Stream(
-        staff_tables.as_csv(visit.here, table, view),
+        staff_tables.as_csv(visit.installation, table, view),
         media_type="text/csv; charset=utf-8",
         headers={
             "content-disposition": f'attachment; filename="{name}"',
@@ -278,7 +277,7 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
         return wanted.apply
     name, why = wanted.name.replace("-", "_"), _why(data)
     return lambda visit, names, form: inbox_verbs.run_recorded(
-        visit.here,
+        visit.installation,
         member_of(visit.staff),
         item(visit, names, form),
         name,
@@ -298,8 +297,8 @@ def chosen_of(data: Mapping[str, Any]) -> list[str]:
     return chosen
 
 
-def _line(visit: Visit, do: RowAct, one: str, data: Mapping[str, Any]) -> ActLine:
-    names = tuple(one.split("+"))
+def _line(visit: Visit, do: RowAct, word: str, data: Mapping[str, Any]) -> ActLine:
+    names = tuple(word.split("+"))
     try:
         return ActLine(names, do(visit, names, data), False)
     except LicetError as error:

@@ -132,7 +132,7 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
     if any(map(is_reason, msgspec.structs.fields(verb.takes))):
         sent = msgspec.structs.replace(sent, reason=str(data.get("reason", "")))
     return VerbCall(
-        installation=visit.here,
+        installation=visit.installation,
         actor=visit.staff.recorded_as,
         member=member_of(visit.staff),
         wall=visit.site.wall(),

@@ -55,10 +55,10 @@ def _listed(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
-    with transaction(visit.here.pool) as tx:
+    with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
-        "hosts": endpoints.list_backlogs(visit.here),
+        "hosts": endpoints.list_backlogs(visit.installation),
         "orders": given,
         "most": BACKLOG_MAX,
         "saved": flash,
@@ -83,7 +83,7 @@ def add(request: AnyRequest, data: Fields) -> Response[Any]:
     """Adds an endpoint, after the confirmation, and shows its secret, once."""
     visit = shell.opened(request)
     if not forms.many(data, "kinds"):
-        return _not_added(visit, "", data, UsageError("pick what it is told"))
+        return _not_added(visit, "", data, UsageError("pick at least one event"))
     return forms.take(visit, ADD, data, then=_added, refused=_not_added)
 
 
@@ -106,8 +106,8 @@ def _shown(
     visit: Visit, endpoint: str, *, flash: str = "", made: RotatedSecret | None = None
 ) -> Response[Any]:
     """An endpoint; ``made`` is the secret that it was just given."""
-    seen = endpoints.backlog_of(visit.here, endpoint)
-    with transaction(visit.here.pool) as tx:
+    seen = endpoints.backlog_of(visit.installation, endpoint)
+    with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)
     values = {
         "seen": seen,

@@ -27,11 +27,11 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Whether one chat may be used, for what and until when, for a component; a browser is sent to
     the chat's page.
     """
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     _, conversation = await conversation_of(request, name, None)
-    if not who.fragment:
+    if not reader.fragment:
         return shell.seen_other(f"/chats/{shown(Prefix.conversation, conversation)}")
-    return await site_of(request).calling(lambda: _page(here, who, conversation))
+    return await site_of(request).calling(lambda: _page(installation, reader, conversation))
 
 
 def _page(installation: Installation, reader: PageReader, conversation: UUID) -> Response[str]:

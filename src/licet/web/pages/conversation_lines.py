@@ -124,8 +124,8 @@ def conversation_line(words: Catalogue, dates: Dates, mine: OwnConversation) -> 
     )
 
 
-def _use(found: Sequence[UseBadge]) -> str:
-    uses = {badge.use for badge in found}
+def _use(badges: Sequence[UseBadge]) -> str:
+    uses = {badge.use for badge in badges}
     return "" if not uses else uses.pop().value if len(uses) == 1 else Use.part.value
 
 
@@ -137,9 +137,9 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     return words.say("chats.keep_out.warning", day=words.day(until))
 
 
-def training_lines(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
+def training_lines(words: Catalogue, consumers: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
-    for rows in history.group_by_model(found):
+    for rows in history.group_by_model(consumers):
         yield words.say(
             "learnt.line",
             model=rows[0].model,
@@ -169,10 +169,10 @@ def retention_note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str
     return words.say("chats.kept", day=words.day(until))
 
 
-def badges(words: Catalogue, found: Sequence[UseBadge]) -> Iterator[BadgeLine]:
+def badges(words: Catalogue, badges: Sequence[UseBadge]) -> Iterator[BadgeLine]:
     """One line for each answer; purposes with the same answer share it."""
     grouped: list[tuple[UseBadge, list[str]]] = []
-    for badge in found:
+    for badge in badges:
         for other, purposes in grouped:
             if msgspec.structs.replace(badge, purpose="") == msgspec.structs.replace(
                 other, purpose=""

@@ -17,7 +17,6 @@ from licet.consent import (
     conversation_search,
     history,
     own_conversations,
-    prompt,
     scope_forms,
     takeout,
 )
@@ -25,6 +24,7 @@ from licet.consent.catalogue import Catalogue
 from licet.consent.conversation_search import ConversationQuery, ConversationsCounted, UseFilter
 from licet.consent.history import OwnProject
 from licet.consent.own_conversations import OwnConversation, OwnPart, OwnTurn, OwnTurnsPage
+from licet.consent.prompt import load_prompt
 from licet.errors import NotFoundError, RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies
@@ -34,7 +34,7 @@ from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Narrow, Widen
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, policies, policy_snapshot
+from licet.vault.installation import Installation, load_policies, policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
 from licet.web.pages import shared as shell
@@ -58,19 +58,24 @@ def chats(request: AnyRequest) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and
     what can be done.
     """
-    here, who = shell.open_reader(request)
-    at, words, account = here.clock(), who.words, who.account
+    installation, reader = shell.open_reader(request)
+    at, words, account = installation.clock(), reader.words, reader.account
     view = ListView.of(request.query_params)
     start = shell.conversation_of(view.before) if view.before else None
-    with policy_snapshot(here) as (tx, known):
-        dates, sought = dates_of(here, known), _find_conversations(tx, here, who, view)
+    with policy_snapshot(installation) as (tx, known):
+        dates, sought = (
+            dates_of(installation, known),
+            _find_conversations(tx, installation, reader, view),
+        )
         page = conversation_search.search(
-            tx, here.keyring, known, account, at, sought, before=start
+            tx, installation.keyring, known, account, at, sought, before=start
         )
         there = conversation_search.count_conversations(tx, known, account, at)
-        acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
-        projects = _projects(words, history.list_projects(tx, here.keyring, account))
-        outcome = selection.describe_outcome(tx, here, who, known, dates, request.query_params)
+        acted = _acted_on(tx, installation, reader, known, request.query_params.get("chat", ""))
+        projects = _projects(words, history.list_projects(tx, installation.keyring, account))
+        outcome = selection.describe_outcome(
+            tx, installation, reader, known, dates, request.query_params
+        )
     listed = page.listed
     saved = _describe_outcome(words, dates, request, acted)
     values = {
@@ -94,7 +99,7 @@ def chats(request: AnyRequest) -> Response[Any]:
         "means": words.say(f"selected.means{selection.let_in_whole(dates)}"),
     }
     return shell.page(
-        "chats.html", who, at, title=words.say("chats.title"), place="chats", values=values
+        "chats.html", reader, at, title=words.say("chats.title"), place="chats", values=values
     )
 
 
@@ -103,14 +108,18 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     """Leads to the conversations that are looked for, at an address that nobody else can read the
     words in.
     """
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         found = conversation_search.seal_words(
-            tx, here.keyring, who.account, fields.get("words", ""), here.keyring.random
+            tx,
+            installation.keyring,
+            reader.account,
+            fields.get("words", ""),
+            installation.keyring.random,
         )
     view = ListView.of({**fields, "found": found, "before": ""})
-    return shell.redirect_to(who, "/chats", **view.named)
+    return shell.redirect_to(reader, "/chats", **view.named)
 
 
 @get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
@@ -118,19 +127,19 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do
     with it.
     """
-    here, who = shell.open_reader(request)
-    at, words = here.clock(), who.words
+    installation, reader = shell.open_reader(request)
+    at, words = installation.clock(), reader.words
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
-    with policy_snapshot(here, records=True) as (tx, known):
+    with policy_snapshot(installation, records=True) as (tx, known):
         mine = own_conversations.get(
-            tx, here.keyring, known, who.account, shell.conversation_of(name), at
+            tx, installation.keyring, known, reader.account, shell.conversation_of(name), at
         )
-        reads = _reads(tx, words, who.account, mine.conversation)
+        reads = _reads(tx, words, reader.account, mine.conversation)
         shown_parts = own_conversations.list_parts(
-            tx, here.keyring, known, mine, who.account, at, after=start
+            tx, installation.keyring, known, mine, reader.account, at, after=start
         )
-        dates = dates_of(here, known)
+        dates = dates_of(installation, known)
         made, saved, panel = (
             conversation_line(words, dates, mine),
             _describe_outcome(words, dates, request, mine),
@@ -142,12 +151,18 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             else None
         )
         if made.kept_out is not None:
-            seen = scope_forms.view(tx, known, who.account, at, conversation=mine.conversation)
+            seen = scope_forms.view(tx, known, reader.account, at, conversation=mine.conversation)
             panel = scopes.panel(
-                tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, now=at
+                tx,
+                installation,
+                reader,
+                seen,
+                path=f"/chats/{mine.shown_id}",
+                policies=known,
+                now=at,
             )
-            asked = prompt.ask(tx, who.account, known, at, language=words.language)
-            saved = saved or scopes.describe_outcome(words, asked, known, seen, request, at)
+            prompt = load_prompt(tx, reader.account, known, at, language=words.language)
+            saved = saved or scopes.describe_outcome(words, prompt, known, seen, request, at)
     values = {
         "chat": made,
         "reads": reads,
@@ -162,15 +177,17 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         or not _is_one(shown_parts)
         or any(len(one.runs) > 1 for one in made.badges),
     }
-    return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
+    return shell.page("chat.html", reader, at, title=made.title, place="chats", values=values)
 
 
 @post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
     """Keeps the conversation out: from now on it is not used."""
-    here, who = shell.open_reader(request)
-    command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
-    return await _after_form(request, who, command, data, "kept_out")
+    installation, reader = shell.open_reader(request)
+    command = Narrow(
+        account=reader.account, at=installation.clock(), conversation=shell.conversation_of(name)
+    )
+    return await _after_form(request, reader, command, data, "kept_out")
 
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -178,32 +195,35 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
     """Lets in later turns, which follow the choice; refused from a page that is older
     than the newest keeping out.
     """
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     narrowings = shell.form_of(data).narrowings
     seen = int(narrowings) if narrowings.isdecimal() else -1
     command = Widen(
-        account=who.account,
-        at=here.clock(),
+        account=reader.account,
+        at=installation.clock(),
         conversation=shell.conversation_of(name),
         narrowings=seen,
     )
-    return await _after_form(request, who, command, data, "let_in")
+    return await _after_form(request, reader, command, data, "let_in")
 
 
 @get_page("/takeout.zip", may=PERSONS)
 def take_out(request: AnyRequest) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     pieces: Iterator[bytes] = takeout.takeout(
-        lambda: transaction(here.pool),
-        here.keyring,
-        policies(here),
-        who.account,
-        here.clock(),
-        [recipients.csv_file(here, who.account), *papers.receipt_files(here, who.account)],
-        who.words,
+        lambda: transaction(installation.pool),
+        installation.keyring,
+        load_policies(installation),
+        reader.account,
+        installation.clock(),
+        [
+            recipients.csv_file(installation, reader.account),
+            *papers.receipt_files(installation, reader.account),
+        ],
+        reader.words,
     )
-    name = f"licet-{here.clock():%Y-%m-%d}.zip"
+    name = f"licet-{installation.clock():%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(pieces, media_type="application/zip", headers=headers)
 

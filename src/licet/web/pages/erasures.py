@@ -51,14 +51,14 @@ def ask_everything(request: AnyRequest) -> Response[Any]:
 @post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_everything(request: AnyRequest) -> Response[Any]:
     """Deletes every chat, some hundreds a transaction."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     for _ in range(BATCHES_MAX):
         written = await site_of(request).write(
-            DeleteEverything(account=who.account, at=here.clock())
+            DeleteEverything(account=reader.account, at=installation.clock())
         )
         if written.finished != EVERYTHING_BATCH:
-            return shell.redirect_to(who, "/erasures", flash="everything", place="flash")
-    return shell.redirect_to(who, "/everything/delete", flash="more", place="flash")
+            return shell.redirect_to(reader, "/erasures", flash="everything", place="flash")
+    return shell.redirect_to(reader, "/everything/delete", flash="more", place="flash")
 
 
 @get_page("/account/close", may=PERSONS, checks_fence=True)
@@ -70,28 +70,30 @@ def ask_close(request: AnyRequest) -> Response[Any]:
 @post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def close(request: AnyRequest) -> Response[Any]:
     """Closes the account. Every other session of it ends; this one sees the certificate."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     caller, site = request.auth, site_of(request)
-    await write(request, CloseAccount(account=who.account, at=here.clock()), None)
+    await write(request, CloseAccount(account=reader.account, at=installation.clock()), None)
     session = caller.session if isinstance(caller, Person) else None
-    await site.reading(lambda tx: sessions.end_person(tx, who.account, but=session))
-    return shell.redirect_to(who, "/erasures", flash="closed", place="flash")
+    await site.reading(lambda tx: sessions.end_person(tx, reader.account, but=session))
+    return shell.redirect_to(reader, "/erasures", flash="closed", place="flash")
 
 
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
-    here, who = shell.open_reader(request)
-    at, words, account = here.clock(), who.words, who.account
-    with policy_snapshot(here) as (tx, known):
+    installation, reader = shell.open_reader(request)
+    at, words, account = installation.clock(), reader.words, reader.account
+    with policy_snapshot(installation) as (tx, known):
         row = account_view.load_accounts(tx, [account])[account]
         if row.state.closed_at is not None:
-            return shell.redirect_to(who, "/erasures")
+            return shell.redirect_to(reader, "/erasures")
         there = conversation_search.count_conversations(tx, known, account, at)
         left = len(account_view.kept_conversation_ids(tx, account, 1, deleted=False))
         holding = history.list_holdings(tx, account)
         learnt = list(dict.fromkeys(one.model for one in history.list_consumed(tx, account)))
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
-    given = list(dict.fromkeys(one.recipient for one in recipients.list_by_account(here, account)))
-    dates = dates_of(here, known)
+    given = list(
+        dict.fromkeys(one.recipient for one in recipients.list_by_account(installation, account))
+    )
+    dates = dates_of(installation, known)
     until = known.in_force(at).keep.period(ContentKind.deleted).after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
     lines = [
@@ -125,7 +127,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         else "",
     }
     return shell.page(
-        "end.html", who, at, title=words.say(f"{what}.title"), place="chats", values=values
+        "end.html", reader, at, title=words.say(f"{what}.title"), place="chats", values=values
     )
 
 
@@ -147,12 +149,14 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/erasures", may=PERSONS)
 def list_erasures(request: AnyRequest) -> Response[Any]:
     """Every erasure of the account, newest first, and how many are done."""
-    here, who = shell.open_reader(request)
-    at, words, before = here.clock(), who.words, request.query_params.get("before", "")
-    found = certificates.list_page(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
-    with transaction(here.pool) as tx:
-        states = certificate.states_of(tx, who.account)
-        saved = _describe_outcome(tx, who, request)
+    installation, reader = shell.open_reader(request)
+    at, words, before = installation.clock(), reader.words, request.query_params.get("before", "")
+    found = certificates.list_page(
+        installation, reader.account, PAGE_ERASURES_MAX + 1, before=before
+    )
+    with transaction(installation.pool) as tx:
+        states = certificate.states_of(tx, reader.account)
+        saved = _describe_outcome(tx, reader, request)
     done, total = states.get(ErasureState.verified, 0), sum(states.values())
     values = {
         "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
@@ -162,7 +166,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
         "older": found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
     }
     return shell.page(
-        "erasures.html", who, at, title=words.say("erasures.title"), place="chats", values=values
+        "erasures.html", reader, at, title=words.say("erasures.title"), place="chats", values=values
     )
 
 
@@ -181,17 +185,17 @@ def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) 
 @get_page("/erasures/{name:str}", may=PERSONS)
 def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
-    here, who = shell.open_reader(request)
-    found = certificates.status(here, _own(here, who, name), for_person=True)
+    installation, reader = shell.open_reader(request)
+    found = certificates.status(installation, _own(installation, reader, name), for_person=True)
     values = {
-        "erasure": _line(who.words, found),
-        "nothing": not certificates.certified_places(here, found.erasure),
+        "erasure": _line(reader.words, found),
+        "nothing": not certificates.certified_places(installation, found.erasure),
     }
     return shell.page(
         "erasure.html",
-        who,
-        here.clock(),
-        title=who.words.say("erasure.title"),
+        reader,
+        installation.clock(),
+        title=reader.words.say("erasure.title"),
         place="chats",
         values=values,
     )
@@ -200,8 +204,8 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/erasures/{name:str}/certificate.json", may=PERSONS)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The certificate's file: signed, and with its proof once its entry stands in the log."""
-    here, who = shell.open_reader(request)
-    file = certificates.certificate_file(here, _own(here, who, name))
+    installation, reader = shell.open_reader(request)
+    file = certificates.certificate_file(installation, _own(installation, reader, name))
     headers = {
         "content-disposition": 'attachment; filename="certificate.json"',
         "cache-control": "no-store",

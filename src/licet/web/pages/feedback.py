@@ -39,12 +39,14 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/feedback", may=PERSONS, checks_fence=True)
 def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
-    here, who = shell.open_reader(request)
-    at, words = here.clock(), who.words
+    installation, reader = shell.open_reader(request)
+    at, words = installation.clock(), reader.words
     before, done = request.query_params.get("before", ""), request.query_params.get("flash", "")
     start = parse(Prefix.feedback, before) if before else None
-    with policy_snapshot(here) as (tx, known):
-        listed = feedback.list_feedback(tx, here.keyring, known, who.account, at, before=start)
+    with policy_snapshot(installation) as (tx, known):
+        listed = feedback.list_feedback(
+            tx, installation.keyring, known, reader.account, at, before=start
+        )
     values = {
         "given": [_line(words, given) for given in listed.given],
         "from": before,
@@ -52,19 +54,21 @@ def list_given(request: AnyRequest) -> Response[Any]:
         "saved": words.say("done.taken_back") if done == "taken_back" else "",
     }
     return shell.page(
-        "feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values
+        "feedback.html", reader, at, title=words.say("feedback.title"), place="chats", values=values
     )
 
 
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     named = parse(Prefix.feedback, name)
     await write(
-        request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None
+        request,
+        TakeBackRequest(account=reader.account, at=installation.clock(), feedback=named),
+        None,
     )
-    return shell.redirect_to(who, "/feedback", flash="taken_back", place="flash")
+    return shell.redirect_to(reader, "/feedback", flash="taken_back", place="flash")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:

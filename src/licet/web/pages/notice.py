@@ -17,13 +17,20 @@ from typing import Any
 from litestar import Response, post
 from markupsafe import Markup
 
-from licet.consent import answer_forms, differences, markdown, notice_views, prompt
+from licet.consent import answer_forms, differences, markdown, notice_views
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.catalogue import Catalogue
 from licet.consent.differences import QuestionDiffers
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.notice_views import ShowingRecord, ShownOn
-from licet.consent.prompt import Prompt, Reason, Uncovered
+from licet.consent.prompt import (
+    Prompt,
+    Reason,
+    Uncovered,
+    load_prompt,
+    preview_prompt,
+    require_notice,
+)
 from licet.policy.decide import Gate
 from licet.policy.file import Policies, Policy
 from licet.policy.outcomes import Effect
@@ -50,9 +57,9 @@ def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is
     nothing.
     """
-    here, who = shell.open_reader(request)
-    with policy_snapshot(here, records=True) as (tx, known):
-        return _load_notice_page(tx, known, here, who, request)
+    installation, reader = shell.open_reader(request)
+    with policy_snapshot(installation, records=True) as (tx, known):
+        return _load_notice_page(tx, known, installation, reader, request)
 
 
 def _load_notice_page(
@@ -62,25 +69,25 @@ def _load_notice_page(
     reader: PageReader,
     request: AnyRequest,
 ) -> Response[Any]:
-    asked = _load_prompt(tx, policies, installation, reader)
-    saved, made = describe_outcome(tx, reader, asked, request)
-    if asked.show or asked.terms_waiting:
-        return _page(installation, reader, asked, saved=saved, made=made, tx=tx)
-    if request.query_params.get("whole") == "1" and asked.notice is not None:
-        title = reader.words.mark_language(asked.notice.text.title, asked.notice.language)
+    prompt = _load_page_prompt(tx, policies, installation, reader)
+    saved, made = describe_outcome(tx, reader, prompt, request)
+    if prompt.show or prompt.terms_waiting:
+        return _page(installation, reader, prompt, saved=saved, made=made, tx=tx)
+    if request.query_params.get("whole") == "1" and prompt.notice is not None:
+        title = reader.words.mark_language(prompt.notice.text.title, prompt.notice.language)
         return shell.page(
-            "whole.html", reader, installation.clock(), title=title, values=_text(asked.notice)
+            "whole.html", reader, installation.clock(), title=title, values=_text(prompt.notice)
         )
     if made or (
-        request.query_params.get("flash") == "terms" and asked.terms_accepted_at is not None
+        request.query_params.get("flash") == "terms" and prompt.terms_accepted_at is not None
     ):
-        return _done(installation, reader, asked, saved, made)
+        return _done(installation, reader, prompt, saved, made)
     return _nothing(
         tx,
         policies,
         installation,
         reader,
-        asked,
+        prompt,
         has_put_off=request.query_params.get("flash") == "later",
     )
 
@@ -88,12 +95,12 @@ def _load_notice_page(
 @get_page("/signup", may=PERSONS, checks_fence=True)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
-    here, who = shell.open_reader(request)
-    with policy_snapshot(here, records=True) as (tx, known):
-        asked = _load_prompt(tx, known, here, who)
-        if asked.show or asked.terms_waiting:
-            return _page(here, who, asked, tx=tx)
-        return _nothing(tx, known, here, who, asked)
+    installation, reader = shell.open_reader(request)
+    with policy_snapshot(installation, records=True) as (tx, known):
+        prompt = _load_page_prompt(tx, known, installation, reader)
+        if prompt.show or prompt.terms_waiting:
+            return _page(installation, reader, prompt, tx=tx)
+        return _nothing(tx, known, installation, reader, prompt)
 
 
 @post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -109,20 +116,20 @@ async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
-    here, who = shell.open_reader(request)
-    result = await submit_answers(request, who, data, FormPage.notice)
+    installation, reader = shell.open_reader(request)
+    result = await submit_answers(request, reader, data, FormPage.notice)
     if result.stale or result.stale_terms:
-        return await site_of(request).calling(lambda: ask_again(here, who, data, result))
+        return await site_of(request).calling(lambda: ask_again(installation, reader, data, result))
     if result.faults:
-        faults = _faults(who, result)
-        made = _made_together(result.asked, result.newest_choice)
+        faults = _faults(reader, result)
+        made = _made_together(result.prompt, result.newest_choice)
         return await site_of(request).calling(
-            lambda: _page(here, who, result.asked, data, faults, made=made)
+            lambda: _page(installation, reader, result.prompt, data, faults, made=made)
         )
     if data.act == "later":
-        return shell.redirect_to(who, "/notice", place="flash", flash="later")
+        return shell.redirect_to(reader, "/notice", place="flash", flash="later")
     return shell.redirect_to(
-        who,
+        reader,
         "/notice",
         place="flash",
         flash=str(result.newest_choice) if data.all_answers else "terms",
@@ -161,8 +168,8 @@ def ask_again(
     did.
     """
     with policy_snapshot(installation, records=True) as (tx, known):
-        asked = _load_prompt(tx, known, installation, reader, reports=True)
-    page = "/notice" if asked.show or asked.terms_waiting else "/settings"
+        prompt = _load_page_prompt(tx, known, installation, reader, reports=True)
+    page = "/notice" if prompt.show or prompt.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"flash": str(result.newest_choice)} if "no" in sent.all_answers.values() else {}
     return shell.redirect_to(
@@ -174,31 +181,31 @@ _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on rec
 
 
 def describe_outcome(
-    tx: Transaction, reader: PageReader, asked: Prompt, request: AnyRequest
+    tx: Transaction, reader: PageReader, prompt: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:
     """Returns the confirmation of the form that led to this page, and the choices that it made.
 
     The address names them; the sentences come from the record, and are empty where it differs.
     """
     again, done = request.query_params.get("again", ""), request.query_params.get("flash", "")
-    made = _made_together(asked, int(done)) if done == str(asked.newest_choice) else ()
-    texts = [outcome_text(reader, asked, one) for one in made]
+    made = _made_together(prompt, int(done)) if done == str(prompt.newest_choice) else ()
+    texts = [outcome_text(reader, prompt, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
         texts.append(
-            _again_text(reader, asked, again, notice_views.find(tx, reader.account, again), of)
+            _again_text(reader, prompt, again, notice_views.find(tx, reader.account, again), of)
         )
     return " ".join(filter(None, texts)), made
 
 
-def _made_together(asked: Prompt, newest_choice: int) -> tuple[NewestChoice, ...]:
+def _made_together(prompt: Prompt, newest_choice: int) -> tuple[NewestChoice, ...]:
     """The choices of the form whose last one is ``newest_choice``; empty if that is 0 or is no
     longer the account's newest.
     """
-    if not newest_choice or newest_choice != asked.newest_choice:
+    if not newest_choice or newest_choice != prompt.newest_choice:
         return ()
-    newest = max(asked.answers.values(), key=lambda one: one.seq)
-    together = (one for one in asked.answers.values() if _is_of_one_form(one, newest))
+    newest = max(prompt.answers.values(), key=lambda one: one.seq)
+    together = (one for one in prompt.answers.values() if _is_of_one_form(one, newest))
     return tuple(sorted(together, key=lambda one: one.seq))
 
 
@@ -212,22 +219,22 @@ def _is_of_one_form(choice: NewestChoice, newest: NewestChoice) -> bool:
 
 
 def _again_text(
-    reader: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
+    reader: PageReader, prompt: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
 ) -> str:
     """Why a yes from the page with this showing does not count, by question; empty where it
     would.
     """
     if again == _UNKNOWN:
         return reader.words.say("again.unknown")
-    named = [asked.answers[name] for name in of if name in asked.answers] or list(
-        asked.answers.values()
+    named = [prompt.answers[name] for name in of if name in prompt.answers] or list(
+        prompt.answers.values()
     )
     newer = [one for one in named if old is None or one.seq > old.after_seq]
-    if old is not None and old.number == asked.number and not newer:
+    if old is not None and old.number == prompt.number and not newer:
         return ""
-    if not newer or (old is not None and old.number != asked.number):
+    if not newer or (old is not None and old.number != prompt.number):
         return reader.words.say("again.terms")
-    several = len(asked.in_force.asks) > 1
+    several = len(prompt.in_force.asks) > 1
     return " ".join(
         reader.words.say(
             "again.newer.of" if several else "again.newer",
@@ -238,7 +245,7 @@ def _again_text(
     )
 
 
-def _load_prompt(
+def _load_page_prompt(
     tx: Transaction,
     policies: Policies,
     installation: Installation,
@@ -250,7 +257,7 @@ def _load_prompt(
     form answered it.
     """
     at = installation.clock()
-    asked = prompt.ask(
+    prompt = load_prompt(
         tx,
         reader.account,
         policies,
@@ -259,13 +266,13 @@ def _load_prompt(
         gpc=reader.gpc and not reports,
     )
     notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
-    return asked
+    return prompt
 
 
 def _faults(reader: PageReader, result: FormResult) -> Faults:
     """What is wrong with a form, where and in words, in the order of the page."""
-    say, policy = reader.words.say, result.asked.in_force
-    words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
+    say, policy = reader.words.say, result.prompt.in_force
+    words = result.prompt.notice.text.words(policy.asks) if result.prompt.notice is not None else ()
     lines = []
     for one in words if FormFault.choice in result.faults else ():
         if one.name in result.missing and len(words) == 1:
@@ -285,8 +292,8 @@ def age_faults(reader: PageReader, result: FormResult) -> list[tuple[str, str, s
     """What is wrong with an age: it is missing, or it is below the known one and is asked once
     more.
     """
-    say, policy = reader.words.say, result.asked.in_force
-    words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
+    say, policy = reader.words.say, result.prompt.in_force
+    words = result.prompt.notice.text.words(policy.asks) if result.prompt.notice is not None else ()
     lines = []
     if FormFault.age in result.faults:
         key = "notice.error.age" if len(words) == 1 else "notice.error.age.several"
@@ -294,26 +301,26 @@ def age_faults(reader: PageReader, result: FormResult) -> list[tuple[str, str, s
     if FormFault.lower_age in result.faults:
         key = (
             "notice.error.lower_age"
-            if policy.refuses_age(result.age, result.asked.state.region)
+            if policy.refuses_age(result.age, result.prompt.state.region)
             else "notice.error.lower_age.allowed"
         )
         lines.append(
-            ("age", "age", say(key, known=result.asked.state.age, age=result.asked.min_age))
+            ("age", "age", say(key, known=result.prompt.state.age, age=result.prompt.min_age))
         )
     return lines
 
 
-def _text(found: PublishedNotice) -> dict[str, Any]:
+def _text(notice: PublishedNotice) -> dict[str, Any]:
     # as below
-    four = [(name, Markup(markdown.inline(line))) for name, line in found.text.gist]  # noqa: S704
+    four = [(name, Markup(markdown.inline(line))) for name, line in notice.text.gist]  # noqa: S704
     # markdown escapes all but its own tags
-    return {"text": found.text, "four": four, "body": Markup(found.text.html)}  # noqa: S704
+    return {"text": notice.text, "four": four, "body": Markup(notice.text.html)}  # noqa: S704
 
 
 def _page(
     installation: Installation,
     reader: PageReader,
-    asked: Prompt,
+    prompt: Prompt,
     sent: PageForm | None = None,
     faults: Faults = NO_FAULTS,
     saved: str = "",
@@ -323,17 +330,17 @@ def _page(
     """The questions; that they were shown is on record before they leave. ``made``: the choices
     that the form before it saved, though something else is still asked.
     """
-    found, sent = prompt.require_notice(asked), sent or PageForm()
-    reader = shell.offer_languages(reader, asked.languages)
-    place = answer_forms.place(asked, FormPage.notice)
+    found, sent = require_notice(prompt), sent or PageForm()
+    reader = shell.offer_languages(reader, prompt.languages)
+    place = answer_forms.place(prompt, FormPage.notice)
     # an answer that came back is shown with its question
-    terms_only = asked.terms_waiting and not sent.all_answers
-    waiting = asked.unanswered or asked.in_force.asks
+    terms_only = prompt.terms_waiting and not sent.all_answers
+    waiting = prompt.unanswered or prompt.in_force.asks
     with joined(installation.pool, tx) as tx:
-        below = questions.grants_below(tx, installation, asked)
-        values = _question_values(reader, asked, found, waiting, terms_only, below)
+        below = questions.grants_below(tx, installation, prompt)
+        values = _question_values(reader, prompt, found, waiting, terms_only, below)
         blank = shell.markup("question.html", reader.words, **values, errors_of={}, kept=PageForm())
-        showing = _record_showing(tx, installation, reader, asked, blank)
+        showing = _record_showing(tx, installation, reader, prompt, blank)
     if faults:
         values["known_age"] = ask_age_again(sent, faults)
     question = (
@@ -346,7 +353,7 @@ def _page(
         reader,
         installation.clock(),
         title=reader.words.mark_language(found.text.title, found.language),
-        nav=asked.variant is not Variant.signup,
+        nav=prompt.variant is not Variant.signup,
         errors=faults,
         status=422 if faults else 200,
         values={
@@ -354,11 +361,11 @@ def _page(
             "showing": showing,
             "action": f"/{place.value}",
             "saved": saved,
-            "waiting": _waiting(reader, asked),
+            "waiting": _waiting(reader, prompt),
         },
         outcome="asked",
         event_detail={
-            **_question_detail(asked, terms_only=terms_only),
+            **_question_detail(prompt, terms_only=terms_only),
             **(answers_detail(reader, made) if made else {}),
         },
     )
@@ -366,8 +373,8 @@ def _page(
 
 def _question_values(
     reader: PageReader,
-    asked: Prompt,
-    found: PublishedNotice,
+    prompt: Prompt,
+    notice: PublishedNotice,
     waiting: Sequence[str],
     terms_only: bool = False,
     below: Sequence[QuestionDiffers] = (),
@@ -375,36 +382,36 @@ def _question_values(
     """What `question.html` shows of a notice."""
     words = reader.words
     return {
-        **_text(found),
-        "accepted": _accepted(reader, asked),
-        "asks_age": asked.asks_age,
+        **_text(notice),
+        "accepted": _accepted(reader, prompt),
+        "asks_age": prompt.asks_age,
         "terms_only": terms_only,
         "asks": questions.questions_for_page(
-            words, asked, found, waiting, page="notice", below=below
+            words, prompt, notice, waiting, page="notice", below=below
         ),
         "known_age": "",
-        "one_question": len(asked.in_force.asks) == 1,
-        "save": _save(reader, asked, len(waiting)),
-        "later": words.mark_language(found.text.later, found.language)
-        if asked.may_put_off and not terms_only
+        "one_question": len(prompt.in_force.asks) == 1,
+        "save": _save(reader, prompt, len(waiting)),
+        "later": words.mark_language(notice.text.later, notice.language)
+        if prompt.may_put_off and not terms_only
         else "",
-        "until": _until(reader, asked) if asked.may_put_off else "",
+        "until": _until(reader, prompt) if prompt.may_put_off else "",
     }
 
 
 def preview_page(
-    installation: Installation, found: PublishedNotice, policy: Policy, words: Catalogue
+    installation: Installation, notice: PublishedNotice, policy: Policy, words: Catalogue
 ) -> Response[str]:
     """The page of a notice as somebody who has answered nothing sees it; nothing is recorded."""
-    existing = found.variant is Variant.existing
-    asked = prompt.for_preview(found, policy, installation.clock())
-    reader = PageReader(account=asked.account, words=words)
-    values = _question_values(reader, asked, found, policy.asks)
+    existing = notice.variant is Variant.existing
+    prompt = preview_prompt(notice, policy, installation.clock())
+    reader = PageReader(account=prompt.account, words=words)
+    values = _question_values(reader, prompt, notice, policy.asks)
     return shell.page(
         "notice.html",
         reader,
         installation.clock(),
-        title=words.mark_language(found.text.title, found.language),
+        title=words.mark_language(notice.text.title, notice.language),
         nav=existing,
         values={
             "question": shell.markup(
@@ -419,26 +426,26 @@ def preview_page(
 
 
 def _record_showing(
-    tx: Transaction, installation: Installation, reader: PageReader, asked: Prompt, blank: str
+    tx: Transaction, installation: Installation, reader: PageReader, prompt: Prompt, blank: str
 ) -> str:
     """Records that the questions were shown, by the hash of their markup; returns its id."""
     showing = notice_views.record(
         tx,
         reader.account,
-        prompt.require_notice(asked),
-        place=answer_forms.place(asked, FormPage.notice),
+        require_notice(prompt),
+        place=answer_forms.place(prompt, FormPage.notice),
         surface=reader.surface,
         gpc=reader.gpc,
         now=installation.clock(),
-        after=asked.newest_choice,
+        after=prompt.newest_choice,
         random=installation.keyring.random,
         markup=hashlib.sha256(blank.encode()).digest(),
     )
     return showing.hex
 
 
-def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
-    signing_up = asked.variant is Variant.signup
+def _save(reader: PageReader, prompt: Prompt, questions: int) -> str:
+    signing_up = prompt.variant is Variant.signup
     return reader.words.say(
         "notice.signup.save"
         if signing_up
@@ -448,13 +455,13 @@ def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
     )
 
 
-def _question_detail(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
+def _question_detail(prompt: Prompt, *, terms_only: bool) -> dict[str, Any]:
     """The event detail of a question."""
-    ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
+    ends = prompt.ends - timedelta(days=1) if prompt.ends is not None else None
     return {
-        "questions": [] if terms_only else list(asked.unanswered or asked.in_force.asks),
-        "terms": asked.terms_accepted_at is None,
-        "may_put_off": asked.may_put_off and not terms_only,
+        "questions": [] if terms_only else list(prompt.unanswered or prompt.in_force.asks),
+        "terms": prompt.terms_accepted_at is None,
+        "may_put_off": prompt.may_put_off and not terms_only,
         "until": ends.date().isoformat() if ends is not None else None,
     }
 
@@ -479,8 +486,8 @@ def ask_age_again(sent: PageForm, faults: Faults) -> str:
     return sent.age if any(name == "age" for name, _, _ in faults.found) else ""
 
 
-def _accepted(reader: PageReader, asked: Prompt) -> str:
-    at = asked.terms_accepted_at
+def _accepted(reader: PageReader, prompt: Prompt) -> str:
+    at = prompt.terms_accepted_at
     return (
         reader.words.say("notice.terms.accepted", day=reader.words.day(at))
         if at is not None
@@ -488,31 +495,31 @@ def _accepted(reader: PageReader, asked: Prompt) -> str:
     )
 
 
-def _waiting(reader: PageReader, asked: Prompt) -> Markup | str:
-    if asked.gate is not Gate.must_decide or asked.variant is Variant.signup:
+def _waiting(reader: PageReader, prompt: Prompt) -> Markup | str:
+    if prompt.gate is not Gate.must_decide or prompt.variant is Variant.signup:
         return ""
     # markdown escapes all but its own tags
     return Markup(markdown.inline(reader.words.say("notice.waiting")))  # noqa: S704
 
 
-def _until(reader: PageReader, asked: Prompt) -> str:
-    if asked.ends is None:
+def _until(reader: PageReader, prompt: Prompt) -> str:
+    if prompt.ends is None:
         return reader.words.say("notice.no_end")
-    return reader.words.say("notice.until", day=reader.words.day(asked.ends - timedelta(days=1)))
+    return reader.words.say("notice.until", day=reader.words.day(prompt.ends - timedelta(days=1)))
 
 
 def _put_off(
-    installation: Installation, reader: PageReader, asked: Prompt, *, sent: bool
+    installation: Installation, reader: PageReader, prompt: Prompt, *, sent: bool
 ) -> Response[str]:
     """That it was put off, until when it rests, and how long it can be put off still."""
-    words, again = reader.words, asked.asks_again
+    words, again = reader.words, prompt.asks_again
     assert again is not None
     lines = [
-        words.say("notice.put_off.granted" if asked.allows_any else "notice.put_off"),
+        words.say("notice.put_off.granted" if prompt.allows_any else "notice.put_off"),
         words.say("notice.put_off.again", day=words.day(again)),
         words.say("notice.put_off.no_end")
-        if asked.ends is None
-        else words.say("notice.put_off.until", day=words.day(asked.ends - timedelta(days=1))),
+        if prompt.ends is None
+        else words.say("notice.put_off.until", day=words.day(prompt.ends - timedelta(days=1))),
     ]
     return shell.message_page(
         reader,
@@ -524,29 +531,29 @@ def _put_off(
         icon="clock",
         event_detail={
             "again": again.date().isoformat(),
-            "until": _question_detail(asked, terms_only=False)["until"],
+            "until": _question_detail(prompt, terms_only=False)["until"],
         }
         if sent
-        else _why(asked),
+        else _why(prompt),
     )
 
 
 def _done(
     installation: Installation,
     reader: PageReader,
-    asked: Prompt,
+    prompt: Prompt,
     saved: str,
     made: tuple[NewestChoice, ...],
 ) -> Response[str]:
     """What was answered, and that writing goes on."""
     words = reader.words
     signed_up = any(one.via == ShownOn.signup.value for one in made)
-    lines = [text for one in made if (text := outcome_text(reader, asked, one))] if saved else []
-    if asked.because is Reason.answered:
+    lines = [text for one in made if (text := outcome_text(reader, prompt, one))] if saved else []
+    if prompt.because is Reason.answered:
         lines.append(words.say("notice.nothing.answered"))
     goes_on = (
         "done.closed"
-        if asked.gate is Gate.closed
+        if prompt.gate is Gate.closed
         else "done.signup"
         if signed_up
         else "done.goes_on"
@@ -563,28 +570,28 @@ def _done(
     )
 
 
-def outcome_text(reader: PageReader, asked: Prompt, made: NewestChoice) -> str:
+def outcome_text(reader: PageReader, prompt: Prompt, made: NewestChoice) -> str:
     """What a choice did, in words, while that holds: one that had no effect says why."""
     covers = next(
-        (one.covers for one in asked.in_force.questions if one.question == made.question), None
+        (one.covers for one in prompt.in_force.questions if one.question == made.question), None
     )
     if made.effect is Effect.none:
-        why = asked.uncovered.value if asked.uncovered is not None else "other"
-        return reader.words.say(f"done.none.{why}", age=asked.min_age)
+        why = prompt.uncovered.value if prompt.uncovered is not None else "other"
+        return reader.words.say(f"done.none.{why}", age=prompt.min_age)
     # it lapsed since
-    if covers is None or (made.allow and asked.state.grant(made.question) is None):
+    if covers is None or (made.allow and prompt.state.grant(made.question) is None):
         return ""
     if made.allow:
         return reader.words.say("done.yes", purposes=shell.allowed_phrase(reader.words, covers))
-    kept = any(grant.question == made.question for grant in asked.state.grants)
+    kept = any(grant.question == made.question for grant in prompt.state.grants)
     outcome = reader.words.say("done.no", purposes=shell.refused_phrase(reader.words, covers))
     return f"{outcome} {reader.words.say('done.no.kept')}" if kept else outcome
 
 
-def uncovered_text(reader: PageReader, asked: Prompt) -> str:
+def uncovered_text(reader: PageReader, prompt: Prompt) -> str:
     """Why nothing is asked of an account that the terms do not cover."""
     return reader.words.say(
-        f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age
+        f"uncovered.{(prompt.uncovered or Uncovered.terms).value}", age=prompt.min_age
     )
 
 
@@ -593,26 +600,26 @@ def _nothing(
     policies: Policies,
     installation: Installation,
     reader: PageReader,
-    asked: Prompt,
+    prompt: Prompt,
     *,
     has_put_off: bool = False,
 ) -> Response[str]:
     """Why nothing is asked."""
     words, icon = reader.words, "info"
-    match asked.because:
+    match prompt.because:
         case Reason.put_off:
-            return _put_off(installation, reader, asked, sent=has_put_off)
+            return _put_off(installation, reader, prompt, sent=has_put_off)
         case Reason.closed | Reason.not_asked:
-            lines, icon = [uncovered_text(reader, asked)], "no"
+            lines, icon = [uncovered_text(reader, prompt)], "no"
         case Reason.gpc:
             lines = [
                 words.say(
-                    "notice.nothing.gpc.granted" if asked.allows_any else "notice.nothing.gpc"
+                    "notice.nothing.gpc.granted" if prompt.allows_any else "notice.nothing.gpc"
                 )
             ]
         case _:
             lines = [
-                *_answers_in_force(tx, policies, installation, asked, words),
+                *_answers_in_force(tx, policies, installation, prompt, words),
                 words.say("notice.nothing.answered"),
             ]
     return shell.message_page(
@@ -623,22 +630,26 @@ def _nothing(
         links=[("/settings", words.say("site.settings"))],
         outcome="nothing",
         icon=icon,
-        event_detail=_why(asked),
+        event_detail=_why(prompt),
     )
 
 
 def _answers_in_force(
-    tx: Transaction, policies: Policies, installation: Installation, asked: Prompt, words: Catalogue
+    tx: Transaction,
+    policies: Policies,
+    installation: Installation,
+    prompt: Prompt,
+    words: Catalogue,
 ) -> list[str]:
     """What was answered, as it holds now."""
     whole = differences.load_differences(
-        tx, installation.keyring, policies, asked.account, installation.clock()
+        tx, installation.keyring, policies, prompt.account, installation.clock()
     )
     return [one.text for one in questions.now_lines(words, whole)]
 
 
-def _why(asked: Prompt) -> dict[str, str]:
-    return {"because": asked.because.value}
+def _why(prompt: Prompt) -> dict[str, str]:
+    return {"because": prompt.because.value}
 
 
 ROUTES = (notice, signup, answer_notice, answer_signup)

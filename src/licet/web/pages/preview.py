@@ -24,7 +24,7 @@ from licet.store.connect import transaction
 from licet.vault import account_view, projects
 from licet.vault.commands import ChosenScope
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import policies
+from licet.vault.installation import load_policies
 from licet.web.api.references import not_found
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, get_page
@@ -62,10 +62,10 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/projects/{name:str}/preview", may=PERSONS)
 def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of the conversations of a project."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     wanted = ChosenScope(project=parse(Prefix.project, name))
-    with transaction(here.pool) as tx:
-        project = projects.find(tx, who.account, wanted)
+    with transaction(installation.pool) as tx:
+        project = projects.find(tx, reader.account, wanted)
     if project is None:
         raise not_found()
     return _page(request, f"/projects/{shown(Prefix.project, project)}", project=project)
@@ -82,26 +82,26 @@ def _page(
 ) -> Response[Any]:
     from licet.service import preview  # curation is loaded where it is used
 
-    here, who = shell.open_reader(request)
-    at, words, known = here.clock(), who.words, policies(here)
+    installation, reader = shell.open_reader(request)
+    at, words, known = installation.clock(), reader.words, load_policies(installation)
     covered = sorted(known.in_force(at).covers)
     asked = request.query_params.get("purpose", IMPROVE)
     purpose = asked if asked in covered else covered[0]
     assume, after = request.query_params.get("yes") == "1", request.query_params.get("after", "")
     seen = preview.preview(
-        here,
-        who.account,
+        installation,
+        reader.account,
         purpose,
         conversation=conversation,
         project=project,
         assume=assume,
         after=shell.conversation_of(after) if after else None,
     )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         views = account_view.load_views(
-            tx, [(who.account, one.conversation) for one in seen.conversations], known, at
+            tx, [(reader.account, one.conversation) for one in seen.conversations], known, at
         )
-        titles = own_conversations.load_titles(tx, here.keyring, views, at)
+        titles = own_conversations.load_titles(tx, installation.keyring, views, at)
     unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
     values = {
@@ -127,34 +127,36 @@ def _page(
         "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
     }
     return shell.page(
-        "preview.html", who, at, title=words.say("preview.title"), place="chats", values=values
+        "preview.html", reader, at, title=words.say("preview.title"), place="chats", values=values
     )
 
 
-def _chat(words: Catalogue, title: str, seen: PreviewedConversation) -> PreviewedChat:
+def _chat(words: Catalogue, title: str, previewed: PreviewedConversation) -> PreviewedChat:
     return PreviewedChat(
-        href=f"/chats/{shown(Prefix.conversation, seen.conversation)}",
+        href=f"/chats/{shown(Prefix.conversation, previewed.conversation)}",
         title=title,
-        about=_about(words, seen),
-        turns=tuple(_turn(words, turn) for turn in seen.turns),
+        about=_about(words, previewed),
+        turns=tuple(_turn(words, turn) for turn in previewed.turns),
     )
 
 
-def _about(words: Catalogue, seen: PreviewedConversation) -> str:
+def _about(words: Catalogue, previewed: PreviewedConversation) -> str:
     """How much of it would be used, or why that is not shown."""
-    if seen.beyond is not None:
+    if previewed.beyond is not None:
         return words.say(
-            f"preview.beyond.{seen.beyond.bound.value}",
-            found=seen.beyond.found,
-            most=seen.beyond.most,
+            f"preview.beyond.{previewed.beyond.bound.value}",
+            found=previewed.beyond.found,
+            most=previewed.beyond.most,
         )
-    if seen.unread:
-        return words.say("preview.unread", characters=seen.unread)
-    if not seen.turns:
+    if previewed.unread:
+        return words.say("preview.unread", characters=previewed.unread)
+    if not previewed.turns:
         return words.say("chat.words.closed")
-    used = sum(turn.used for turn in seen.turns)
-    until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
-    return words.say("preview.count", used=used, all=len(seen.turns)) + until
+    used = sum(turn.used for turn in previewed.turns)
+    until = (
+        f" {words.say('preview.until', day=words.day(previewed.until))}" if previewed.until else ""
+    )
+    return words.say("preview.count", used=used, all=len(previewed.turns)) + until
 
 
 def _turn(words: Catalogue, turn: PreviewedTurn) -> PreviewedLine:

@@ -63,8 +63,8 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 def questions_for_page(
     words: Catalogue,
-    asked: Prompt,
-    found: PublishedNotice,
+    prompt: Prompt,
+    notice: PublishedNotice,
     names: Iterable[str],
     *,
     page: str,
@@ -73,7 +73,7 @@ def questions_for_page(
     """These questions in the words of the notice; ``page`` is `notice` or `settings`, whose
     sentences differ.
     """
-    policy, several = asked.in_force, len(asked.in_force.asks) > 1
+    policy, several = prompt.in_force, len(prompt.in_force.asks) > 1
     known = {one.question: one for one in policy.questions}
     kept = {one.question: one.below for one in below}
     wanted = [name for name in policy.asks if name in set(names)]
@@ -82,24 +82,24 @@ def questions_for_page(
             name=policy_words.name,
             field=f"{shell.ALLOW}{policy_words.name}" if several else "allow",
             mark=f"-{policy_words.name}" if several else "",
-            question=words.mark_language(policy_words.question, found.language),
-            yes=words.mark_language(policy_words.yes, found.language),
-            no=words.mark_language(policy_words.no, found.language),
-            yes_means=_means(words, asked, known[policy_words.name], page, "yes"),
-            no_means=_means(words, asked, known[policy_words.name], page, "no"),
+            question=words.mark_language(policy_words.question, notice.language),
+            yes=words.mark_language(policy_words.yes, notice.language),
+            no=words.mark_language(policy_words.no, notice.language),
+            yes_means=_means(words, prompt, known[policy_words.name], page, "yes"),
+            no_means=_means(words, prompt, known[policy_words.name], page, "no"),
             covers=known[policy_words.name].covers,
             below=tuple(keep_line(words, grant) for grant in kept.get(policy_words.name, ())),
         )
-        for policy_words in found.text.words(policy.asks)
+        for policy_words in notice.text.words(policy.asks)
         if policy_words.name in wanted
     )
 
 
-def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answer: str) -> str:
+def _means(words: Catalogue, prompt: Prompt, question: Question, page: str, answer: str) -> str:
     """What an answer means, and how long what it leaves is kept: where several are asked, that
     hangs on the others too.
     """
-    keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
+    keep, one = prompt.in_force.keep, len(prompt.in_force.asks) == 1
     period = keep.of_turn(allowed=answer == "yes")
     purposes = (
         shell.allowed_phrase(words, question.covers)
@@ -111,13 +111,13 @@ def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answe
 
 
 def grants_below(
-    tx: Transaction, installation: Installation, asked: Prompt
+    tx: Transaction, installation: Installation, prompt: Prompt
 ) -> tuple[QuestionDiffers, ...]:
     """The questions with what is allowed below the account; nothing is read where nothing is."""
-    if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
+    if all(grant.scope == WHOLE_ACCOUNT for grant in prompt.state.grants):
         return ()
     return differences.load_differences(
-        tx, installation.keyring, policy_versions.applied(tx), asked.account, installation.clock()
+        tx, installation.keyring, policy_versions.applied(tx), prompt.account, installation.clock()
     ).questions
 
 

@@ -78,16 +78,17 @@ class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/rights", may=PERSONS, checks_fence=True)
 def list_rights(request: AnyRequest) -> Response[Any]:
     """Each right, and the requests that were sent, newest first."""
-    here, who = shell.open_reader(request)
-    at, words, before = here.clock(), who.words, request.query_params.get("before", "")
+    installation, reader = shell.open_reader(request)
+    at, words, before = installation.clock(), reader.words, request.query_params.get("before", "")
     start = parse(Prefix.request, before) if before else None
-    with policy_snapshot(here) as (tx, known):
-        region = account_region.load_regions(tx, [who.account])[who.account]
+    with policy_snapshot(installation) as (tx, known):
+        region = account_region.load_regions(tx, [reader.account])[reader.account]
         rows = request_register.list_by_account(
-            tx, who.account, PAGE_REQUESTS_MAX + 1, before=start
+            tx, reader.account, PAGE_REQUESTS_MAX + 1, before=start
         )
         is_closed = (
-            account_view.load_accounts(tx, [who.account])[who.account].state.closed_at is not None
+            account_view.load_accounts(tx, [reader.account])[reader.account].state.closed_at
+            is not None
         )
     authority = (
         known.in_force(at).authority_of(region)
@@ -108,15 +109,15 @@ def list_rights(request: AnyRequest) -> Response[Any]:
         else "",
     }
     return shell.page(
-        "rights.html", who, at, title=words.say("rights.title"), place="chats", values=values
+        "rights.html", reader, at, title=words.say("rights.title"), place="chats", values=values
     )
 
 
 @get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
-    here, who = shell.open_reader(request)
-    return _form(here, who, _kind(kind))
+    installation, reader = shell.open_reader(request)
+    return _form(installation, reader, _kind(kind))
 
 
 def _form(
@@ -167,16 +168,18 @@ async def send(
     request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Sends the request, and leads to its page."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     right = _kind(kind)
-    faults = _faults(who.words, data.words, needed=right in NEEDS_WORDS)
+    faults = _faults(reader.words, data.words, needed=right in NEEDS_WORDS)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
-        return await site_of(request).calling(lambda: _form(here, who, right, kept, faults))
+        return await site_of(request).calling(
+            lambda: _form(installation, reader, right, kept, faults)
+        )
     asked = SendRequest(
-        account=who.account,
-        at=here.clock(),
-        keyring=here.keyring,
+        account=reader.account,
+        at=installation.clock(),
+        keyring=installation.keyring,
         kind=right,
         words=data.words.strip(),
         via=ReceivedVia.page,
@@ -185,7 +188,10 @@ async def send(
     assert isinstance(written.finished, RequestRow)
     named = shown(Prefix.request, written.finished.request)
     return shell.redirect_to(
-        who, f"/rights/requests/{named}", flash="no" if right in REFUSES else "sent", place="flash"
+        reader,
+        f"/rights/requests/{named}",
+        flash="no" if right in REFUSES else "sent",
+        place="flash",
     )
 
 
@@ -202,8 +208,8 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 @get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
-    here, who = shell.open_reader(request)
-    return _request(here, who, name, done=request.query_params.get("flash", ""))
+    installation, reader = shell.open_reader(request)
+    return _request(installation, reader, name, done=request.query_params.get("flash", ""))
 
 
 def _request(
@@ -265,36 +271,36 @@ async def reply(
     request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Answers what staff asked."""
-    here, who = shell.open_reader(request)
-    faults = _faults(who.words, data.words, needed=True)
+    installation, reader = shell.open_reader(request)
+    faults = _faults(reader.words, data.words, needed=True)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
         return await site_of(request).calling(
-            lambda: _request(here, who, name, kept=kept, faults=faults)
+            lambda: _request(installation, reader, name, kept=kept, faults=faults)
         )
     verb = ReplyToRequest(
-        account=who.account,
-        at=here.clock(),
-        keyring=here.keyring,
+        account=reader.account,
+        at=installation.clock(),
+        keyring=installation.keyring,
         request=parse(Prefix.request, name),
         words=data.words.strip(),
     )
     await write(request, verb, None)
-    return shell.redirect_to(who, f"/rights/requests/{name}", flash="replied", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="replied", place="flash")
 
 
 @get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
-    here, who = shell.open_reader(request)
-    found = _load_own_request(here, who, name)
+    installation, reader = shell.open_reader(request)
+    found = _load_own_request(installation, reader, name)
     if found.ended_at is not None:
-        return shell.redirect_to(who, f"/rights/requests/{name}")
+        return shell.redirect_to(reader, f"/rights/requests/{name}")
     return shell.page(
         "withdraw.html",
-        who,
-        here.clock(),
-        title=who.words.say("request.withdraw.title"),
+        reader,
+        installation.clock(),
+        title=reader.words.say("request.withdraw.title"),
         place="chats",
         values={"request": found},
     )
@@ -305,15 +311,15 @@ def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 )
 async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes the request back."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     verb = WithdrawRequest(
-        account=who.account,
-        at=here.clock(),
-        keyring=here.keyring,
+        account=reader.account,
+        at=installation.clock(),
+        keyring=installation.keyring,
         request=parse(Prefix.request, name),
     )
     await write(request, verb, None)
-    return shell.redirect_to(who, f"/rights/requests/{name}", flash="withdrawn", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="withdrawn", place="flash")
 
 
 # Sentences
@@ -358,16 +364,16 @@ def _line(words: Catalogue, row: RequestRow, now: datetime) -> RequestLine:
     )
 
 
-def _state(words: Catalogue, found: SeenRequest, now: datetime) -> list[str]:
+def _state(words: Catalogue, request: SeenRequest, now: datetime) -> list[str]:
     """Where a request stands, and by when what comes next."""
-    if found.ended_at is not None:
-        return [words.say(f"request.state.{found.state.value}", day=words.day(found.ended_at))]
-    if found.clock_stops:
+    if request.ended_at is not None:
+        return [words.say(f"request.state.{request.state.value}", day=words.day(request.ended_at))]
+    if request.clock_stops:
         return [words.say("request.state.paused"), words.say("request.stops")]
-    when = "request.late" if found.due_at < now else "request.due"
+    when = "request.late" if request.due_at < now else "request.due"
     return [
-        words.say(f"request.state.{found.state.value}"),
-        words.say(when, day=words.day(found.due_at)),
+        words.say(f"request.state.{request.state.value}"),
+        words.say(when, day=words.day(request.due_at)),
     ]
 
 

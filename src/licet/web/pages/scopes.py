@@ -1,8 +1,9 @@
-"""A chat or a project by itself: how it stands, and the three things to say of it.
+"""The settings of one chat or project: its state, and the three choices *use this one*, *keep this
+one out* and *as in my settings*.
 
-*Use this one*, *keep this one out*, *as in my settings*. What cannot be done is not offered, and
-its reason is said in its place. A page says what an act does before it is done; after it, what
-holds is said from the state, never from the address.
+A choice that would have no effect is replaced by the reason. The page states the effect of a
+choice before it is made; afterwards it states the result from the stored state, never from the
+address.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import msgspec
 from litestar import Response, post
 from litestar.params import FromPath
 
-from licet.consent import conversation_search, differences, notice_views, prompt, scope_forms
+from licet.consent import conversation_search, differences, notice_views, scope_forms
 from licet.consent.catalogue import Catalogue
 from licet.consent.notice_views import ShownOn
-from licet.consent.prompt import Prompt
+from licet.consent.prompt import Prompt, load_prompt, require_notice
 from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult, ScopeStands
 from licet.errors import RefusedError
 from licet.masked import Masked
@@ -67,97 +68,104 @@ def panel(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
-    seen: ScopeStands,
+    scope: ScopeStands,
     *,
     path: str,
     policies: Policies,
     now: datetime,
 ) -> ScopePanel:
     """How it stands and what can be done; that a question stood on the page is on record."""
-    words, kind = reader.words, seen.scope.kind
-    asked = prompt.ask(tx, reader.account, policies, now, language=words.language)
+    words, kind = reader.words, scope.scope.kind
+    prompt = load_prompt(tx, reader.account, policies, now, language=words.language)
     whole = differences.load_differences(tx, installation.keyring, policies, reader.account, now)
-    found = [(one, seen.obstacle(policies, now, one.question)) for one in asked.in_force.questions]
+    found = [
+        (one, scope.obstacle(policies, now, one.question)) for one in prompt.in_force.questions
+    ]
     uses = tuple(
-        _use(words, asked, seen, one) for one, because in found if because is None and asked.notice
+        _use(words, prompt, scope, one)
+        for one, because in found
+        if because is None and prompt.notice
     )
-    own = whole.own(kind, seen.scope.name)
-    lines = questions.scope_lines(words, whole, own, out=seen.kept_out, now=seen.out_at)
+    own = whole.own(kind, scope.scope.name)
+    lines = questions.scope_lines(words, whole, own, out=scope.kept_out, now=scope.out_at)
     return ScopePanel(
         path=path,
         lines=tuple(lines),
         uses=uses,
-        cannot=tuple(_cannot(words, asked, seen, found)),
-        keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
-        as_settings=_as_settings(words, policies, seen, now),
-        narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
-        out_at=rfc3339(seen.out_at) if seen.out_at is not None else "",
-        showing=_scope_values(tx, installation, reader, asked, uses, now) if uses else "",
+        cannot=tuple(_cannot(words, prompt, scope, found)),
+        keep_out="" if scope.kept_out else words.say(f"scope.keep_out.{kind.value}"),
+        as_settings=_as_settings(words, policies, scope, now),
+        narrowings=str(scope.conversation.narrowings) if scope.conversation is not None else "",
+        out_at=rfc3339(scope.out_at) if scope.out_at is not None else "",
+        showing=_scope_values(tx, installation, reader, prompt, uses, now) if uses else "",
     )
 
 
-def _use(words: Catalogue, asked: Prompt, seen: ScopeStands, question: Question) -> UseLine:
-    kind, policy = seen.scope.kind.value, asked.in_force
+def _use(words: Catalogue, prompt: Prompt, scope: ScopeStands, question: Question) -> UseLine:
+    kind, policy = scope.scope.kind.value, prompt.in_force
     only = shell.allowed_phrase(words, question.covers)
     label = (
         words.say("scope.use")
         if len(policy.asks) == 1
         else words.say("scope.use.for", purposes=only)
     )
-    if not seen.kept_out:
+    if not scope.kept_out:
         whole = (
-            ".whole" if policy.reach is Reach.conversation and seen.conversation is not None else ""
+            ".whole"
+            if policy.reach is Reach.conversation and scope.conversation is not None
+            else ""
         )
         means = words.say(f"scope.use.{kind}{whole}", purposes=only)
     else:
         covers = set(question.covers).union(
-            *(one.covers for one in policy.questions if _allows(seen, one.question))
+            *(one.covers for one in policy.questions if _allows(scope, one.question))
         )
         means = words.say(f"scope.use.lets_in.{kind}", purposes=shell.allowed_phrase(words, covers))
     return UseLine(question=question.question, label=label, means=means)
 
 
-def _allows(seen: ScopeStands, question: str) -> bool:
+def _allows(scope: ScopeStands, question: str) -> bool:
     """Whether something is allowed for it already, once it is let in."""
-    if seen.conversation is not None:
-        return seen.state.grant_for(question, seen.conversation) is not None
-    return seen.state.grant(question) is not None
+    if scope.conversation is not None:
+        return scope.state.grant_for(question, scope.conversation) is not None
+    return scope.state.grant(question) is not None
 
 
 def _cannot(
     words: Catalogue,
-    asked: Prompt,
-    seen: ScopeStands,
-    found: Sequence[tuple[Question, NoEffect | None]],
+    prompt: Prompt,
+    scope: ScopeStands,
+    answers: Sequence[tuple[Question, NoEffect | None]],
 ) -> list[str]:
     """Why it cannot be allowed by itself, each reason once; a question that is already covered
     names it.
     """
     refusals = [
-        no_effect(words, asked, seen, because, question)
-        for question, because in found
-        if because is not None and not (because is NoEffect.covered and (seen.own or seen.kept_out))
+        no_effect(words, prompt, scope, because, question)
+        for question, because in answers
+        if because is not None
+        and not (because is NoEffect.covered and (scope.own or scope.kept_out))
     ]
     return list(dict.fromkeys(refusals))
 
 
 def no_effect(
-    words: Catalogue, asked: Prompt, seen: ScopeStands, because: NoEffect, question: Question
+    words: Catalogue, prompt: Prompt, scope: ScopeStands, because: NoEffect, question: Question
 ) -> str:
     """The sentence of a reason."""
     return words.say(
         f"no_effect.{because.value}",
         purposes=shell.allowed_phrase(words, question.covers),
-        age=asked.min_age,
-        what=words.say(f"scope.this.{seen.scope.kind.value}"),
+        age=prompt.min_age,
+        what=words.say(f"scope.this.{scope.scope.kind.value}"),
     )
 
 
-def _as_settings(words: Catalogue, policies: Policies, seen: ScopeStands, now: datetime) -> str:
-    if seen.kept_out:
-        return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
-    ended = {grant.question for grant in seen.grants_to_end(policies, now)}
-    below = {question for question in ended if seen.project_grant(question) is not None}
+def _as_settings(words: Catalogue, policies: Policies, scope: ScopeStands, now: datetime) -> str:
+    if scope.kept_out:
+        return words.say(f"scope.as_settings.let_in.{scope.scope.kind.value}")
+    ended = {grant.question for grant in scope.grants_to_end(policies, now)}
+    below = {question for question in ended if scope.project_grant(question) is not None}
     lines = []
     for key, found, say in (
         ("scope.as_settings.ends", ended - below, shell.refused_phrase),
@@ -172,7 +180,7 @@ def _scope_values(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
-    asked: Prompt,
+    prompt: Prompt,
     uses: Sequence[UseLine],
     now: datetime,
 ) -> str:
@@ -180,12 +188,12 @@ def _scope_values(
     return notice_views.record(
         tx,
         reader.account,
-        prompt.require_notice(asked),
+        require_notice(prompt),
         place=ShownOn.settings,
         surface=reader.surface,
         gpc=reader.gpc,
         now=now,
-        after=asked.newest_choice,
+        after=prompt.newest_choice,
         random=installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     ).hex
@@ -203,22 +211,22 @@ async def submit_scope(
     project: UUID | None = None,
 ) -> Response[Any]:
     """Does it, and leads back to the page, which says what holds then."""
-    _, who = shell.open_reader(request)
+    _, reader = shell.open_reader(request)
     path = (
         f"/chats/{shown(Prefix.conversation, chat)}"
         if chat
         else f"/projects/{_shown_project(project)}"
     )
     form = ScopeForm(
-        account=who.account,
+        account=reader.account,
         at=site_of(request).now(),
         act=act,
         conversation=chat,
         project=project,
         question=sent.question,
         showing=sent.showing,
-        surface=who.surface,
-        gpc=who.gpc,
+        surface=reader.surface,
+        gpc=reader.gpc,
         narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None,
         out_at=_moment(sent.out_at),
     )
@@ -227,10 +235,10 @@ async def submit_scope(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return shell.redirect_to(who, path, flash="again", place="flash")
+        return shell.redirect_to(reader, path, flash="again", place="flash")
     assert isinstance(result, ScopeFormResult)
     done = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.redirect_to(who, path, flash=done, question=sent.question, place="flash")
+    return shell.redirect_to(reader, path, flash=done, question=sent.question, place="flash")
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -247,9 +255,9 @@ def _moment(text: str) -> datetime | None:
 
 def describe_outcome(
     words: Catalogue,
-    asked: Prompt,
+    prompt: Prompt,
     policies: Policies,
-    seen: ScopeStands,
+    scope: ScopeStands,
     request: AnyRequest,
     now: datetime,
 ) -> str:
@@ -259,23 +267,23 @@ def describe_outcome(
     done, named, kind = (
         request.query_params.get("flash", ""),
         request.query_params.get("question", ""),
-        seen.scope.kind,
+        scope.scope.kind,
     )
-    asks = asked.in_force.questions
+    asks = prompt.in_force.questions
     question = (
         asks[0]
         if named == "" and len(asks) == 1
         else next((o for o in asks if o.question == named), None)
     )
-    own = {grant.question for grant in seen.own}
+    own = {grant.question for grant in scope.own}
     if done == "again":
         return words.say("done.scope.again")
-    if done == ScopeAct.keep_out.value and seen.kept_out:
+    if done == ScopeAct.keep_out.value and scope.kept_out:
         return words.say(f"done.scope.kept_out.{kind.value}")
     if (
         done == ScopeAct.as_settings.value
-        and not seen.kept_out
-        and not seen.grants_to_end(policies, now)
+        and not scope.kept_out
+        and not scope.grants_to_end(policies, now)
     ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
@@ -284,9 +292,11 @@ def describe_outcome(
         return words.say(
             f"done.scope.use.{kind.value}", purposes=shell.allowed_phrase(words, question.covers)
         )
-    because = seen.obstacle(policies, now, question.question)
+    because = scope.obstacle(policies, now, question.question)
     if done == "none" and because is not None:
-        return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
+        return (
+            f"{words.say('done.scope.none')} {no_effect(words, prompt, scope, because, question)}"
+        )
     return ""
 
 
@@ -296,23 +306,29 @@ def describe_outcome(
 @get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
-    here, who = shell.open_reader(request)
-    at, words, named = here.clock(), who.words, shell.project_of(name)
-    with policy_snapshot(here, records=True) as (tx, known):
-        seen = scope_forms.view(tx, known, who.account, at, project=named)
-        found = differences.load_differences(tx, here.keyring, known, who.account, at).project(
-            named
-        )
+    installation, reader = shell.open_reader(request)
+    at, words, named = installation.clock(), reader.words, shell.project_of(name)
+    with policy_snapshot(installation, records=True) as (tx, known):
+        seen = scope_forms.view(tx, known, reader.account, at, project=named)
+        found = differences.load_differences(
+            tx, installation.keyring, known, reader.account, at
+        ).project(named)
         made = panel(
-            tx, here, who, seen, path=f"/projects/{found.shown_id}", policies=known, now=at
+            tx,
+            installation,
+            reader,
+            seen,
+            path=f"/projects/{found.shown_id}",
+            policies=known,
+            now=at,
         )
         sought = conversation_search.ConversationQuery(project=named)
         page = conversation_search.search(
-            tx, here.keyring, known, who.account, at, sought
+            tx, installation.keyring, known, reader.account, at, sought
         ).listed.conversations
-        dates = dates_of(here, known)
-        asked = prompt.ask(tx, who.account, known, at, language=words.language)
-        saved = describe_outcome(words, asked, known, seen, request, at)
+        dates = dates_of(installation, known)
+        prompt = load_prompt(tx, reader.account, known, at, language=words.language)
+        saved = describe_outcome(words, prompt, known, seen, request, at)
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
     values = {
         "panel": made,
@@ -320,7 +336,7 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         "chats": [conversation_line(words, dates, mine) for mine in page],
         "saved": saved,
     }
-    return shell.page("project.html", who, at, title=title, place="chats", values=values)
+    return shell.page("project.html", reader, at, title=title, place="chats", values=values)
 
 
 @post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)

@@ -108,63 +108,70 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @post("/selection", may=PERSONS, include_in_schema=False)
 async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     """Applies the act to all selected chats at once; a deletion is confirmed first."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
-        return shell.redirect_to(who, "/chats", **{"flash": "nothing", **view.named}, place="flash")
+        return shell.redirect_to(
+            reader, "/chats", **{"flash": "nothing", **view.named}, place="flash"
+        )
     if act is SelectedAct.delete:
         return shell.redirect_to(
-            who, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
+            reader, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
         )
     form = SelectedForm(
-        account=who.account,
-        at=here.clock(),
+        account=reader.account,
+        at=installation.clock(),
         act=act,
         conversations=chosen,
         narrowings=tuple(_narrowings(data)),
     )
-    return await _perform(request, who, form, view)
+    return await _perform(request, reader, form, view)
 
 
 @get_page("/selection/delete", may=PERSONS)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks to confirm the deletion, and lists what is erased and what cannot be."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     chosen, view = (
         _parse_ids(request.query_params.get("chats", "")),
         ListView.of(request.query_params),
     )
     if not chosen:
-        return shell.redirect_to(who, "/chats", **view.named)
-    return _ask(here, who, chosen, view)
+        return shell.redirect_to(reader, "/chats", **view.named)
+    return _ask(installation, reader, chosen, view)
 
 
 @post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
     """Deletes the selected chats."""
-    here, who = shell.open_reader(request)
+    installation, reader = shell.open_reader(request)
     chosen = _chosen(data)
     form = SelectedForm(
-        account=who.account, at=here.clock(), act=SelectedAct.delete, conversations=chosen
+        account=reader.account,
+        at=installation.clock(),
+        act=SelectedAct.delete,
+        conversations=chosen,
     )
-    return await _perform(request, who, form, ListView.of(data))
+    return await _perform(request, reader, form, ListView.of(data))
 
 
 @get_page("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
-    here, who = shell.open_reader(request)
-    return _ask(here, who, (shell.conversation_of(name),), ListView())
+    installation, reader = shell.open_reader(request)
+    return _ask(installation, reader, (shell.conversation_of(name),), ListView())
 
 
 @post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
-    here, who = shell.open_reader(request)
-    command = Delete(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
+    installation, reader = shell.open_reader(request)
+    command = Delete(
+        account=reader.account, at=installation.clock(), conversation=shell.conversation_of(name)
+    )
     await write(request, command, None)
     return shell.redirect_to(
-        who, f"/chats/conv_{command.conversation.hex}", flash="deleted", place="flash"
+        reader, f"/chats/conv_{command.conversation.hex}", flash="deleted", place="flash"
     )
 
 

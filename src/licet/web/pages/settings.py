@@ -17,13 +17,13 @@ import msgspec
 from litestar import Response, post
 from litestar.params import FromPath
 
-from licet.consent import differences, history, notice_views, prompt
+from licet.consent import differences, history, notice_views
 from licet.consent.answer_forms import FormPage
 from licet.consent.catalogue import Catalogue, catalogue
 from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
 from licet.consent.notice_views import ShownOn
-from licet.consent.prompt import Prompt
+from licet.consent.prompt import Prompt, load_prompt
 from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.masked import Masked
@@ -78,20 +78,21 @@ def settings(request: AnyRequest) -> Response[Any]:
 @post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def change(request: AnyRequest, data: Fields) -> Response[Any]:
     """One step, either way, for one question: it holds when this answers."""
-    here, who = shell.open_reader(request)
-    site, say, sent = site_of(request), who.words.say, shell.form_of(data)
+    installation, reader = shell.open_reader(request)
+    site, say, sent = site_of(request), reader.words.say, shell.form_of(data)
     if sent.allow not in ("yes", "no"):
         nothing = Faults((("allow", _place(sent), say("notice.error.choice")),))
         return await site.calling(lambda: _page(request, sent, nothing))
-    result = await submit_answers(request, who, sent, FormPage.settings)
+    result = await submit_answers(request, reader, sent, FormPage.settings)
     if result.stale:
-        return await site.calling(lambda: ask_again(here, who, sent, result))
+        return await site.calling(lambda: ask_again(installation, reader, sent, result))
     if result.faults:
         faults = Faults(
-            tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),)
+            tuple(age_faults(reader, result))
+            or (("allow", _place(sent), say("notice.error.choice")),)
         )
         return await site.calling(lambda: _page(request, sent, faults))
-    return shell.redirect_to(who, "/settings", place="flash", flash=str(result.newest_choice))
+    return shell.redirect_to(reader, "/settings", place="flash", flash=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:
@@ -102,26 +103,26 @@ def _place(sent: PageForm) -> str:
 @get_page("/settings/receipts/{name:str}", may=PERSONS)
 def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """The receipt of one choice, to read and to print; of the newest under the name `newest`."""
-    here, who = shell.open_reader(request)
-    at = here.clock()
-    name = _newest(here, who) if name == NEWEST else name
+    installation, reader = shell.open_reader(request)
+    at = installation.clock()
+    name = _newest(installation, reader) if name == NEWEST else name
     if not name:
-        return _no_receipt(who, at)
-    found = _receipt(here, who, name)
+        return _no_receipt(reader, at)
+    found = _receipt(installation, reader, name)
     values = {
         "statement": receipt.describe(found),
         "proves": receipt.describe_proof(found),
         "lines": [_readable(catalogue(), *line) for line in receipt.list_fields(found)],
-        "vkey": documents.receipt_key(here, found).vkey,
+        "vkey": documents.receipt_key(installation, found).vkey,
         "raw": found.encode().decode(),
         "name": name,
         "number": name.rpartition("-")[2],
     }
     return shell.page(
         "receipt.html",
-        who,
+        reader,
         at,
-        title=who.words.say("receipt.title"),
+        title=reader.words.say("receipt.title"),
         place="settings",
         values=values,
     )
@@ -130,8 +131,8 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
 def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The receipt's file: signed, and with its proof once the choice stands in the log."""
-    here, who = shell.open_reader(request)
-    found = _receipt(here, who, name)
+    installation, reader = shell.open_reader(request)
+    found = _receipt(installation, reader, name)
     headers = {
         "content-disposition": f'attachment; filename="receipt-{name.rpartition("-")[2]}.json"',
         "cache-control": "no-store",
@@ -190,51 +191,51 @@ def _receipt(installation: Installation, reader: PageReader, name: str) -> Recei
 def _page(
     request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[str]:
-    here, who = shell.open_reader(request)
-    at, words = here.clock(), who.words
-    with policy_snapshot(here, records=True) as (tx, known):
-        asked = prompt.ask(tx, who.account, known, at, language=words.language)
-        notice_views.record_signal(tx, who.account, gpc=who.gpc, now=at)
-        whole = differences.load_differences(tx, here.keyring, known, who.account, at)
-        asks, showing = _questions(tx, here, who, asked, whole)
-        on_record = history.load_history(tx, here.keyring, who.account)
-        saved, made = describe_outcome(tx, who, asked, request)
-        rows = recipients.given_rows(tx, who.account)
-    given, several = recipients.describe(here, rows), len(asked.in_force.asks) > 1
+    installation, reader = shell.open_reader(request)
+    at, words = installation.clock(), reader.words
+    with policy_snapshot(installation, records=True) as (tx, known):
+        prompt = load_prompt(tx, reader.account, known, at, language=words.language)
+        notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
+        whole = differences.load_differences(tx, installation.keyring, known, reader.account, at)
+        asks, showing = _questions(tx, installation, reader, prompt, whole)
+        on_record = history.load_history(tx, installation.keyring, reader.account)
+        saved, made = describe_outcome(tx, reader, prompt, request)
+        rows = recipients.given_rows(tx, reader.account)
+    given, several = recipients.describe(installation, rows), len(prompt.in_force.asks) > 1
     values = {
-        "now": _now(who, asked, whole),
-        "gpc": who.gpc,
+        "now": _now(reader, prompt, whole),
+        "gpc": reader.gpc,
         "asks": {one.name: one for one in asks},
         "one_question": not several,
-        "undo": undo.undo_offer(words, asked, made, on_record.choices, asks),
-        "if_no": _if_no(words, asked, on_record, given),
-        "text": asked.notice.text if asked.notice is not None and asks else None,
+        "undo": undo.undo_offer(words, prompt, made, on_record.choices, asks),
+        "if_no": _if_no(words, prompt, on_record, given),
+        "text": prompt.notice.text if prompt.notice is not None and asks else None,
         "holds": {one.question: _current_answer(one) for one in whole.questions},
         "showing": showing,
         "saved": saved,
-        "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
-        "asks_age": asked.asks_age,
+        "waiting": words.say("settings.waiting") if prompt.gate is Gate.must_decide else "",
+        "asks_age": prompt.asks_age,
         "kept": sent or PageForm(),
         "known_age": ask_age_again(sent, faults) if sent else "",
         "failed": sent.question if sent is not None and sent.question else "",
         "means_title": words.say(
             "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
         ),
-        "means": _means(words, asked.in_force, given),
+        "means": _means(words, prompt.in_force, given),
         "projects": _places(words, whole, whole.projects),
         "chats": _places(words, whole, whole.chats),
         "record": [
-            _choice_lines(words, who, made, asked.in_force.asks) for made in on_record.choices
+            _choice_lines(words, reader, made, prompt.in_force.asks) for made in on_record.choices
         ],
         "facts": _facts(words, on_record),
         "releases": _releases(words, on_record),
-        "ended": _ended_lines(words, asked, on_record),
+        "ended": _ended_lines(words, prompt, on_record),
         "recipients": [_recipient_line(words, one) for one in given],
         "learnt": tuple(training_lines(words, on_record.consumed)),
     }
     return shell.page(
         "settings.html",
-        who,
+        reader,
         at,
         title=words.say("settings.title"),
         place="settings",
@@ -242,7 +243,7 @@ def _page(
         values=values,
         status=422 if faults else 200,
         outcome="answered" if made else "asked" if saved else "",
-        event_detail=answers_detail(who, made)
+        event_detail=answers_detail(reader, made)
         if made
         else {"questions": [one.name for one in asks]},
     )
@@ -252,17 +253,17 @@ def _questions(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
-    asked: Prompt,
+    prompt: Prompt,
     whole: Differences,
 ) -> tuple[tuple[QuestionAsked, ...], str]:
     """The questions that can be answered here, and the id of their recorded showing."""
-    if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
+    if prompt.gate not in (Gate.open, Gate.notice, Gate.must_decide) or prompt.notice is None:
         return (), ""
     asks = questions.questions_for_page(
         reader.words,
-        asked,
-        asked.notice,
-        asked.in_force.asks,
+        prompt,
+        prompt.notice,
+        prompt.in_force.asks,
         page="settings",
         below=whole.questions,
     )
@@ -274,21 +275,21 @@ def _questions(
     showing = notice_views.record(
         tx,
         reader.account,
-        asked.notice,
+        prompt.notice,
         place=ShownOn.settings,
         surface=reader.surface,
         gpc=reader.gpc,
         now=installation.clock(),
-        after=asked.newest_choice,
+        after=prompt.newest_choice,
         random=installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     )
     return asks, showing.hex
 
 
-def _now(reader: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
-    if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        lines, pill = uncovered_text(reader, asked), reader.words.say("use.none")
+def _now(reader: PageReader, prompt: Prompt, whole: Differences) -> list[NowLine]:
+    if prompt.gate is Gate.closed or prompt.gate is Gate.not_asked:
+        lines, pill = uncovered_text(reader, prompt), reader.words.say("use.none")
         return [
             NowLine(question="", name="", use="none", pill=pill, text=lines, statement="", below="")
         ]
@@ -296,20 +297,20 @@ def _now(reader: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]
 
 
 def _if_no(
-    words: Catalogue, asked: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
+    words: Catalogue, prompt: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
 ) -> list[tuple[str, str]]:
     """What a no would do now to what is stored, given out and learnt, with its icon; empty where
     nothing is allowed.
     """
-    if not asked.allows_any:
+    if not prompt.allows_any:
         return []
-    several = ".several" if len(asked.in_force.asks) > 1 else ""
+    several = ".several" if len(prompt.in_force.asks) > 1 else ""
     lines = [
         (
             "chat",
             words.say(
                 f"if_no.stored{several}",
-                period=words.period(asked.in_force.keep.of_turn(allowed=False)),
+                period=words.period(prompt.in_force.keep.of_turn(allowed=False)),
             ),
         )
     ]
@@ -507,9 +508,9 @@ def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
     return lines
 
 
-def _ended_lines(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
+def _ended_lines(words: Catalogue, prompt: Prompt, on_record: ChoiceHistory) -> str:
     """What became of the training sets of a permission that has ended."""
-    if not on_record.holdings or asked.allows_any:
+    if not on_record.holdings or prompt.allows_any:
         return ""
     return words.say(
         "settings.releases.ended", period=words.units(LEASE_SECONDS_MAX // 60, "minute")

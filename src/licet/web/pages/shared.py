@@ -125,11 +125,11 @@ def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
     """The installation and the reader of a request; UnauthenticatedError for anybody but a known
     person.
     """
-    here, caller = site_of(request).here, request.scope["auth"]
+    installation, caller = site_of(request).installation, request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
     fragment = reader_language.is_fragment(request)
-    who = PageReader(
+    reader = PageReader(
         account=caller.account,
         words=reader_language.choose_catalogue(
             request, site_of(request).languages, fragment=fragment
@@ -137,11 +137,11 @@ def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
         surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
         fragment=fragment,
-        simulated=here.clock is not utc_now,
+        simulated=installation.clock is not utc_now,
         csrf=csrf_token.get(),
         frame=partial(Frame.of, request),
     )
-    return here, who
+    return installation, reader
 
 
 class Faults(msgspec.Struct, frozen=True):

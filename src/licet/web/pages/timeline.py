@@ -95,14 +95,14 @@ _OF_JOURNAL = {
 @get_page("/timeline", may=PERSONS)
 def timeline(request: AnyRequest) -> Response[Any]:
     """What happened, newest first: all of it, or what belongs to one topic."""
-    here, who = shell.open_reader(request)
-    at, words = here.clock(), who.words
+    installation, reader = shell.open_reader(request)
+    at, words = installation.clock(), reader.words
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
-    given = [*_given(here, who), *_certified(here, who)]
-    with policy_snapshot(here) as (tx, known):
-        found = [*_entry_lines(tx, here, who, known, start), *given]
+    given = [*_given(installation, reader), *_certified(installation, reader)]
+    with policy_snapshot(installation) as (tx, known):
+        found = [*_entry_lines(tx, installation, reader, known, start), *given]
         page, more = _page(found, about, start)
-        titles = _titles(tx, here, who, known, page)
+        titles = _titles(tx, installation, reader, known, page)
     values = {
         "lines": [_line(words, one, titles) for one in page],
         "topics": tuple(TimelineTopic),
@@ -111,17 +111,17 @@ def timeline(request: AnyRequest) -> Response[Any]:
         "from": start is not None,
     }
     return shell.page(
-        "timeline.html", who, at, title=words.say("timeline.title"), place="chats", values=values
+        "timeline.html", reader, at, title=words.say("timeline.title"), place="chats", values=values
     )
 
 
 def _page(
-    found: list[TimelineEvent], about: TimelineTopic, start: tuple[datetime, str] | None
+    events: list[TimelineEvent], about: TimelineTopic, start: tuple[datetime, str] | None
 ) -> tuple[list[TimelineEvent], bool]:
     """The newest of a topic before the start, and whether there are more."""
     fitting = [
         one
-        for one in found
+        for one in events
         if about in (TimelineTopic.everything, one.topic) and (start is None or one.order < start)
     ]
     fitting.sort(key=lambda one: one.order, reverse=True)
@@ -219,11 +219,11 @@ def _entry_lines(
     yield from _trained(reader.words, on_record)
 
 
-def _suggested(found: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
+def _suggested(suggestions: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
     """What a classifier suggested, and what was dismissed of it; a flag and its overturning are in
     the journal.
     """
-    for one in found:
+    for one in suggestions:
         lines = list[tuple[str, datetime]]()
         if one.model is not None:
             lines.append(

@@ -33,7 +33,7 @@ class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 def undo_offer(
     words: Catalogue,
-    asked: Prompt,
+    prompt: Prompt,
     made: Sequence[NewestChoice],
     choices: Sequence[ChoiceMade],
     asks: Sequence[QuestionAsked],
@@ -49,11 +49,11 @@ def undo_offer(
     question = next((one for one in asks if one.name == newest.question), None)
     if question is None:
         return None
-    granted = asked.state.grant(newest.question) is not None
+    granted = prompt.state.grant(newest.question) is not None
     if newest.effect is Effect.began and granted:
         return UndoOffer(asked=question, allow="no", text=words.say("undo.yes"))
     if newest.effect is Effect.withdrew and not granted and _had_allowed(newest, choices):
-        text = words.say(f"undo.no.{asked.in_force.reach.value}", yes=question.yes)
+        text = words.say(f"undo.no.{prompt.in_force.reach.value}", yes=question.yes)
         return UndoOffer(asked=question, allow="yes", text=text)
     return None
 
