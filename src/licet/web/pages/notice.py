@@ -384,7 +384,7 @@ def _question_values(
         ),
         "known_age": "",
         "one_question": len(asked.in_force.asks) == 1,
-        "save": _save(reader, asked, len(waiting)),
+        "save": _save(reader, asked, 0 if terms_only else len(waiting)),
         "later": words.mark_language(found.text.later, found.language)
         if asked.may_put_off and not terms_only
         else "",
@@ -438,14 +438,10 @@ def _record_showing(
 
 
 def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
-    signing_up = asked.variant is Variant.signup
-    return reader.words.say(
-        "notice.signup.save"
-        if signing_up
-        else "notice.save.several"
-        if questions > 1
-        else "notice.save"
-    )
+    if asked.variant is Variant.signup:
+        return reader.words.say("notice.signup.save")
+    keys = ("notice.go_on", "notice.save", "notice.save.several")
+    return reader.words.say(keys[min(questions, 2)])
 
 
 def _question_detail(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
