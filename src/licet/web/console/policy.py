@@ -84,7 +84,6 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         section=SECTION,
         values=values,
         errors=faults,
-        status=422 if faults else 200,
     )
 
 
@@ -136,14 +135,9 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         return _listing(
             visit,
             text.decode("utf-8", "replace"),
-            Faults((("text", "text", _error_sentence(error)),)),
+            shell.fault("text", error),
         )
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?flash={PROPOSE.name}")
-
-
-def _error_sentence(error: LicetError) -> str:
-    """An error with its line and its key, as a sentence."""
-    return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
 @get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
@@ -196,7 +190,7 @@ def _refused(
         visit,
         policy_proposals.show(visit.here, proposal),
         reason=str(data.get("reason", "")),
-        faults=Faults((("reason", "reason", _error_sentence(error)),)),
+        faults=shell.fault("reason", error),
         status=409 if isinstance(error, RefusedError) else 422,
     )
 
@@ -211,6 +205,7 @@ def _by(visit: Visit) -> str:
 NOTICES = ConsoleTable(
     table=staff_tables.NOTICES,
     title="Notices",
+    may=STAFF,
     about=(
         "Every notice that was published: a published notice never changes. One is published on "
         "the machine, with its file."
@@ -221,12 +216,6 @@ NOTICES = ConsoleTable(
         SavedView("Existing accounts", "for=existing"),
     ),
 )
-
-
-@get_page("/console/notices", may=STAFF)
-def notices(request: AnyRequest) -> Response[Any]:
-    """Every published notice."""
-    return tables.show(request, NOTICES)
 
 
 @get_page("/console/notices/{notice_id:str}", may=STAFF)
@@ -248,7 +237,9 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     return shell.page(
         "console_notice.html",
         visit,
-        title=f"Notice {notice_id[-8:]}",
+        title="Notice at sign-up"
+        if seen.variant is notice.Variant.signup
+        else "Notice for existing accounts",
         section="/console/notices",
         values=values,
     )
@@ -281,7 +272,7 @@ ROUTES = (
     propose,
     proposal,
     *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
-    notices,
+    *tables.routes_of(NOTICES),
     show_notice,
     notice_page,
 )

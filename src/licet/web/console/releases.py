@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.staff_orders import OrderKind
@@ -56,7 +56,7 @@ from licet.web.console import verb_forms as forms
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.console.tables import Fields, chosen_of
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 SECTION = "/console/releases"
 RELEASES_SHOWN_MAX = 100
@@ -64,7 +64,7 @@ STANDINGS_SHOWN_MAX = 20  # of the newest; each reads the release's folder
 BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_export)
 
 
-@get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/releases", may=STAFF)
 def releases(request: AnyRequest) -> Response[Any]:
     """The newest releases with their rows, review and signatures, and what was ordered."""
     return _listed(shell.opened(request), flash=forms.flash_of(request))
@@ -98,7 +98,6 @@ def _listed(
         section=SECTION,
         values=values,
         errors=faults,
-        status=422 if faults else 200,
     )
 
 
@@ -114,7 +113,7 @@ def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStandi
 
 def _not_built(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
     kept = {name: str(data.get(name, "")) for name in ("name", "purpose")}
-    return _listed(visit, faults=forms.fault("build-name", error), kept=kept)
+    return _listed(visit, faults=shell.fault("build-name", error), kept=kept)
 
 
 # One release
@@ -158,7 +157,7 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
     row: str = ""
 
 
-@get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/releases/{release:str}", may=STAFF)
 def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
@@ -276,12 +275,7 @@ def _measured(
     return measurement.sentences(statement), costs
 
 
-@get(
-    "/console/releases/{release:str}/against/{other:str}",
-    may=STAFF,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/releases/{release:str}/against/{other:str}", may=STAFF)
 def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
     """What a release has that another has not, and the reverse: settings, counts, and rows by
     reason.
@@ -306,9 +300,7 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     )
 
 
-@post(
-    "/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False
-)
+@post_page("/console/releases/{release:str}/row", may=READS)
 def row(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
@@ -317,9 +309,7 @@ def row(
     return _next(visit, release_shown(visit, release), data.second == "yes")
 
 
-@post(
-    "/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False
-)
+@post_page("/console/releases/{release:str}/slice", may=READS)
 def read_slice(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
 ) -> Response[Any]:
@@ -343,12 +333,7 @@ def read_slice(
     )
 
 
-@post(
-    "/console/releases/{release:str}/finding",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/finding", may=READS)
 def finding(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
@@ -465,12 +450,7 @@ class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
     rows: str = str(replacements.ROWS)
 
 
-@post(
-    "/console/releases/{release:str}/replacements",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/replacements", may=READS)
 def read_replacements(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
 ) -> Response[Any]:
@@ -489,12 +469,7 @@ def read_replacements(
     )
 
 
-@post(
-    "/console/releases/{release:str}/replacements/marks",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/replacements/marks", may=READS)
 def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
     """Stores which of the places that the reader was shown were no name; they are counted, and
     teach nothing.
@@ -517,7 +492,7 @@ def _place_ref(chosen: str) -> PlaceRef:
 # Models
 
 
-@get("/console/models", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/models", may=STAFF)
 def models(request: AnyRequest) -> Response[Any]:
     """Every model on record."""
     visit = shell.opened(request)
@@ -531,7 +506,7 @@ def models(request: AnyRequest) -> Response[Any]:
     )
 
 
-@get("/console/models/{model:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/models/{model:str}", may=STAFF)
 def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
     """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
     NotFoundError.

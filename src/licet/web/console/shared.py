@@ -7,6 +7,7 @@ console is in English, in its templates: the catalogue has the texts for people.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -26,7 +27,7 @@ from licet.access.roles import TEAM, ForbiddenError, May, Staff, StaffRole, may
 from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
-from licet.errors import UsageError
+from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
 from licet.service import inbox
 from licet.service.inbox import InboxView
@@ -175,6 +176,12 @@ def why_faults(text: str, place: str = WHY) -> Faults:
     return NO_FAULTS
 
 
+def fault(place: str, error: LicetError, field: str = "") -> Faults:
+    """What a verb refused, beside the form that was sent, or its ``field``."""
+    text = sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+    return Faults(((place, field or place, text),))
+
+
 def sentence(text: str) -> str:
     """A message, or the hint of one, as a sentence of a page."""
     plain = text.replace("`", "")
@@ -230,10 +237,10 @@ def page(
     title: str,
     section: str = "",
     errors: Faults = NO_FAULTS,
-    status: int = 200,
+    status: int = 0,
     values: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page of the console."""
+    """A whole page of the console; by default its status says whether a form had ``errors``."""
     held = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
     counts, now = waiting(visit), visit.here.clock()
     shown = {
@@ -255,7 +262,13 @@ def page(
         "may_open": visit.may_open,
         "posted": visit.posted,
     }
-    return _rendered(template, title, status, {**shown, **(values or {})})
+    status = status or (422 if errors else 200)
+    return _rendered(template, unbroken(title), status, {**shown, **(values or {})})
+
+
+def unbroken(text: str) -> str:
+    """A text whose dates are not broken at their hyphens."""
+    return re.sub(r"(?<=\d)-(?=\d)", "\N{NON-BREAKING HYPHEN}", text)
 
 
 REASON = "reason"
@@ -344,7 +357,7 @@ def display(value: Any) -> str:  # noqa: ANN401 a value of a page
         case datetime():
             return moment(value)
         case date():
-            return value.isoformat()
+            return Markup("<time>{}</time>").format(value.isoformat())
         case UUID():
             return value.hex
         case tuple() | list() | frozenset():
@@ -363,6 +376,7 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
             say=words.say,
             day=words.day,
             moment=moment,
+            unbroken=unbroken,
             cells=cells,
             choices=choices,
             display=display,

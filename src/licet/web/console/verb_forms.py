@@ -26,7 +26,7 @@ from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, seen_other
 
 ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
@@ -102,7 +102,6 @@ def take(
         section=f"/console/{section}",
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
@@ -181,9 +180,3 @@ def day_of(text: str) -> datetime | None:
         return instant(text) if text else None
     except (ValueError, UsageError):
         raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
-
-
-def fault(place: str, error: LicetError, field: str = "") -> Faults:
-    """What a verb refused, beside the form that was sent, or its ``field``."""
-    text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-    return Faults(((place, field or place, text),))
