@@ -46,13 +46,12 @@ KEPT = ("name", "recipient", "releases", "endpoint", "requests_per_minute", "exp
 @get_page("/console/access", may=OWNS)
 def access(request: AnyRequest) -> Response[Any]:
     """The keys of services, and staff."""
-    return _lists(shell.opened(request), flash=forms.flash_of(request))
+    return _lists(shell.opened(request))
 
 
 def _lists(
     visit: Visit,
     *,
-    flash: str = "",
     secret: tuple[str, str] | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -62,7 +61,6 @@ def _lists(
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
             "people": sessions.list_staff(tx, visit.site.wall()),
-            "saved": flash,
             "own": visit.staff.staff_id,
             "secret": secret,
             "scopes": tuple(Scope),
@@ -117,7 +115,7 @@ def _roles(
 @get_page("/console/access/keys/{name:str}", may=OWNS)
 def show_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One key: its limits, what was changed of it, and the form that changes it."""
-    return _key(shell.opened(request), name, {}, flash=forms.flash_of(request))
+    return _key(shell.opened(request), name, {})
 
 
 def _key(
@@ -125,7 +123,6 @@ def _key(
     name: str,
     data: Mapping[str, Any],
     error: LicetError | None = None,
-    flash: str = "",
 ) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
         known = service_keys.find_by_name(tx, name)
@@ -143,7 +140,6 @@ def _key(
         "changes": changes,
         "kept": kept,
         "scopes": tuple(Scope),
-        "saved": flash,
         "state": known.state(visit.here.clock()),
         "ticked": kept["scopes"].split(),
     }

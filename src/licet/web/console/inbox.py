@@ -116,7 +116,7 @@ def _view(asked: Mapping[str, str]) -> InboxView:
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
     visit = shell.opened(request)
-    return _item(visit, item, flash=forms.flash_of(request))
+    return _item(visit, item)
 
 
 def _item(
@@ -124,7 +124,6 @@ def _item(
     item: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    flash: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.here, by, item)
@@ -139,7 +138,6 @@ def _item(
         "seen": seen,
         "waits": seen.waits,
         "acts": inbox_verbs.acts(by, item) if waits else [],
-        "saved": flash,
         "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),

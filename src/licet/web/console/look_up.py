@@ -298,8 +298,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 @get_page("/console/conversations/{conversation:str}", may=FINDS)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
-    flash = verb_forms.flash_of(request)
-    return _conversation(shell.opened(request), conversation, ReadReasonForm(), flash=flash)
+    return _conversation(shell.opened(request), conversation, ReadReasonForm())
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,7 +361,6 @@ def _conversation(
     faults: Faults = NO_FAULTS,
     *,
     status: int = 422,
-    flash: str = "",
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
@@ -371,7 +369,6 @@ def _conversation(
         "may_read": visit.allows(READS),
         "kept": kept,
         "reasons": REASONS,
-        "saved": flash,
         "may_hold": visit.allows(HOLDS),
         "new_hold": dict.fromkeys(FIELDS, ""),
         "hold_reasons": hold_verbs.REASONS,

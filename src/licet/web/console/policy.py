@@ -144,14 +144,13 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
-    return _shown(visit, policy_proposals.show(visit.here, proposal), flash=forms.flash_of(request))
+    return _shown(visit, policy_proposals.show(visit.here, proposal))
 
 
 def _shown(
     visit: Visit,
     seen: ProposalDetail,
     *,
-    flash: str = "",
     reason: str = "",
     faults: Faults = NO_FAULTS,
     status: int = 200,
@@ -161,7 +160,6 @@ def _shown(
     )
     values = {
         "seen": seen,
-        "saved": flash,
         "kept": reason,
         "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
         "applier": applier,

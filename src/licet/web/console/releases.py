@@ -25,7 +25,7 @@ from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.staff_orders import OrderKind
-from licet.errors import LicetError, NotFoundError, UsageError
+from licet.errors import LicetError, UsageError
 from licet.masked import Masked
 from licet.release import (
     card,
@@ -44,7 +44,7 @@ from licet.release.rows import MessageShape
 from licet.release.shown_replacements import PlaceRef
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
 from licet.service import model_view, orders, release_view, replacements, slice_sample
-from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN
+from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN, find_folder
 from licet.service.release_view import ReleaseView
 from licet.store.connect import transaction
 from licet.vault import installation
@@ -67,13 +67,12 @@ BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_exp
 @get_page("/console/releases", may=STAFF)
 def releases(request: AnyRequest) -> Response[Any]:
     """The newest releases with their rows, review and signatures, and what was ordered."""
-    return _listed(shell.opened(request), flash=forms.flash_of(request))
+    return _listed(shell.opened(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    flash: str = "",
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
@@ -88,7 +87,6 @@ def _listed(
         "builds": visit.allows(BUILD.may),
         "purposes": sorted(known.in_force(visit.here.clock()).covers),
         "kept": kept or {"name": "", "purpose": ""},
-        "saved": flash,
         "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX),
     }
     return shell.page(
@@ -176,7 +174,6 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         if folder
         else 0,
         "names": FINDINGS,
-        "saved": forms.flash_of(request),
         "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
     }
@@ -200,15 +197,7 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
 def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if seen is None:
-        return {
-            "held": [],
-            "view": None,
-            "bars": None,
-            "others": [],
-            "measured": None,
-            "marked": {},
-            "next_step": "",
-        }
+        return {}
     view = release_view.view(visit.here, release)
     others = [
         other
@@ -283,7 +272,7 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
-        visit.here, release_folder(visit, old), release_folder(visit, new)
+        visit.here, find_folder(visit.here, old), find_folder(visit.here, new)
     )
     values = {
         "new": new,
@@ -318,7 +307,7 @@ def read_slice(
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.here, known), member_of(visit.staff)
     if data.row:
         read = slice_sample.read_numbered(visit.here, folder, reader, [release_count(data.row)])
     else:
@@ -344,12 +333,12 @@ def finding(
     known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
         signatures.undo(
-            visit.here, release_folder(visit, known), member_of(visit.staff), second=second
+            visit.here, find_folder(visit.here, known), member_of(visit.staff), second=second
         )
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.here, known), member_of(visit.staff)
     signatures.found(
         visit.here,
         folder,
@@ -363,7 +352,7 @@ def finding(
 
 def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
-        visit.here, release_folder(visit, release), member_of(visit.staff), second=second
+        visit.here, find_folder(visit.here, release), member_of(visit.staff), second=second
     )
     if read is None:
         return seen_other(release_path(release))
@@ -421,14 +410,6 @@ def release_shown(visit: Visit, release: str) -> Release:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def release_folder(visit: Visit, release: Release) -> str:
-    """Our own copy of a release."""
-    folder = homes.folder(visit.here, release)
-    if folder is None:
-        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
-    return str(folder)
-
-
 def release_path(release: Release) -> str:
     """The page of a release."""
     return f"/console/releases/{release.release_id.hex}"
@@ -460,7 +441,7 @@ def read_replacements(
     visit = shell.opened(request)
     known = release_shown(visit, release)
     found = replacements.read(
-        visit.here, release_folder(visit, known), member_of(visit.staff), release_count(data.rows)
+        visit.here, find_folder(visit.here, known), member_of(visit.staff), release_count(data.rows)
     )
     values = {"release": known, "read": found, "wanted": data}
     title = f"Replaced names of {known.name}"
@@ -476,7 +457,7 @@ def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields)
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.here, known), member_of(visit.staff)
     for ref in map(_place_ref, chosen_of(data)):
         replacements.mark(visit.here, folder, reader, ref)
     return seen_other(f"{release_path(known)}#replacements")
@@ -499,7 +480,6 @@ def models(request: AnyRequest) -> Response[Any]:
     values = {
         "models": model_view.models(visit.here),
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_models.html", visit, title="Models", section="/console/models", values=values
@@ -520,7 +500,6 @@ def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
         "run": found.run,
         "audits": found.audits,
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_model.html",

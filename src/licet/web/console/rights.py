@@ -61,7 +61,7 @@ REQUESTS = ConsoleTable(
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
-    return _one(shell.opened(request), request_id, flash=forms.flash_of(request))
+    return _one(shell.opened(request), request_id)
 
 
 def _one(
@@ -69,7 +69,6 @@ def _one(
     name: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    flash: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.get_request(visit.here, name, with_words=answers)
@@ -81,7 +80,6 @@ def _one(
         "refusals": REFUSALS,
         "extensions": EXTENSIONS,
         "words_max": WORDS_CHARACTERS_MAX,
-        "saved": flash,
     }
     return shell.page(
         "console_right.html",

@@ -32,6 +32,7 @@ from licet.policy.period import rfc3339
 from licet.service import inbox
 from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
+from licet.service.staff_verbs import VERBS
 from licet.vault.installation import Installation
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
@@ -261,9 +262,15 @@ def page(
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
         "posted": visit.posted,
+        "saved": _flash(visit.query.get("flash", "")),
     }
     status = status or (422 if errors else 200)
     return _rendered(template, unbroken(title), status, {**shown, **(values or {})})
+
+
+def _flash(name: str) -> str:
+    """What a page says of the verb that led to it."""
+    return next((verb.flash for verb in VERBS if verb.name == name), "")
 
 
 def unbroken(text: str) -> str:

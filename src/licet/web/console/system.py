@@ -30,7 +30,6 @@ from licet.service.inbox_sources import BACKUP_DAYS, ItemKind, compact_age
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import tables
-from licet.web.console import verb_forms as forms
 from licet.web.console.shared import OWNS, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
@@ -41,14 +40,13 @@ EPOCHS_SHOWN_MAX = 50
 BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 50, 20
 
 
-def _ordered(request: AnyRequest, visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
-    """What every page of the system shows: the newest orders, and what the last form said."""
+def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
+    """What every page of the system shows: the newest orders, and whether the reader owns it."""
     with transaction(visit.here.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
     return {
         "orders": newest,
         "owns": visit.allows(OWNS),
-        "saved": forms.flash_of(request),
     }
 
 
@@ -62,7 +60,7 @@ def keys(request: AnyRequest) -> Response[Any]:
         "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX],
         "next": epochs.next_rotation(visit.here),
         "spent": epochs.destroy_due(visit.here, dry_run=True),
-        **_ordered(request, visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
+        **_ordered(visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
     }
     return shell.page(
         "console_keys.html",
@@ -89,7 +87,7 @@ def backups(request: AnyRequest) -> Response[Any]:
         "due": drills.due_at(installation),
         "kept_days": installation.config.key_chain.backup_days,
         "every": installation.config.key_chain.drill_days,
-        **_ordered(request, visit, OrderKind.drill_backup),
+        **_ordered(visit, OrderKind.drill_backup),
     }
     return shell.page(
         "console_backups.html", visit, title="Backups", section="/console/backups", values=values
@@ -113,7 +111,7 @@ def log(request: AnyRequest) -> Response[Any]:
         "follows": following is not None,
         "checked": {state.origin: state for state in documents.check_years(visit.here)},
         "asks": documents.witnesses(visit.here) is not None,
-        **_ordered(request, visit, OrderKind.cosign_log),
+        **_ordered(visit, OrderKind.cosign_log),
     }
     return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
 

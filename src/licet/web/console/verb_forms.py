@@ -161,12 +161,6 @@ def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
 
 
-def flash_of(request: AnyRequest) -> str:
-    """What a page says of the verb that led to it."""
-    name = request.query_params.get("flash", "")
-    return next((verb.flash for verb in VERBS if verb.name == name), "")
-
-
 def many(data: Mapping[str, Any], name: str) -> list[str]:
     """The values of a field that a form may send several times, without those left empty."""
     found = data.get(name, [])

@@ -43,13 +43,12 @@ SECTION = "/console/webhooks"
 @get_page("/console/webhooks", may=STAFF)
 def webhooks(request: AnyRequest) -> Response[Any]:
     """The endpoints, and what was ordered."""
-    return _listed(shell.opened(request), flash=forms.flash_of(request))
+    return _listed(shell.opened(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    flash: str = "",
     made: AddedEndpoint | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -61,7 +60,6 @@ def _listed(
         "hosts": endpoints.list_backlogs(visit.here),
         "orders": given,
         "most": BACKLOG_MAX,
-        "saved": flash,
         "made": made,
         "owns": visit.allows(OWNS),
         "all_kinds": tuple(EventKind),
@@ -98,12 +96,10 @@ def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 @get_page("/console/webhooks/{endpoint:str}", may=STAFF)
 def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
     """An endpoint with its backlog; NotFoundError for one that there is not."""
-    return _shown(shell.opened(request), endpoint, flash=forms.flash_of(request))
+    return _shown(shell.opened(request), endpoint)
 
 
-def _shown(
-    visit: Visit, endpoint: str, *, flash: str = "", made: RotatedSecret | None = None
-) -> Response[Any]:
+def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
     """An endpoint; ``made`` is the secret that it was just given."""
     seen = endpoints.backlog_of(visit.here, endpoint)
     with transaction(visit.here.pool) as tx:
@@ -113,7 +109,6 @@ def _shown(
         "orders": given,
         "owns": visit.allows(OWNS),
         "most": BACKLOG_MAX,
-        "saved": flash,
         "made": made,
         "overlap": OVERLAP_HOURS,
         "overlap_max": OVERLAP_HOURS_MAX,
