@@ -230,9 +230,9 @@ def approves_the_sweep(office: Office) -> None:
     page = office.open("dana", "/console/background")
     press(office, "dana", "Let it erase 5,000")
     assert page.get_by_text("Reason is empty").first.is_visible()
-    page.locator("#why-reason").fill("The tests of yesterday are to go.")
-    press(office, "dana", "Let it erase 5,000")
-    assert "Approved, and on record" in text(office.desk("dana"))
+    page.locator("#approve-reason").fill("The tests of yesterday are to go.")
+    press(office, "dana", "Approve it")
+    assert "Done, and on record" in text(office.desk("dana"))
     assert sweeper.sweep_status(office.here).approved_by == "staff:dana@example.org"
 
 
