@@ -94,7 +94,7 @@ def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     seen = policy_proposals.version(visit.here, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
     values = {"seen": seen, "text": text, **_drawn(seen.plan)}
-    title = f"{seen.policy.policy}, version {seen.policy.version}"
+    title = shell.unbroken(f"{seen.policy.policy}, version {seen.policy.version}")
     return shell.page(
         "console_policy_version.html", visit, title=title, section=SECTION, values=values
     )
@@ -170,7 +170,7 @@ def _shown(
     return shell.page(
         "console_policy_proposal.html",
         visit,
-        title=f"Proposal: version {seen.proposal.version}",
+        title=shell.unbroken(f"Proposal: version {seen.proposal.version}"),
         section=SECTION,
         values=values,
         errors=faults,

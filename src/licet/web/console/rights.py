@@ -84,7 +84,9 @@ def _one(
     return shell.page(
         "console_right.html",
         visit,
-        title=f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}",
+        title=shell.unbroken(
+            f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}"
+        ),
         section=SECTION,
         errors=faults,
         values=values,

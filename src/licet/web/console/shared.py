@@ -265,7 +265,7 @@ def page(
         "saved": _flash(visit.query.get("flash", "")),
     }
     status = status or (422 if errors else 200)
-    return _rendered(template, unbroken(title), status, {**shown, **(values or {})})
+    return _rendered(template, title, status, {**shown, **(values or {})})
 
 
 def _flash(name: str) -> str:

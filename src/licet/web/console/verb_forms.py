@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, get_origin
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
@@ -26,7 +26,7 @@ from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, post_page, seen_other
 
 ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
@@ -44,7 +44,7 @@ def form_of(
     names = re.findall(r"\{(\w+):str\}", verb.page_path)
     types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
     declare(act, verb.name, verb.about, types, {}, Response[Any])
-    return post(verb.page_path, may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
+    return post_page(verb.page_path, may=verb.may)(act)
 
 
 def take(
