@@ -107,7 +107,7 @@ def _roles(
         visit,
         title=f"Roles of {member.email}",
         section=PAGE,
-        errors=shell.fault("staff-roles", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("staff-roles", error),
         values={"member": member, "roles_given": ROLES_GIVEN},
     )
 
@@ -148,7 +148,7 @@ def _key(
         visit,
         title=f"Key {name}",
         section=PAGE,
-        errors=shell.fault("key-limits", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("key-limits", error),
         values=values,
     )
 

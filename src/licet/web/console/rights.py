@@ -127,7 +127,7 @@ def _entry(
         visit,
         title="Enter a request",
         section=SECTION,
-        errors=shell.fault("kind", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("kind", error),
         values=values,
     )
 

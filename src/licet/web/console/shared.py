@@ -177,8 +177,10 @@ def why_faults(text: str, place: str = WHY) -> Faults:
     return NO_FAULTS
 
 
-def fault(place: str, error: LicetError, field: str = "") -> Faults:
+def fault(place: str, error: LicetError | None, field: str = "") -> Faults:
     """What a verb refused, beside the form that was sent, or its ``field``."""
+    if error is None:
+        return NO_FAULTS
     text = sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
     return Faults(((place, field or place, text),))
 
