@@ -268,6 +268,17 @@ def shoot_first(site: Site, town: Town, out: Path) -> None:
         page.screenshot(path=out / f"first-console-{scheme}.png")
 
 
+def check_fonts(languages: Sequence[str]) -> None:
+    """Ends where this machine has no font for a language: each letter would be an empty box."""
+    for language in languages:
+        called = ["fc-list", f":lang={language}", "family"]
+        if not subprocess.run(called, check=True, capture_output=True).stdout:
+            raise SystemExit(
+                f"error: no font here has the letters of `{language}`\n"
+                "hint: apt-get install fonts-dejavu-core fonts-vlgothic"
+            )
+
+
 def reduce(folder: Path) -> None:
     if convert := shutil.which("convert"):
         for picture in sorted(folder.glob("*.png")):
@@ -285,6 +296,7 @@ def main(arguments: Sequence[str]) -> None:
         "--first", action="store_true", help="the first screens that README.md shows, and no other"
     )
     asked = parser.parse_args(arguments)
+    check_fonts(asked.languages)
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         base = Path(folder)

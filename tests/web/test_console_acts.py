@@ -153,7 +153,7 @@ TABLE = {
     "status": "GET /console",
     "store move": "no server may run while what it writes is moved",
     "sweep": RUNS,
-    "sweep approve": "POST /console/background/approve",
+    "sweep approve": "POST /console/inbox/{item:str}/act",
     "sweep status": "GET /console/background",
     "train cache": MACHINE,
     "train canaries": MACHINE,

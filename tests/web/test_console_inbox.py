@@ -5,6 +5,7 @@ done.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -187,21 +188,17 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
         "Let it erase"
         not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
     )
-    other = api.post(
-        "/console/background/approve", **form(owner, due="4999", why="A change of policy")
-    )
-    assert "nothing was approved" in other.text
+    shown = api.get("/console/background", headers=owner).text
+    (act,) = re.findall(r'action="(/console/inbox/sweep:[^"]+/act)"', shown)
+
+    def approve(amount: str, reason: str) -> int:
+        sent = form(owner, act="approve", amount=amount, reason=reason)
+        return int(api.post(act, **sent).status_code)
+
+    assert approve("4999", "A change of policy") == 422
     assert lived.rows("SELECT approved FROM sweeping") == [(None,)]
-    assert (
-        api.post("/console/background/approve", **form(owner, due="5000", why=" ")).status_code
-        == 422
-    )
-    assert (
-        api.post(
-            "/console/background/approve", **form(owner, due="5000", why="A change of policy")
-        ).status_code
-        == 303
-    )
+    assert approve("5000", " ") == 422
+    assert approve("5000", "A change of policy") == 303
     assert lived.rows("SELECT approved, approved_by FROM sweeping") == [
         (5000, "staff:olga@example.org")
     ]

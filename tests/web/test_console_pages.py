@@ -5,6 +5,7 @@ a script.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from uuid import UUID
 import pytest
 
 from licet import verifier
-from licet.access.roles import StaffRole
+from licet.access import service_keys
+from licet.access.roles import Scope, StaffRole
 from licet.consent import notice
 from licet.curate import release_build
 from licet.erasure import recall_register
@@ -97,9 +99,21 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
     flagged = lived_in(site)
     asked = site.town.ask("ana")
     account = site.town.accounts["ana"].hex
+    (release,) = catalog.releases(site.town.installation)
+    with transaction(site.town.installation.pool) as tx:
+        ((erasure,),) = tx.execute("SELECT erasure_id FROM erasures").fetchall()
+        service_keys.create_key(
+            tx, "assistant", (Scope.gate_read,), site.town.clock.now, os.urandom
+        )
     page = site.visit_as(EVERY, "/console")
     for path in (
         *PATHS,
+        f"/console/releases/{release.release_id.hex}",
+        f"/console/erasures/era_{erasure.hex}",
+        "/console/policy/versions/0",
+        "/console/access/keys/assistant",
+        f"/console/inbox/request:{asked}",
+        "/console/look-up",
         f"/console/rights/{asked}",
         f"/console/accounts/acc_{account}",
         f"/console/conversations/conv_{flagged.hex}",

@@ -14,6 +14,8 @@ from licet.access.roles import StaffRole
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest
+from licet.service import staff_tables
+from licet.store.keyset import TableView
 
 from .served import NOTICE, World, api, world
 
@@ -76,7 +78,28 @@ def test_the_list_goes_on_behind_its_last_request(lived: World, api: Any) -> Non
     made = [asked(lived, days_ago=days) for days in (21, 14, 7)]
     first = page(api, officer(lived), "/console/rights")
     assert listed(first) == made
-    assert listed(page(api, officer(lived), f"/console/rights?after={made[0]}")) == made[1:]
+    view = TableView(filters={"state": "waiting"}, rows=1)
+    after = staff_tables.read(lived.installation, staff_tables.REQUESTS, view).after
+    path = f"/console/rights?state=waiting&after={after}"
+    assert listed(page(api, officer(lived), path)) == made[1:]
+
+
+def test_a_request_whose_clock_stands_still_is_due_later_and_is_not_overdue(
+    lived: World, api: Any
+) -> None:
+    request, headers = asked(lived), officer(lived)
+    answer = acted(api, headers, request, act="acknowledge")
+    answer = acted(api, headers, request, act="pause", reason="identity", words="Who are you?")
+    assert answer.status_code == 303
+    lived.clock.set(lived.clock.now + timedelta(days=90))
+    seen = rights_requests.get_request(lived.installation, request)
+    (row,) = staff_tables.read(lived.installation, staff_tables.REQUESTS, TableView()).rows
+    assert (row[0].value, row[3].value, row[4].value) == (request, seen.due_at, seen.overdue)
+    assert listed(page(api, headers, "/console/rights?state=paused")) == [request]
+    overdue = listed(page(api, headers, "/console/rights?state=overdue"))
+    assert overdue == [request] * seen.overdue
+    text = page(api, headers, "/console/rights?order=newest")
+    assert 'aria-sort="descending"' in text and 'aria-current="page">All' in text
 
 
 def test_a_request_is_asked_about_extended_and_answered_on_its_page(lived: World, api: Any) -> None:

@@ -24,7 +24,6 @@ import yaml
 from licet.access import sessions
 from licet.access.roles import StaffRole
 from licet.backup import archives
-from licet.clock import utc_now
 from licet.config import Configuration, Web
 from licet.consent import rights_requests
 from licet.consent.rights import RequestState
@@ -34,7 +33,7 @@ from licet.proof import documents
 from licet.release import catalog, signatures
 from licet.service import orders
 from licet.store.connect import transaction
-from licet.vault.installation import Installation, load_policies, open_installation
+from licet.vault.installation import Installation, load_policies, open_installation, utc_now
 from licet.vault.simulated_clock import clock_of
 from licet.web.app import create_app
 from licet.web.console.shared import SECTIONS
@@ -230,9 +229,9 @@ def approves_the_sweep(office: Office) -> None:
     page = office.open("dana", "/console/background")
     press(office, "dana", "Let it erase 5,000")
     assert page.get_by_text("Reason is empty").first.is_visible()
-    page.locator("#why-reason").fill("The tests of yesterday are to go.")
-    press(office, "dana", "Let it erase 5,000")
-    assert "Approved, and on record" in text(office.desk("dana"))
+    page.locator("#approve-reason").fill("The tests of yesterday are to go.")
+    press(office, "dana", "Approve it")
+    assert "Done, and on record" in text(office.desk("dana"))
     assert sweeper.sweep_status(office.installation).approved_by == "staff:dana@example.org"
 
 

@@ -159,7 +159,6 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/holds/act": {"act": "end", "chosen": "{conversation}"},
     "POST /console/recalls/act": {"act": "acknowledge", "chosen": "{erasure}"},
     "POST /console/suggestions/act": {"act": "flag", "chosen": "{conversation}"},
-    "POST /console/background/approve": {},
     "POST /console/inbox/{item:str}/take": {},
     "POST /console/inbox/{item:str}/give-back": {},
     "POST /console/inbox/{item:str}/hand": {"to": "new@example.org", "reason": "away"},

@@ -15,6 +15,8 @@ from playwright.sync_api import expect
 from licet.consent import lint, rendered_page
 from licet.consent.lint import LintRule
 from licet.policy.state import Share
+from licet.proof import documents
+from licet.store.connect import transaction
 from licet.vault.commands import Delete, GiveFeedback, Narrow, SetAge
 from licet.vault.content import Content, encode
 
@@ -57,7 +59,23 @@ def lived_in(site: Site) -> dict[str, tuple[str, str]]:
     gone = town.say("ana", "Old plans")
     town.tell(Delete(account=town.accounts["ana"], at=town.clock.now, conversation=gone))
     asked = town.ask("ana")
+    town.say("ana", "What grows under a walnut", host_project=town.host("project", "garden"))
+    documents.append(town.installation)
+    ana = town.accounts["ana"]
+    with transaction(town.installation.pool) as tx:
+        ((project,),) = tx.execute("SELECT project_id FROM projects").fetchall()
+        ((erasure,),) = tx.execute("SELECT erasure_id FROM erasures").fetchall()
+    receipt = documents.receipts(town.installation, ana)[-1].payload["receipt_id"]
+    name = str(receipt).removeprefix("urn:licet:receipt:").replace(":", "-")
     return {
+        "timeline": ("ana", "/timeline"),
+        "erasures": ("ana", "/erasures"),
+        "erasure": ("ana", f"/erasures/era_{erasure.hex}"),
+        "everything": ("ana", "/everything/delete"),
+        "close": ("ana", "/account/close"),
+        "receipt": ("ana", f"/settings/receipts/{name}"),
+        "project": ("ana", f"/projects/proj_{project.hex}"),
+        "docs": ("ana", "/docs"),
         "rights": ("ana", "/rights"),
         "right": ("ana", "/rights/complaint"),
         "request": ("ana", f"/rights/requests/{asked}"),

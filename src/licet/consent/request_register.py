@@ -27,7 +27,7 @@ from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listi
 from licet.store.rows import select
 from licet.vault.content import Content, decode, encode
 from licet.vault.ids import Prefix, named
-from licet.vault.list_filters import BY_ACCOUNT
+from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 # 11 CCR 7101(a): records of requests are kept for at least 24 months
 RECORD = Period(24, Unit.months)
@@ -61,6 +61,60 @@ class NewRequestStep(SeenStep, frozen=True, kw_only=True):
 
 _COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.region, t.received_at, t.due_at, t.acknowledge_by,
     t.acknowledged_at, t.extended_at, t.paused_at, t.stops, t.stopped, t.state, t.ended_at"""
+_BY_ID = {
+    "request": ListFilter(
+        label="Request",
+        sql="t.request_id = %(value)s",
+        read=partial(named, Prefix.request),
+        indexed=True,
+        hint="req_..",
+    )
+}
+_OPEN = "t.ended_at IS NULL"
+# As `RequestClock.due` and `RequestClock.is_overdue`.
+_DUE = "t.due_at + CASE WHEN t.stops THEN greatest(%(at)s - t.paused_at, '0') ELSE '0' END"
+_LATE = f"({_OPEN} AND ({_DUE} < %(at)s OR t.acknowledged_at IS NULL AND t.acknowledge_by < %(at)s)) IS TRUE"
+LISTING = Listing(
+    columns=f"t.request_id, t.kind, t.state, {_DUE}, {_LATE}, t.received_at, t.via, t.region, t.account_id",
+    source="FROM rights_requests t",
+    orders={
+        "due": ListOrder(
+            label="due first",
+            columns=(
+                KeyColumn("t.due_at", KeyType.timestamptz),
+                KeyColumn("t.request_id", KeyType.uuid),
+            ),
+        ),
+        "newest": ListOrder(
+            label="newest first",
+            columns=(KeyColumn("t.request_id", KeyType.uuid),),
+            descending=True,
+        ),
+    },
+    filters={
+        "state": ListFilter(
+            label="State",
+            choices={
+                "waiting": ListChoice(label="to be answered", looked=_OPEN),
+                "overdue": ListChoice(label="overdue", looked=_OPEN, kept=_LATE),
+                **{
+                    state.value: ListChoice(label=state.value, kept=f"t.state = '{state.value}'")
+                    for state in RequestState
+                },
+            },
+        ),
+        "kind": ListFilter(
+            label="Kind",
+            choices={
+                kind.value: ListChoice(label=kind.value, kept=f"t.kind = '{kind.value}'")
+                for kind in RightKind
+            },
+        ),
+        **_BY_ID,
+        **by_day("Received from", "t.received_at", indexed=False),
+        **BY_ACCOUNT,
+    },
+)
 _UNCONFIRMED = "t.acknowledged_at IS NULL AND t.acknowledge_by IS NOT NULL"
 WAITING = Listing(
     columns=_COLUMNS,
@@ -101,13 +155,7 @@ WAITING = Listing(
                 ),
             },
         ),
-        "request": ListFilter(
-            label="Request",
-            sql="t.request_id = %(value)s",
-            read=partial(named, Prefix.request),
-            indexed=True,
-            hint="req_..",
-        ),
+        **_BY_ID,
         **BY_ACCOUNT,
     },
 )

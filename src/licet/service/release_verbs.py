@@ -16,6 +16,7 @@ from licet.access.staff_orders import OrderKind
 from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.release import homes, registry, signatures
+from licet.release.registry import Release
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
@@ -151,15 +152,18 @@ class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
 
 
 def folder_of(installation: Installation, release: str) -> str:
-    """Our own copy of a sealed release, by its id; a name that was sent is never a path.
-    NotFoundError.
-    """
+    """Our own copy of a sealed release, by its id; NotFoundError."""
     with transaction(installation.pool) as tx:
         name = release if "_" in release else f"rel_{release}"
         known = registry.get(tx, parse(Prefix.release, name))
-    folder = homes.folder(installation, known) if known.state == "sealed" else None
+    return find_folder(installation, known)
+
+
+def find_folder(installation: Installation, release: Release) -> str:
+    """Our own copy of a sealed release; a name that was sent is never a path. NotFoundError."""
+    folder = homes.folder(installation, release) if release.state == "sealed" else None
     if folder is None:
-        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)
 
 

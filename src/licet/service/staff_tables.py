@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from licet.access import sessions, staff_orders
-from licet.consent import notice
+from licet.consent import notice, request_register
 from licet.erasure import recall_register
 from licet.misuse import suggestions
 from licet.policy.period import rfc3339
@@ -48,6 +48,7 @@ class CellKind(StrEnum):
     account = "account"
     conversation = "conversation"
     erasure = "erasure"
+    request = "request"
     handout = "handout"
     notice = "notice"
     recipient = "recipient"
@@ -92,6 +93,21 @@ def _columns(**heads: CellKind) -> tuple[TableColumn, ...]:
 
 
 K = CellKind
+REQUESTS = StaffTable(
+    name="rights",
+    listing=request_register.LISTING,
+    columns=_columns(
+        Request=K.request,
+        Kind=K.word,
+        State=K.word,
+        Due=K.moment,
+        Overdue=K.late,
+        Received=K.moment,
+        By_way_of=K.word,
+        Region=K.word,
+        Account=K.account,
+    ),
+)
 ERASURES = StaffTable(
     name="erasures",
     listing=certificate.LISTING,
@@ -255,6 +271,7 @@ ORDERS = StaffTable(
 TABLES = {
     table.name: table
     for table in (
+        REQUESTS,
         ERASURES,
         CONVERSATIONS,
         ACCOUNTS,
@@ -273,6 +290,7 @@ _PREFIXES = {
     K.conversation: Prefix.conversation,
     K.erasure: Prefix.erasure,
     K.handout: Prefix.handout,
+    K.request: Prefix.request,
 }
 
 
@@ -340,7 +358,7 @@ def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableC
     if value is None or value == "":
         return TableCell(kind, None)
     match kind:
-        case K.account | K.conversation | K.erasure | K.handout:
+        case K.account | K.conversation | K.erasure | K.handout | K.request:
             return TableCell(kind, shown(_PREFIXES[kind], value))
         case K.staff | K.release | K.version:
             return TableCell(kind, names[value])

@@ -16,8 +16,7 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import TEAM, Staff, StaffRole, may
-from licet.errors import NotFoundError
-from licet.release import catalog, homes, measurement, registry, shown_replacements, signatures
+from licet.release import catalog, measurement, registry, shown_replacements, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
@@ -27,6 +26,7 @@ from licet.service.release_verbs import (
     OpenRow,
     ReplacementCounts,
     ReviewAnswer,
+    find_folder,
     folder_of,
     review_answer,
 )
@@ -65,7 +65,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
 
     def read() -> schema.ReleaseWhole:
         known = known_release(site, named)
-        release_folder(site, known)
+        find_folder(site.installation, known)
         seen = release_view.view(site.installation, known)
         with transaction(site.installation.pool) as tx:
             measured = measurement.newest(tx, known.release_id)
@@ -117,7 +117,9 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
     site, named, than = site_of(request), shell.uuid_of(release), shell.uuid_of(other)
 
     def read() -> ReleaseDiff:
-        new, old = (release_folder(site, known_release(site, one)) for one in (named, than))
+        new, old = (
+            find_folder(site.installation, known_release(site, one)) for one in (named, than)
+        )
         return catalog.diff_releases(site.installation, old, new)
 
     return await site.calling(read)
@@ -149,7 +151,7 @@ async def open_row(
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.RowOpened:
-        folder = release_folder(site, known_release(site, named))
+        folder = find_folder(site.installation, known_release(site, named))
         found = signatures.read_next(site.installation, folder, reader, second=data.second)
         if found is None:
             return schema.RowOpened(row=None, left=0, drawn=0, messages=())
@@ -173,7 +175,7 @@ async def read_slice(
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.SliceOpened:
-        folder = release_folder(site, known_release(site, named))
+        folder = find_folder(site.installation, known_release(site, named))
         if data.row is not None:
             found = slice_sample.read_numbered(site.installation, folder, reader, [data.row])
         else:
@@ -209,7 +211,10 @@ async def read_replacements(
 
     def read() -> schema.ReplacementsOpened:
         found = replacements.read(
-            site.installation, release_folder(site, known_release(site, named)), reader, data.rows
+            site.installation,
+            find_folder(site.installation, known_release(site, named)),
+            reader,
+            data.rows,
         )
         return schema.ReplacementsOpened(
             rows=found.rows,
@@ -252,14 +257,6 @@ def known_release(site: Site, named: UUID) -> Release:
     """The release with our id; NotFoundError for none."""
     with transaction(site.installation.pool) as tx:
         return registry.get(tx, named)
-
-
-def release_folder(site: Site, release: Release) -> str:
-    """Our own copy of a sealed release; a name that was sent is never a path."""
-    folder = homes.folder(site.installation, release) if release.state == "sealed" else None
-    if folder is None:
-        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
-    return str(folder)
 
 
 def _release(release: Release) -> schema.ReleaseAnswer:

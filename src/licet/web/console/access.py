@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.access import service_keys, sessions
@@ -36,23 +36,22 @@ from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import OWNS, Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page
 from licet.webhooks import endpoints
 
 ROLES_GIVEN = tuple(role for role in StaffRole if role is not StaffRole.owner)
 KEPT = ("name", "recipient", "releases", "endpoint", "requests_per_minute", "expires_at", "email")
 
 
-@get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/access", may=OWNS)
 def access(request: AnyRequest) -> Response[Any]:
     """The keys of services, and staff."""
-    return _lists(shell.opened(request), flash=forms.flash_of(request))
+    return _lists(shell.opened(request))
 
 
 def _lists(
     visit: Visit,
     *,
-    flash: str = "",
     secret: tuple[str, str] | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -62,7 +61,6 @@ def _lists(
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
             "people": sessions.list_staff(tx, visit.site.wall()),
-            "saved": flash,
             "own": visit.staff.staff_id,
             "secret": secret,
             "scopes": tuple(Scope),
@@ -80,7 +78,6 @@ def _lists(
         section=PAGE,
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
@@ -88,17 +85,12 @@ def _refuse(place: str) -> forms.Refused:
     """Answers with the lists, and what is wrong beside the form that was sent."""
     return lambda visit, _, data, error: _lists(
         visit,
-        faults=forms.fault(place, error),
+        faults=shell.fault(place, error),
         kept={name: " ".join(forms.many(data, name)) for name in KEPT},
     )
 
 
-@post(
-    "/console/access/staff/{staff:str}/roles",
-    may=OWNS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/access/staff/{staff:str}/roles", may=OWNS)
 def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Response[Any]:
     """Gives a member of staff other roles, after the form that shows those they have."""
     visit = shell.opened(request)
@@ -117,16 +109,15 @@ def _roles(
         visit,
         title=f"Roles of {member.email}",
         section=PAGE,
-        errors=forms.fault("staff-roles", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("staff-roles", error),
         values={"member": member, "roles_given": ROLES_GIVEN},
-        status=422 if error is not None else 200,
     )
 
 
-@get("/console/access/keys/{name:str}", may=OWNS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/access/keys/{name:str}", may=OWNS)
 def show_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One key: its limits, what was changed of it, and the form that changes it."""
-    return _key(shell.opened(request), name, {}, flash=forms.flash_of(request))
+    return _key(shell.opened(request), name, {})
 
 
 def _key(
@@ -134,7 +125,6 @@ def _key(
     name: str,
     data: Mapping[str, Any],
     error: LicetError | None = None,
-    flash: str = "",
 ) -> Response[Any]:
     with transaction(visit.installation.pool) as tx:
         known = service_keys.find_by_name(tx, name)
@@ -152,7 +142,6 @@ def _key(
         "changes": changes,
         "kept": kept,
         "scopes": tuple(Scope),
-        "saved": flash,
         "state": known.state(visit.installation.clock()),
         "ticked": kept["scopes"].split(),
     }
@@ -161,9 +150,8 @@ def _key(
         visit,
         title=f"Key {name}",
         section=PAGE,
-        errors=forms.fault("key-limits", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("key-limits", error),
         values=values,
-        status=422 if error is not None else 200,
     )
 
 

@@ -57,7 +57,7 @@ def fault(what: str, error: LicetError) -> Faults:
     place = (
         "reason" if "reason" in text else "review" if "day" in text or "_at" in text else "matter"
     )
-    found = forms.fault(f"hold-{place}", error, f"{what}-matter" if place == "matter" else "")
+    found = shell.fault(f"hold-{place}", error, f"{what}-matter" if place == "matter" else "")
     ((name, at, message),) = found.found
     return Faults(((name, at, message.replace("Review_at", "Its day")),))
 

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from litestar import Response, get
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
-from litestar.response import Stream
 
 from licet.access.inbox_register import WORDS_CHARACTERS_MAX
 from licet.consent import rights_requests
@@ -29,9 +28,10 @@ from licet.service.staff_verb import AnyCall, AnyVerb
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
+from licet.web.console import tables
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import STAFF, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
 
 SECTION = "/console/inbox"
 KEPT = ("reason", "to", "matter", "code", "review_at", "names_in")
@@ -48,21 +48,14 @@ VIEWS = (
 )
 
 
-@get("/console/inbox", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/inbox", may=STAFF)
 def waiting(request: AnyRequest) -> Response[Any]:
     """The open items of the caller's roles."""
     visit = shell.opened(request)
     asked = visit.query
     if asked.get("as") == "csv":
-        name = f"inbox-{visit.installation.clock():%Y-%m-%d}.csv"
-        return Stream(
-            inbox.as_csv(visit.installation, member_of(visit.staff), _view(asked)),
-            media_type="text/csv; charset=utf-8",
-            headers={
-                "content-disposition": f'attachment; filename="{name}"',
-                "cache-control": "no-store",
-            },
-        )
+        lines = inbox.as_csv(visit.installation, member_of(visit.staff), _view(asked))
+        return tables.csv_file(visit, "inbox", lines)
     values, faults = _queue(visit, asked)
     return shell.page(
         "console_inbox.html",
@@ -82,8 +75,7 @@ def _queue(visit: Visit, query: Mapping[str, str]) -> tuple[dict[str, Any], Faul
         view = _view(query)
         found = inbox.page(visit.installation, member_of(visit.staff), view)
     except UsageError as error:
-        text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-        faults, found = Faults((("filters", "filters", text),)), InboxPage(items=(), next=None)
+        faults, found = shell.fault("filters", error), InboxPage(items=(), next=None)
     groups: dict[tuple[Any, ...], list[InboxItem]] = {}
     for item in found.items:
         groups.setdefault((item.kind, item.what, item.overdue, item.holder), []).append(item)
@@ -120,11 +112,11 @@ def _view(query: Mapping[str, str]) -> InboxView:
     )
 
 
-@get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/inbox/{item:str}", may=STAFF)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
     visit = shell.opened(request)
-    return _item(visit, item, flash=forms.flash_of(request))
+    return _item(visit, item)
 
 
 def _item(
@@ -132,7 +124,6 @@ def _item(
     item: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    flash: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.installation, by, item)
@@ -147,7 +138,6 @@ def _item(
         "seen": seen,
         "waits": seen.waits,
         "acts": inbox_verbs.acts(by, item) if waits else [],
-        "saved": flash,
         "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),
@@ -169,7 +159,6 @@ def _item(
         section=SECTION,
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
@@ -185,7 +174,7 @@ def _form(verb: AnyVerb) -> HTTPRouteHandler:
         if isinstance(error, DeniedError | BusyError | NotFoundError):
             raise error
         place = str(data.get("act") or verb.word)
-        return _item(visit, item, data, forms.fault(place, error, f"{place}-reason"))
+        return _item(visit, item, data, shell.fault(place, error, f"{place}-reason"))
 
     return forms.form_of(verb, moved, refused)
 

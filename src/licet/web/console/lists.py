@@ -8,10 +8,11 @@ with its certificate, and a recipient with what it was given and what it is to d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.erasure import certificates
@@ -33,8 +34,8 @@ from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import FINDS, HELPS, HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
-from licet.web.console.tables import ConsoleTable, Fields, RowAct, SavedView, TableAct, row_act
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
+from licet.web.console.tables import ConsoleTable, RowAct, SavedView, TableAct, row_act
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page
 
 # What an act is on, as the inbox names it
 
@@ -51,9 +52,10 @@ def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> s
 ERASURES = ConsoleTable(
     table=staff_tables.ERASURES,
     title="Erasures",
-    about="What people asked to have erased, from the request to the certificate. One is overdue "
-    "two days after the last of"
-    " it should have been gone, unless a legal hold keeps it.",
+    may=HELPS,
+    about="What people asked to have erased, from the request to the certificate. One is "
+    "overdue two days after the last of it should have been gone, unless a legal hold "
+    "keeps it.",
     views=(
         SavedView("All", ""),
         SavedView("Overdue", "state=overdue&order=oldest"),
@@ -65,27 +67,15 @@ ERASURES = ConsoleTable(
 )
 
 
-@get("/console/erasures", may=HELPS, sync_to_thread=True, include_in_schema=False)
-def erasures(request: AnyRequest) -> Response[Any]:
-    """What people asked to have erased, and the progress."""
-    return tables.show(request, ERASURES)
-
-
-@post("/console/erasures/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def act_on_erasures(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Moves the chosen erasures on, after the confirmation."""
-    return tables.act(request, ERASURES, data)
-
-
 # What recipients have to delete
 
 
 RECALLS = ConsoleTable(
     table=staff_tables.RECALLS,
     title="Recalls",
-    about="What recipients of releases were asked to take out of use, for which erasure, and by "
-    "which day. An acknowledgement"
-    " is theirs: record it when they have said so.",
+    may=OFFICE,
+    about="What recipients of releases were asked to take out of use, for which erasure, and by"
+    " which day. An acknowledgement is theirs: record it when they have said so.",
     views=(
         SavedView("All", ""),
         SavedView("Overdue", "state=overdue"),
@@ -96,27 +86,15 @@ RECALLS = ConsoleTable(
 )
 
 
-@get("/console/recalls", may=OFFICE, sync_to_thread=True, include_in_schema=False)
-def recalls(request: AnyRequest) -> Response[Any]:
-    """What recipients were asked to delete, and what they answered."""
-    return tables.show(request, RECALLS)
-
-
-@post("/console/recalls/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Records what recipients acknowledged, after the confirmation."""
-    return tables.act(request, RECALLS, data)
-
-
 # Misuse
 
 
 SUGGESTIONS = ConsoleTable(
     table=staff_tables.SUGGESTIONS,
     title="Suggestions of misuse",
-    about="What the misuse classifier suggests for somebody to look at. A model decides nothing: "
-    "read a conversation on its"
-    " page, with a reason, and decide.",
+    may=LOOKS,
+    about="What the misuse classifier suggests for somebody to look at. A model decides "
+    "nothing: read a conversation on its page, with a reason, and decide.",
     views=(
         SavedView("All", ""),
         SavedView("To be decided", "state=open"),
@@ -127,21 +105,10 @@ SUGGESTIONS = ConsoleTable(
 )
 
 
-@get("/console/suggestions", may=LOOKS, sync_to_thread=True, include_in_schema=False)
-def misuse(request: AnyRequest) -> Response[Any]:
-    """What the classifier suggested, and what people decided."""
-    return tables.show(request, SUGGESTIONS)
-
-
-@post("/console/suggestions/act", may=READS, sync_to_thread=True, include_in_schema=False)
-def decide_misuse(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Flags or dismisses the chosen conversations, after the confirmation."""
-    return tables.act(request, SUGGESTIONS, data)
-
-
 FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     title="Flags",
+    may=LOOKS,
     about="What was flagged as misuse, how long its safety copy is kept, and how long its score.",
     views=(
         SavedView("All", ""),
@@ -149,12 +116,6 @@ FLAGS = ConsoleTable(
         SavedView("Overturned", "state=overturned"),
     ),
 )
-
-
-@get("/console/flags", may=LOOKS, sync_to_thread=True, include_in_schema=False)
-def flags(request: AnyRequest) -> Response[Any]:
-    """The flags, with the ends of their copies and scores."""
-    return tables.show(request, FLAGS)
 
 
 # Legal holds
@@ -219,6 +180,7 @@ def _reviewing(*, dry_run: bool) -> RowAct:
 CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
     title="Conversations",
+    may=FINDS,
     about="Every conversation by when it began, without its title and its words.",
     views=(
         SavedView("All", ""),
@@ -245,9 +207,9 @@ CONVERSATIONS = ConsoleTable(
 HELD = ConsoleTable(
     table=staff_tables.HOLDS,
     title="Legal holds",
-    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is for "
-    "is sealed with its"
-    " conversation. A privacy officer places and ends holds.",
+    may=LOOKS,
+    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is "
+    "for is sealed with its conversation. A privacy officer places and ends holds.",
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
     acts_may=HOLDS,
     acts=(
@@ -281,35 +243,12 @@ HELD = ConsoleTable(
 )
 
 
-@get("/console/conversations", may=FINDS, sync_to_thread=True, include_in_schema=False)
-def conversations(request: AnyRequest) -> Response[Any]:
-    """Every conversation, without content."""
-    return tables.show(request, CONVERSATIONS)
-
-
-@post("/console/conversations/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def hold_conversations(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Places a hold on the chosen conversations, after the confirmation."""
-    return tables.act(request, CONVERSATIONS, data)
-
-
-@get("/console/holds", may=LOOKS, sync_to_thread=True, include_in_schema=False)
-def holds(request: AnyRequest) -> Response[Any]:
-    """The legal holds. The matter of a hold is content, and is not shown."""
-    return tables.show(request, HELD)
-
-
-@post("/console/holds/act", may=HOLDS, sync_to_thread=True, include_in_schema=False)
-def end_holds(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Ends the holds of one matter on the chosen conversations, after the confirmation."""
-    return tables.act(request, HELD, data)
-
-
 # Accounts, and who read what
 
 ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
     title="Accounts",
+    may=HELPS,
     about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
     views=(
         SavedView("All", ""),
@@ -320,24 +259,13 @@ ACCOUNTS = ConsoleTable(
 READINGS = ConsoleTable(
     table=staff_tables.READINGS,
     title="Readings",
+    may=OFFICE,
     about=(
         "Every reading of content by staff, with its reason and the ticket that covers it. The "
         "person sees each of theirs."
     ),
     views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
 )
-
-
-@get("/console/accounts", may=HELPS, sync_to_thread=True, include_in_schema=False)
-def accounts(request: AnyRequest) -> Response[Any]:
-    """Every account."""
-    return tables.show(request, ACCOUNTS)
-
-
-@get("/console/readings", may=OFFICE, sync_to_thread=True, include_in_schema=False)
-def readings(request: AnyRequest) -> Response[Any]:
-    """Every reading of content by staff."""
-    return tables.show(request, READINGS)
 
 
 # One erasure
@@ -355,7 +283,7 @@ WAITS = {
 }
 
 
-@get("/console/erasures/{erasure:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/erasures/{erasure:str}", may=HELPS)
 def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
     """The progress of an erasure, and what it waits for."""
     visit = shell.opened(request)
@@ -370,12 +298,7 @@ def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
     )
 
 
-@get(
-    "/console/erasures/{erasure:str}/certificate",
-    may=HELPS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/erasures/{erasure:str}/certificate", may=HELPS)
 def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
     """The signed certificate, as a file."""
     visit = shell.opened(request)
@@ -393,6 +316,7 @@ def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
 RECIPIENTS = ConsoleTable(
     table=staff_tables.RECIPIENTS,
     title="Recipients",
+    may=STAFF,
     about=(
         "Which recipient was given which release, and what it has still to delete. Recalls are "
         "counted up to a thousand here."
@@ -405,13 +329,7 @@ RECIPIENTS = ConsoleTable(
 )
 
 
-@get("/console/recipients", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def recipients(request: AnyRequest) -> Response[Any]:
-    """Every handout of a release."""
-    return tables.show(request, RECIPIENTS)
-
-
-@get("/console/recipients/{recipient:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/recipients/{recipient:str}", may=STAFF)
 def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
     """One recipient; NotFoundError for one that was given nothing."""
     visit = shell.opened(request)
@@ -429,22 +347,20 @@ def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[An
     )
 
 
+TABLES = (
+    ERASURES,
+    RECALLS,
+    SUGGESTIONS,
+    FLAGS,
+    CONVERSATIONS,
+    HELD,
+    ACCOUNTS,
+    READINGS,
+    RECIPIENTS,
+)
 ROUTES = (
-    erasures,
-    act_on_erasures,
-    recalls,
-    act_on_recalls,
-    misuse,
-    decide_misuse,
-    flags,
-    conversations,
-    hold_conversations,
-    holds,
-    end_holds,
-    accounts,
-    readings,
+    *chain.from_iterable(map(tables.routes_of, TABLES)),
     show_erasure,
     certificate,
-    recipients,
     show_recipient,
 )

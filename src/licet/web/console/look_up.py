@@ -32,7 +32,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Response, Router
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, URLEncodedBody
 
@@ -80,7 +80,7 @@ from licet.web.console import (
 from licet.web.console import shared as shell
 from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, Visit
 from licet.web.console.tables import FIELDS
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 READS_LISTED_MAX = 50
 NAME_CHARACTERS_MAX = 600
@@ -95,7 +95,7 @@ REASONS = {
 }
 
 
-@get("/console", may=EVERY, sync_to_thread=True, include_in_schema=False)
+@get_page("/console", may=EVERY)
 def overview(request: AnyRequest) -> Response[Any]:
     """The accounts, the stored content, coming expiries, and what waits."""
     visit = shell.opened(request)
@@ -162,13 +162,13 @@ class Match(msgspec.Struct, frozen=True):
     kind: str
 
 
-@get("/console/look-up", may=EVERY, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/look-up", may=EVERY)
 def look_up(request: AnyRequest) -> Response[Any]:
     """The form, with the account of a conversation that is named by the host's id."""
     return _found(shell.opened(request), SearchForm())
 
 
-@post("/console/look-up", may=EVERY, sync_to_thread=True, include_in_schema=False)
+@post_page("/console/look-up", may=EVERY)
 def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]:
     """Redirects to the one page that is found, or lists what was; the host's ids stay out of
     addresses.
@@ -269,15 +269,21 @@ def _account(visit: Visit, name: str) -> str:
 # What was found
 
 
-@get("/console/accounts/{account:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/accounts/{account:str}", may=HELPS)
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     """The state of an account: its choices, what of it may be used, and which staff read what."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
     seen = answers.explain(visit.installation, account)
     with transaction(visit.installation.pool) as tx:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
+    assert isinstance(seen, AccountSeen)
+    reasons = sorted({reason for found in seen.turns.values() for reason in found})
     values = {
         "seen": seen,
+        "used": [
+            (reason, *(found.get(reason, 0) for found in seen.turns.values()))
+            for reason in sorted(reasons, key=DecisionReason.permitted.__ne__)
+        ],
         "meaning": MEANING,
         "because": DecisionReason,
         "reads": read,
@@ -292,16 +298,10 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     )
 
 
-@get(
-    "/console/conversations/{conversation:str}",
-    may=FINDS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/conversations/{conversation:str}", may=FINDS)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
-    flash = verb_forms.flash_of(request)
-    return _conversation(shell.opened(request), conversation, ReadReasonForm(), flash=flash)
+    return _conversation(shell.opened(request), conversation, ReadReasonForm())
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,12 +311,7 @@ class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str = ""
 
 
-@post(
-    "/console/conversations/{conversation:str}/read",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/conversations/{conversation:str}/read", may=READS)
 def read(
     request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]
 ) -> Response[Any]:
@@ -369,7 +364,6 @@ def _conversation(
     faults: Faults = NO_FAULTS,
     *,
     status: int = 422,
-    flash: str = "",
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
@@ -378,7 +372,6 @@ def _conversation(
         "may_read": visit.allows(READS),
         "kept": kept,
         "reasons": REASONS,
-        "saved": flash,
         "may_hold": visit.allows(HOLDS),
         "new_hold": dict.fromkeys(FIELDS, ""),
         "hold_reasons": hold_verbs.REASONS,

@@ -83,7 +83,6 @@ def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Respo
         section="/console/documents",
         values=values,
         errors=faults,
-        status=422 if faults.places else 200,
     )
 
 

@@ -84,7 +84,6 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         section=SECTION,
         values=values,
         errors=faults,
-        status=422 if faults else 200,
     )
 
 
@@ -95,7 +94,7 @@ def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     seen = policy_proposals.version(visit.installation, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
     values = {"seen": seen, "text": text, **_drawn(seen.plan)}
-    title = f"{seen.policy.policy}, version {seen.policy.version}"
+    title = shell.unbroken(f"{seen.policy.policy}, version {seen.policy.version}")
     return shell.page(
         "console_policy_version.html", visit, title=title, section=SECTION, values=values
     )
@@ -136,30 +135,22 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         return _listing(
             visit,
             text.decode("utf-8", "replace"),
-            Faults((("text", "text", _error_sentence(error)),)),
+            shell.fault("text", error),
         )
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?flash={PROPOSE.name}")
-
-
-def _error_sentence(error: LicetError) -> str:
-    """An error with its line and its key, as a sentence."""
-    return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
 @get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
-    return _shown(
-        visit, policy_proposals.show(visit.installation, proposal), flash=forms.flash_of(request)
-    )
+    return _shown(visit, policy_proposals.show(visit.installation, proposal))
 
 
 def _shown(
     visit: Visit,
     proposal: ProposalDetail,
     *,
-    flash: str = "",
     reason: str = "",
     faults: Faults = NO_FAULTS,
     status: int = 200,
@@ -169,7 +160,6 @@ def _shown(
     )
     values = {
         "seen": proposal,
-        "saved": flash,
         "kept": reason,
         "acts": visit.allows(HOLDS) and proposal.proposal.state.value == "open",
         "applier": applier,
@@ -180,7 +170,7 @@ def _shown(
     return shell.page(
         "console_policy_proposal.html",
         visit,
-        title=f"Proposal: version {proposal.proposal.version}",
+        title=shell.unbroken(f"Proposal: version {proposal.proposal.version}"),
         section=SECTION,
         values=values,
         errors=faults,
@@ -198,7 +188,7 @@ def _refused(
         visit,
         policy_proposals.show(visit.installation, proposal),
         reason=str(data.get("reason", "")),
-        faults=Faults((("reason", "reason", _error_sentence(error)),)),
+        faults=shell.fault("reason", error),
         status=409 if isinstance(error, RefusedError) else 422,
     )
 
@@ -213,6 +203,7 @@ def _by(visit: Visit) -> str:
 NOTICES = ConsoleTable(
     table=staff_tables.NOTICES,
     title="Notices",
+    may=STAFF,
     about=(
         "Every notice that was published: a published notice never changes. One is published on "
         "the machine, with its file."
@@ -223,12 +214,6 @@ NOTICES = ConsoleTable(
         SavedView("Existing accounts", "for=existing"),
     ),
 )
-
-
-@get_page("/console/notices", may=STAFF)
-def notices(request: AnyRequest) -> Response[Any]:
-    """Every published notice."""
-    return tables.show(request, NOTICES)
 
 
 @get_page("/console/notices/{notice_id:str}", may=STAFF)
@@ -250,7 +235,9 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     return shell.page(
         "console_notice.html",
         visit,
-        title=f"Notice {notice_id[-8:]}",
+        title="Notice at sign-up"
+        if seen.variant is notice.Variant.signup
+        else "Notice for existing accounts",
         section="/console/notices",
         values=values,
     )
@@ -285,7 +272,7 @@ ROUTES = (
     propose,
     proposal,
     *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
-    notices,
+    *tables.routes_of(NOTICES),
     show_notice,
     notice_page,
 )

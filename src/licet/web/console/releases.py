@@ -21,11 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.staff_orders import OrderKind
-from licet.errors import LicetError, NotFoundError, UsageError
+from licet.errors import LicetError, UsageError
 from licet.masked import Masked
 from licet.release import (
     card,
@@ -44,7 +44,7 @@ from licet.release.rows import MessageShape
 from licet.release.shown_replacements import PlaceRef
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
 from licet.service import model_view, orders, release_view, replacements, slice_sample
-from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN
+from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN, find_folder
 from licet.service.release_view import ReleaseView
 from licet.store.connect import transaction
 from licet.vault.installation import load_policies
@@ -56,7 +56,7 @@ from licet.web.console import verb_forms as forms
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.console.tables import Fields, chosen_of
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 SECTION = "/console/releases"
 RELEASES_SHOWN_MAX = 100
@@ -64,16 +64,15 @@ STANDINGS_SHOWN_MAX = 20  # of the newest; each reads the release's folder
 BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_export)
 
 
-@get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/releases", may=STAFF)
 def releases(request: AnyRequest) -> Response[Any]:
     """The newest releases with their rows, review and signatures, and what was ordered."""
-    return _listed(shell.opened(request), flash=forms.flash_of(request))
+    return _listed(shell.opened(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    flash: str = "",
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
@@ -88,7 +87,6 @@ def _listed(
         "builds": visit.allows(BUILD.may),
         "purposes": sorted(known.in_force(visit.installation.clock()).covers),
         "kept": kept or {"name": "", "purpose": ""},
-        "saved": flash,
         "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX),
     }
     return shell.page(
@@ -98,7 +96,6 @@ def _listed(
         section=SECTION,
         values=values,
         errors=faults,
-        status=422 if faults else 200,
     )
 
 
@@ -114,7 +111,7 @@ def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStandi
 
 def _not_built(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
     kept = {name: str(data.get(name, "")) for name in ("name", "purpose")}
-    return _listed(visit, faults=forms.fault("build-name", error), kept=kept)
+    return _listed(visit, faults=shell.fault("build-name", error), kept=kept)
 
 
 # One release
@@ -158,7 +155,7 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
     row: str = ""
 
 
-@get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/releases/{release:str}", may=STAFF)
 def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
@@ -179,7 +176,6 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         if folder
         else 0,
         "names": FINDINGS,
-        "saved": forms.flash_of(request),
         "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
     }
@@ -203,15 +199,7 @@ def _may_sign(visit: Visit, standing: ReleaseStanding) -> bool:
 def _facts(visit: Visit, release: Release, standing: ReleaseStanding | None) -> dict[str, Any]:
     """Facts of a release beside its review, and the releases to compare it with."""
     if standing is None:
-        return {
-            "held": [],
-            "view": None,
-            "bars": None,
-            "others": [],
-            "measured": None,
-            "marked": {},
-            "next_step": "",
-        }
+        return {}
     view = release_view.view(visit.installation, release)
     others = [
         other
@@ -282,12 +270,7 @@ def _measured(
     return measurement.sentences(statement), costs
 
 
-@get(
-    "/console/releases/{release:str}/against/{other:str}",
-    may=STAFF,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/releases/{release:str}/against/{other:str}", may=STAFF)
 def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
     """What a release has that another has not, and the reverse: settings, counts, and rows by
     reason.
@@ -295,7 +278,9 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
-        visit.installation, release_folder(visit, old), release_folder(visit, new)
+        visit.installation,
+        find_folder(visit.installation, old),
+        find_folder(visit.installation, new),
     )
     values = {
         "new": new,
@@ -312,9 +297,7 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     )
 
 
-@post(
-    "/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False
-)
+@post_page("/console/releases/{release:str}/row", may=READS)
 def row(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
@@ -323,9 +306,7 @@ def row(
     return _next(visit, release_shown(visit, release), data.second == "yes")
 
 
-@post(
-    "/console/releases/{release:str}/slice", may=READS, sync_to_thread=True, include_in_schema=False
-)
+@post_page("/console/releases/{release:str}/slice", may=READS)
 def read_slice(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
 ) -> Response[Any]:
@@ -334,7 +315,7 @@ def read_slice(
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     if data.row:
         read = slice_sample.read_numbered(
             visit.installation, folder, reader, [release_count(data.row)]
@@ -353,12 +334,7 @@ def read_slice(
     )
 
 
-@post(
-    "/console/releases/{release:str}/finding",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/finding", may=READS)
 def finding(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
@@ -369,12 +345,15 @@ def finding(
     known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
         signatures.undo(
-            visit.installation, release_folder(visit, known), member_of(visit.staff), second=second
+            visit.installation,
+            find_folder(visit.installation, known),
+            member_of(visit.staff),
+            second=second,
         )
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     signatures.found(
         visit.installation,
         folder,
@@ -388,7 +367,10 @@ def finding(
 
 def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
-        visit.installation, release_folder(visit, release), member_of(visit.staff), second=second
+        visit.installation,
+        find_folder(visit.installation, release),
+        member_of(visit.staff),
+        second=second,
     )
     if read is None:
         return seen_other(release_path(release))
@@ -446,14 +428,6 @@ def release_shown(visit: Visit, release: str) -> Release:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def release_folder(visit: Visit, release: Release) -> str:
-    """Our own copy of a release."""
-    folder = homes.folder(visit.installation, release)
-    if folder is None:
-        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
-    return str(folder)
-
-
 def release_path(release: Release) -> str:
     """The page of a release."""
     return f"/console/releases/{release.release_id.hex}"
@@ -475,12 +449,7 @@ class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
     rows: str = str(replacements.ROWS)
 
 
-@post(
-    "/console/releases/{release:str}/replacements",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/replacements", may=READS)
 def read_replacements(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
 ) -> Response[Any]:
@@ -491,7 +460,7 @@ def read_replacements(
     known = release_shown(visit, release)
     found = replacements.read(
         visit.installation,
-        release_folder(visit, known),
+        find_folder(visit.installation, known),
         member_of(visit.staff),
         release_count(data.rows),
     )
@@ -502,19 +471,14 @@ def read_replacements(
     )
 
 
-@post(
-    "/console/releases/{release:str}/replacements/marks",
-    may=READS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/releases/{release:str}/replacements/marks", may=READS)
 def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
     """Stores which of the places that the reader was shown were no name; they are counted, and
     teach nothing.
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     for ref in map(_place_ref, chosen_of(data)):
         replacements.mark(visit.installation, folder, reader, ref)
     return seen_other(f"{release_path(known)}#replacements")
@@ -530,21 +494,20 @@ def _place_ref(chosen: str) -> PlaceRef:
 # Models
 
 
-@get("/console/models", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/models", may=STAFF)
 def models(request: AnyRequest) -> Response[Any]:
     """Every model on record."""
     visit = shell.opened(request)
     values = {
         "models": model_view.models(visit.installation),
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_models.html", visit, title="Models", section="/console/models", values=values
     )
 
 
-@get("/console/models/{model:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/models/{model:str}", may=STAFF)
 def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
     """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
     NotFoundError.
@@ -558,7 +521,6 @@ def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
         "run": found.run,
         "audits": found.audits,
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_model.html",

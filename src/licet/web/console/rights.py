@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
-from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
+from licet.consent.rights import ExtensionReason, RefusalReason
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, RightsRequest, StaffAct
 from licet.errors import LicetError, RefusedError, UsageError
+from licet.service import staff_tables
 from licet.service.request_verbs import ENTER, STEP, NewEnteredRequest
 from licet.service.staff_verb import AnyCall
 from licet.web.console import shared as shell
+from licet.web.console import tables
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import ANSWERS, HELPS, Visit
-from licet.web.console.tables import Fields
+from licet.web.console.tables import ConsoleTable, Fields, SavedView
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
-PAGE_MAX = 50
 SECTION = "/console/rights"
 REFUSALS = {
     RefusalReason.unfounded: "it is manifestly unfounded",
@@ -42,42 +42,26 @@ EXTENSIONS = {
 }
 
 
-@get_page("/console/rights", may=HELPS)
-def rights_list(request: AnyRequest) -> Response[Any]:
-    """Requests by due date; the open ones, or those in a state, of a kind."""
-    visit, asked = shell.opened(request), request.query_params
-    kind, state, after = asked.get("kind", ""), asked.get("state", ""), asked.get("after", "")
-    kinds = [RightKind(kind)] if kind in list(RightKind) else []
-    states = (
-        [RequestState(state)]
-        if state in list(RequestState)
-        else [RequestState.open, RequestState.paused]
-    )
-    found = rights_requests.list_requests(
-        visit.installation, PAGE_MAX + 1, kinds=kinds, states=states, after=after
-    )
-    view = {name: value for name, value in (("kind", kind), ("state", state)) if value}
-    values = {
-        "requests": found[:PAGE_MAX],
-        "kinds": list(RightKind),
-        "states": list(RequestState),
-        "kind": kind,
-        "state": state,
-        "newest": f"{SECTION}?{urlencode(view)}" if after else "",
-        "enters": visit.allows(ANSWERS),
-        "more": f"{SECTION}?{urlencode({**view, 'after': found[PAGE_MAX - 1].id})}"
-        if len(found) > PAGE_MAX
-        else "",
-    }
-    return shell.page(
-        "console_rights.html", visit, title="Requests of people", section=SECTION, values=values
-    )
+REQUESTS = ConsoleTable(
+    table=staff_tables.REQUESTS,
+    title="Requests of people",
+    may=HELPS,
+    about="What people asked for under the law. What they wrote is on the page of each request.",
+    views=(
+        SavedView("To be answered", "state=waiting"),
+        SavedView("Overdue", "state=overdue"),
+        SavedView("Waiting for the person", "state=paused"),
+        SavedView("All", "order=newest"),
+    ),
+    acts_may=ANSWERS,
+    adds=("Enter a request", f"{SECTION}/enter"),
+)
 
 
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
-    return _one(shell.opened(request), request_id, flash=forms.flash_of(request))
+    return _one(shell.opened(request), request_id)
 
 
 def _one(
@@ -85,7 +69,6 @@ def _one(
     name: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    flash: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.get_request(visit.installation, name, with_words=answers)
@@ -97,16 +80,16 @@ def _one(
         "refusals": REFUSALS,
         "extensions": EXTENSIONS,
         "words_max": WORDS_CHARACTERS_MAX,
-        "saved": flash,
     }
     return shell.page(
         "console_right.html",
         visit,
-        title=f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}",
+        title=shell.unbroken(
+            f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}"
+        ),
         section=SECTION,
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
@@ -119,7 +102,7 @@ def _refuse_step(
     act = str(data.get("act", ""))
     act = act if act in list(StaffAct) else StaffAct.answer.value
     field = act if act in (StaffAct.acknowledge, StaffAct.resume) else f"{act}-words"
-    return _one(visit, request_id, data, forms.fault(act, error, field))
+    return _one(visit, request_id, data, shell.fault(act, error, field))
 
 
 # Entering one
@@ -144,9 +127,8 @@ def _entry(
         visit,
         title="Enter a request",
         section=SECTION,
-        errors=forms.fault("kind", error) if error is not None else NO_FAULTS,
+        errors=shell.fault("kind", error),
         values=values,
-        status=422 if error is not None else 200,
     )
 
 
@@ -161,4 +143,10 @@ def _entered(_: Visit, __: AnyCall, request: RightsRequest) -> Response[Any]:
     return seen_other(f"{SECTION}/{request.shown_id}")
 
 
-ROUTES = (rights_list, ask_entry, enter, one_request, forms.form_of(STEP, refused=_refuse_step))
+ROUTES = (
+    *tables.routes_of(REQUESTS),
+    ask_entry,
+    enter,
+    one_request,
+    forms.form_of(STEP, refused=_refuse_step),
+)

@@ -7,6 +7,7 @@ console is in English, in its templates: the catalogue has the texts for people.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -26,11 +27,12 @@ from licet.access.roles import TEAM, ForbiddenError, May, Staff, StaffRole, may
 from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
-from licet.errors import UsageError
+from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
 from licet.service import inbox
 from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
+from licet.service.staff_verbs import VERBS
 from licet.vault.installation import Installation
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
@@ -175,6 +177,14 @@ def why_faults(text: str, place: str = WHY) -> Faults:
     return NO_FAULTS
 
 
+def fault(place: str, error: LicetError | None, field: str = "") -> Faults:
+    """What a verb refused, beside the form that was sent, or its ``field``."""
+    if error is None:
+        return NO_FAULTS
+    text = sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+    return Faults(((place, field or place, text),))
+
+
 def sentence(text: str) -> str:
     """A message, or the hint of one, as a sentence of a page."""
     plain = text.replace("`", "")
@@ -230,10 +240,10 @@ def page(
     title: str,
     section: str = "",
     errors: Faults = NO_FAULTS,
-    status: int = 200,
+    status: int = 0,
     values: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page of the console."""
+    """A whole page of the console; by default its status says whether a form had ``errors``."""
     held = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
     counts, now = waiting(visit), visit.installation.clock()
     shown = {
@@ -254,8 +264,20 @@ def page(
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
         "posted": visit.posted,
+        "saved": _flash(visit.query.get("flash", "")),
     }
+    status = status or (422 if errors else 200)
     return _rendered(template, title, status, {**shown, **(values or {})})
+
+
+def _flash(name: str) -> str:
+    """What a page says of the verb that led to it."""
+    return next((verb.flash for verb in VERBS if verb.name == name), "")
+
+
+def unbroken(text: str) -> str:
+    """A text whose dates are not broken at their hyphens."""
+    return re.sub(r"(?<=\d)-(?=\d)", "\N{NON-BREAKING HYPHEN}", text)
 
 
 REASON = "reason"
@@ -344,7 +366,7 @@ def display(value: Any) -> str:  # noqa: ANN401 a value of a page
         case datetime():
             return moment(value)
         case date():
-            return value.isoformat()
+            return Markup("<time>{}</time>").format(value.isoformat())
         case UUID():
             return value.hex
         case tuple() | list() | frozenset():
@@ -363,6 +385,7 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
             say=words.say,
             day=words.day,
             moment=moment,
+            unbroken=unbroken,
             cells=cells,
             choices=choices,
             display=display,

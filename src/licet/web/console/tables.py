@@ -15,12 +15,13 @@ the others.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from litestar import Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import URLEncodedBody
 from litestar.response import Stream
 
@@ -37,7 +38,7 @@ from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import HELPS, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 CHOSEN_MAX = 200
 ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
@@ -92,48 +93,62 @@ def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
 
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as a page of the console. ``about`` are its sentences; ``views`` the first of which
-    is the whole table. ``acts_may`` is who sees the acts: those whom the route lets in that takes
-    them.
+    """A table as a page of the console. ``about`` are its sentences; the first of ``views`` is what
+    an address without a query shows. ``acts_may`` is who sees the acts and the link that ``adds`` a
+    row, by its label and page: those whom the routes let in that take them.
     """
 
     table: StaffTable
     title: str
     about: str
     views: tuple[SavedView, ...]
+    may: May
     acts: tuple[TableAct, ...] = ()
     acts_may: May = NOBODY
-    template: str = "console_table.html"
+    adds: tuple[str, str] | None = None
 
     @property
     def path(self) -> str:
         return f"/console/{self.table.name}"
 
 
-def show(
-    request: AnyRequest, table: ConsoleTable, *, values: Mapping[str, Any] | None = None
-) -> Response[Any]:
+def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
+    """The page of a table and, where there are acts, what is done to the rows that were chosen."""
+
+    def listed(request: AnyRequest) -> Response[Any]:
+        return show(request, table)
+
+    def acted(request: AnyRequest, data: Fields) -> Response[Any]:
+        """Does what was chosen to the chosen rows, after the confirmation."""
+        return act(request, table, data)
+
+    listed.__doc__ = table.about
+    page = get_page(table.path, may=table.may)(listed)
+    acts = post_page(f"{table.path}/act", may=table.acts_may)
+    return (page, acts(acted)) if table.acts else (page,)
+
+
+def show(request: AnyRequest, table: ConsoleTable) -> Response[Any]:
     """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
     with it.
     """
-    visit, query = shell.opened(request), dict(request.query_params)
+    visit = shell.opened(request)
+    query = dict(request.query_params) or dict(parse_qsl(table.views[0].query))
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
         found = staff_tables.read(visit.installation, table.table, view)
     except UsageError as error:
-        fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-        faults, found = (
-            Faults((("filters", "filters", fault),)),
-            TablePage(rows=(), after="", stopped=False),
-        )
+        faults, found = shell.fault("filters", error), TablePage(rows=(), after="", stopped=False)
     if query.get("as") == "csv" and not faults:
-        return _file(visit, table.table, view)
-    acts = table.acts if visit.allows(table.acts_may) else ()
-    shown = {
+        lines = staff_tables.as_csv(visit.installation, table.table, view)
+        return csv_file(visit, table.table.name, lines)
+    does = visit.allows(table.acts_may)
+    values = {
         "of": table,
         "found": found,
         "view": view,
-        "acts": acts,
+        "acts": table.acts if does else (),
+        "adds": table.adds if does else None,
         "saved": _SAID.get(query.get("flash", ""), ""),
         "next": _address(table, view, after=found.after) if found.after else "",
         "first": _address(table, view) if view.after else "",
@@ -144,13 +159,13 @@ def show(
         "orders": dict(list(table.table.listing.orders.items())[1:]),
     }
     return shell.page(
-        table.template,
+        "console_table.html",
         visit,
         title=table.title,
         section=table.path,
         errors=faults,
         status=400 if faults else 200,
-        values={**shown, **(values or {})},
+        values=values,
     )
 
 
@@ -168,7 +183,8 @@ def _sorts(table: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
     orders = dict(listing.orders)
     current = view.order if view.order in orders else next(iter(orders))
     for name, order in orders.items():
-        place = columns.index(order.columns[0].sql) if order.columns[0].sql in columns else -1
+        sql = order.columns[0].sql  # the column, or what it is reckoned from
+        place = next((n for n, column in enumerate(columns) if column.split()[0] == sql), -1)
         if place < 0 or (place in found and found[place].now):
             continue
         turned = [
@@ -201,10 +217,11 @@ def _address(table: ConsoleTable, view: TableView, **more: str) -> str:
     return f"{table.path}?{query}" if query else table.path
 
 
-def _file(visit: Visit, table: StaffTable, view: TableView) -> Response[Any]:
-    name = f"{table.name}-{visit.installation.clock():%Y-%m-%d}.csv"
+def csv_file(visit: Visit, name: str, lines: Iterator[bytes]) -> Response[Any]:
+    """The lines of a list as a file that is named after it and the day."""
+    name = f"{name}-{visit.installation.clock():%Y-%m-%d}.csv"
     return Stream(
-        staff_tables.as_csv(visit.installation, table, view),
+        lines,
         media_type="text/csv; charset=utf-8",
         headers={
             "content-disposition": f'attachment; filename="{name}"',
@@ -262,7 +279,6 @@ def act(request: AnyRequest, table: ConsoleTable, data: Mapping[str, Any]) -> Re
         section=table.path,
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 

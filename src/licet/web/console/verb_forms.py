@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, get_origin
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
@@ -26,7 +26,7 @@ from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, post_page, seen_other
 
 ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
@@ -44,7 +44,7 @@ def form_of(
     names = re.findall(r"\{(\w+):str\}", verb.page_path)
     types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
     declare(act, verb.name, verb.about, types, {}, Response[Any])
-    return post(verb.page_path, may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
+    return post_page(verb.page_path, may=verb.may)(act)
 
 
 def take(
@@ -102,7 +102,6 @@ def take(
         section=f"/console/{section}",
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
@@ -162,12 +161,6 @@ def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
 
 
-def flash_of(request: AnyRequest) -> str:
-    """What a page says of the verb that led to it."""
-    name = request.query_params.get("flash", "")
-    return next((verb.flash for verb in VERBS if verb.name == name), "")
-
-
 def many(data: Mapping[str, Any], name: str) -> list[str]:
     """The values of a field that a form may send several times, without those left empty."""
     found = data.get(name, [])
@@ -181,9 +174,3 @@ def day_of(text: str) -> datetime | None:
         return instant(text) if text else None
     except (ValueError, UsageError):
         raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
-
-
-def fault(place: str, error: LicetError, field: str = "") -> Faults:
-    """What a verb refused, beside the form that was sent, or its ``field``."""
-    text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-    return Faults(((place, field or place, text),))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.access import staff_orders
@@ -27,7 +27,7 @@ from licet.web.console import verb_forms as forms
 from licet.web.console.shared import OWNS, STAFF, Visit
 from licet.web.console.tables import Fields
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 from licet.webhooks import endpoints
 from licet.webhooks.endpoints import (
     BACKLOG_MAX,
@@ -40,16 +40,15 @@ from licet.webhooks.endpoints import (
 SECTION = "/console/webhooks"
 
 
-@get("/console/webhooks", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/webhooks", may=STAFF)
 def webhooks(request: AnyRequest) -> Response[Any]:
     """The endpoints, and what was ordered."""
-    return _listed(shell.opened(request), flash=forms.flash_of(request))
+    return _listed(shell.opened(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    flash: str = "",
     made: AddedEndpoint | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -61,7 +60,6 @@ def _listed(
         "hosts": endpoints.list_backlogs(visit.installation),
         "orders": given,
         "most": BACKLOG_MAX,
-        "saved": flash,
         "made": made,
         "owns": visit.allows(OWNS),
         "all_kinds": tuple(EventKind),
@@ -74,11 +72,10 @@ def _listed(
         section=SECTION,
         errors=faults,
         values=values,
-        status=422 if faults else 200,
     )
 
 
-@post("/console/webhooks", may=OWNS, sync_to_thread=True, include_in_schema=False)
+@post_page("/console/webhooks", may=OWNS)
 def add(request: AnyRequest, data: Fields) -> Response[Any]:
     """Adds an endpoint, after the confirmation, and shows its secret, once."""
     visit = shell.opened(request)
@@ -93,18 +90,16 @@ def _added(visit: Visit, _: object, made: AddedEndpoint) -> Response[Any]:
 
 def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
     kept = {name: " ".join(forms.many(data, name)) for name in ("name", "url", "kinds")}
-    return _listed(visit, faults=forms.fault("endpoint-name", error), kept=kept)
+    return _listed(visit, faults=shell.fault("endpoint-name", error), kept=kept)
 
 
-@get("/console/webhooks/{endpoint:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/webhooks/{endpoint:str}", may=STAFF)
 def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
     """An endpoint with its backlog; NotFoundError for one that there is not."""
-    return _shown(shell.opened(request), endpoint, flash=forms.flash_of(request))
+    return _shown(shell.opened(request), endpoint)
 
 
-def _shown(
-    visit: Visit, endpoint: str, *, flash: str = "", made: RotatedSecret | None = None
-) -> Response[Any]:
+def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
     """An endpoint; ``made`` is the secret that it was just given."""
     seen = endpoints.backlog_of(visit.installation, endpoint)
     with transaction(visit.installation.pool) as tx:
@@ -114,7 +109,6 @@ def _shown(
         "orders": given,
         "owns": visit.allows(OWNS),
         "most": BACKLOG_MAX,
-        "saved": flash,
         "made": made,
         "overlap": OVERLAP_HOURS,
         "overlap_max": OVERLAP_HOURS_MAX,

@@ -391,7 +391,7 @@ def _question_values(
         ),
         "known_age": "",
         "one_question": len(prompt.in_force.asks) == 1,
-        "save": _save(reader, prompt, len(waiting)),
+        "save": _save(reader, prompt, 0 if terms_only else len(waiting)),
         "later": words.mark_language(notice.text.later, notice.language)
         if prompt.may_put_off and not terms_only
         else "",
@@ -445,14 +445,10 @@ def _record_showing(
 
 
 def _save(reader: PageReader, prompt: Prompt, questions: int) -> str:
-    signing_up = prompt.variant is Variant.signup
-    return reader.words.say(
-        "notice.signup.save"
-        if signing_up
-        else "notice.save.several"
-        if questions > 1
-        else "notice.save"
-    )
+    if prompt.variant is Variant.signup:
+        return reader.words.say("notice.signup.save")
+    keys = ("notice.go_on", "notice.save", "notice.save.several")
+    return reader.words.say(keys[min(questions, 2)])
 
 
 def _question_detail(prompt: Prompt, *, terms_only: bool) -> dict[str, Any]:
