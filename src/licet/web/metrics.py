@@ -13,7 +13,7 @@ import os
 import shutil
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -123,64 +123,8 @@ def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
     """
     if figures is None:
         return
-    yield gauge(
-        "licet_figures_read_seconds",
-        "When the figures of the installation were read",
-        figures.at.timestamp(),
-    )
-    meaning = (
-        "Segments, feedback and safety copies that a sweep waits to erase until it is approved"
-    )
-    yield gauge(
-        "licet_sweep_waits", meaning, (figures.sweep.due or 0) if figures.sweep.waits else 0
-    )
-    yield gauge(
-        "licet_sweep_ended_seconds",
-        "When a sweep last left nothing that is due",
-        _time(figures.sweep.ended_at),
-    )
-    meaning = (
-        "Closed accounts that are erased, and are certified when the log has taken their leaves"
-    )
-    yield gauge("licet_closures_wait_for_log", meaning, figures.closures)
-    yield gauge(
-        "licet_log_waiting", "Entries that wait for the log, counted up to 10,000", figures.log.rows
-    )
-    yield gauge(
-        "licet_log_waiting_since_seconds",
-        "The time of the oldest of them",
-        _time(figures.log.since),
-    )
-    meaning = "Since when entries with a place in the log are not published"
-    yield gauge("licet_log_unpublished_since_seconds", meaning, _time(figures.unpublished_since))
-    yield gauge(
-        "licet_webhook_waiting",
-        "Messages to endpoints, up to 10,000 for each",
-        figures.webhooks.waiting,
-    )
-    yield gauge(
-        "licet_webhook_due_seconds",
-        "When the first of them was to be sent",
-        _time(figures.webhooks.due_at),
-    )
-    yield gauge(
-        "licet_webhook_endpoints_failing",
-        "Endpoints that do not take messages",
-        figures.webhooks.failing,
-    )
-    yield gauge(
-        "licet_webhook_endpoints_disabled",
-        "Disabled endpoints, to which nothing is sent",
-        figures.webhooks.disabled,
-    )
-    yield gauge(
-        "licet_backup_made_seconds", "When the newest backup was begun", _time(figures.backup)
-    )
-    yield gauge(
-        "licet_drill_due_seconds",
-        "When a backup is to be restored as a test, at the latest",
-        _time(figures.drill_due),
-    )
+    for name, meaning, value in _figures_table(figures):
+        yield gauge(name, meaning, value)
     due = {rotation: _time(at) for rotation, at in figures.rotations.items()}
     yield _gauges_by_label(
         "licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due
@@ -191,6 +135,29 @@ def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
     overdue = {kind: queue.overdue for kind, queue in figures.queues.items()}
     yield _gauges_by_label("licet_queue_waiting", "What waits for people, by kind", "kind", waiting)
     yield _gauges_by_label("licet_queue_overdue", "What of it is overdue", "kind", overdue)
+
+
+def _figures_table(figures: MonitoringFigures) -> Sequence[tuple[str, str, float]]:
+    """Names, meanings and values of the metrics without a label."""
+    sweep, log, webhooks = figures.sweep, figures.log, figures.webhooks
+    return (
+        ("licet_figures_read_seconds", "When the figures of the installation were read", figures.at.timestamp()),
+        ("licet_sweep_waits", "Segments, feedback and safety copies that a sweep waits to erase until it is approved",
+         (sweep.due or 0) if sweep.waits else 0),
+        ("licet_sweep_ended_seconds", "When a sweep last left nothing that is due", _time(sweep.ended_at)),
+        ("licet_closures_wait_for_log", "Closed accounts that are erased, and are certified when the log has taken their leaves",
+         figures.closures),
+        ("licet_log_waiting", "Entries that wait for the log, counted up to 10,000", log.rows),
+        ("licet_log_waiting_since_seconds", "The time of the oldest of them", _time(log.since)),
+        ("licet_log_unpublished_since_seconds", "Since when entries with a place in the log are not published",
+         _time(figures.unpublished_since)),
+        ("licet_webhook_waiting", "Messages to endpoints, up to 10,000 for each", webhooks.waiting),
+        ("licet_webhook_due_seconds", "When the first of them was to be sent", _time(webhooks.due_at)),
+        ("licet_webhook_endpoints_failing", "Endpoints that do not take messages", webhooks.failing),
+        ("licet_webhook_endpoints_disabled", "Disabled endpoints, to which nothing is sent", webhooks.disabled),
+        ("licet_backup_made_seconds", "When the newest backup was begun", _time(figures.backup)),
+        ("licet_drill_due_seconds", "When a backup is to be restored as a test, at the latest", _time(figures.drill_due)),
+    )  # fmt: skip
 
 
 def _time(at: datetime | None) -> float:
