@@ -123,8 +123,7 @@ def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
     """
     if figures is None:
         return
-    for name, meaning, value in _figures_table(figures):
-        yield gauge(name, meaning, value)
+    yield from _unlabelled(figures)
     due = {rotation: _time(at) for rotation, at in figures.rotations.items()}
     yield _gauges_by_label(
         "licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due
@@ -137,27 +136,36 @@ def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
     yield _gauges_by_label("licet_queue_overdue", "What of it is overdue", "kind", overdue)
 
 
-def _figures_table(figures: MonitoringFigures) -> Sequence[tuple[str, str, float]]:
-    """Names, meanings and values of the metrics without a label."""
+def _unlabelled(figures: MonitoringFigures) -> Iterator[Metric]:
     sweep, log, webhooks = figures.sweep, figures.log, figures.webhooks
-    return (
-        ("licet_figures_read_seconds", "When the figures of the installation were read", figures.at.timestamp()),
-        ("licet_sweep_waits", "Segments, feedback and safety copies that a sweep waits to erase until it is approved",
+    table: Sequence[tuple[str, str, float]] = (
+        ("licet_figures_read_seconds",
+         "When the figures of the installation were read", figures.at.timestamp()),
+        ("licet_sweep_waits",
+         "Segments, feedback and safety copies that a sweep waits to erase until it is approved",
          (sweep.due or 0) if sweep.waits else 0),
-        ("licet_sweep_ended_seconds", "When a sweep last left nothing that is due", _time(sweep.ended_at)),
-        ("licet_closures_wait_for_log", "Closed accounts that are erased, and are certified when the log has taken their leaves",
+        ("licet_sweep_ended_seconds",
+         "When a sweep last left nothing that is due", _time(sweep.ended_at)),
+        ("licet_closures_wait_for_log",
+         "Closed accounts that are erased, and are certified when the log has taken their leaves",
          figures.closures),
         ("licet_log_waiting", "Entries that wait for the log, counted up to 10,000", log.rows),
         ("licet_log_waiting_since_seconds", "The time of the oldest of them", _time(log.since)),
-        ("licet_log_unpublished_since_seconds", "Since when entries with a place in the log are not published",
+        ("licet_log_unpublished_since_seconds",
+         "Since when entries with a place in the log are not published",
          _time(figures.unpublished_since)),
         ("licet_webhook_waiting", "Messages to endpoints, up to 10,000 for each", webhooks.waiting),
-        ("licet_webhook_due_seconds", "When the first of them was to be sent", _time(webhooks.due_at)),
-        ("licet_webhook_endpoints_failing", "Endpoints that do not take messages", webhooks.failing),
-        ("licet_webhook_endpoints_disabled", "Disabled endpoints, to which nothing is sent", webhooks.disabled),
+        ("licet_webhook_due_seconds",
+         "When the first of them was to be sent", _time(webhooks.due_at)),
+        ("licet_webhook_endpoints_failing",
+         "Endpoints that do not take messages", webhooks.failing),
+        ("licet_webhook_endpoints_disabled",
+         "Disabled endpoints, to which nothing is sent", webhooks.disabled),
         ("licet_backup_made_seconds", "When the newest backup was begun", _time(figures.backup)),
-        ("licet_drill_due_seconds", "When a backup is to be restored as a test, at the latest", _time(figures.drill_due)),
+        ("licet_drill_due_seconds",
+         "When a backup is to be restored as a test, at the latest", _time(figures.drill_due)),
     )  # fmt: skip
+    return (gauge(*row) for row in table)
 
 
 def _time(at: datetime | None) -> float:
