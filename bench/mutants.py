@@ -50,7 +50,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Row, _mutant_lines
-from bench._mutations import Mutant, compiles, mutants
+from bench._mutations import Identity, Mutant, compiles, mutants
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".mutants"
@@ -241,7 +241,7 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     left = [
         one for one, verdict in verdicts.items() if verdict["outcome"] not in {"killed", "hung"}
     ]
-    same = [one for one in left if (one.file, one.text, one.what, one.put, one.nth) in explained]
+    same = [one for one in left if one.identity in explained]
     killed = f"{len(verdicts) - len(left)} killed ({outcomes.count('hung')} never end)"
     asked, survived = len(verdicts) - len(same), len(left) - len(same)
     figure = f"{survived} of {asked} survive, {100 * survived / max(1, asked):.1f} %"
@@ -253,15 +253,18 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
 
 
 @cache
-def equivalents() -> set[tuple[str, str, str, str, int]]:
-    """File, line, mutation, what is put there, and which of several alike within the function."""
-    if not EQUIVALENT.exists():
-        return set()
-    with EQUIVALENT.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"]))
-            for row in csv.DictReader(file)
-        }
+def equivalents() -> set[Identity]:
+    return {identity for identity, _ in read_equivalents()}
+
+
+def read_equivalents() -> list[tuple[Identity, str]]:
+    """The rows of `mutants_equivalent.csv`, each with its reason."""
+    with EQUIVALENT.open(encoding="utf-8", newline="") as text:
+        _, *rows = csv.reader(text)
+    return [
+        ((file, function, line, mutation, put, int(nth)), why)
+        for file, function, line, mutation, put, nth, why in rows
+    ]
 
 
 # Drawing
