@@ -106,8 +106,7 @@ def survivors(verdicts: Mapping[Mutant, Mapping[str, Any]]) -> list[Mutant]:
     return [
         one
         for one, verdict in verdicts.items()
-        if verdict["outcome"] not in {"killed", "hung"}
-        and (one.file, one.text, one.what, one.put, one.nth) not in bench.equivalents()
+        if verdict["outcome"] not in {"killed", "hung"} and one.identity not in bench.equivalents()
     ]
 
 

@@ -61,6 +61,11 @@ SQL_SWAPS = [
 ]
 
 
+# File, qualified function (empty for a module), line, mutation, what is put there, and which of
+# several alike in the function.
+Identity = tuple[str, str, str, str, str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """One change of one file: the bytes from ``start`` to ``end`` become ``put``. ``lines`` are its
@@ -83,6 +88,10 @@ class Mutant:
         """Stays the same while other lines of the file change."""
         told = "\0".join([self.file, self.function, self.text, self.what, str(self.nth)])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    @property
+    def identity(self) -> Identity:
+        return self.file, self.function, self.text, self.what, self.put, self.nth
 
     def applied(self, source: bytes) -> bytes:
         return source[: self.start] + self.put.encode() + source[self.end :]

@@ -50,7 +50,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Row, _mutant_lines
-from bench._mutations import Mutant, compiles, mutants
+from bench._mutations import Identity, Mutant, compiles, mutants
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".mutants"
@@ -106,11 +106,19 @@ NOT_MUTATED = {
 TESTS = {
     "access": [
         "tests/access",
+        "tests/cli/test_inbox.py",
+        "tests/store/test_decided_meanwhile.py",
+        "tests/web/test_caller_limits.py",
+        "tests/web/test_console_inbox.py",
         "tests/web/test_console_orders.py",
+        "tests/web/test_entering.py",
         "tests/web/test_inbox_items.py",
         "tests/web/test_shared_rates.py",
+        "tests/web/test_staff_acts_api.py",
+        "tests/web/test_staff_api.py",
         "tests/web/test_staff_orders_api.py",
         "tests/web/test_two_identities.py",
+        "tests/web/test_who.py",
     ],
     "backup": [
         "tests/backup",
@@ -141,10 +149,13 @@ TESTS = {
         "tests/legal",
         "tests/consent/test_controller.py",
         "tests/consent/test_receipt.py",
+        "tests/ledger/test_cosigning.py",
         "tests/ledger/test_proof.py",
         "tests/ledger/test_served.py",
         "tests/release/test_proofs.py",
         "tests/release/test_scoped_rows.py",
+        "tests/web/test_console_system.py",
+        "tests/web/test_papers_page.py",
         "tests/web/test_takeout_papers.py",
     ],
     "service": [
@@ -181,6 +192,23 @@ TESTS = {
         "tests/vault/test_erase.py",
         "tests/vault/test_expiry.py",
         "tests/vault/test_rotate.py",
+    ],
+    "verifier": [
+        "tests/verifier",
+        "tests/legal/test_papers.py",
+        "tests/ledger/test_cosigning.py",
+        "tests/ledger/test_note.py",
+        "tests/ledger/test_quorum.py",
+        "tests/ledger/test_tree.py",
+        "tests/ledger/test_vectors.py",
+        "tests/policy/test_verifier_rule.py",
+        "tests/proof/test_proving.py",
+        "tests/release/test_contents.py",
+        "tests/release/test_proof_lines.py",
+        "tests/release/test_proofs.py",
+        "tests/release/test_purge.py",
+        "tests/release/test_scoped_rows.py",
+        "tests/vault/test_certificate.py",
     ],
 }
 # Longer than what they would tell: they kill, race or start browsers, trainers and every version's
@@ -241,7 +269,7 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
     left = [
         one for one, verdict in verdicts.items() if verdict["outcome"] not in {"killed", "hung"}
     ]
-    same = [one for one in left if (one.file, one.text, one.what, one.put, one.nth) in explained]
+    same = [one for one in left if one.identity in explained]
     killed = f"{len(verdicts) - len(left)} killed ({outcomes.count('hung')} never end)"
     asked, survived = len(verdicts) - len(same), len(left) - len(same)
     figure = f"{survived} of {asked} survive, {100 * survived / max(1, asked):.1f} %"
@@ -253,15 +281,18 @@ def _row(room: str, verdicts: dict[Mutant, dict[str, Any]]) -> Row:
 
 
 @cache
-def equivalents() -> set[tuple[str, str, str, str, int]]:
-    """File, line, mutation, what is put there, and which of several alike within the function."""
-    if not EQUIVALENT.exists():
-        return set()
-    with EQUIVALENT.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"]))
-            for row in csv.DictReader(file)
-        }
+def equivalents() -> set[Identity]:
+    return {identity for identity, _ in read_equivalents()}
+
+
+def read_equivalents() -> list[tuple[Identity, str]]:
+    """The rows of `mutants_equivalent.csv`, each with its reason."""
+    with EQUIVALENT.open(encoding="utf-8", newline="") as text:
+        _, *rows = csv.reader(text)
+    return [
+        ((file, function, line, mutation, put, int(nth)), why)
+        for file, function, line, mutation, put, nth, why in rows
+    ]
 
 
 # Drawing

@@ -137,4 +137,4 @@ def left(verdicts: dict[Mutant, dict[str, Any]]) -> list[Row]:
 
 
 def is_explained(mutant: Mutant) -> bool:
-    return (mutant.file, mutant.text, mutant.what, mutant.put, mutant.nth) in equivalents()
+    return mutant.identity in equivalents()

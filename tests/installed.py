@@ -23,6 +23,7 @@ from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import policy_changes
+from licet.store.circuit import CallWatch
 from licet.store.connect import Pool, transaction
 from licet.vault import apply
 from licet.vault import commands as do
@@ -188,13 +189,13 @@ class House:
 
 
 @contextmanager
-def followed(installation: Installation) -> Iterator[None]:
+def followed(installation: Installation, watch: CallWatch | None = None) -> Iterator[None]:
     """Meanwhile the log follows what commits, on a thread; what that raises is raised here at the
     end.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(documents.follow, installation, stop)
+        following = pool.submit(documents.follow, installation, stop, watch)
         try:
             yield
         finally:

@@ -45,14 +45,18 @@ def test_litellm(tmp_path: Path, databases: Databases) -> None:
 
 
 def test_claude_code(tmp_path: Path, databases: Databases) -> None:
-    do_claude_code(tmp_path, databases())
+    stopped, status, printed = do_claude_code(tmp_path, databases())
+    assert stopped.endswith("/notice")
+    assert status.startswith("Licet: may be used until 20")
+    assert "4 recorded\n" in printed
 
 
-def do_claude_code(folder: Path, dsn: str | None) -> None:
+def do_claude_code(folder: Path, dsn: str | None) -> tuple[str, str, str]:
     """The page, beside a session whose hooks are called as Claude Code calls them: it is stopped
-    until the notice is answered, and then two exchanges are recorded.
+    until the notice is answered, and then two exchanges are recorded. Returns why it is stopped,
+    the status line that is shown between the two, and all that was printed.
     """
-    done = []
+    stopped = status = ""
     with Walk(folder / "walk", dsn, person=allows) as walk:
         coder = Coder(folder / "coder")
         (walk.folder / "home" / ".claude").mkdir(parents=True)
@@ -83,29 +87,26 @@ def do_claude_code(folder: Path, dsn: str | None) -> None:
         for step in walked(walk, "claude-code.md"):
             if "examples/enter.py" in step.code:
                 hook("SessionStart")
-                assert json.loads(hook("UserPromptSubmit"))["reason"].endswith("/notice")
-                done.append("stopped")
+                stopped = json.loads(hook("UserPromptSubmit"))["reason"]
             if "licet watch" in step.code:
                 assert hook("UserPromptSubmit") == ""
                 session.exchange(hooks=False)
                 assert hook("Stop") == ""
                 seen = {"session_id": session.id, "cwd": str(session.folder)}
-                assert called(settings()["statusLine"]["command"], seen).startswith(
-                    "Licet: may be used until 20"
-                )
+                status = called(settings()["statusLine"]["command"], seen)
                 session.exchange(hooks=False)
-                done.append("recorded")
-        assert "4 recorded\n" in walk.printed
-    assert done == ["stopped", "recorded"]
+        return stopped, status, walk.printed
 
 
 def test_open_webui(tmp_path: Path, databases: Databases) -> None:
-    do_open_webui(tmp_path, databases())
+    status = do_open_webui(tmp_path, databases())
+    assert status["turns_kept"] == 2
 
 
-def do_open_webui(folder: Path, dsn: str | None) -> None:
+def do_open_webui(folder: Path, dsn: str | None) -> dict[str, Any]:
     """The page, and its function in a driver that calls it as Open WebUI does: a message is stopped
-    until the notice is answered, and then an exchange is recorded.
+    until the notice is answered, and then an exchange is recorded. Returns the installation's
+    status after it.
     """
     text = (PAGES / "open-webui.md").read_text("utf-8")
     person = re.search(r'"host": "([0-9a-f-]{36})"', text)
@@ -137,7 +138,7 @@ def do_open_webui(folder: Path, dsn: str | None) -> None:
         finally:
             host.loop.run(host.filter._host.aclose())
             host.loop.close()
-        assert json.loads(walk.type("licet status --json\n"))["turns_kept"] == 2
+        return dict(json.loads(walk.type("licet status --json\n")))
 
 
 def is_let_through(host: Host, person: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from licet.access import sessions
 from licet.access.roles import Staff, StaffRole, UnauthenticatedError
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
 
@@ -106,3 +106,22 @@ def test_an_owner_is_neither_revoked_nor_given_other_roles(pool: Pool) -> None:
     ):
         with pytest.raises(RefusedError, match="an owner stays"), transaction(pool) as tx:
             act(tx)
+
+
+def test_nobody_is_made_an_owner_by_being_given_roles(pool: Pool) -> None:
+    ana, _ = added(pool, "ana@example.org", StaffRole.auditor)
+    roles = [StaffRole.auditor, StaffRole.owner]
+    with pytest.raises(UsageError, match="nobody is made an owner"), transaction(pool) as tx:
+        sessions.set_roles(tx, ana, roles, expected=[StaffRole.auditor])
+    with pytest.raises(UsageError, match="nobody is made an owner"), transaction(pool) as tx:
+        sessions.add_staff(tx, "ana@example.org", roles, NOW, os.urandom)
+    with transaction(pool) as tx:
+        assert sessions.granted_roles(tx, ana) == [StaffRole.auditor]
+
+
+def test_a_token_of_the_host_begins_one_session_and_another_token_another(pool: Pool) -> None:
+    with transaction(pool) as tx:
+        for token in (b"a" * 32, b"b" * 32):
+            sessions.use_token(tx, token, NOW)
+    with pytest.raises(UnauthenticatedError, match="used already"), transaction(pool) as tx:
+        sessions.use_token(tx, b"a" * 32, NOW + timedelta(hours=1))

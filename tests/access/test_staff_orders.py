@@ -61,3 +61,32 @@ def test_an_order_that_has_ended_stays_as_it_ended_and_another_may_follow(pool: 
         assert staff_orders.get(tx, first) == kept
         ordered(tx, 3, done="at once")
         assert staff_orders.open_orders(tx) == []
+
+
+def test_the_newest_orders_are_listed_by_kind_and_by_target(pool: Pool) -> None:
+    orders = (
+        (OrderKind.rotate_keys, ""),
+        (OrderKind.pause_endpoint, "crm"),
+        (OrderKind.pause_endpoint, "mail"),
+        (OrderKind.add_endpoint, "crm"),
+    )
+    with transaction(pool) as tx:
+        for number, (kind, target) in enumerate(orders):
+            staff_orders.record(
+                tx,
+                UUID(int=number),
+                kind,
+                target,
+                reason="weekly",
+                by="staff:ana",
+                now=NOW + timedelta(hours=number),
+                result="fine",
+            )
+
+        def listed(limit: int, target: str | None = None) -> list[int]:
+            kinds = [OrderKind.pause_endpoint, OrderKind.add_endpoint]
+            found = staff_orders.list_newest(tx, kinds, limit, target)
+            return [order.order_id.int for order in found]
+
+        assert (listed(9), listed(2)) == ([3, 2, 1], [3, 2])
+        assert (listed(9, "crm"), listed(9, "mail"), listed(9, "none")) == ([3, 1], [2], [])

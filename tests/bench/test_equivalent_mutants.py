@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from bench._mutations import mutants
+from bench._mutations import Mutant, mutants
 from bench._removals import removals
 
 from bench import mutants as bench
 
-Explained = tuple[str, str, str, str, int]
+EXPLAINED = [identity for identity, _ in bench.read_equivalents()]
 
 
-def explained() -> list[Explained]:
-    with bench.EQUIVALENT.open(encoding="utf-8", newline="") as file:
-        return [
-            (row["file"], row["line"], row["mutation"], row["put"], int(row["nth"]))
-            for row in csv.DictReader(file)
-        ]
-
-
-def possible(file: str) -> Iterator[Explained]:
+def possible(file: str) -> list[Mutant]:
     source = (bench.licet() / file).read_bytes()
-    for one in [*mutants(file, source), *removals(file, source)]:
-        yield one.file, one.text, one.what, one.put, one.nth
+    return [*mutants(file, source), *removals(file, source)]
 
 
-@pytest.mark.parametrize("file", sorted({row[0] for row in explained()}))
+@pytest.mark.parametrize("file", sorted({file for file, *_ in EXPLAINED}))
 def test_each_explained_mutant_can_be_made_from_the_source(file: str) -> None:
-    made = set(possible(file))
-    assert [row for row in explained() if row[0] == file and row not in made] == []
+    made = {mutant.identity for mutant in possible(file)}
+    assert [
+        identity for identity in EXPLAINED if identity[0] == file and identity not in made
+    ] == []
 
 
 def test_no_mutant_is_explained_twice() -> None:
-    assert [row for row, count in Counter(explained()).items() if count > 1] == []
+    assert [row for row, count in Counter(EXPLAINED).items() if count > 1] == []
+
+
+def test_a_row_explains_one_of_several_refusals_that_read_alike() -> None:
+    refusals = [
+        mutant
+        for mutant in possible("web/api/references.py")
+        if (mutant.text, mutant.what) == ("raise not_found()", "authorization removed")
+    ]
+    assert {mutant.function for mutant in refusals} == {"account_of", "conversation_of"}
+    explained = [mutant for mutant in refusals if mutant.identity in bench.equivalents()]
+    assert [(mutant.function, mutant.nth) for mutant in explained] == [("conversation_of", 1)]

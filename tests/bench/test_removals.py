@@ -5,7 +5,6 @@ place still runs.
 from __future__ import annotations
 
 import ast
-import csv
 from functools import cache
 
 import pytest
@@ -21,7 +20,7 @@ from bench._removals import (
     kind_of,
     removals,
 )
-from bench.mutants import EQUIVALENT
+from bench.mutants import read_equivalents
 from bench.removals import asked
 
 from licet.access.roles import May, Person, StaffRole
@@ -153,13 +152,8 @@ def test_a_verb_without_its_roles_is_every_role_s() -> None:
 
 
 def test_a_safeguard_that_is_said_to_need_no_test_is_in_the_source_and_says_why() -> None:
-    with EQUIVALENT.open(newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if row["mutation"].removesuffix(" removed") in set(Kind)
-        ]
-    every = {(one.file, one.text, one.what, one.put, str(one.nth)) for one in every_safeguard()}
-    for row in rows:
-        assert (row["file"], row["line"], row["mutation"], row["put"], row["nth"]) in every, row
-        assert len(row["why"]) > 40, row
+    every = {one.identity for one in every_safeguard()}
+    for identity, why in read_equivalents():
+        if identity[3].removesuffix(" removed") in set(Kind):
+            assert identity in every
+            assert len(why) > 40, identity

@@ -5,8 +5,10 @@ said is shown.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,7 +19,9 @@ from licet.ledger.publication import COSIGNED, PublishedLog
 from licet.ledger.witness import Witness
 from licet.ledger.witness_http import WitnessApp
 from licet.proof import documents
+from licet.proof.documents import WitnessSeen
 from licet.service import policy_changes, verification
+from licet.store.circuit import CallWatch
 
 from ..installed import House, followed
 from ..waiting import wait_until
@@ -99,6 +103,59 @@ def test_the_server_asks_beside_its_sequencer(house: House, url: str) -> None:
     with followed(house.installation):
         wait_until(lambda: cosigned(house), "the witness cosigns")
         assert cosigned(house) == documents.status(house.installation).logs[0].size
+
+
+def test_the_thread_that_asks_the_witnesses_keeps_no_process_from_ending(
+    house: House, url: str
+) -> None:
+    asks(house, url)
+    documents.append(house.installation)
+    with followed(house.installation):
+        wait_until(lambda: cosigned(house), "the witness cosigns")
+        asking = [one for one in threading.enumerate() if one.name == "licet-cosigned"]
+        assert [thread.daemon for thread in asking] == [True]
+
+
+def test_a_witness_that_cosigns_every_year_is_not_silent(house: House, url: str) -> None:
+    asks(house, url)
+    documents.append(house.installation)
+    watch = CallWatch()
+    with followed(house.installation, watch):
+        wait_until(lambda: cosigned(house), "the witness cosigns")
+    assert watch.silent == set()
+
+
+def test_a_witness_that_does_not_cosign_every_year_is_silent(house: House, url: str) -> None:
+    """It knows the first year's log alone, which is asked about first."""
+    asks(house, url)
+    documents.append(house.installation)
+    house.passes(365)
+    house.choose("ana", False)
+    documents.append(house.installation)
+    watch = CallWatch()
+    with followed(house.installation, watch):
+        wait_until(
+            lambda: documents.status(house.installation).logs[0].cosigned,
+            "the witness cosigns one year",
+        )
+    assert watch.silent == {"witness"}
+
+
+def test_each_year_is_checked_with_what_its_witnesses_cosigned(house: House, url: str) -> None:
+    asks(house, url)
+    documents.append(house.installation)
+
+    def checked() -> tuple[bool | None, str, WitnessSeen]:
+        (year,) = documents.check_years(house.installation)
+        (witness,) = year.witnesses
+        return year.met, year.fault, witness
+
+    never = WitnessSeen(name="w", url=url, size=None, cosigned_at=None)
+    assert checked() == (False, "", never)
+    documents.cosign(house.installation)
+    at = datetime.fromtimestamp(1_800_000_000, UTC)
+    size = documents.status(house.installation).logs[0].size
+    assert checked() == (True, "", WitnessSeen(name="w", url=url, size=size, cosigned_at=at))
 
 
 def test_a_receipt_is_proved_under_what_was_cosigned(house: House, url: str) -> None:

@@ -21,9 +21,11 @@ from licet.curate import release_build
 from licet.errors import InputError, NotFoundError, RefusedError, UsageError
 from licet.ledger import publication
 from licet.ledger.log import LogWriter
-from licet.proof import documents
+from licet.proof import documents, legal_documents
 from licet.service import verification
+from licet.store.connect import transaction
 
+from ..buckets import HeldBucket
 from ..installed import House, followed
 
 
@@ -268,3 +270,54 @@ def test_a_release_is_proved_by_its_log_alone_and_by_no_folder_without_it(house:
     other = folder / "other.json"
     other.write_bytes(policy.read_bytes().replace(b"P5Y", b"P9Y"))
     assert alone(folder, "text", other, "--log", folder) == 3
+
+
+def test_a_receipt_is_verified_with_the_key_of_the_year_that_has_it(house: House) -> None:
+    documents.append(house.installation)
+    house.passes(365)
+    house.choose("ana", True)
+    first, *_, last = documents.receipts(house.installation, house.accounts["ana"])
+    years = [
+        documents.receipt_key(house.installation, receipt).name.rpartition("/")[2]
+        for receipt in (first, last)
+    ]
+    assert (first.proof is None, last.proof is None, years) == (False, True, ["2025", "2026"])
+
+
+def test_of_a_log_in_a_bucket_its_state_alone_is_marked() -> None:
+    log, state = documents.bucket_folders(HeldBucket())
+    assert (log.prefix, state.prefix) == ("log/", "log-state/")
+    assert ((log / "2025").is_marked, (state / "2025").is_marked) == (False, True)
+
+
+def test_a_document_is_found_by_a_beginning_of_its_hash_that_no_other_has(house: House) -> None:
+    def keep(sha256: str) -> None:
+        document = legal_documents.KeptDocument(
+            sha256, "ropa", 2025, 1, house.now, "counsel", document=sha256
+        )
+        with transaction(house.installation.pool) as tx:
+            assert legal_documents.keep(tx, document)
+            assert not legal_documents.keep(tx, document)
+
+    def found(prefix: str) -> str:
+        with transaction(house.installation.pool) as tx:
+            return legal_documents.get(tx, prefix).document
+
+    first, second = "ab" * 32, "ac" * 32
+    keep(first)
+    assert found("a") == first
+    keep(second)
+    assert (found("ab"), found(second)) == (first, second)
+    for prefix in ("a", "b"):
+        with pytest.raises(NotFoundError, match="or more than one"):
+            found(prefix)
+
+
+def test_without_a_beginning_of_its_hash_no_document_is_found(house: House) -> None:
+    document = legal_documents.KeptDocument(
+        "ab" * 32, "ropa", 2025, 1, house.now, "counsel", document="said"
+    )
+    with transaction(house.installation.pool) as tx:
+        legal_documents.keep(tx, document)
+        with pytest.raises(NotFoundError, match="or more than one"):
+            legal_documents.get(tx, "")

@@ -5,23 +5,25 @@ on it.
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from licet import verifier
+from licet.config import Store
 from licet.curate import release_build
 from licet.errors import BusyError, InputError, UsageError
 from licet.policy.period import instant
 from licet.proof import documents, log_retention
 from licet.service import policy_changes, verification
+from licet.store.connect import Pool
 
 from ..installed import House
 from ..terms import preset
 
 
-@pytest.fixture
-def house(house: House) -> House:
+def lives_three_years(house: House) -> House:
     """Three years: Ana said yes in the first and no in the second, under a policy that a second one
     followed.
     """
@@ -40,6 +42,11 @@ def house(house: House) -> House:
     house.choose("ben", False)
     documents.append(house.installation)
     return house
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    return lives_three_years(house)
 
 
 def published(house: House, period: str) -> None:
@@ -224,3 +231,17 @@ def test_a_plan_alone_takes_nothing(house: House) -> None:
     ] == [2025]
     assert sorted(house.installation.config.data.glob("log*/**/*")) == before
     assert house.query("SELECT count(*) > 0 FROM outbox WHERE log_year = 2025") == [(True,)]
+
+
+@pytest.mark.state_is_broken("its log is in the bucket, not in the folder")
+def test_a_year_of_a_log_in_a_bucket_stays_and_it_is_said(pool: Pool, tmp_path: Path) -> None:
+    house = House(pool, tmp_path / "data")
+    store = Store(url=f"memory:///{tmp_path.name}")
+    config = msgspec.structs.replace(house.installation.config, store=store)
+    house.installation = msgspec.structs.replace(house.installation, config=config)
+    lives_three_years(house)
+    assert log_retention.prune(house.installation).years == ()
+    published(house, "P1Y")
+    with pytest.raises(UsageError, match="the log of `2025` is in a bucket"):
+        log_retention.prune(house.installation)
+    assert documents.years(house.installation) == ["2025", "2026", "2027"]

@@ -1174,6 +1174,20 @@ def receipt_lies() -> Iterator[Lie]:
             set_in("created", value="2026-02-01T00:00:00Z"),
         ),
         ("receipt_id", "another's number", "its number", renumbered),
+        *(
+            (
+                "replaces",
+                operation,
+                "an earlier receipt of its person",
+                set_in("replaces", value=earlier),
+            )
+            for operation, earlier in (
+                ("somebody else's", f"urn:licet:receipt:{BEN.hex}:1"),
+                ("itself", f"urn:licet:receipt:{ANA.hex}:2"),
+                ("a later one", f"urn:licet:receipt:{ANA.hex}:3"),
+                ("one without a number", f"urn:licet:receipt:{ANA.hex}:x"),
+            )
+        ),
         (
             "receipt_id",
             "another's number in one place",

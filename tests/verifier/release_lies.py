@@ -623,6 +623,44 @@ A1, A1_AGAIN, A2, B1, E1, D1, D2, B2 = range(8)
 NOBODY = "0" * 64
 
 
+def kept_out_from(*days: str) -> Callable[[World], None]:
+    """Ana's second chat was kept out on each first of two days, and let in again on each second
+    one, of which the last is 2 March; so many times says each of its sources.
+    """
+
+    def change(world: World) -> None:
+        del world.told[7]
+        about = {"conversation": CHATS["a2"].hex}
+        kinds = ("narrowed", "widened")
+        told = [(kinds[n % 2], day, ANA, dict(about)) for n, day in enumerate(days)]
+        world.told[5:5] = told
+        for each in world.rows[A2]["sources"]:
+            each["widening" if "widening" in each else "narrowing"] = len(days) // 2 + 1
+
+    return change
+
+
+def last_said(day: str) -> Callable[[World], None]:
+    return put("rows", A2, "sources", 0, "last_on", value=day)
+
+
+# What may have happened beside what is told: of each a release is proved too.
+HONEST_CHANGES: dict[str, Callable[[World], None]] = {
+    "said on the day on which it was kept out": together(
+        kept_out_from("2026-02-20"), last_said("2026-02-20")
+    ),
+    "said on the day on which it was let in": together(
+        kept_out_from("2026-02-20"), last_said("2026-03-02")
+    ),
+    "said between two times of being kept out": together(
+        kept_out_from("2026-02-10", "2026-02-12", "2026-02-20"), last_said("2026-02-15")
+    ),
+    "the key of another segment was destroyed": tell(
+        "key_destroyed", ANA, because="expired", segment=5, conversation=CHATS["a1"].hex
+    ),
+}
+
+
 def decision_lies(before: bool) -> Iterator[Lie]:
     """A row that may not be used, with everything else made to fit."""
     about = {chat: {"conversation": number.hex} for chat, number in CHATS.items()}
@@ -655,12 +693,14 @@ def decision_lies(before: bool) -> Iterator[Lie]:
             "conversation",
             "said while it was kept out",
             "not written while",
+            together(kept_out_from("2026-02-20"), last_said("2026-02-25")),
+        ),
+        (
+            "conversation",
+            "said while it was kept out again",
+            "not written while",
             together(
-                lambda w: (
-                    w.told.pop(7),
-                    w.told.insert(5, ("narrowed", "2026-02-20", ANA, about["a2"])),
-                ),
-                put("rows", A2, "sources", 0, "last_on", value="2026-02-25"),
+                kept_out_from("2026-02-10", "2026-02-12", "2026-02-20"), last_said("2026-02-25")
             ),
         ),
         (

@@ -132,6 +132,11 @@ def another_row(world: World) -> None:
     world.rows[A1]["sealed_sha256"] = "5" * 64
 
 
+def backwards(world: World) -> None:
+    world.ordered = False
+    world.rows.sort(key=lambda one: (one["conversation"], one["ordinal"]), reverse=True)
+
+
 NAMED, ALIKE = "the base that the release's manifest names", "curated in the same way"
 LIES: dict[str, tuple[dict[str, Any], str]] = {
     "more carried than can have been": (
@@ -155,6 +160,7 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
         "it holds `8` lines",
     ),
     "no manifest": ({"carrier": lambda f: f.pop("manifest.json")}, "has a manifest"),
+    "its lines out of order": ({"base": backwards}, "in order without duplicates"),
     "a line of no row": ({"base": another_row}, "under the manifest's root"),
     "other software": ({"base": lambda w: w.manifest.update(licet="1")}, ALIKE),
     "other rules": (

@@ -282,6 +282,35 @@ LIES: dict[str, tuple[str, list[Told]]] = {
         "ends the grants",
         [*no(MODELS), *yes(IN_CHAT, 1), ("narrowed", {"handle": CHAT}), *yes(SAFETY, 2)],
     ),
+    "a project that is kept out keeps its grant": (
+        "ends the grants",
+        [
+            *no(MODELS),
+            *yes(IN_PROJECT, 1),
+            ("project_kept_out", {"project": PROJECT}),
+            *yes(SAFETY, 2),
+        ],
+    ),
+    "a project that is kept out keeps its grant until a chat is": (
+        "ends the grants",
+        [
+            *no(MODELS),
+            *yes(IN_PROJECT, 1),
+            ("project_kept_out", {"project": PROJECT}),
+            ("narrowed", {"handle": CHAT, "at": "2026-03-01T00:00:01Z"}),
+            ("grant_ended", {"grant": 1, "cause": "narrowed"}),
+        ],
+    ),
+    "a chat that is kept out keeps its grant until another is": (
+        "ends the grants",
+        [
+            *no(MODELS),
+            *yes(IN_CHAT, 1),
+            ("narrowed", {"handle": CHAT}),
+            ("narrowed", {"handle": OTHER_CHAT}),
+            ("grant_ended", {"grant": 1, "cause": "narrowed"}),
+        ],
+    ),
     "a closed account keeps a grant": (
         "ends the grants",
         [*yes(MODELS, 1), ("closed", {}), ("deleted", {"handle": CHAT})],

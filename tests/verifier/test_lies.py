@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -41,6 +42,17 @@ def test_everything_honest_passes() -> None:
 def test_an_honest_release_that_names_its_base_passes() -> None:
     shown = release_lies.by_operator(release_lies.based)()
     assert shown.findings() == shown.findings(shipped()) == []
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["today", "before questions"])
+@pytest.mark.parametrize(
+    "change", release_lies.HONEST_CHANGES.values(), ids=release_lies.HONEST_CHANGES
+)
+def test_an_honest_release_of_another_story_passes(
+    change: Callable[[release_lies.World], None], before: bool
+) -> None:
+    shown = release_lies.by_operator(change, before)()
+    assert shown.findings() == []
 
 
 @pytest.mark.parametrize("lie", ONE_OF_EACH.values(), ids=lambda lie: lie.promise)

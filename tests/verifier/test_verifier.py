@@ -18,6 +18,10 @@ from licet.ledger.log import LogWriter
 from licet.ledger.note import encode_base64
 from licet.verifier import bundle, statement
 from licet.verifier.answer import ContradictionError
+from licet.verifier.forms import SIZE_MAX
+from licet.verifier.log import read_logs
+from licet.verifier.note import open_note
+from licet.verifier.tree import roots_of_proof
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
 from .shipped import run, saved
@@ -241,3 +245,45 @@ def test_a_statement_that_has_not_three_parts_contradicts_its_promise() -> None:
     for text in ("", "a.b", "e30.e30.AA.AA"):
         with pytest.raises(ContradictionError, match="it is a compact JWS"):
             statement.jws_parts(text, "a statement")
+
+
+def test_a_cosignature_has_a_time_in_range() -> None:
+    text = Checkpoint(ORIGIN, 3, bytes(32)).text
+
+    def cosigned(at: int) -> bytes:
+        return note.sign(text, SIGNER) + WITNESS.cosign(text, at).line.encode()
+
+    assert open_note(cosigned(SIZE_MAX), "note", BOTH) == (text, (WITNESS.name,))
+    late = cosigned(SIZE_MAX).decode().rstrip("\n").rpartition(" ")
+    data = note.decode_base64(late[2], "a signature")
+    data = data[:4] + (SIZE_MAX + 1).to_bytes(8, "big") + data[12:]
+    with pytest.raises(ContradictionError) as error:
+        open_note(f"{late[0]} {encode_base64(data)}\n".encode(), "note", BOTH)
+    assert error.value.finding.promise.endswith("has a time in range")
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "named", "trusted"),
+    [
+        ("log.example/2026", "log.example/2027", None, "log.example/2027"),
+        ("log.example/2026", "log.example/2027", "log.example/2026", "log.example/2026"),
+        ("log.example/2026", "log.example/20270", None, "log.example/2026"),
+        ("log.example/2026", "other.example/2027", None, "log.example/2026"),
+        ("log.example/main", "log.example/2027", None, "log.example/main"),
+        ("log.example/20260", "log.example/2027", None, "log.example/20260"),
+    ],
+)
+def test_a_log_of_another_year_is_trusted_with_the_key_of_a_year_alone(
+    name: str, origin: str, named: str | None, trusted: str
+) -> None:
+    key = verifier.trust(SIGNER.renamed(name).verifier.vkey)
+    logs = read_logs([Held({"checkpoint": f"{origin}\n1\n".encode()})], [key], named)
+    assert [(trust.origin, trust.key.name) for trust, _ in logs] == [(trusted, trusted)]
+
+
+def test_a_tree_extends_itself_without_a_proof_and_with_no_other() -> None:
+    root, other = bytes(32), bytes([1]) * 32
+    assert roots_of_proof(4, 4, root, []) == (root, root)
+    assert roots_of_proof(4, 4, root, [other]) is None
+    assert roots_of_proof(4, 4, root, [other], False) == (other, other)
+    assert roots_of_proof(4, 4, root, [], False) is None

@@ -415,3 +415,28 @@ def test_in_the_console_an_item_is_taken_and_answered_on_its_page(api: Any, live
     assert api.get("/console/inbox/request:req_x", headers=ada).status_code == 404
     assert api.get("/console/inbox?held=x", headers=ada).status_code == 400
     assert api.get("/console/inbox?as=csv", headers=ada).text.startswith("Item,Kind,Until")
+
+
+def test_an_act_is_ended_once_and_no_other_step_with_it(lived: World, ada: StaffMember) -> None:
+    item, other = (ItemSubject(item=f"request:{name}") for name in ("one", "other"))
+    keyring, by = lived.installation.keyring, ada.staff_id
+    with transaction(lived.installation.pool) as tx:
+        for subject in (item, other):
+            inbox_register.add_note(tx, keyring, subject, by, lived.wall, "She rang")
+            for _ in range(2):
+                inbox_register.begin_act(tx, keyring, subject, by, lived.wall, "It is over", "end")
+        for number, done in ((1, False), (1, True), (0, True)):
+            inbox_register.end_act(tx, item.item, number, done=done)
+        steps = [
+            (step.number, step.done)
+            for subject in (item, other)
+            for step in inbox_register.list_steps(tx, keyring, subject)
+        ]
+    assert steps == [(0, None), (1, False), (2, None), (0, None), (1, None), (2, None)]
+
+
+@pytest.mark.parametrize("letter", ["\ud800", "\udabc", "\udfff"])
+def test_a_text_with_half_a_surrogate_pair_is_refused(letter: str) -> None:
+    with pytest.raises(UsageError, match="half a surrogate pair"):
+        inbox_register.check_words(f"as {letter} said", needed=True)
+    inbox_register.check_words("as \ud7ff\ue000 said", needed=True)

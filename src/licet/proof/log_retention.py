@@ -111,16 +111,17 @@ def prune(installation: Installation) -> PrunedLogs:
     """
     with _lock_sequencer(installation):
         logs = place(installation)
-        if isinstance(logs.folder, Path) and isinstance(logs.state, Path):
-            _resume_removals(installation, logs.folder, logs.state)
+        folders = [folder for folder in (logs.folder, logs.state) if isinstance(folder, Path)]
+        if folders:
+            _resume_removals(installation, *folders)
         removable = [seen.year for seen in plan(installation) if not seen.kept_because]
         for year in removable:
-            if not (isinstance(logs.folder, Path) and isinstance(logs.state, Path)):
+            if not folders:
                 raise UsageError(
                     f"the log of `{year}` is in a bucket",
                     "years are removed from a log in folders only",
                 )
-            _remove_year(installation, year, logs.folder, logs.state)
+            _remove_year(installation, year, *folders)
         tiles = 0
         for kept in years(installation):
             folder = logs.folder / kept

@@ -149,7 +149,7 @@ def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
     if findings >= rows:
         return ppm == 1_000_000
     at_bound, below = (_binomial_cdf(findings, rows, (ppm - step) / 1_000_000) for step in (0, 1))
-    return 0 < ppm <= 1_000_000 and at_bound <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
+    return at_bound <= 0.05 * (1 + 1e-9) and below > 0.05 * (1 - 1e-9)
 
 
 def _binomial_cdf(findings: int, rows: int, share: float) -> float:
