@@ -91,7 +91,7 @@ def speed() -> Iterator[Row]:
 
 def scanned(whole: Sequence[bytes]) -> tuple[str, float]:
     """What scans, and the seconds of one scan by every pattern."""
-    book = rules.ours()
+    book = rules.load_rules()
     if importlib.util.find_spec("hyperscan") is None:
         book.suspects(b"warm")
         started = time.process_time()

@@ -175,7 +175,7 @@ def _signing() -> Row:
         sha256(data).digest()
         floor = SIGNED_BYTES / (time.process_time() - began)
         began = time.process_time()
-        statement.model_signature(
+        statement.sign_model(
             "bench", statement.hash_files(folder), statement.derive_p256(bytes(32))
         )
         signed = SIGNED_BYTES / (time.process_time() - began)
@@ -219,8 +219,10 @@ def _stating() -> Row:
         finished=AT,
     )
     files = {f"model-{n}.safetensors": "ab" * 32 for n in range(10)}
-    signed = statement.envelope(statement.statement(run, files, {}), key, bytes(32))
-    took = _seconds(lambda: statement.envelope(statement.statement(run, files, {}), key, bytes(32)))
+    signed = statement.sign_statement(statement.build_statement(run, files, {}), key, bytes(32))
+    took = _seconds(
+        lambda: statement.sign_statement(statement.build_statement(run, files, {}), key, bytes(32))
+    )
     return Row("a signed statement about ten files", f"{took * 1e3:.2f} ms, {len(signed):,} bytes")
 
 

@@ -104,7 +104,7 @@ def chats() -> list[str]:
 
 def figures(names: NameKernel, slices: Mapping[str, Sequence[LabelledText]]) -> Iterator[Row]:
     made = names_measure.measure(names, slices)
-    names_measure.replace(
+    names_measure.replace_figures(
         KEPT,
         {
             names_measure.configuration_key(None): names_measure.measure(None, slices),
@@ -132,7 +132,7 @@ def changed(names: NameKernel) -> Iterator[Row]:
         words = sum(len(text.split()) for text in texts)
         lost = 0
         for text in texts:
-            for each in deidentify.substitutions([text], KEY, names=names.found([text]))[0]:
+            for each in deidentify.substitutions([text], KEY, names=names.find_names([text]))[0]:
                 lost += (
                     len(text[each.span.start : each.span.end].split())
                     if each.span.kind in NAMED

@@ -29,7 +29,7 @@ import numpy as np
 
 from bench import Row
 from licet.curate.similarity import clusters
-from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
+from licet.curate.sketches import SIGNATURE_BYTES, normalise_text, signatures
 from licet.misuse.classifier import (
     FALSE_ALARMS,
     REPORTED_POINT,
@@ -217,7 +217,7 @@ def split(
     """
     seen: dict[bytes, LabelledExample] = {}
     for text, misuse, kind in labelled:
-        key = sha256(normalised(text)).digest()
+        key = sha256(normalise_text(text)).digest()
         seen.setdefault(
             key, LabelledExample(id=key[:16], text=text, misuse=misuse, slice=kind, domain=name)
         )

@@ -34,8 +34,8 @@ from licet.policy.period import instant
 from licet.release import registry
 from licet.release.build import Builder
 from licet.release.build_order import BuildOrder
-from licet.release.contents import RowFigures, month, profile_of
-from licet.release.draft import Draft, KeptPage
+from licet.release.contents import RowFigures, build_profile, month
+from licet.release.draft import Draft, StoredPage
 from licet.release.part import PartPromise
 from licet.release.proofs import ProofLine, Proofs
 from licet.release.registry import Release
@@ -54,7 +54,7 @@ BUILT_MAX, CHUNK = 1_000, 10_000
 ENDINGS_A_SECOND, QUIET = 10, 20
 ROWS_AN_ACCOUNT = 20
 LOCK_MS_MAX = 50
-PROFILE = profile_of(
+PROFILE = build_profile(
     {
         "kinds": {"chat": 1},
         "origins": {"typed": 1},
@@ -82,7 +82,7 @@ class PaddedBuilder(Builder):
         account = uuid7(NOW, os.urandom(10))
         handles = [os.urandom(32) for _ in ordinals]
         self._tally.count_page(
-            KeptPage(
+            StoredPage(
                 candidates=len(ordinals),
                 dropped={},
                 replaced={},

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> list[Figure]:
             if place == "cold":
                 shutil.rmtree(cache, ignore_errors=True)
             before = spent(server)
-            at = node.folder_of(url, cached(cache, 2 * size)) if place != "folder" else path
+            at = node.find_folder(url, cached(cache, 2 * size)) if place != "folder" else path
             data = RowDataset(at, gate, Keys(keys), now=lambda: datetime.now(UTC))
             order = data.shuffled(1) if shuffled else range(count)
             for start in range(0, count, BATCH_ROWS):

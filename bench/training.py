@@ -289,7 +289,7 @@ def enforced(folder: Path) -> Row:
             gate_files.signer(installation).verifier,
             folder / "gates",
             release=built.manifest.release,
-            manifest_sha256=release_manifest.read(sealed)[1],
+            manifest_sha256=release_manifest.read_manifest(sealed)[1],
             clock=installation.clock,
         )
         keeper.poll()

@@ -416,6 +416,6 @@ def released(installation: Installation) -> list[str]:
     folder = installation.config.releases
     return [
         release.name
-        for release in catalog.releases(installation)
+        for release in catalog.list_releases(installation)
         if release.state == "sealed" and not (folder / release.name / "manifest.json").is_file()
     ]

@@ -14,7 +14,7 @@ import pytest
 from licet.backup import backup_manifest, wal_seals
 from licet.errors import LicetError
 from licet.misuse import classifier, operating_points
-from licet.release.push import decoded_index
+from licet.release.push import decode_index
 from licet.train import consumption
 from licet.train.mix_plan import MixState
 from licet.vault import simulated_clock
@@ -41,7 +41,7 @@ def of_wal_seal(folder: Path, data: bytes) -> None:
 
 def of_classifier(folder: Path, data: bytes) -> None:
     (folder / classifier.MODEL_FILE).write_bytes(data)
-    classifier.card_in(folder)
+    classifier.load_card(folder)
 
 
 def of_points(folder: Path, data: bytes) -> None:
@@ -55,12 +55,12 @@ def of_clock(folder: Path, data: bytes) -> None:
 
 
 def of_index(_: Path, data: bytes) -> None:
-    decoded_index(data)
+    decode_index(data)
 
 
 def of_record(folder: Path, data: bytes) -> None:
     (folder / "consumed").write_bytes(consumption.FORMAT + data + b"\n")
-    consumption.read(folder / "consumed")
+    consumption.read_record(folder / "consumed")
 
 
 def of_mix(_: Path, data: bytes) -> None:

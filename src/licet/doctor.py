@@ -422,7 +422,7 @@ def _notices(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
     known = versions.load(tx)
     if known is None:
         return
-    engine_settings.hold_to_notices(installation, known)
+    engine_settings.check_notices(installation, known)
     replacing = known.replacing_names(known.number(installation.clock()))
     kinds = engine_settings.name_search(installation.config, left_in=replacing is None).kinds
     looked_for = ", ".join(sorted(kinds)) or "no names"
@@ -440,7 +440,7 @@ def _notices(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
             f"nothing looks for people's names: {so}",
             "docs/curate.md says what to install and to turn on",
         )
-    unseen = catalog.without_names(installation)
+    unseen = catalog.list_without_names(installation)
     if unseen:
         yield _warning(
             "names",

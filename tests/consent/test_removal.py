@@ -228,7 +228,7 @@ def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, name
     assert engine_settings.name_search(config).kinds <= kinds
     assert bool(engine_settings.name_search(config).kinds) == (built_with is not None)
     if built_with is not None:
-        (found,) = built_with.found(["My name is Maria Rossi and I work with Peter Miller."])
+        (found,) = built_with.find_names(["My name is Maria Rossi and I work with Peter Miller."])
         assert {span.kind.value for span in found} >= {"person"}
 
 
@@ -247,7 +247,7 @@ def test_no_release_is_built_under_a_notice_that_promises_more_than_the_build_do
         release_build.build_release(without, name="r", purpose="improve_models")
     assert caught.value.because == "notice_promises"
     assert "licet notice publish" in caught.value.hint
-    assert catalog.releases(without) == []
+    assert catalog.list_releases(without) == []
     assert finding(without) is doctor.FindingState.broken
     policy_changes.publish_notices(without, actor="test")
     assert (
@@ -293,7 +293,9 @@ def test_the_page_lists_the_countries_whose_ids_have_a_rule_and_no_other() -> No
     )
     listed = page.partition("The list has numbers of ")[2].partition(". Social security numbers")[0]
     rules_of = [
-        rule.name for rule in rules.ours().rules if rule.kind is rules.IdentifierKind.NATIONAL_ID
+        rule.name
+        for rule in rules.load_rules().rules
+        if rule.kind is rules.IdentifierKind.NATIONAL_ID
     ]
     anywhere = {"licence_or_passport", national_numbers.ANYWHERE}
     countries = {name[:2].upper() for name in rules_of if name not in anywhere}

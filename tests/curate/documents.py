@@ -34,7 +34,9 @@ class Cleaner:
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
     ) -> CleanedTexts:
-        return rule_cleaner.counted(texts, deidentify.substitutions(texts, key, names=names))
+        return rule_cleaner.apply_replacements(
+            texts, deidentify.substitutions(texts, key, names=names)
+        )
 
 
 SURE = 0.5
@@ -63,7 +65,7 @@ class Words:
             for text in texts
         ]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         """Texts with a word of a low score are in a language that is not looked at."""
         return "xx" if any(word in text for word, _, score in self.known if score < SURE) else ""
 

@@ -36,7 +36,7 @@ from licet.curate.kernels import NameKernel
 from licet.curate.names import NameFinder
 from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
-from licet.curate.plan_schema import plan_of, shape_of
+from licet.curate.plan_schema import decode_plan, encode_plan
 from licet.curate.ray_workers import ActorWorker, PageActor
 from licet.curate.release_build import WORKER_START
 from licet.curate.rule_cleaner import RuleCleaner
@@ -45,7 +45,7 @@ from licet.curate.splits import Shares
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.policy.file import Policies
 from licet.release import merkle
-from licet.release.draft import End, KeptPage
+from licet.release.draft import End, StoredPage
 from licet.release.page_builder import BuiltPage
 from licet.release.page_check import PageCheck
 from licet.release.page_worker import (
@@ -61,7 +61,7 @@ from licet.release.page_worker import (
 )
 from licet.release.registry import Release
 from licet.release.row_keys import SealedRow
-from licet.release.rows import row_id_of
+from licet.release.rows import derive_row_id
 from licet.vault.conversation_pages import START
 
 from ..terms import preset
@@ -300,7 +300,7 @@ def test_what_is_no_message_of_the_schema_is_refused(decode: Any, data: bytes) -
 def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
     rows = [
         SealedRow(
-            row_id=row_id_of(RELEASE.bytes, ordinal),
+            row_id=derive_row_id(RELEASE.bytes, ordinal),
             ordinal=ordinal,
             until=UNTIL,
             sealed=bytes([ordinal]),
@@ -316,7 +316,7 @@ def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
         weights=(1,),
         turn_signatures=(b"",),
     )
-    kept = KeptPage(
+    kept = StoredPage(
         candidates=4,
         dropped={"origin": 1},
         replaced={},
@@ -333,7 +333,8 @@ def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
         kept=kept,
         sealed=rows,
         leaves=[
-            merkle.leaf_of(r.ordinal, r.row_id, until_us, sha256(r.sealed).digest()) for r in rows
+            merkle.leaf_from_hash(r.ordinal, r.row_id, until_us, sha256(r.sealed).digest())
+            for r in rows
         ],
         untils_us=[until_us] * count,
         sketches=[sketch] * count,
@@ -375,7 +376,7 @@ def test_what_a_worker_says_comes_back_as_it_was() -> None:
     ],
 )
 def test_an_error_of_a_worker_is_raised_as_the_one_that_it_was(error: Any) -> None:
-    failed = decode_for_build(encode_for_build(WorkerFailed.of(error)))
+    failed = decode_for_build(encode_for_build(WorkerFailed.from_error(error)))
     assert isinstance(failed, WorkerFailed)
     again = failed.error()
     assert (type(again), again.__dict__) == (type(error), error.__dict__)
@@ -394,17 +395,17 @@ def test_a_plan_travels_as_values_and_is_the_same_there() -> None:
     for known in (None, names):
         made = plan(RuleCleaner(), b"k" * 32, shares=Shares(test=1, validation=2), names=known)
         shape = msgspec.msgpack.decode(
-            msgspec.msgpack.encode(shape_of(made)), type=type(shape_of(made))
+            msgspec.msgpack.encode(encode_plan(made)), type=type(encode_plan(made))
         )
-        again = plan_of(shape)
+        again = decode_plan(shape)
         assert (again.sha256(), again.finder) == (made.sha256(), made.finder)
         assert [type(step) for step in again.steps] == [type(step) for step in made.steps]
 
 
 def test_a_machine_that_curates_otherwise_is_refused() -> None:
-    shape = shape_of(plan(RuleCleaner(), bytes(32)))
+    shape = encode_plan(plan(RuleCleaner(), bytes(32)))
     with pytest.raises(BrokenError, match="curates otherwise"):
-        plan_of(msgspec.structs.replace(shape, sha256="0" * 64))
+        decode_plan(msgspec.structs.replace(shape, sha256="0" * 64))
 
 
 class OwnScorer:
@@ -420,16 +421,16 @@ class OwnDetector:
     def detect(self, texts: Any, kinds: Any) -> list[list[Any]]:
         return [[] for _ in texts]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         return ""
 
 
 def test_a_scorer_or_a_detector_of_ones_own_does_not_travel() -> None:
     with pytest.raises(UsageError, match="no scorer of one's own"):
-        shape_of(plan(RuleCleaner(), bytes(32), scorers=[OwnScorer()]))
+        encode_plan(plan(RuleCleaner(), bytes(32), scorers=[OwnScorer()]))
     for detector in (OwnDetector(), CachedDetector(OwnDetector())):
         with pytest.raises(UsageError, match="no detector of one's own"):
-            shape_of(plan(RuleCleaner(), bytes(32), names=NameKernel(detector=detector)))
+            encode_plan(plan(RuleCleaner(), bytes(32), names=NameKernel(detector=detector)))
 
 
 # What a worker may answer
@@ -514,7 +515,7 @@ def test_a_batch_that_came_back_otherwise_is_refused() -> None:
         return AESGCM(by).encrypt(nonce, data, None)
 
     good = runners._written(batch)
-    assert runners.opened_batch(key, sealed(good), 2).equals(batch)
+    assert runners.open_batch(key, sealed(good), 2).equals(batch)
     for wrong in (
         sealed(good, by=bytes(32)),
         sealed(good, nonce=runners._NONCE),
@@ -526,4 +527,4 @@ def test_a_batch_that_came_back_otherwise_is_refused() -> None:
         sealed(runners._written(batch.slice(1))),
     ):
         with pytest.raises(BrokenError, match="came back from the cluster"):
-            runners.opened_batch(key, wrong, 2)
+            runners.open_batch(key, wrong, 2)

@@ -125,7 +125,7 @@ def test_a_signature_estimates_the_jaccard_of_the_definition(seed: int, changes:
 @settings(deadline=None, max_examples=500)
 @given(st.text(st.sampled_from([*map(chr, range(128)), *" \t\n\r\v\f" * 20]), max_size=30))
 def test_ascii_is_made_normal_as_every_other_text_is(text: str) -> None:
-    assert sketches.normalised(text) == b" ".join(text.casefold().encode().split())
+    assert sketches.normalise_text(text) == b" ".join(text.casefold().encode().split())
 
 
 def test_a_text_of_few_words_is_told_by_its_exact_hash_alone() -> None:
@@ -338,7 +338,8 @@ def test_nothing_is_lost_that_no_other_holds_and_order_makes_no_difference(
     held: set[int] = set()
     wholes: set[tuple[int, ...]] = set()
     for n in sorted(
-        range(len(many)), key=lambda n: dedupe.place(documents[n].account, documents[n].name)
+        range(len(many)),
+        key=lambda n: dedupe.document_order(documents[n].account, documents[n].name),
     ):
         repeated = sum(t in held for t in many[n]) >= dedupe.REPEATED_MIN * len(many[n])
         assert result[str(n)] == (not repeated and tuple(many[n]) not in wholes)
@@ -397,7 +398,7 @@ def test_theorem_a_survey_answers_the_same_however_little_is_in_memory(
         survey = DuplicateSurvey(tmp_path)
         for document, sketch in zip(documents, found, strict=True):
             survey.enter(document, sketch)
-        while (asked := survey.asked()) is not None:
+        while (asked := survey.next_question()) is not None:
             for n, document in enumerate(documents):
                 if document in asked:
                     survey.judge(document, stays=n % 5 != 0)

@@ -72,7 +72,7 @@ HITS = [
 
 
 def found_by(rule: str, text: str) -> list[str]:
-    book = rules.ours()
+    book = rules.load_rules()
     data = text.encode()
     found = book.spans(data, [len(data)], [book.orders[rule]])
     return [data[f.start : f.end].decode() for f in found]
@@ -83,10 +83,10 @@ def found_by(rule: str, text: str) -> list[str]:
 
 def test_every_rule_has_a_case_that_hits_and_one_that_misses() -> None:
     text = (ROOT / "src" / "licet" / "curate" / "rules.yaml").read_text("utf-8")
-    own = [r.name for r in rules.read(text, file="rules.yaml", checked=False).rules]
+    own = [r.name for r in rules.parse_rules(text, file="rules.yaml", checked=False).rules]
     # Of national numbers there are some here; tests/curate/test_national_numbers.py has all.
     assert own == [name for name in CASES if name in own]
-    assert set(CASES) <= {r.name for r in rules.ours().rules}
+    assert set(CASES) <= {r.name for r in rules.load_rules().rules}
     assert all(own["hit"] and own["miss"] for own in CASES.values())
 
 
@@ -100,13 +100,13 @@ def test_a_rule_passes_over_its_look_alikes(rule: str, text: str) -> None:
     assert [
         v
         for v in found_by(rule, text)
-        if not surrogates.is_reserved(rules.ours().by_name[rule].kind, v)
+        if not surrogates.is_reserved(rules.load_rules().by_name[rule].kind, v)
     ] == []
 
 
 @pytest.mark.parametrize(("rule", "text", "value"), HITS)
 def test_the_prefilter_lets_every_hit_through(rule: str, text: str, value: str) -> None:
-    book = rules.ours()
+    book = rules.load_rules()
     for around in (text, f"x\n{text}\ny", f"é {text}"):
         assert book.orders[rule] in book.suspects(around.encode())
 
@@ -137,15 +137,15 @@ def test_a_value_is_gone_and_the_second_pass_changes_nothing(
 )
 def test_a_bad_rule_file_is_refused_whole(bad: str) -> None:
     with pytest.raises(InputError, match=r"bad\.yaml"):
-        rules.read(bad, file="bad.yaml")
+        rules.parse_rules(bad, file="bad.yaml")
 
 
 def test_our_own_rules_are_checked_here_and_compiled_when_a_text_asks_for_them() -> None:
     text = (ROOT / "src" / "licet" / "curate" / "rules.yaml").read_text("utf-8")
     numbers = (ROOT / "src" / "licet" / "curate" / "national_numbers.yaml").read_text("utf-8")
-    checked = rules.read(text, file="rules.yaml", numbers=numbers)
-    later = rules.read(text, file="rules.yaml", checked=False, numbers=numbers)
-    assert checked.rules == later.rules == rules.ours().rules
+    checked = rules.parse_rules(text, file="rules.yaml", numbers=numbers)
+    later = rules.parse_rules(text, file="rules.yaml", checked=False, numbers=numbers)
+    assert checked.rules == later.rules == rules.load_rules().rules
     data = b"write to ana@pears.example"
     suspects = later.suspects(data)
     assert 0 < len(suspects) < 20 < len(later.rules)
@@ -161,7 +161,7 @@ def test_the_keywords_of_a_rule_are_text_and_no_pattern() -> None:
         "macros: {}\nrules: [{name: a, kind: email, score: 1.0, pattern: '(?P<v>x)', keywords: "
         "['a.c(', '[b']}]"
     )
-    (rule,) = rules.read(text, file="plain.yaml").rules
+    (rule,) = rules.parse_rules(text, file="plain.yaml").rules
     found = re.compile(rules.trigger(rule))
     assert [bool(found.search(one)) for one in ("a.c(", "see [b", "abc(", "b", "a.c")] == [
         True,
@@ -430,7 +430,7 @@ def test_text_without_identifiers_comes_back_the_same_object(texts: list[str]) -
 @given(st.lists(st.text(alphabet='01 29-.+@:/abX\n\u200b(é="password', max_size=80), max_size=4))
 def test_spans_never_overlap_and_the_prefilter_changes_nothing(texts: list[str]) -> None:
     with_it = detect(texts)
-    assert with_it == layer._detect(texts, rules.ours(), prefilter=False)
+    assert with_it == layer._detect(texts, rules.load_rules(), prefilter=False)
     for text, spans in zip(texts, with_it, strict=True):
         assert all(a.end <= b.start for a, b in pairwise(spans))
         assert all(0 <= s.start < s.end <= len(text) for s in spans)
@@ -463,11 +463,11 @@ def test_lines_that_nearly_all_have_a_trigger_are_tried_together_and_give_the_sa
     ]
     text = "\n".join(lines)
     texts = [text[:9_000], text[9_000:], "4111 1111 1111 1111"]
-    assert detect(texts) == layer._detect(texts, rules.ours(), prefilter=False)
+    assert detect(texts) == layer._detect(texts, rules.load_rules(), prefilter=False)
 
 
 def test_a_long_text_of_short_lines_is_not_asked_about_line_by_line() -> None:
-    book = rules.ours()
+    book = rules.load_rules()
     data = "\n".join(f"{n} line {n * 7919} value={n / 7:.6f}" for n in range(30_000)).encode()
     for order in book.suspects(data):
         assert sum(1 for _ in book._compiled[order].reaches(data)) < 100, book.rules[order].name

@@ -58,7 +58,7 @@ def test_the_clusters_are_what_a_build_left_out_for_a_row_that_stayed(house: Hou
     assert {one.row for one in found.largest} <= kept
     assert len({one.row for one in found.largest}) == 2
     folder, _ = catalog.sealed_release(house.installation, "october")
-    assert manifest.read(folder)[0].counts.dropped["duplicate"] == 2 * found.left_out, (
+    assert manifest.read_manifest(folder)[0].counts.dropped["duplicate"] == 2 * found.left_out, (
         "each has two turns"
     )
 
@@ -67,14 +67,14 @@ def test_the_figures_are_those_of_today_and_the_last_are_kept(house: House) -> N
     _, release = catalog.sealed_release(house.installation, "october")
     known = release.release_id
     with transaction(house.installation.pool) as tx:
-        assert figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters) is None
+        assert figures.load_figures(tx, known, FiguresKind.duplicates, DuplicateClusters) is None
     duplicate_clusters.count_clusters(house.installation, "october")
     house.choose("pears0", False)
     house.passes(1)
     found = duplicate_clusters.count_clusters(house.installation, "october")
     assert (found.looked_at, found.largest[0].conversations) == (14, 10)
     with transaction(house.installation.pool) as tx:
-        kept = figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters)
+        kept = figures.load_figures(tx, known, FiguresKind.duplicates, DuplicateClusters)
     assert kept is not None
     assert (kept.figures, kept.counted_at) == (found, house.installation.clock())
 

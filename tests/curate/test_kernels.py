@@ -199,7 +199,7 @@ def test_what_holds_a_benchmarks_question_is_left_out(tmp_path: Path) -> None:
     )
     listed = tmp_path / "questions.txt"
     listed.write_text(f"{question}\ntoo short to tell\n", "utf-8")
-    known = benchmarks.read(listed)
+    known = benchmarks.read_benchmarks(listed)
     texts = [
         f"Please solve: {question}",
         question.upper().replace("GONE", "COME"),
@@ -232,28 +232,28 @@ def test_by_the_rule_of_gpt_3_one_run_of_thirteen_words_is_enough(tmp_path: Path
         "one two three four five six seven eight nine ten eleven twelve",
     ]
     chats = [chat(str(n), text) for n, text in enumerate(texts)]
-    known = benchmarks.read(listed)
+    known = benchmarks.read_benchmarks(listed)
     made = curated(*chats, of=plan(Cleaner(), KEY, benchmarks=known))
     assert [one.dropped for one in made] == [LeftOut.benchmark, None, None]
     listed.write_text(f"# rule: palm\n{question}\n", "utf-8")
-    palm = benchmarks.read(listed)
+    palm = benchmarks.read_benchmarks(listed)
     assert [one.dropped for one in curated(*chats, of=plan(Cleaner(), KEY, benchmarks=palm))] == [
         None,
         None,
         None,
     ]
-    assert palm == benchmarks.of([question]) and palm.sha256() != known.sha256()
+    assert palm == benchmarks.build_benchmarks([question]) and palm.sha256() != known.sha256()
     listed.write_text(f"# rule: mine\n{question}\n", "utf-8")
     with pytest.raises(InputError, match="`mine` is no rule of overlap"):
-        benchmarks.read(listed)
+        benchmarks.read_benchmarks(listed)
 
 
 def test_a_list_of_questions_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        benchmarks.read(tmp_path / "none.txt")
+        benchmarks.read_benchmarks(tmp_path / "none.txt")
     (tmp_path / "latin.txt").write_bytes(b"\xe9t\xe9 \xff")
     with pytest.raises(InputError, match="not UTF-8"):
-        benchmarks.read(tmp_path / "latin.txt")
+        benchmarks.read_benchmarks(tmp_path / "latin.txt")
 
 
 def test_the_hash_of_a_plan_tells_what_its_result_depends_on_and_no_key() -> None:
@@ -264,7 +264,9 @@ def test_the_hash_of_a_plan_tells_what_its_result_depends_on_and_no_key() -> Non
         plan(
             Cleaner(),
             KEY,
-            benchmarks=benchmarks.of(["one two three four five six seven eight nine"]),
+            benchmarks=benchmarks.build_benchmarks(
+                ["one two three four five six seven eight nine"]
+            ),
         ),
         plan(Cleaner(), KEY, scorers=[Shouting()]),
     ]
@@ -328,16 +330,17 @@ def test_two_nodes_of_ray_give_the_same_bytes_though_a_worker_dies() -> None:
 
 def test_what_spark_calls_gives_the_same_bytes_in_any_pieces() -> None:
     given_ = [part for batch in batches(town(60)) for part in (batch.slice(0, 20), batch.slice(20))]
-    table = runners.numbered([runners._written(batch) for batch in given_])
+    table = runners.number_batches([runners._written(batch) for batch in given_])
     made = [
         row
-        for piece in runners.mapped(PLAN)(iter(table.to_batches(max_chunksize=1)))
+        for piece in runners.partition_function(PLAN)(iter(table.to_batches(max_chunksize=1)))
         for row in piece.to_pylist()
     ]
     assert [row["number"] for row in made] == list(range(len(given_)))
     assert [runners._read(row["batch"]) for row in made] == [PLAN(batch) for batch in given_]
     assert all(
-        piece.schema == table.schema for piece in runners.mapped(PLAN)(iter(table.to_batches()))
+        piece.schema == table.schema
+        for piece in runners.partition_function(PLAN)(iter(table.to_batches()))
     )
 
 

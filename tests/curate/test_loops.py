@@ -27,7 +27,7 @@ from licet.curate.batches import batches, column
 from licet.curate.changed_places import word_counts
 from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
 from licet.curate.label_columns import count_words
-from licet.curate.text_column import texts_of
+from licet.curate.text_column import batch_texts
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
@@ -151,7 +151,7 @@ def test_words_and_shingles_are_those_of_numpy(texts: list[str]) -> None:
     )
     for size in (1, 5, 13):
         hashes, last = words.plain_shingles(plain, size)
-        own, own_last = loops.shingles(plain.hashes, plain.ends, words.factors_of(size))
+        own, own_last = loops.shingles(plain.hashes, plain.ends, words.shingle_factors(size))
         assert own.tolist() == hashes.tolist() and own_last.tolist() == last.tolist()
 
 
@@ -267,7 +267,7 @@ def test_words_of_prose_and_code_are_those_of_plain_code(spoken: list[Spoken]) -
     ]
     (batch,) = batches(documents)
     expected = word_counts(column(batch, "texts"))
-    assert count_words(texts_of(batch), loops).tolist() == expected.tolist()
+    assert count_words(batch_texts(batch), loops).tolist() == expected.tolist()
 
 
 def test_a_build_loads_neither_scipy_nor_pandas_though_both_are_there() -> None:

@@ -35,7 +35,7 @@ RIGHT_MIN, FOUND_MIN = 0.95, 0.80
 
 
 def found(text: str) -> list[str]:
-    return [text[span.start : span.end] for span in KERNEL.found([text])[0]]
+    return [text[span.start : span.end] for span in KERNEL.find_names([text])[0]]
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -201,13 +201,13 @@ def test_a_text_depends_on_no_other_and_the_finder_is_named_by_its_files() -> No
     ],
 )
 def test_what_is_not_looked_at_is_told(text: str, language: str) -> None:
-    assert FINDER.unread(text) == language
+    assert FINDER.unread_language(text) == language
     assert not language or found(text) == []
 
 
 @pytest.mark.parametrize("language", LOOKED_AT)
 def test_what_is_looked_at_is_not_refused(language: str) -> None:
-    assert [one.text for one in MESSAGES[language] if FINDER.unread(one.text)] == []
+    assert [one.text for one in MESSAGES[language] if FINDER.unread_language(one.text)] == []
 
 
 # --- measuring ------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ PEOPLE = Words(
 def released(*texts: str, detector: Words = PEOPLE, key: bytes = KEY) -> tuple[str, ...]:
     """The texts of a conversation as a release has them."""
     return deidentify(
-        texts, key, names=NameKernel(detector=detector, kinds=NAMED).found(texts)
+        texts, key, names=NameKernel(detector=detector, kinds=NAMED).find_names(texts)
     ).texts
 
 

@@ -87,7 +87,7 @@ CHECKED = {
 def test_a_number_without_a_name_or_with_a_wrong_check_is_not_taken_by_its_rule(
     name: str, number: NationalNumber
 ) -> None:
-    choose, book = Random(name), rules.ours()
+    choose, book = Random(name), rules.load_rules()
     word = drawn(number.words[0], choose)
     for text in (
         f"{word}: {valid(name, number.shape, choose, checks=False)}",

@@ -20,11 +20,11 @@ import zstandard
 
 from licet.curate import packed_text, runners
 from licet.curate.deidentify import deidentify
-from licet.curate.packed_text import UNPACKED_BYTES_MAX, is_packed, unpacked
+from licet.curate.packed_text import UNPACKED_BYTES_MAX, is_packed, unpack
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import plan
 from licet.policy.state import ConversationKind
-from licet.release.curation import Curated, LeftOut, Plain, Voice
+from licet.release.curation import Curated, LeftOut, PlainCuration, Voice
 
 from .documents import KEY, Cleaner, chat, prose, said
 
@@ -81,16 +81,16 @@ def test_what_is_unpacked_is_what_was_packed_or_as_much_of_it_as_there_is(
 ) -> None:
     data = Random(1).randbytes(3000) * 3
     packed = pack(data)
-    assert is_packed(packed) and unpacked(packed) == data
-    assert data.startswith(unpacked(packed[: len(packed) // 2]) or b"")
-    assert unpacked(pack(bytes(UNPACKED_BYTES_MAX))) == bytes(UNPACKED_BYTES_MAX)
-    assert unpacked(pack(bytes(UNPACKED_BYTES_MAX + 1))) is None
+    assert is_packed(packed) and unpack(packed) == data
+    assert data.startswith(unpack(packed[: len(packed) // 2]) or b"")
+    assert unpack(pack(bytes(UNPACKED_BYTES_MAX))) == bytes(UNPACKED_BYTES_MAX)
+    assert unpack(pack(bytes(UNPACKED_BYTES_MAX + 1))) is None
 
 
 def test_bytes_that_only_begin_like_compressed_ones_are_none() -> None:
     assert not is_packed(b"") and not is_packed(b"x\x9c") and not is_packed(b"xylophone")
-    assert unpacked(b"x\x9c" + b"\xff" * 40) == b""
-    assert unpacked(gzip.compress(b"a")[:3] + b"\xff" * 40) is None
+    assert unpack(b"x\x9c" + b"\xff" * 40) == b""
+    assert unpack(gzip.compress(b"a")[:3] + b"\xff" * 40) is None
 
 
 UNREADABLE = {
@@ -178,7 +178,7 @@ def test_a_doubtful_conversation_is_left_out_and_the_others_stay() -> None:
         LeftOut.doubtful,
         None,
     )
-    (plain,) = Plain(Cleaner()).curate([chat("a", f"open {run} please")])
+    (plain,) = PlainCuration(Cleaner()).curate([chat("a", f"open {run} please")])
     assert plain.dropped is LeftOut.doubtful
 
 
@@ -187,4 +187,4 @@ def test_unpacking_takes_bounded_memory() -> None:
     window = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
     packed = zstandard.ZstdCompressor(compression_params=window).compressobj()
     data = packed.compress(os.urandom(1000)) + packed.flush()
-    assert unpacked(data) is None
+    assert unpack(data) is None

@@ -318,7 +318,7 @@ class Trials:
 
 def check_releases(installation: Installation) -> None:
     """What is sealed is whole."""
-    for release in catalog.releases(installation):
+    for release in catalog.list_releases(installation):
         if release.state == "sealed":
             assert catalog.verify_release(installation, release.name) == []
 
@@ -408,7 +408,7 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     if (
         not any(
             one.name == "next" and one.state == "sealed"
-            for one in catalog.releases(home.installation)
+            for one in catalog.list_releases(home.installation)
         )
         and not fresh
     ):

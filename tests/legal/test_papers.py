@@ -19,7 +19,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.canonical_json import canonical
 from licet.legal import figures, paper_pages, papers
-from licet.legal.paper import JWS_TYPE, PaperKind, load_form, names_in
+from licet.legal.paper import JWS_TYPE, PaperKind, list_placeholders, load_form
 from licet.legal.papers import MadePaper
 from licet.proof import documents
 from licet.service import verification
@@ -47,7 +47,7 @@ def logged(house: House, paper: MadePaper) -> Path:
     documents.append(house.installation)
     documents.publish(house.installation, house.installation.config.data / "published")
     file = house.installation.config.data / "paper.json"
-    file.write_bytes(papers.file_of(house.installation, paper.sha256))
+    file.write_bytes(papers.load_file(house.installation, paper.sha256))
     return file
 
 
@@ -83,7 +83,7 @@ def checked(
     ],
 )
 def test_a_value_is_written_as_people_read_it(value: object, name: str, words: str) -> None:
-    assert paper_pages.written_value(value, name) == words
+    assert paper_pages.format_value(value, name) == words
 
 
 def test_the_policy_in_force_is_the_last_applied_or_the_newest_that_a_year_begins_with() -> None:
@@ -116,7 +116,7 @@ def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(
     again = made(house, kind, at=first.position)
     assert (again.document, again.sha256, again.again) == (first.document, first.sha256, True)
     assert (
-        json.loads(papers.file_of(house.installation, first.sha256))["document"]
+        json.loads(papers.load_file(house.installation, first.sha256))["document"]
         == json.loads(file)["document"]
     )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'document_made'") == [(1,)]
@@ -178,7 +178,7 @@ def test_a_paper_is_proved_with_the_log_and_the_manifests_and_by_the_verifier_al
 def test_a_paper_that_no_log_tells_of_is_not_proved(house: House) -> None:
     paper = made(house)
     file = house.installation.config.data / "paper.json"
-    file.write_bytes(papers.file_of(house.installation, paper.sha256))
+    file.write_bytes(papers.load_file(house.installation, paper.sha256))
     documents.publish(house.installation, house.installation.config.data / "published")
     seen = checked(house, file)
     assert (seen.answer, seen.lacks[0][1].startswith("it is signed, and not in the log")) == (
@@ -293,7 +293,7 @@ def test_a_paper_may_be_about_some_releases_only(house: House) -> None:
     with pytest.raises(NotFoundError, match="no release `autumn`"):
         made(house, releases=("autumn",))
     ((first,),) = house.query("SELECT min(index) FROM outbox WHERE entry = 'release_sealed'")
-    with pytest.raises(RefusedError, match="does not tell of release"):
+    with pytest.raises(RefusedError, match="is not in the log up to there"):
         made(house, releases=("summer",), at=str(first + 1))
 
 
@@ -309,7 +309,7 @@ def test_what_is_not_answered_is_to_be_provided_and_never_guessed(
         name
         for part in load_form(kind).sections
         for line in part.lines
-        for name in names_in(line.says)
+        for name in list_placeholders(line.says)
     }
     stated = {name.removeprefix("stated.") for name in asked if name.startswith("stated.")}
     unanswered = {key for key in stated if paper.payload["stated"][key] is None}
@@ -328,7 +328,7 @@ def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_fo
             name
             for part in load_form(kind).sections
             for line in part.lines
-            for name in names_in(line.says)
+            for name in list_placeholders(line.says)
         }
         used = {name.removeprefix("stated.") for name in said if name.startswith("stated.")}
         asked = operator_answers.ASKED.items()
@@ -341,8 +341,8 @@ def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_fo
 
 def test_an_answer_cannot_change_the_page_that_it_stands_in(house: House) -> None:
     paper = made(house, PaperKind.risk_assessment)
-    page = papers.written_as(house.installation, paper, "html").decode()
-    text = papers.written_as(house.installation, paper, "markdown").decode()
+    page = papers.render(house.installation, paper, "html").decode()
+    text = papers.render(house.installation, paper, "markdown").decode()
     assert "Better answers &lt;for everybody&gt; | in a {table}." in page
     assert r"Better answers \<for everybody\> \| in a {table}." in text
     assert "<script" not in page
@@ -391,8 +391,12 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.installation, PaperKind.ropa)
     first = made(house, PaperKind.ropa)
-    assert papers.kept_as(house.installation, first.sha256, "json").startswith(b'{"document":')
-    assert papers.kept_as(house.installation, first.sha256, "markdown").startswith(b"# Record of")
+    assert papers.render_stored(house.installation, first.sha256, "json").startswith(
+        b'{"document":'
+    )
+    assert papers.render_stored(house.installation, first.sha256, "markdown").startswith(
+        b"# Record of"
+    )
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.installation, PaperKind.ropa, after=first.sha256)
     assert (

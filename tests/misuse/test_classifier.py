@@ -328,7 +328,7 @@ def test_what_is_no_model_of_misuse_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["Beyond", "Silent"])
 def test_a_score_that_is_none_is_refused(name: str) -> None:
     opened = open_detector(f"{__name__}:{name}")
-    with pytest.raises(UsageError, match="something else than one score from 0 to 1"):
+    with pytest.raises(UsageError, match="with one score from 0 to 1"):
         opened.score(["a", "b"])
 
 
@@ -358,14 +358,14 @@ def test_a_point_holds_its_share_among_further_conversations() -> None:
     """
     random_ = np.random.default_rng(3)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    points = [operating_points.choose("d", random_.random(200), 0.05, at) for _ in range(400)]
+    points = [operating_points.choose_point("d", random_.random(200), 0.05, at) for _ in range(400)]
     assert sum(one is not None and 1.0 - one.threshold > 0.05 for one in points) <= 35
-    assert operating_points.choose("d", random_.random(58), 0.05, at) is None
+    assert operating_points.choose_point("d", random_.random(58), 0.05, at) is None
     assert (operating_points.conversations_min(0.05), operating_points.conversations_min(0.01)) == (
         59,
         299,
     )
-    abstaining = operating_points.choose("d", np.full(200, np.nan), 0.05, at)
+    abstaining = operating_points.choose_point("d", np.full(200, np.nan), 0.05, at)
     assert abstaining is not None and abstaining.threshold == 0.0
 
 

@@ -24,7 +24,7 @@ from licet.curate import release_build, splits
 from licet.erasure import sweeper
 from licet.errors import DeniedError, RefusedError, UsageError
 from licet.misuse import classifier, detector, models, operating_points, screener, suggestions
-from licet.misuse.models import Misuse
+from licet.misuse.models import MisuseScorer
 from licet.policy.decide import SAFETY
 from licet.policy.period import rfc3339
 from licet.release import catalog, signatures
@@ -101,7 +101,7 @@ class Town(House):
         return shown(Prefix.conversation, self.chats[chat])
 
     def member(self, name: str) -> signatures.StaffMember:
-        return signatures.member(self.installation, f"{name}@example.org")
+        return signatures.find_member(self.installation, f"{name}@example.org")
 
 
 @pytest.fixture
@@ -275,8 +275,8 @@ def unset(saved: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def model(unset: Path, town: Town) -> Path:
     """A model with a point for the surface of the town."""
-    card = classifier.card_in(unset)
-    operating_points.write(
+    card = classifier.load_card(unset)
+    operating_points.add_points(
         operating_points.points_beside(unset), card.weights, [point(town, card.points[3].threshold)]
     )
     return unset
@@ -337,7 +337,7 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(
     )
     assert float(flags[0][0]) == pytest.approx(done["score"], abs=1e-3)
     assert "nothing waits" in typed("flag").stdout
-    kept = suggestions.get(town.installation, town.named("scam"))
+    kept = suggestions.get_suggestion(town.installation, town.named("scam"))
     assert (kept.decision, kept.decided_by) == ("flagged", "rae@example.org")
     assert (
         typed("flag", town.named("scam"), "--by", "rae@example.org", "--overturn")
@@ -438,7 +438,7 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
         town.talk(
             "eve", f"chat{n}", (SCAM if n % 10 == 0 else CHAT).format(WORDS[n % len(WORDS)], n)
         )
-    weights = classifier.card_in(unset).weights
+    weights = classifier.load_card(unset).weights
     (short,) = suggested(town, unset, limit=20).domains
     assert (short.read, short.point) == (0, None), "a limit below the fewest sets no point"
     (first,) = suggested(town, unset).domains
@@ -488,8 +488,8 @@ def test_retraining_deletes_the_operating_points_of_the_old_model(
     release_build.build_release(town.installation, name="r", purpose=SAFETY)
     out = tmp_path / "m"
     models.train(town.installation, ["r"], out)
-    operating_points.write(
-        operating_points.points_beside(out), classifier.card_in(out).weights, [point(town, 0.5)]
+    operating_points.add_points(
+        operating_points.points_beside(out), classifier.load_card(out).weights, [point(town, 0.5)]
     )
     town.choose("p4", False)
     models.train(town.installation, [], out, again=True)
@@ -528,7 +528,7 @@ def test_on_a_surface_that_was_not_learnt_the_model_abstains_and_its_command_say
     screened = suggested(town, model)
     (cli,) = [one for one in screened.domains if one.domain == "cli"]
     assert (cli.read, cli.abstained, cli.suggested) == (59, 59, 0)
-    card = classifier.card_in(model)
+    card = classifier.load_card(model)
     assert [one.slice for one in card.domains] == ["app"]
 
 
@@ -570,7 +570,7 @@ def test_a_release_is_scored_as_it_is_built(town: Town, typed: Any, model: Path)
 
 def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path) -> None:
     classifier.train(EXAMPLES).save(tmp_path)
-    scorer = Misuse(str(tmp_path))
+    scorer = MisuseScorer(str(tmp_path))
     texts = [one.text for one in EXAMPLES]
     whole = scorer.scores(texts)
     assert [scorer.scores([text])[0] for text in texts] == whole
@@ -582,10 +582,10 @@ def test_a_text_scores_the_same_in_any_company_and_in_any_process(tmp_path: Path
 def test_a_scorer_that_was_sent_to_another_process_reads_the_model_that_it_was_made_with(
     model: Path,
 ) -> None:
-    sent = pickle.dumps(Misuse(str(model)))
-    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == Misuse(str(model)).scores(
-        ["how do I bake rye bread"]
-    )
+    sent = pickle.dumps(MisuseScorer(str(model)))
+    assert pickle.loads(sent).scores(["how do I bake rye bread"]) == MisuseScorer(
+        str(model)
+    ).scores(["how do I bake rye bread"])
     replaced = pickle.loads(sent)
     replaced.sha256 = "0" * 64
     with pytest.raises(RefusedError, match="has changed meanwhile"):

@@ -43,7 +43,7 @@ from licet.policy.state import (
     TurnState,
 )
 from licet.policy.world import Owned, World
-from licet.release.proofs import decided_of
+from licet.release.proofs import decision_basis
 from licet.release.row_runs import RowSource, RowSources
 from licet.vault.account_view import AccountView
 from licet.vault.copies import CopyPlace
@@ -392,7 +392,9 @@ def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) ->
     )
     salt = name_of("salt", owned.account).encode()
     return dict(
-        msgspec.json.decode(msgspec.json.encode(decided_of(seen, log.policies, purpose, of, salt)))
+        msgspec.json.decode(
+            msgspec.json.encode(decision_basis(seen, log.policies, purpose, of, salt))
+        )
     )
 
 

@@ -73,7 +73,7 @@ class Names:
             for t in texts
         ]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         return ""
 
 

@@ -32,7 +32,7 @@ from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import EPOCH
 from licet.release.row_runs import RowSources
-from licet.release.rows import row_id_of
+from licet.release.rows import derive_row_id
 from licet.release.tally import Tally
 from licet.service import policy_changes, release_view
 from licet.store.connect import Pool, transaction
@@ -96,7 +96,7 @@ def ids(house: House, name: str = "r") -> set[bytes]:
     with transaction(house.installation.pool) as tx:
         known = registry.find(tx, name)
     assert known is not None
-    return {row_id_of(known.release_id.bytes, row.ordinal) for row in sealed_rows(house, name)}
+    return {derive_row_id(known.release_id.bytes, row.ordinal) for row in sealed_rows(house, name)}
 
 
 def check_whole(house: House, built: BuildResult) -> None:
@@ -137,7 +137,7 @@ def test_a_release_whose_rows_share_a_number_is_not_sealed(house: House) -> None
     house.talk("bo", "b1")
     build(house)
     with (
-        pytest.raises(BrokenError, match="two rows of the release `r` have the number `0`"),
+        pytest.raises(BrokenError, match="two rows of the release `r` have the ordinal `0`"),
         transaction(house.installation.pool) as tx,
     ):
         tx.execute("UPDATE release_runs SET first = 0, sources = ARRAY[set_byte(sources[1], 0, 0)]")

@@ -47,7 +47,7 @@ def promised(**how: Any) -> ReleaseManifest:
 
 
 def test_a_card_names_the_detectors_and_quotes_their_figures_by_slice_and_kind() -> None:
-    text = card.text(promised(names=NAMES, measured=MEASURED))
+    text = card.render(promised(names=NAMES, measured=MEASURED))
     assert (
         f"looked for by `licet-tagger` (SHA-256 `{'a' * 64}`) and `spacy` (SHA-256 `{'b' * 64}`)"
         in text
@@ -62,7 +62,7 @@ def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_wer
         MeasuredFigures(slice="presidio", kind="email", found=49, labelled=49),
         MeasuredFigures(slice="our-chats", kind="email", found=4, labelled=5),
     )
-    text = card.text(promised(measured=figures))
+    text = card.render(promised(measured=figures))
     assert text.count("- `presidio`: ") == 1
     assert (
         "its national ids are of the United States alone: social security numbers and "
@@ -70,7 +70,7 @@ def test_a_card_says_what_its_figures_were_measured_on_and_of_whose_ids_none_wer
     ) in text
     assert "- `our-chats`: a sample of the operator's own." in text
     assert "and\nof what the samples do not hold nothing was measured." in text
-    for one in (text, card.text(promised())):
+    for one in (text, card.render(promised())):
         assert (
             "Ids of countries that the rules have no form for are not looked for, and are all in."
             in one
@@ -84,7 +84,7 @@ def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
     assert slices - made == set(card.SAMPLES) and {
         name.removeprefix("messages-") for name in made
     } == set(LOOKED_AT)
-    text = card.text(
+    text = card.render(
         promised(
             names=NAMES,
             measured=tuple(
@@ -100,14 +100,14 @@ def test_every_sample_that_the_package_has_figures_of_is_described() -> None:
 
 
 def test_a_card_without_figures_says_that_nobody_measured() -> None:
-    text = card.text(promised())
+    text = card.render(promised())
     assert "were not looked for, and are all in" in text
     assert "has not been measured" in text
 
 
 def test_the_description_for_machines_names_the_detectors_too() -> None:
     made = promised(names=NAMES)
-    assert f"spacy (SHA-256 {'b' * 64})" in croissant.text(made, purge.begin(made, ""))
+    assert f"spacy (SHA-256 {'b' * 64})" in croissant.render(made, purge.empty_chain(made, ""))
 
 
 def test_a_manifest_with_detectors_comes_back_from_its_bytes_and_one_without_has_the_bytes_of_before() -> (

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from licet.cli.root import RootCommand
 from licet.cli.shell import json_option
 from licet.curate import release_build
-from licet.curate.changed_places import changed_words, place_of
+from licet.curate.changed_places import changed_words, find_place
 from licet.curate.deidentify import Substitution, substitutions
 from licet.curate.detect import DetectedSpan
 from licet.curate.kernels import NameKernel
@@ -31,8 +31,8 @@ from licet.release.changed_words import (
     ChangedWords,
     ChangePlace,
     by_language,
-    sampled,
-    unusual,
+    choose_samples,
+    find_unusual,
 )
 from licet.vault.installation import load_policies
 
@@ -69,7 +69,7 @@ def counted(*texts: str, word: str) -> ChangedWords:
 def test_each_change_has_its_place(text: str, word: str, place: ChangePlace) -> None:
     start = text.index(word)
     made = Substitution(DetectedSpan(start, start + len(word), PERSON, 0.9, "words"), "Nobody")
-    assert place_of(text, made) is place
+    assert find_place(text, made) is place
 
 
 def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content() -> None:
@@ -77,7 +77,7 @@ def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content
     counts = by_language([("en", own), ("de", ChangedWords())])
     assert counts["en prose"] == len(PROSE.split()) + 1 and counts["en prose person"] == 1
     assert "Maria" not in str(counts)
-    (sample,) = sampled([("en", own)])
+    (sample,) = choose_samples([("en", own)])
     assert (sample.kind, sample.language, sample.place) == ("person", "en", ChangePlace.prose)
     assert (
         sample.before.endswith("Maria")
@@ -121,7 +121,7 @@ def test_words_are_counted_by_language_place_and_kind_and_no_count_holds_content
 def test_what_is_unusual_is_told_by_kind_language_and_place(
     counts: dict[str, int], found: list[str]
 ) -> None:
-    assert [str(one).partition(":")[0] for one in unusual(counts)] == found
+    assert [str(one).partition(":")[0] for one in find_unusual(counts)] == found
 
 
 # --- builds ---------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     assert stopped.value.because == "damage" and stopped.value.exit_code == 1
     assert {one.place for one in stopped.value.shares} == {ChangePlace.prose}
     assert 1 <= len(stopped.value.samples) <= SAMPLES_MAX
-    assert not any(one.state == "sealed" for one in catalog.releases(house.installation))
+    assert not any(one.state == "sealed" for one in catalog.list_releases(house.installation))
     with pytest.raises(DamageError) as resumed:
         build(house, "r", "the ")
     assert resumed.value.shares == stopped.value.shares
@@ -184,7 +184,7 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
     built = build(house, "r", "the ", accepts=True)
     accepted = built.manifest.deidentification.accepted
     assert accepted and accepted[-1].startswith("person in prose of `")
-    assert "More words were replaced than is usual" in card.text(built.manifest)
+    assert "More words were replaced than is usual" in card.render(built.manifest)
 
 
 def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House) -> None:
@@ -222,4 +222,4 @@ def test_a_name_within_a_word_stops_a_build(house: House) -> None:
 def test_a_usual_build_is_sealed_and_says_nothing(house: House) -> None:
     built = build(house, "r", "nobody says this")
     assert built.manifest.deidentification.accepted is msgspec.UNSET and built.manifest.rows
-    assert "than is usual" not in card.text(built.manifest)
+    assert "than is usual" not in card.render(built.manifest)

@@ -42,7 +42,7 @@ def figures(
     *,
     gapped: bool = False,
 ) -> RowFigures:
-    profile = contents.profile_of(
+    profile = contents.build_profile(
         {
             "kinds": {"chat": 1},
             "languages": {language: 1},
@@ -103,7 +103,7 @@ def test_a_row_that_goes_takes_its_figures_along_and_may_hide_a_value() -> None:
     ],
 )
 def test_a_model_is_named_only_by_what_looks_like_a_name(stated: str, told: str) -> None:
-    assert contents.model_named(stated) == told
+    assert contents.public_model_name(stated) == told
 
 
 def test_a_release_says_what_its_rows_contain_and_the_verifier_counts_it_again(
@@ -132,8 +132,8 @@ def test_a_release_says_what_its_rows_contain_and_the_verifier_counts_it_again(
         for row in catalog.open_release(installation, "spring")
         for message in row["messages"]
     )
-    assert "## What the rows contain" in card.text(built.manifest)
-    assert f"{told.tokens:,} tokens" in card.text(built.manifest)
+    assert "## What the rows contain" in card.render(built.manifest)
+    assert f"{told.tokens:,} tokens" in card.render(built.manifest)
     key = documents.key(installation)
     log = verifier.FolderFiles(
         documents.place(installation).folder / str(installation.clock().year)
@@ -152,7 +152,7 @@ def test_a_manifest_of_before_it_was_counted_still_reads(house: House) -> None:
     ).manifest
     before = msgspec.structs.replace(built, contents=msgspec.UNSET)
     assert manifest.decode(manifest.encode(before)) == before
-    assert "What the rows contain" not in card.text(before)
+    assert "What the rows contain" not in card.render(before)
     told = built.contents
     assert isinstance(told, ReleaseContents)
     with pytest.raises(BrokenError, match="do not reconcile"):

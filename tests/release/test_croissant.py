@@ -40,8 +40,8 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def purged(folder: Path, *ordinals: int) -> None:
-    promised, sha256 = manifest.read(folder)
-    chain = purge.read(folder, promised, sha256, log_key)
+    promised, sha256 = manifest.read_manifest(folder)
+    chain = purge.read_chain(folder, promised, sha256, log_key)
     made = purge.prepare(folder, promised, chain, ordinals, START + timedelta(days=9))
     assert made is not None
     croissant.write(
@@ -70,12 +70,12 @@ def test_the_official_validator_finds_no_mistake_before_and_after_a_purge_and_re
 
 
 def _gone(folder: Path) -> set[int]:
-    promised, sha256 = manifest.read(folder)
-    return set(purge.read(folder, promised, sha256, log_key).gone)
+    promised, sha256 = manifest.read_manifest(folder)
+    return set(purge.read_chain(folder, promised, sha256, log_key).gone)
 
 
 def test_it_says_what_the_rai_vocabulary_asks_and_where_the_data_came_from(folder: Path) -> None:
-    said, promised = described(folder), manifest.read(folder)[0]
+    said, promised = described(folder), manifest.read_manifest(folder)[0]
     assert said["conformsTo"] == [
         "http://mlcommons.org/croissant/1.1",
         "http://mlcommons.org/croissant/RAI/1.0",

@@ -226,7 +226,7 @@ def test_the_manifest_and_the_card_say_how_often_quality_refused_each_language(
         "de": LanguageQuality(rows=ACCOUNTS_MIN + 1, refused=1),
         OTHER: LanguageQuality(rows=1, refused=0),
     }
-    assert f"| `de` | {ACCOUNTS_MIN + 1} | 1 |" in card.text(built.manifest)
+    assert f"| `de` | {ACCOUNTS_MIN + 1} | 1 |" in card.render(built.manifest)
 
 
 def named(house: House, **how: object) -> Pipeline:
@@ -462,7 +462,7 @@ class Reading:
         self.read += texts
         return [[] for _ in texts]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         return "xx" if self._doubtful and self._doubtful in text else ""
 
 

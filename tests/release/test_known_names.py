@@ -71,8 +71,8 @@ class Elsewhere:
             log.writelines(f"{text!r}\n" for text in texts)
         return Words(*KNOWN).detect(texts, kinds)
 
-    def unread(self, text: str) -> str:
-        return Words(*KNOWN).unread(text)
+    def unread_language(self, text: str) -> str:
+        return Words(*KNOWN).unread_language(text)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from licet.release import live_leases, registry
 from licet.release.registry import Release
 from licet.release.row_keys import row_key
 from licet.release.row_runs import RowSource, RowSources
-from licet.release.rows import row_id_of
+from licet.release.rows import derive_row_id
 from licet.store.connect import Pool, Transaction
 from licet.store.rows import copy_in
 from licet.vault.copies import CopyPlace
@@ -147,7 +147,7 @@ def by_the_rule(
     soon = at + timedelta(seconds=live_leases.LAST_SECONDS)
     permitted = [
         v
-        for v in live_leases.verdicts(tx, rows, policies, known.purpose, at)
+        for v in live_leases.decide_rows(tx, rows, policies, known.purpose, at)
         if v.use and v.until > soon
     ]
     keys = keyring.slot_keys(
@@ -158,7 +158,7 @@ def by_the_rule(
         sources = [keys[verdict.account.account_id, slot] for slot in verdict.slots]
         living = [key for key in sources if key is not None]
         if len(living) == len(sources):
-            row_id = row_id_of(RELEASE.bytes, verdict.row.ordinal)
+            row_id = derive_row_id(RELEASE.bytes, verdict.row.ordinal)
             found[verdict.row.ordinal] = (row_key(living, RELEASE.bytes, row_id), verdict.until)
     return found
 
@@ -200,7 +200,7 @@ def leased_alike(tx: Transaction, keyring: Keyring, place: int, sequence: int) -
             expected = by_the_rule(tx, keyring, known, mine, policies, at)
             found = {
                 r.ordinal: (r.key, r.until)
-                for r in live_leases.leased(tx, keyring, known, asked, policies, at)
+                for r in live_leases.lease_rows(tx, keyring, known, asked, policies, at)
             }
             assert found == expected, f"sequence {sequence}, {purpose} at {at}"
             result["leased"] += len(found)
@@ -227,4 +227,4 @@ def test_a_lease_of_nothing_asks_nothing(conn: Transaction, keyring: Keyring) ->
         root=b"",
         manifest_sha256=b"",
     )
-    assert live_leases.leased(conn, keyring, known, [], policies, BEGIN) == []
+    assert live_leases.lease_rows(conn, keyring, known, [], policies, BEGIN) == []

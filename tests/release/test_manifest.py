@@ -62,7 +62,7 @@ def test_the_manifest_is_these_bytes() -> None:
 def test_it_is_written_whole_and_read_back_with_its_hash(tmp_path: Path) -> None:
     written = manifest.write(tmp_path, MADE)
     assert (tmp_path / "manifest.json").read_bytes() == BYTES
-    assert manifest.read(tmp_path) == (MADE, written) == (MADE, sha256(BYTES).hexdigest())
+    assert manifest.read_manifest(tmp_path) == (MADE, written) == (MADE, sha256(BYTES).hexdigest())
 
 
 @given(st.integers(0, len(BYTES) * 8 - 1))
@@ -224,7 +224,7 @@ def test_a_manifest_edited_to_hide_a_drop_is_refused() -> None:
 
 def test_a_folder_without_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.json: cannot be read: no such file") as caught:
-        manifest.read(tmp_path)
+        manifest.read_manifest(tmp_path)
     assert caught.value.hint == "name the folder of a release"
 
 
@@ -232,14 +232,14 @@ def test_a_file_above_the_bound_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "manifest.json").open("wb") as file:
         file.truncate(manifest.MANIFEST_BYTES_MAX + 1)
     with pytest.raises(InputError, match="has more than"):
-        manifest.read(tmp_path)
+        manifest.read_manifest(tmp_path)
 
 
 # The card
 
 
 def test_the_card_has_front_matter_that_hugging_face_reads() -> None:
-    _, front, _ = card.text(MADE).split("---\n", 2)
+    _, front, _ = card.render(MADE).split("---\n", 2)
     assert yaml.safe_load(front) == {
         "pretty_name": "autumn",
         "license": "other",
@@ -252,7 +252,7 @@ def test_the_card_has_front_matter_that_hugging_face_reads() -> None:
 
 
 def test_the_card_says_what_is_in_what_is_not_and_what_it_never_is() -> None:
-    text = card.text(MADE)
+    text = card.render(MADE)
     for said in [
         (
             "| came into question | 17 |\n| **are in** | 12 |\n| left out: `withdrawn` | 3 |\n| "
@@ -282,12 +282,12 @@ def test_the_card_says_what_is_in_what_is_not_and_what_it_never_is() -> None:
 def test_the_size_is_one_of_hugging_faces_words(rows: int, category: str) -> None:
     part = msgspec.structs.replace(PARTS[0], rows=rows)
     made = manifest_of((part,) if rows else (), bytes(32))
-    assert f"\nsize_categories:\n- {category}\n" in card.text(made)
+    assert f"\nsize_categories:\n- {category}\n" in card.render(made)
 
 
 def test_a_name_is_shown_and_acted_on_by_nobody() -> None:
     name = "<img src=x> `a` | [b](http://c): 'd' {e} # ---"
-    text = card.text(msgspec.structs.replace(MADE, name=name))
+    text = card.render(msgspec.structs.replace(MADE, name=name))
     assert yaml.safe_load(text.split("---\n", 1)[1].split("\n---\n", 1)[0])["pretty_name"] == name
     assert "<img" not in text.split("\n---\n", 1)[1] and "](http" not in text.split("\n---\n", 1)[1]
 
@@ -311,7 +311,7 @@ def test_the_tree_is_that_of_rfc_6962_at_every_size(
     monkeypatch.setattr(merkle, "_BLOCK", block)
     tree, leaves = merkle.Tree(), []
     for size in range(70):
-        assert tree.root() == merkle.root_of(leaves) == naive_root(leaves)
+        assert tree.root() == merkle.root_over(leaves) == naive_root(leaves)
         leaves.append(merkle.leaf(size, bytes(16), 0, b"sealed"))
         tree.append(leaves[-1])
 

@@ -53,7 +53,7 @@ def test_where_nothing_finds_names_no_release_is_built_unless_the_policy_lets_th
     assert refused.value.because == "names"
     assert "LICET_CURATE__NAMES" in refused.value.hint and "`names: left in`" in refused.value.hint
     assert (
-        catalog.releases(house.installation) == []
+        catalog.list_releases(house.installation) == []
         and not (house.installation.config.releases / "r").exists()
     )
     (found,) = [one for one in doctor.examine(house.installation) if one.what == "names"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from licet.errors import BrokenError
 from licet.release import part as parts
-from licet.release.part import PartPromise, groups, moment, rewrite_part, verified, write_parts
+from licet.release.part import PartPromise, groups, moment, open_verified, rewrite_part, write_parts
 from licet.release.row_keys import SealedRow
 from licet.store.files import replacing
 
@@ -179,13 +179,13 @@ def test_no_flipped_bit_of_a_part_is_read(
     bit = data.draw(st.integers(0, len(damaged) * 8 - 1))
     damaged[bit // 8] ^= 1 << bit % 8
     (folder / part.file).write_bytes(damaged)
-    with pytest.raises(BrokenError, match="hash differs"), verified(folder, part):
+    with pytest.raises(BrokenError, match="hash differs"), open_verified(folder, part):
         pytest.fail("a damaged part was opened")
 
 
 def test_a_file_that_is_exchanged_after_its_hash_was_compared_is_not_read(tmp_path: Path) -> None:
     (part,) = write_parts(tmp_path, ROWS)
-    with verified(tmp_path, part) as file:
+    with open_verified(tmp_path, part) as file:
         list(write_parts(tmp_path, ROWS[:3]))
         assert [o for group in groups(file) for o in group.ordinals] == list(range(10))
 

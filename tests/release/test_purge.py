@@ -62,8 +62,8 @@ def folder(honest: Path, tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> tuple[ReleaseManifest, Chain]:
-    promised, sha256 = manifest.read(folder)
-    return promised, purge.read(folder, promised, sha256, log_key)
+    promised, sha256 = manifest.read_manifest(folder)
+    return promised, purge.read_chain(folder, promised, sha256, log_key)
 
 
 def purged(folder: Path, dead: Sequence[int], *, days: int = 0) -> Addendum:
@@ -262,9 +262,9 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
         next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json")
         is ReleasePromise.PURGES
     )
-    promised, sha256 = manifest.read(folder)
+    promised, sha256 = manifest.read_manifest(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is not a signed addendum"):
-        purge.read(folder, promised, sha256, log_key)
+        purge.read_chain(folder, promised, sha256, log_key)
 
 
 def test_without_a_key_to_hold_it_to_no_addendum_is_taken(folder: Path) -> None:
@@ -498,8 +498,8 @@ def test_an_addendum_that_the_log_was_not_told_is_never_proved(house: House) -> 
     documents.append(house.installation)
     folder = house.installation.config.releases / "r"
     own_key = log_key_of(house.installation)
-    promised, sha256 = manifest.read(folder)
-    chain = purge.read(folder, promised, sha256, own_key)
+    promised, sha256 = manifest.read_manifest(folder)
+    chain = purge.read_chain(folder, promised, sha256, own_key)
     made = purge.prepare(folder, promised, chain, [0], house.now)
     assert made is not None
     with transaction(house.installation.pool) as tx:

@@ -19,7 +19,7 @@ from licet.release import ratings as released
 from licet.release.reader import LEASE_SECONDS, LoadedRow, RatedMessage
 from licet.release.row_runs import RowSource, RowSources
 from licet.store.connect import Pool, Transaction
-from licet.train.export_files import verdicts
+from licet.train.export_files import judge_answers
 from licet.train.exports import Format, shape_row
 from licet.vault import commands as do
 from licet.vault.content import Content
@@ -226,7 +226,7 @@ def test_checks_of_the_host_stand_in_a_column_of_their_own_beside_the_persons_ra
         {"message": 3, "check": "lint", "passed": False, "score": None},
         {"message": 3, "check": "tests", "passed": True, "score": 0.75},
     ]
-    assert verdicts(row) == {1: False}, "checks that disagree are no verdict"
+    assert judge_answers(row) == {1: False}, "checks that disagree are no verdict"
 
 
 def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_export(
@@ -237,8 +237,8 @@ def test_a_check_stands_for_a_thumb_where_there_is_none_and_is_a_column_of_an_ex
     rate(house, UP, 2)
     build(house)
     (row,) = loaded(house)
-    assert verdicts(row) == {1: True, 3: False}
-    made = shape_row(row, verdicts(row), Format.trl)
+    assert judge_answers(row) == {1: True, 3: False}
+    made = shape_row(row, judge_answers(row), Format.trl)
     assert [line["label"] for line in made.lines["kto"]] == [True, False]
     assert all(
         line["row_checks"] == row["checks"] for kind in ("sft", "kto") for line in made.lines[kind]
@@ -326,7 +326,7 @@ def told_alike(tx: Transaction, draw: Random, sequence: int, seeds: range) -> Co
     result: Counter[str] = Counter()
     for at in moments(draw, policies, seen_at):
         expires = at + timedelta(seconds=LEASE_SECONDS)
-        told = released.rated(tx, known, range(len(rows)), policies, at, expires)
+        told = released.load_ratings(tx, known, range(len(rows)), policies, at, expires)
         for ordinal, (one, chat, turns) in enumerate(rows):
             expected = []
             for turn, (name, rating) in sorted(given[one.number].get(chat, {}).items()):

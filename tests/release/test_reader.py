@@ -152,7 +152,8 @@ def test_a_release_of_nothing_loads_nothing(tmp_path: Path) -> None:
 def test_rows_that_left_before_sealing_leave_gaps(folder: Path, town: Town, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     parts = [
-        part.rewrite_part(copy / one.file, {2, 4, 5, 6, 7}) for one in manifest.read(copy)[0].parts
+        part.rewrite_part(copy / one.file, {2, 4, 5, 6, 7})
+        for one in manifest.read_manifest(copy)[0].parts
     ]
     promise(copy, tuple(one for one in parts if one))
     assert ordinals(copy, town) == [0, 1, 3, 8, 9]
@@ -319,10 +320,10 @@ def test_a_part_that_is_missing_is_refused(folder: Path, town: Town, tmp_path: P
 
 
 def test_a_manifest_that_was_changed_is_refused(folder: Path, town: Town, tmp_path: Path) -> None:
-    known = manifest.read(folder)[1]
+    known = manifest.read_manifest(folder)[1]
     copy = shutil.copytree(folder, tmp_path / "copy")
     manifest.write(
-        copy, msgspec.structs.replace(manifest.read(copy)[0], purpose="safety_classifiers")
+        copy, msgspec.structs.replace(manifest.read_manifest(copy)[0], purpose="safety_classifiers")
     )
     with pytest.raises(BrokenError, match="the manifest has hash"):
         load(copy, town, now=town.clock, manifest_sha256=known)
@@ -337,7 +338,7 @@ def test_a_manifest_that_misstates_its_parts_is_refused(
     folder: Path, town: Town, tmp_path: Path, rows: int
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
-    made = manifest.read(copy)[0]
+    made = manifest.read_manifest(copy)[0]
     last = msgspec.structs.replace(made.parts[2], rows=rows)
     manifest.write(
         copy, msgspec.structs.replace(made, parts=(*made.parts[:2], last), rows=8 + rows)
@@ -349,7 +350,7 @@ def test_a_manifest_that_misstates_its_parts_is_refused(
 def test_parts_whose_ordinals_do_not_follow_are_refused(
     folder: Path, town: Town, tmp_path: Path
 ) -> None:
-    made = manifest.read(folder)[0]
+    made = manifest.read_manifest(folder)[0]
     copy = shutil.copytree(folder, tmp_path / "copy")
     shutil.copy(copy / "part-00000.parquet", copy / "part-00001.parquet")
     again = msgspec.structs.replace(made.parts[0], file="part-00001.parquet", first_ordinal=4)

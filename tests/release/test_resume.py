@@ -350,7 +350,7 @@ def test_a_process_that_is_killed_over_and_over_gets_there(house: House, dsn: st
         time.sleep(0.2)  # the server notices that its client is gone a moment later
     built = BuildResult(
         folder=house.installation.config.releases / "r",
-        manifest=manifest.read(house.installation.config.releases / "r")[0],
+        manifest=manifest.read_manifest(house.installation.config.releases / "r")[0],
         lock_seconds=0,
     )
     starts = [

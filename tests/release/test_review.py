@@ -33,7 +33,7 @@ from licet.proof import documents
 from licet.release import card, catalog, manifest, review, signatures
 from licet.release.folder_check import ReleasePromise
 from licet.release.purge_verbs import purge_release
-from licet.release.review import DrawnBy, ReviewFinding, bound, shuffled
+from licet.release.review import DrawnBy, ReviewFinding, bound, shuffle_numbers
 from licet.release.signatures import StaffMember
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
@@ -83,7 +83,7 @@ def read_all(
         found = next(
             (f for part, f in (findings or {}).items() if part in text), ReviewFinding.nothing
         )
-        signatures.found(house.installation, "r", reader, row.ordinal, found)
+        signatures.record_finding(house.installation, "r", reader, row.ordinal, found)
         ordinals.append(row.ordinal)
     return ordinals
 
@@ -150,11 +150,11 @@ def test_a_bound_never_lies_below_what_was_found_and_grows_with_it(
 
 @given(st.integers(0, 60), st.integers(0, 2**32))
 def test_chance_names_every_row_once(count: int, seed: int) -> None:
-    assert sorted(shuffled(Random(seed), count)) == list(range(count))
+    assert sorted(shuffle_numbers(Random(seed), count)) == list(range(count))
 
 
 def test_chance_names_every_row_first_equally_often() -> None:
-    firsts = Counter(next(shuffled(Random(seed), 10)) for seed in range(5_000))
+    firsts = Counter(next(shuffle_numbers(Random(seed), 10)) for seed in range(5_000))
     assert all(350 < firsts[n] < 650 for n in range(10))
 
 
@@ -179,7 +179,9 @@ def test_a_sample_has_what_chance_and_what_risk_chose(house: House) -> None:
     words = []
     while (row := signatures.read_next(house.installation, "r", reader)) is not None:
         words.append(row.messages[0]["content"])
-        signatures.found(house.installation, "r", reader, row.ordinal, ReviewFinding.nothing)
+        signatures.record_finding(
+            house.installation, "r", reader, row.ordinal, ReviewFinding.nothing
+        )
     assert any("Tilda" in text for text in words)
 
 
@@ -245,9 +247,13 @@ def test_a_finding_is_that_of_whoever_opened_the_row(house: House) -> None:
     assert again is not None
     assert again.ordinal == first.ordinal  # what was opened and left comes first
     with pytest.raises(RefusedError, match="is not the one that"):
-        signatures.found(house.installation, "r", other, first.ordinal, ReviewFinding.nothing)
+        signatures.record_finding(
+            house.installation, "r", other, first.ordinal, ReviewFinding.nothing
+        )
     with pytest.raises(UsageError):
-        signatures.found(house.installation, "r", one, first.ordinal, ReviewFinding.out_of_reach)
+        signatures.record_finding(
+            house.installation, "r", one, first.ordinal, ReviewFinding.out_of_reach
+        )
 
 
 def test_no_content_is_in_a_repr_of_what_was_opened(house: House) -> None:
@@ -266,7 +272,7 @@ def test_only_the_chance_part_carries_the_bound(house: House) -> None:
         rows = [(DrawnBy.chance, ReviewFinding.nothing)] * 99 + [
             (DrawnBy.risk, ReviewFinding.nothing)
         ] * 9
-        return review.state(
+        return review.build_statement(
             release="0" * 32,
             manifest_sha256="0" * 64,
             review="0" * 32,
@@ -308,7 +314,7 @@ def test_the_statement_lies_beside_the_manifest_and_the_card_tells_it(house: Hou
     assert stated.sha256 in after["README.md"].decode()
     assert "with a `name`" in after["README.md"].decode()
     assert catalog.verify_release(house.installation, "r") == []
-    assert signatures.standing(house.installation, "r").statement == said
+    assert signatures.get_standing(house.installation, "r").statement == said
 
 
 def test_a_stranger_checks_the_statement_with_the_log_alone(house: House) -> None:
@@ -336,7 +342,7 @@ def test_a_statement_that_was_not_made_here_or_does_not_follow_is_a_contradictio
     stated = review.SIGNED.read(folder)
     assert stated is not None
     (folder / "review.json").write_bytes(review.SIGNED.encode(f"{stated.jws[:-8]}AAAAAAAA"))
-    card.write(folder, manifest.read(folder)[0])
+    card.write(folder, manifest.read_manifest(folder)[0])
     assert [(c.file, c.promise) for c in catalog.verify_release(house.installation, "r")] == [
         ("review.json", ReleasePromise.REVIEW)
     ]
@@ -367,7 +373,7 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
 
 
 def test_a_statement_is_these_very_bytes() -> None:
-    said = review.state(
+    said = review.build_statement(
         release="a" * 32,
         manifest_sha256="b" * 64,
         review="c" * 32,
@@ -432,8 +438,8 @@ def test_two_addresses_without_two_identities_are_one_persons_word(house: House)
     assert (seen.signed_off, seen.second_identity) == (True, False)
     assert standing_text(seen).endswith("signed off, not confirmed by a second identity")
     asked = asking_for_two(house)
-    assert not signatures.standing(asked, "r").signed_off
-    assert standing_text(signatures.standing(asked, "r")).endswith(
+    assert not signatures.get_standing(asked, "r").signed_off
+    assert standing_text(signatures.get_standing(asked, "r")).endswith(
         "not signed off: not confirmed by a second identity"
     )
     with pytest.raises(RefusedError, match="takes two identities") as refused:
@@ -473,10 +479,10 @@ def test_a_second_reader_of_the_first_ones_identity_is_given_nothing(house: Hous
         reader = hired(house, name, "reviewer", identity=identity)
         row = signatures.read_next(house.installation, "r", reader, second=True)
         assert row is not None
-        signatures.found(
+        signatures.record_finding(
             house.installation, "r", reader, row.ordinal, ReviewFinding.nothing, second=True
         )
-    seen = signatures.standing(house.installation, "r").sample
+    seen = signatures.get_standing(house.installation, "r").sample
     assert seen is not None
     assert (seen.agreement.rows, seen.agreement.rows_confirmed) == (2, 1)
 
@@ -525,9 +531,9 @@ def test_a_purge_leaves_the_review_and_both_signatures_as_they_are(house: House)
     house.about(do.Delete, "p2", "c2")
     house.passes(40)
     sweeper.sweep(house.installation)
-    assert signatures.standing(house.installation, "r", count_dead=True).rows_dead == 1
+    assert signatures.get_standing(house.installation, "r", count_dead=True).rows_dead == 1
     purge_release(house.installation, "r")
-    seen = signatures.standing(house.installation, "r", count_dead=True)
+    seen = signatures.get_standing(house.installation, "r", count_dead=True)
     assert (seen.signed_off, seen.rows_purged, seen.rows_dead) == (True, 1, 0)
     assert catalog.verify_release(house.installation, "r") == []
 

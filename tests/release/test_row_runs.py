@@ -60,7 +60,7 @@ def test_a_run_has_rows_of_one_account_and_one_block_and_they_come_out_as_they_w
         places = [packed[0] % BLOCK_ROWS for packed in run.sources]
         assert places[0] == 0 and run.first // BLOCK_ROWS == (run.first + max(places)) // BLOCK_ROWS
         found += [
-            row_runs.unpacked(
+            row_runs.unpack_row(
                 run.account, conversation, run.first + place, run.origins.split(","), packed
             )
             for conversation, place, packed in zip(
@@ -202,7 +202,7 @@ def check_endings(tx: Transaction, draw: Random, release: UUID, rows: Sequence[R
         for n in rows
         if (n.account, None) in ended or (n.account, n.conversation) in ended
     }
-    assert {row.ordinal for row in registry.rows_of(tx, release, ended)} == hit
+    assert {row.ordinal for row in registry.rows_by_conversation(tx, release, ended)} == hit
     tx.execute("DELETE FROM journal")
     for number, (account, conversation) in enumerate(ended, 1):
         tx.execute(

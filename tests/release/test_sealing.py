@@ -28,7 +28,7 @@ from licet.release.rows import (
     ReleaseRow,
     RowCall,
     RowMessage,
-    row_id_of,
+    derive_row_id,
 )
 
 from .world import PLANTED, RELEASE_ID, UNTIL, key_of, keyed, row_of, source_keys
@@ -213,7 +213,7 @@ def test_a_row_key_is_these_bytes_and_hkdf_as_rfc_5869_has_it() -> None:
     ordinal=st.integers(0, 2**32 - 1),
 )
 def test_the_keys_of_many_rows_are_those_of_each(keys: list[bytes], ordinal: int) -> None:
-    many, row_id = RowKeys(RELEASE_ID), row_id_of(RELEASE_ID, ordinal)
+    many, row_id = RowKeys(RELEASE_ID), derive_row_id(RELEASE_ID, ordinal)
     assert many.row_id(ordinal) == row_id
     assert many.key(b"".join(keys), row_id) == row_key(keys, RELEASE_ID, row_id)
 
@@ -273,7 +273,7 @@ def test_a_content_that_has_labels_within_is_not_read() -> None:
     packed = msgspec.msgpack.encode(
         msgspec.msgpack.decode(PACKED) | {"labels": msgspec.to_builtins(LABELS)}
     )
-    with pytest.raises(BrokenError, match="beside"):
+    with pytest.raises(BrokenError, match="of their own"):
         rows.decode(b"\x06" + frame_of(packed))
 
 

@@ -139,7 +139,7 @@ def test_a_release_is_read_shown_verified_and_leased_on_a_host_that_did_not_buil
     )
     assert texts(hosts.two) == texts(hosts.one)
     assert files(hosts.two) == files(hosts.one)
-    assert catalog.without_names(hosts.two) == catalog.without_names(hosts.one)
+    assert catalog.list_without_names(hosts.two) == catalog.list_without_names(hosts.one)
 
 
 def test_what_one_host_does_after_the_seal_all_hosts_see(hosts: Hosts) -> None:
@@ -148,7 +148,7 @@ def test_what_one_host_does_after_the_seal_all_hosts_see(hosts: Hosts) -> None:
     reader = hired(hosts.house, "rae", "reviewer")
     signatures.draw(hosts.two, "r", chance=6, by_risk=0)
     while (row := signatures.read_next(hosts.two, "r", reader)) is not None:
-        signatures.found(hosts.two, "r", reader, row.ordinal, ReviewFinding.nothing)
+        signatures.record_finding(hosts.two, "r", reader, row.ordinal, ReviewFinding.nothing)
     signatures.close(hosts.two, "r")
     hosts.delete(2)
     assert purge_release(hosts.one, "r").rows == 1
@@ -178,7 +178,7 @@ def test_of_a_host_that_was_killed_before_the_last_file_nothing_half_is_read(
     assert hosts.objects(known), "its files are there, and nothing that names them"
     with pytest.raises(NotFoundError):
         texts(hosts.two)
-    assert homes.folder(hosts.two, known) is None
+    assert homes.find_folder(hosts.two, known) is None
     assert not (hosts.two.config.releases / "r").exists()
     assert len(texts(hosts.one)) == 6  # the host that built it goes on
     assert texts(hosts.two) == texts(hosts.one)
@@ -223,20 +223,20 @@ def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_
     folder = hosts.one.config.releases / "r"
 
     def killed_with(text: str) -> None:
-        with pytest.raises(Killed), homes.changing(hosts.one, known, folder):
+        with pytest.raises(Killed), homes.publish_changes(hosts.one, known, folder):
             (folder / "README.md").write_text(text)
             raise Killed
 
     killed_with("first")
-    assert homes.folder(hosts.one, known) == folder
-    other = homes.folder(hosts.two, known)
+    assert homes.find_folder(hosts.one, known) == folder
+    other = homes.find_folder(hosts.two, known)
     assert other is not None
     assert (other / "README.md").read_text() == "first"
 
     killed_with("second")
-    with homes.changing(hosts.two, known, other):
+    with homes.publish_changes(hosts.two, known, other):
         (other / "README.md").write_text("third")
-    homes.folder(hosts.one, known)
+    homes.find_folder(hosts.one, known)
     assert (folder / "README.md").read_text() == (other / "README.md").read_text() == "third"
 
 
@@ -263,12 +263,12 @@ def test_a_purge_of_a_host_that_was_killed_is_done_by_another(
 
 def test_one_host_at_a_time_changes_a_release_and_others_read_it_meanwhile(hosts: Hosts) -> None:
     known = hosts.build()
-    other = homes.folder(hosts.two, known)
+    other = homes.find_folder(hosts.two, known)
     assert other is not None
-    with homes.changing(hosts.one, known, hosts.one.config.releases / "r"):
+    with homes.publish_changes(hosts.one, known, hosts.one.config.releases / "r"):
         with (
             pytest.raises(BusyError, match="another host"),
-            homes.changing(hosts.two, known, other),
+            homes.publish_changes(hosts.two, known, other),
         ):
             raise AssertionError
         assert texts(hosts.one) == texts(hosts.two)
@@ -316,15 +316,15 @@ def test_what_a_killed_publish_left_is_deleted_after_a_week_and_the_release_can_
     known = hosts.known()
     left = hosts.objects(known)
     assert len(left) > 3
-    assert homes.collect(hosts.two, utc_now()) == {}, "it may be going on"
-    assert homes.collect(hosts.two, AFTER, dry_run=True) == {"r": left}
+    assert homes.delete_unreferenced(hosts.two, utc_now()) == {}, "it may be going on"
+    assert homes.delete_unreferenced(hosts.two, AFTER, dry_run=True) == {"r": left}
     assert hosts.objects(known) == left
-    assert homes.collect(hosts.two, AFTER) == {"r": left}
+    assert homes.delete_unreferenced(hosts.two, AFTER) == {"r": left}
     assert hosts.objects(known) == []
     assert catalog.verify_release(hosts.one, "r") == []
     assert texts(hosts.two) == texts(hosts.one)
     whole = hosts.objects(known)
-    assert homes.collect(hosts.two, AFTER) == {}
+    assert homes.delete_unreferenced(hosts.two, AFTER) == {}
     assert hosts.objects(known) == whole, "nothing that the release has is ever taken"
 
 
@@ -340,7 +340,7 @@ def test_a_part_of_before_a_purge_that_a_killed_host_did_not_delete_is_deleted(
         patched.setattr(Bucket, "delete", killed)
         purge_release(hosts.one, "r")
     before = len(hosts.objects(known))
-    (gone,) = homes.collect(hosts.two, AFTER).values()
+    (gone,) = homes.delete_unreferenced(hosts.two, AFTER).values()
     assert len(hosts.objects(known)) == before - len(gone)
     assert catalog.verify_release(hosts.two, "r") == []
     assert len(texts(hosts.two)) == 5
@@ -353,7 +353,7 @@ def test_nothing_of_a_release_that_is_being_published_is_deleted(
 
     def send(self: Bucket, name: str, file: Path) -> None:
         honest(self, name, file)
-        found.append(homes.collect(hosts.two, AFTER))
+        found.append(homes.delete_unreferenced(hosts.two, AFTER))
 
     with monkeypatch.context() as patched:
         patched.setattr(Bucket, "send", send)
@@ -370,11 +370,11 @@ def test_a_machine_that_trains_finds_what_hosts_published_by_its_name(
 ) -> None:
     hosts.build()
     machine = Configuration(data=tmp_path / "machine", store=hosts.store)
-    folder = node.folder_of("r", machine)
-    assert manifest.read(folder) == manifest.read(hosts.one.config.releases / "r")
+    folder = node.find_folder("r", machine)
+    assert manifest.read_manifest(folder) == manifest.read_manifest(hosts.one.config.releases / "r")
     hosts.delete(2)
     purge_release(hosts.one, "r")
-    assert (node.folder_of("r", machine) / "purge-1.json").is_file()
+    assert (node.find_folder("r", machine) / "purge-1.json").is_file()
 
 
 def test_the_doctor_tries_the_bucket_and_leaves_nothing_in_it(hosts: Hosts) -> None:

@@ -103,7 +103,7 @@ def test_a_build_stops_where_the_policy_says_so_and_goes_on_under_a_version_that
     ) as stopped:
         build(installation)
     assert (stopped.value.because, stopped.value.exit_code) == ("unread_language", EXIT_NO)
-    assert not any(one.state == "sealed" for one in catalog.releases(installation))
+    assert not any(one.state == "sealed" for one in catalog.list_releases(installation))
     later = msgspec.structs.replace(
         file.preset("article-2025"),
         version="later",

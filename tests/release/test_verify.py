@@ -39,10 +39,10 @@ def repromise(folder: Path, **changes: object) -> ReleaseManifest:
     """What a forger writes who minds the hashes: another manifest, and the card that belongs to
     it.
     """
-    made = msgspec.structs.replace(manifest.read(folder)[0], **changes)
+    made = msgspec.structs.replace(manifest.read_manifest(folder)[0], **changes)
     manifest.write(folder, made)
     card.write(folder, made)
-    croissant.write(folder, made, purge.begin(made, ""))
+    croissant.write(folder, made, purge.empty_chain(made, ""))
     return made
 
 
@@ -52,7 +52,7 @@ def found(folder: Path, **known: str) -> list[tuple[str, ReleasePromise]]:
 
 def test_an_honest_release_keeps_every_promise(honest: Path) -> None:
     assert verify(honest) == []
-    assert verify(honest, manifest_sha256=manifest.read(honest)[1]) == []
+    assert verify(honest, manifest_sha256=manifest.read_manifest(honest)[1]) == []
 
 
 def test_a_release_of_nothing_keeps_every_promise(tmp_path: Path) -> None:
@@ -66,7 +66,9 @@ def test_a_release_whose_rows_left_before_it_was_sealed_keeps_every_promise(
     honest: Path, tmp_path_factory: pytest.TempPathFactory, gone: set[int]
 ) -> None:
     folder = shutil.copytree(honest, tmp_path_factory.mktemp("rewritten") / "autumn")
-    parts = [rewrite_part(folder / part.file, gone) for part in manifest.read(folder)[0].parts]
+    parts = [
+        rewrite_part(folder / part.file, gone) for part in manifest.read_manifest(folder)[0].parts
+    ]
     made = promise(folder, tuple(part for part in parts if part))
     assert verify(folder) == []
     assert made.rows == 10 - len(gone)
@@ -126,7 +128,7 @@ def test_each_deed_is_contradicted_by_file_and_promise(
 
 
 def test_a_folder_forged_with_care_is_found_by_the_hash_that_the_ledger_knows(folder: Path) -> None:
-    known = manifest.read(folder)[1]
+    known = manifest.read_manifest(folder)[1]
     repromise(folder, name="spring")
     assert found(folder) == []
     assert found(folder, manifest_sha256=known) == [("manifest.json", ReleasePromise.SEALED)]
@@ -141,7 +143,7 @@ def test_counts_that_do_not_reconcile_are_a_contradiction(folder: Path) -> None:
 
 
 def test_parts_that_are_not_what_they_are_said_to_hold_are_contradicted(folder: Path) -> None:
-    parts = list(manifest.read(folder)[0].parts)
+    parts = list(manifest.read_manifest(folder)[0].parts)
     parts[0] = msgspec.structs.replace(parts[0], rows=3)
     repromise(folder, parts=tuple(parts), rows=9)
     assert found(folder) == [("part-00000.parquet", ReleasePromise.ROWS)]
@@ -151,7 +153,7 @@ def test_parts_that_are_not_what_they_are_said_to_hold_are_contradicted(folder: 
 
 
 def test_a_row_exchanged_together_with_the_hash_of_its_part_breaks_the_root(folder: Path) -> None:
-    made = manifest.read(folder)[0]
+    made = manifest.read_manifest(folder)[0]
     forged = [
         seal_row(row_of(n, "another text"), key_of(row_of(n)), RELEASE_ID) for n in range(8, 10)
     ]
@@ -165,7 +167,7 @@ def test_a_row_exchanged_together_with_the_hash_of_its_part_breaks_the_root(fold
 
 
 def test_a_file_that_is_no_part_is_contradicted_even_if_its_hash_is_promised(folder: Path) -> None:
-    made = manifest.read(folder)[0]
+    made = manifest.read_manifest(folder)[0]
     data = b"PAR1 no part at all PAR1"
     (folder / "part-00002.parquet").write_bytes(data)
     changed = msgspec.structs.replace(

@@ -94,7 +94,7 @@ def promise(folder: Path, parts: tuple[PartPromise, ...]) -> ReleaseManifest:
                     proved.append(proof_of(*columns))
     made = manifest_of(parts, tree.root(), write_proofs(folder, proved))
     card.write(folder, made)
-    croissant.write(folder, made, purge.begin(made, ""))
+    croissant.write(folder, made, purge.empty_chain(made, ""))
     manifest.write(folder, made)
     return made
 

@@ -239,9 +239,11 @@ def test_two_who_read_a_sample_at_once_are_given_two_rows_and_neither_waits(
     if second:
         rae = hired(built, "rae", "reviewer")
         while (row := signatures.read_next(built.installation, "two", rae)) is not None:
-            signatures.found(built.installation, "two", rae, row.ordinal, ReviewFinding.nothing)
+            signatures.record_finding(
+                built.installation, "two", rae, row.ordinal, ReviewFinding.nothing
+            )
     ada, ben = hired(built, "ada", "reviewer"), hired(built, "ben", "reviewer")
-    of, rows = signatures.place(built.installation, "two"), list[int]()
+    of, rows = signatures.find_copy(built.installation, "two"), list[int]()
 
     def read(tx: Transaction) -> None:
         drawn = sample.newest(tx, of.known.release_id, closed=False)

@@ -129,7 +129,7 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))
-    with home.alone() as mine, home.alone() as another:
+    with home.exclude_writers() as mine, home.exclude_writers() as another:
         assert (mine, another) == (True, False)
 
 

@@ -148,7 +148,7 @@ class World:
 
     def __init__(self, folder: Path, gates: Path, clock: Any = None, rows: Any = ROWS) -> None:
         self.folder = folder
-        self.office = Office(gates, manifest.read(folder)[1], clock=clock or Clock())
+        self.office = Office(gates, manifest.read_manifest(folder)[1], clock=clock or Clock())
         self.keys = Keys(rows, clock=self.office.clock)
 
     def rows(self, **more: Any) -> RowDataset:

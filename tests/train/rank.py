@@ -28,7 +28,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{gates}/store", rank=rank, world_size=ranks
     )
-    office = Listened(gates, manifest.read(folder)[1], clock=time.time)
+    office = Listened(gates, manifest.read_manifest(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
     rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with

@@ -49,7 +49,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int, how: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{gates}/store-{how}", rank=rank, world_size=ranks
     )
-    office = Listened(gates, manifest.read(folder)[1], clock=time.time)
+    office = Listened(gates, manifest.read_manifest(folder)[1], clock=time.time)
     keys, places = Keys(ROWS, clock=time.time), BATCH * ACCUMULATE * ranks
     rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     batches = RankBatches(0, STEPS * places, BATCH, rank, ranks)

@@ -45,7 +45,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
         "gloo", init_method=f"file://{gates}/store", rank=rank, world_size=ranks
     )
     group = SequenceGroup.of_consecutive(SHARED_BY)
-    office = Listened(gates, manifest.read(folder)[1], clock=time.time)
+    office = Listened(gates, manifest.read_manifest(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
     rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     batches = RankBatches(0, STEPS * STEP, BATCH, rank, ranks, SHARED_BY)

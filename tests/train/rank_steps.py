@@ -52,7 +52,7 @@ def places(gradient: float) -> list[int]:
 
 class Run:
     def __init__(self, folder: Path, gates: Path, rank: int, ranks: int, part: str) -> None:
-        self.office = Listened(gates, manifest.read(folder)[1], clock=time.time)
+        self.office = Listened(gates, manifest.read_manifest(folder)[1], clock=time.time)
         keys = Keys(ROWS, clock=time.time)
         self.rows = RowDataset(folder, self.office.gate(), keys, now=keys.now)
         self.kept, self.rank, self.ranks, self.part = gates / "checkpoint.json", rank, ranks, part

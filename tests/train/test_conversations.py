@@ -14,8 +14,8 @@ from licet.train.conversations import (
     ConversationCut,
     RowConversation,
     conversation,
+    decode_arguments,
     prompt,
-    with_objects,
 )
 
 from .test_plain_exports import answer, tool, user
@@ -184,7 +184,7 @@ def test_what_the_rule_leaves_alternates_and_chat_templates_take_it(
                 continue
             # the only one that takes the arguments of a call as text
             strings = name == "deepseekv3"
-            assert rendered(template, made if strings else with_objects(made)), name
+            assert rendered(template, made if strings else decode_arguments(made)), name
 
 
 def test_without_the_rule_these_templates_raise(templates: dict[str, str]) -> None:
@@ -253,5 +253,5 @@ def test_a_marker_stands_where_only_results_were_left_out_and_the_templates_take
         read((user("q"), answer("", "1"), answer("so")), gaps=[2], results_left_out=[2]).messages
     )
     for name in TOOLS:
-        shown = one_call if name == "deepseekv3" else with_objects(one_call)
+        shown = one_call if name == "deepseekv3" else decode_arguments(one_call)
         assert RESULT_LEFT_OUT in rendered(templates[name], shown), name

@@ -52,7 +52,7 @@ def machine(pool: Pool, tmp_path: Path, dsn: str) -> tuple[Path, dict[str, str]]
     release_build.build_release(house.installation, name="autumn", purpose="improve_models")
     house.choose("p3", False)
     installation = replace(house.installation, clock=utc_now)
-    promised, sha256 = manifest.read(installation.config.releases / "autumn")
+    promised, sha256 = manifest.read_manifest(installation.config.releases / "autumn")
     signer = gate_files.signer(installation)
     Keeper(
         gate_files.LocalSource(installation),

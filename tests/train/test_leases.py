@@ -77,7 +77,7 @@ class Trained:
             self.installation.config.releases / "autumn",
             built.manifest.release,
         )
-        self.sha256 = manifest.read(self.folder)[1]
+        self.sha256 = manifest.read_manifest(self.folder)[1]
         self.publisher = gate_files.Publisher(self.installation)
         self.gates, self.key_file = folder / "gates", folder / "lease.key"
         self.key_file.write_text(self.world.key(Scope.release_lease, name="cluster"))

@@ -224,12 +224,12 @@ def test_a_record_that_was_changed_is_refused_or_found_broken(tmp_path: Path, pl
     gate.withdraw(9)
     log.used(2, [2])
     log.close()
-    record = consumption.read(tmp_path / "consumed")
+    record = consumption.read_record(tmp_path / "consumed")
     frames = list(record.frames)
     if place == "format":
         (tmp_path / "consumed").write_bytes(b"licet-consumed-9 {}\n")
         with pytest.raises(BrokenError):
-            consumption.read(tmp_path / "consumed")
+            consumption.read_record(tmp_path / "consumed")
         return
     if place == "head":
         frames[0] = consumption.GateState(
@@ -267,7 +267,7 @@ def test_a_file_that_does_not_state_its_release_is_no_record(
 ) -> None:
     (tmp_path / "consumed").write_bytes(consumption.FORMAT + begin + b"\n")
     with pytest.raises(BrokenError, match=why):
-        consumption.read(tmp_path / "consumed")
+        consumption.read_record(tmp_path / "consumed")
 
 
 # What is signed
@@ -280,7 +280,7 @@ def test_a_statement_is_believed_by_its_own_key_alone() -> None:
         "predicateType": statement.PROVENANCE_TYPE,
         "predicate": {},
     }
-    signed = statement.envelope(content, key, seed)
+    signed = statement.sign_statement(content, key, seed)
     assert statement.verify(signed, key) == content
     with pytest.raises(RefusedError, match="not signed"):
         statement.verify(signed, statement.signer("licet.test/models", b"2" * 32).verifier)
@@ -292,7 +292,7 @@ def test_a_model_s_signature_names_its_files_in_the_order_of_their_paths_and_has
     None
 ):
     files = {"b/a": "11" * 32, "b.json": "22" * 32, "a": "33" * 32}
-    made = json.loads(statement.model_signature("small", files, statement.derive_p256(b"1" * 32)))
+    made = json.loads(statement.sign_model("small", files, statement.derive_p256(b"1" * 32)))
     signed = json.loads(base64.b64decode(made["dsseEnvelope"]["payload"]))
     assert [one["name"] for one in signed["predicate"]["resources"]] == ["a", "b/a", "b.json"]
     assert [one["digest"] for one in signed["predicate"]["resources"]] == [

@@ -202,7 +202,7 @@ def test_a_part_that_is_not_the_manifests_is_not_read(folder: Path, tmp_path: Pa
     shutil.copytree(folder, copy)
     world = World(copy, tmp_path)
     rows = world.rows()
-    part = copy / manifest.read(copy)[0].parts[1].file
+    part = copy / manifest.read_manifest(copy)[0].parts[1].file
     part.write_bytes(part.read_bytes()[:-1] + b"x")
     assert rows[0]["ordinal"] == 0
     with pytest.raises(BrokenError):
@@ -226,8 +226,8 @@ def test_positions_stay_when_rows_are_purged(folder: Path, tmp_path: Path) -> No
     before = world.rows()
     world.office.withdraw(*gone)
     expected = ordinals(before)
-    promised, sha256 = manifest.read(copy)
-    chain = purge.read(copy, promised, sha256, log_key)
+    promised, sha256 = manifest.read_manifest(copy)
+    chain = purge.read_chain(copy, promised, sha256, log_key)
     made = purge.prepare(copy, promised, chain, gone, START)
     assert made is not None
     purge.apply(copy, chain, promised, purge.sign(made, LOG_SEED))
@@ -422,7 +422,7 @@ def test_rows_go_into_workers_that_are_started_afresh(folder: Path, tmp_path: Pa
         found = pool.map(rows.__getitem__, range(0, COUNT, 7))
     assert ordinals(found) == list(range(0, COUNT, 7))
     there = pickle.loads(pickle.dumps(rows))
-    assert there._opening._groups == there._opening._parts == {}
+    assert there._opener._groups == there._opener._parts == {}
     assert there[9]["ordinal"] == 9
 
 

@@ -81,7 +81,7 @@ class Orchard:
 
     def publish(self) -> None:
         for name in ("autumn", "winter"):
-            promised, sha256 = manifest.read(self.installation.config.releases / name)
+            promised, sha256 = manifest.read_manifest(self.installation.config.releases / name)
             Keeper(
                 gate_files.LocalSource(self.installation),
                 gate_files.signer(self.installation).verifier,
@@ -311,7 +311,7 @@ def test_any_plan_keeps_to_its_shares_and_its_ranks_share_it(
     rows, weights = zip(*sources, strict=True)
     state = planned(*rows, weights=weights, epochs=epochs)
     mix_plan.check(state)
-    counts, order = mix_plan.rows_of(state), mix_plan.position_order(state)
+    counts, order = mix_plan.count_rows(state), mix_plan.position_order(state)
     assert list(mix_plan.position_order(state)) == list(order)
     assert Counter(one >> SOURCE_BITS for one in order) == {
         n: count for n, count in enumerate(counts) if count

@@ -83,7 +83,7 @@ class Trained:
         self.made = local_runs.sft(
             self.house.installation, "october", self.out, settings=SMALL, on_step=self.heard
         )
-        vkey, self.pem = lineage.keys(self.house.installation)
+        vkey, self.pem = lineage.public_keys(self.house.installation)
         self.keys = (vkey, gate_files.signer(self.house.installation).verifier.vkey)
 
     def heard(self, step: int, ordinals: Sequence[int]) -> None:
@@ -142,14 +142,14 @@ def test_a_small_model_has_the_shape_that_its_settings_say(trained: Trained) -> 
 
 
 def test_the_software_of_a_run_is_what_is_installed_of_it() -> None:
-    assert local_runs.software(["pytest", "no-such-library"]) == {
+    assert local_runs.list_versions(["pytest", "no-such-library"]) == {
         "licet": version("licet"),
         "pytest": version("pytest"),
     }
 
 
 def test_nobody_who_is_held_out_is_consumed(trained: Trained) -> None:
-    learnt = consumption.read(trained.out / consumption.FILE).ordinals
+    learnt = consumption.read_record(trained.out / consumption.FILE).ordinals
     people = [trained.ordinals(name) for name in trained.house.accounts]
     assert all(mine <= set(learnt) or not mine & set(learnt) for mine in people)
     assert sum(not mine & set(learnt) for mine in people) == trained.made.held_out_people
@@ -367,7 +367,7 @@ def test_a_person_and_a_conversation_find_the_models_that_learnt_from_them(
     trained: Trained,
 ) -> None:
     installation = trained.house.installation
-    learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
+    learnt = set(consumption.read_record(trained.out / consumption.FILE).ordinals)
     for name in trained.house.accounts:
         mine = trained.ordinals(name)
         rows = [
@@ -396,7 +396,7 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
             one for one in lineage.models_affected(house.installation, at) if one.model == model
         ]
 
-    learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
+    learnt = set(consumption.read_record(trained.out / consumption.FILE).ordinals)
     (before,) = found()
     assert (before.withdrawn, before.people, before.erased) == (2, 1, 0)
     assert found(since=True) == []
@@ -424,7 +424,7 @@ def test_a_model_is_on_record_once_and_a_changed_one_is_not_taken(
     trained: Trained, tmp_path: Path
 ) -> None:
     assert lineage.record(trained.house.installation, trained.out).model == trained.made.model
-    assert [one.name for one in lineage.models(trained.house.installation)].count("small") == 1
+    assert [one.name for one in lineage.list_models(trained.house.installation)].count("small") == 1
     shutil.copytree(trained.out, tmp_path / "copy")
     (tmp_path / "copy" / "config.json").write_bytes(b"{}")
     with pytest.raises(RefusedError, match=r"config\.json"):
@@ -459,7 +459,7 @@ def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) 
     ]
     assert release["data"][0]["classification"].startswith("personal data")
     assert (
-        rfc3339(lineage.models(trained.house.installation)[-1].finished_at)
+        rfc3339(lineage.list_models(trained.house.installation)[-1].finished_at)
         == made["metadata"]["timestamp"]
     )
 
@@ -518,7 +518,7 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     folder = tmp_path / "forged"
     shutil.copytree(trained.out, folder)
     gone = min(trained.ordinals(trained.gone)) if ordinal is None else ordinal
-    record = consumption.read(folder / consumption.FILE)
+    record = consumption.read_record(folder / consumption.FILE)
     last = next(frame for frame in reversed(record.frames) if isinstance(frame, consumption.Steps))
     assert last.number > 0
     body = (
@@ -545,7 +545,7 @@ def test_a_record_that_its_own_signer_made_false_is_found_out(
     for one in content["predicate"]["runDetails"]["byproducts"]:
         if one["name"] == consumption.FILE:
             one["digest"]["sha256"] = sha256(body).hexdigest()
-    (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
+    (folder / statement.FILE).write_bytes(statement.sign_statement(content, key, seed))
     release = trained.house.installation.config.releases / "october" if with_release else None
     broken = [what for _, what in verification.verify(folder, trained.keys, release=release).broken]
     assert [what for what in broken if promise in what], broken
@@ -556,7 +556,7 @@ def lying_about(folder: Path, trained: Trained, change: Callable[[dict[str, Any]
     key, seed = lineage.signing_key(trained.house.installation)
     content = statement.verify((folder / statement.FILE).read_bytes(), key)
     change(content)
-    (folder / statement.FILE).write_bytes(statement.envelope(content, key, seed))
+    (folder / statement.FILE).write_bytes(statement.sign_statement(content, key, seed))
 
 
 def source_of(content: dict[str, Any], name: str) -> dict[str, Any]:
@@ -687,7 +687,9 @@ def test_a_run_that_fails_gives_its_place_back_and_keeps_what_it_consumed_beside
                 trained.house.installation, "october", out, settings=SMALL, on_step=heard
             )
         assert not out.exists()
-        assert consumption.read(tmp_path / f"model.failed-{times}" / consumption.FILE).ordinals
+        assert consumption.read_record(
+            tmp_path / f"model.failed-{times}" / consumption.FILE
+        ).ordinals
     fails_at[0] = SMALL.steps + 1
     assert (
         local_runs.sft(
@@ -745,7 +747,7 @@ def test_a_run_that_was_killed_is_named_and_the_same_command_begins_again(
         assert f"{out}: on october since" in run.invoke(main, words).stdout
 
     def left() -> list[run_marks.UnfinishedRun]:  # other tests' runs leave some, too
-        return [one for one in run_marks.unfinished(data) if one.folder.parent == tmp_path]
+        return [one for one in run_marks.list_unfinished(data) if one.folder.parent == tmp_path]
 
     (named,) = left()
     assert (named.folder, named.is_running) == (out, False)

@@ -16,7 +16,7 @@ from licet.config import Configuration
 from licet.errors import BrokenError, BusyError, NotFoundError, UsageError
 from licet.ledger.canonical_json import canonical
 from licet.release import homes, manifest, purge
-from licet.release.push import INDEX_FILE, push, store_at
+from licet.release.push import INDEX_FILE, open_store, push
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 from licet.train import node, streamed
@@ -50,7 +50,7 @@ def here(url: str, tmp_path: Path, room: int = ROOM) -> Path:
     config = Configuration.from_environment(
         {"LICET_LOADER__CACHE": str(tmp_path / "cache"), "LICET_LOADER__CACHE_BYTES": str(room)}
     )
-    return node.folder_of(url, config)
+    return node.find_folder(url, config)
 
 
 def parts(folder: Path) -> list[Path]:
@@ -64,8 +64,8 @@ def rows_of(folder: Path, tmp_path: Path) -> RowDataset:
 
 
 def purged(folder: Path, gone: set[int]) -> None:
-    promised, digest = manifest.read(folder)
-    chain = purge.read(folder, promised, digest, releases.log_key)
+    promised, digest = manifest.read_manifest(folder)
+    chain = purge.read_chain(folder, promised, digest, releases.log_key)
     made = purge.prepare(folder, promised, chain, sorted(gone), releases.START)
     assert made is not None
     purge.apply(folder, chain, promised, purge.sign(made, releases.LOG_SEED))
@@ -106,7 +106,7 @@ def test_the_part_that_was_used_longest_ago_goes_first(
     built: Path, url: str, tmp_path: Path
 ) -> None:
     folder = here(url, tmp_path, 2 * max(path.stat().st_size for path in parts(built)) + 500)
-    stream = streamed.parts_of(folder)
+    stream = streamed.open_parts(folder)
     assert isinstance(stream, streamed.Streamed)
     names = [path.name for path in parts(built)]
     for name in (names[0], names[1], names[0], names[2]):
@@ -118,7 +118,7 @@ def test_workers_and_ranks_share_a_cache_and_each_part_is_fetched_once(
     url: str, tmp_path: Path
 ) -> None:
     folder = here(url, tmp_path, 10**9)
-    stream = streamed.parts_of(folder)
+    stream = streamed.open_parts(folder)
     assert isinstance(stream, streamed.Streamed)
     copies = [pickle.loads(pickle.dumps(stream)) for _ in range(6)]
     fetched: list[str] = []
@@ -214,7 +214,7 @@ def test_another_release_is_neither_pushed_over_one_nor_read_in_its_place(
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     for wrong in ("bucket/folder", "gopher://bucket"):
         with pytest.raises(UsageError):
-            store_at(wrong)
+            open_store(wrong)
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundError):
         here(f"file://{tmp_path / 'empty'}", tmp_path)
@@ -297,12 +297,12 @@ def shared(bucket: Configuration, tmp_path: Path) -> Shared:
 def test_a_name_is_found_in_the_bucket_that_hosts_share_and_its_cache_is_bounded(
     built: Path, shared: Shared, tmp_path: Path
 ) -> None:
-    name = manifest.read(built)[0].name
+    name = manifest.read_manifest(built)[0].name
     with pytest.raises(NotFoundError, match="no release `winter` is in the bucket"):
-        node.folder_of("winter", shared.config)
+        node.find_folder("winter", shared.config)
     shared.bucket.put_compared("releases/00/half", b"of a release that is being written")
     shared.publish(built, "ab")
-    folder = node.folder_of(name, shared.config)
+    folder = node.find_folder(name, shared.config)
     assert folder.is_relative_to(shared.config.data / "parts")
     rows = rows_of(folder, tmp_path)
     assert [rows[n]["ordinal"] for n in (0, 399, 120)] == [0, 399, 120]
@@ -311,7 +311,7 @@ def test_a_name_is_found_in_the_bucket_that_hosts_share_and_its_cache_is_bounded
         assert sum(path.stat().st_size for path in parts(folder)) <= ROOM
     assert pickle.loads(pickle.dumps(rows))[60]["ordinal"] == 60
     assert secret(shared) not in b"".join(path.read_bytes() for path in folder.rglob("*.json"))
-    assert node.folder_of(built, shared.config) == built, (
+    assert node.find_folder(built, shared.config) == built, (
         "a folder that somebody names is that folder"
     )
 
@@ -328,7 +328,7 @@ def test_a_run_goes_on_when_a_host_purges_the_release_in_the_shared_bucket(
     shared.publish(built, "cd")
     rows = rows_of(
         streamed.shared_folder(
-            manifest.read(built)[0].name, shared.config.store, tmp_path / "cache", 1
+            manifest.read_manifest(built)[0].name, shared.config.store, tmp_path / "cache", 1
         ),
         tmp_path,
     )

@@ -123,7 +123,7 @@ def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
     own = house.installation.config.releases / "autumn"
     from licet.release import manifest
 
-    promised, sha256 = manifest.read(own)
+    promised, sha256 = manifest.read_manifest(own)
     signer = gate_files.signer(installation)
     Keeper(
         gate_files.LocalSource(installation),
@@ -171,7 +171,7 @@ def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: 
     installation = replace(house.installation, clock=utc_now)
     signer = gate_files.signer(installation)
     for name in ("autumn", "winter"):
-        promised, sha256 = manifest.read(house.installation.config.releases / name)
+        promised, sha256 = manifest.read_manifest(house.installation.config.releases / name)
         Keeper(
             gate_files.LocalSource(installation),
             signer.verifier,

@@ -220,7 +220,7 @@ def test_damage_that_is_in_both_models_is_in_no_cost_and_is_counted() -> None:
 @pytest.mark.parametrize("text", ["夜の庭で木を切る", "กินข้าวหรือยัง"])
 def test_words_without_blanks_are_counted_by_their_characters(text: str) -> None:
     said = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": text}]}
-    found = word_model.words_of(said)  # type: ignore[arg-type]  # a row
+    found = word_model.hash_words(said)  # type: ignore[arg-type]  # a row
     assert found is not None
     assert found.answers.sum() == len(text) + 1  # and its end
 
@@ -228,7 +228,7 @@ def test_words_without_blanks_are_counted_by_their_characters(text: str) -> None
 def test_a_model_of_words_gives_the_same_loss_to_the_same_rows_and_a_lower_one_to_what_it_read() -> (
     None
 ):
-    rows = [word_model.words_of(row.original) for row in pages_of_docs(0)]
+    rows = [word_model.hash_words(row.original) for row in pages_of_docs(0)]
     known, new = [row for row in rows[:200] if row], [row for row in rows[200:400] if row]
     model, again = word_model.WordModel(known), word_model.WordModel(known)
     assert [model.loss(row) for row in new] == [again.loss(row) for row in new]
@@ -285,7 +285,7 @@ def test_the_card_the_command_and_the_standing_say_what_was_stated(measured: Mea
     assert sentence in text
     assert measured.stated.sha256 in text
     assert sentence in release_sign.since_text(
-        signatures.standing(measured.house.installation, "october")
+        signatures.get_standing(measured.house.installation, "october")
     )
     lines = list(release_measure_command.text(measured.stated.statement))
     assert lines[0] == sentence

@@ -32,7 +32,7 @@ from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
 from licet.legal import figures
-from licet.legal.paper import PaperKind, load_form, stated_by
+from licet.legal.paper import PaperKind, list_statements, load_form
 from licet.proof.receipt import sign
 from licet.release import manifest as manifests
 from licet.release import merkle
@@ -1027,15 +1027,15 @@ def papers() -> list[dict[str, Any]]:
     files, _ = sealed(deepcopy(made))
     tally, told = figures.LogTally(), [text_of(entry) for entry in paper_entries()]
     for entry in told:
-        tally.take(figures.read_entry(entry))
+        tally.take(figures.decode_entry(entry))
     promised = manifests.decode(files["manifest.json"])
     (release,) = tally.releases(lambda _release, _sha256: promised, None)
     counted = figures.PaperFigures(
-        log=tally.figures(), totals=figures.totals([release]), releases=(release,)
+        log=tally.figures(), totals=figures.sum_releases([release]), releases=(release,)
     )
     policy = release_lies.ASKED.document()
     forms = [msgspec.to_builtins(load_form(kind)) for kind in (PaperKind.ab2013, PaperKind.ropa)]
-    stated = stated_by(Controller(name="Example Ltd"))
+    stated = list_statements(Controller(name="Example Ltd"))
     said = {
         "v": 1,
         "type": "licet-document",

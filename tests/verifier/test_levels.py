@@ -401,7 +401,7 @@ def test_every_field_of_the_statement_about_a_model_has_a_level_and_no_other_is_
     )
     made = json.loads(
         msgspec.json.encode(
-            statement.statement(run, {"model.bin": "4" * 64}, {"release.json": "2" * 64})
+            statement.build_statement(run, {"model.bin": "4" * 64}, {"release.json": "2" * 64})
         )
     )
     levels = verifier.levels_of("model", made, "it")

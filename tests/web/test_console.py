@@ -131,7 +131,7 @@ def test_the_search_leads_to_what_an_id_names_and_lists_what_has_the_words(
     found = {
         asked: f"/console/rights/{asked}",
         f"urn:licet:receipt:{account.removeprefix('acc_')}:3": f"/console/accounts/{account}",
-        "autumn": f"/console/releases/{catalog.releases(lived.world.installation)[0].release_id.hex}",
+        "autumn": f"/console/releases/{catalog.list_releases(lived.world.installation)[0].release_id.hex}",
         "web hook": None,
         "Webhooks": "/console/webhooks",
     }

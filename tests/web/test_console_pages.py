@@ -78,7 +78,7 @@ def lived_in(site: Site) -> UUID:
 
 def audited(installation: Installation, folder: Path) -> str:
     """A model on record that learnt from the release, with an audit that found something."""
-    (release,) = catalog.releases(installation)
+    (release,) = catalog.list_releases(installation)
     model = f"model_{learnt(installation, release.release_id, folder, [0]).hex}"
     canary_audit.keep(
         installation,

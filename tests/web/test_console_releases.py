@@ -69,14 +69,14 @@ class Released:
         release_build.build_release(world.installation, name="august", purpose="improve_models")
         world.say("ana", "another", "When do I prune the apple trees behind the house?")
         release_build.build_release(world.installation, name="autumn", purpose="improve_models")
-        self.ids = {one.name: one.release_id for one in catalog.releases(world.installation)}
+        self.ids = {one.name: one.release_id for one in catalog.list_releases(world.installation)}
 
     def path(self, name: str = "autumn") -> str:
         return f"/console/releases/{self.ids[name].hex}"
 
     def view(self) -> release_view.ReleaseView:
         (known,) = [
-            one for one in catalog.releases(self.world.installation) if one.name == "autumn"
+            one for one in catalog.list_releases(self.world.installation) if one.name == "autumn"
         ]
         return release_view.view(self.world.installation, known)
 
@@ -173,9 +173,9 @@ def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it
 ) -> None:
     installation, curator = released.world.installation, released.world.staff(StaffRole.curator)
     assert "Nobody has measured it" in api.get(released.path(), headers=curator).text
-    (known,) = [one for one in catalog.releases(installation) if one.name == "autumn"]
+    (known,) = [one for one in catalog.list_releases(installation) if one.name == "autumn"]
     assert known.manifest_sha256 is not None
-    made = measurement.statement_of(
+    made = measurement.build_statement(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
         at=installation.clock(),
@@ -318,7 +318,7 @@ def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
     page = api.get("/console/releases", headers=curator).text
     assert "Sealed: 3 rows" in page
     assert "data-polls" not in page
-    assert "winter" in [one.name for one in catalog.releases(installation)]
+    assert "winter" in [one.name for one in catalog.list_releases(installation)]
 
 
 def test_dead_rows_are_purged_from_the_page(api: Any, released: Released) -> None:

@@ -49,7 +49,7 @@ def drawn(api: Any, built: Built) -> Built:
 
 
 def seen(built: Built) -> signatures.SampleSeen:
-    found = signatures.standing(built.world.installation, "autumn").sample
+    found = signatures.get_standing(built.world.installation, "autumn").sample
     assert found is not None
     return found
 
@@ -95,7 +95,7 @@ def test_what_either_reader_found_is_stated_and_both_are_counted(api: Any, drawn
     read_all(api, drawn, first, ["nothing", "nothing", "name"])
     read_all(api, drawn, second, ["secret", "nothing", "nothing"], second="yes")
     assert post(api, f"{drawn.path}/close", first).status_code == 303
-    stated = signatures.standing(world.installation, "autumn").statement
+    stated = signatures.get_standing(world.installation, "autumn").statement
     assert stated is not None
     assert (stated.chance.findings, stated.chance.read, stated.readers) == (
         {"name": 1, "secret": 1},

@@ -486,7 +486,7 @@ def told_in_the_log(office: Office, before: dict[str, int]) -> None:
         "notice_shown": 1,  # the page of the held chat asks its person about it
         "journal_head": 1,  # told with the backup that is drilled
     }
-    stood = signatures.standing(
+    stood = signatures.get_standing(
         office.installation, str(office.installation.config.releases / RELEASE)
     )
     assert stood.signed_off

@@ -61,7 +61,7 @@ def _uphold(call: VerbCall[FlagUpholding]) -> str:
 
 
 def _stands(call: VerbCall[FlagUpholding], _: str | None) -> Suggestion:
-    return suggestions.get(call.installation, call.target)
+    return suggestions.get_suggestion(call.installation, call.target)
 
 
 UPHOLD: StaffVerb[FlagUpholding, str] = StaffVerb(

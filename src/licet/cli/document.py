@@ -87,7 +87,7 @@ def _add_paper(kind: PaperKind, purpose: str, law: str) -> None:
                 releases=releases,
                 dry_run=dry_run,
             )
-            text = papers.written_as(installation, made, form)
+            text = papers.render(installation, made, form)
         if out is not None:
             out.write_bytes(text)
         elif not call.as_json:
@@ -156,7 +156,7 @@ def document_show(sha256: str, out: Path | None, call: CliCall) -> None:
     Example:  licet document show 4be1f0a2 --out ropa.json
     """
     with call.installation() as installation:
-        file = papers.file_of(installation, sha256)
+        file = papers.load_file(installation, sha256)
     if out is None:
         click.echo(file.decode(), nl=False)
         return

@@ -85,7 +85,7 @@ def listed(
         limit=limit,
     )
     with call.installation() as installation:
-        found = items.page(installation, signatures.member(installation, by), view)
+        found = items.page(installation, signatures.find_member(installation, by), view)
         more = [f".. more: --after {found.next}"] if found.next else []
         call.show(found, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits")
     return EXIT_NO if any(item.overdue for item in found.items) else 0
@@ -102,7 +102,7 @@ def shown(item: str, by: str, call: CliCall) -> None:
     Example:  licet inbox show request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
     """
     with call.installation() as installation:
-        found = items.get(installation, signatures.member(installation, by), item)
+        found = items.get(installation, signatures.find_member(installation, by), item)
         call.show(found, lambda: "\n".join(_item_lines(found)))
 
 

@@ -120,7 +120,10 @@ def listed(call: CliCall) -> None:
     from licet.train import lineage, run_marks
 
     with call.installation() as installation:
-        seen, runs = lineage.models(installation), run_marks.unfinished(installation.config.data)
+        seen, runs = (
+            lineage.list_models(installation),
+            run_marks.list_unfinished(installation.config.data),
+        )
         lines = [*map(_line, seen), *(f"run {run_line(run)}" for run in runs)]
         call.show(seen, lambda: "\n".join(lines) or "no model is on record")
 
@@ -178,7 +181,7 @@ def key(pem: bool, call: CliCall) -> None:
     from licet.train import lineage
 
     with call.installation() as installation:
-        vkey, signature_key = lineage.keys(installation)
+        vkey, signature_key = lineage.public_keys(installation)
         call.show(
             {"vkey": vkey, "pem": signature_key},
             lambda: signature_key.rstrip("\n") if pem else vkey,

@@ -110,7 +110,7 @@ def push(name: str, url: str, dry_run: bool, call: CliCall) -> int:
               licet release push october s3://training/october
     """
     with call.installation() as installation, progress("{task.completed:,} bytes") as bar:
-        folder = signatures.place(installation, name).folder
+        folder = signatures.find_copy(installation, name).folder
         planned = pushing.push(folder, url, dry_run=True)
         task = bar.add_task("copying", total=planned.sent_bytes)
         done = (
@@ -224,7 +224,7 @@ def collect_command(dry_run: bool, call: CliCall) -> int:
     Example:  licet release collect --dry-run
     """
     with call.installation() as installation:
-        found = homes.collect(installation, utc_now(), dry_run=dry_run)
+        found = homes.delete_unreferenced(installation, utc_now(), dry_run=dry_run)
     verb = "would delete" if dry_run else "deleted"
     lines = [f"{verb} {name}: {', '.join(objects)}" for name, objects in found.items()]
     call.show(found, lambda: "\n".join(lines or ["nothing is left over"]))
@@ -394,7 +394,7 @@ def release_show(name: str, call: CliCall) -> None:
         from licet.service import release_view
 
         seen = release_view.show(installation, name)
-        since = signatures.standing(installation, name) if seen.state == "sealed" else None
+        since = signatures.get_standing(installation, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
         call.show(
             {
@@ -461,7 +461,7 @@ def read(
             "rows are read either by their labels or by their numbers", "give --where or --row"
         )
     with call.installation() as installation:
-        reader = signatures.member(installation, by)
+        reader = signatures.find_member(installation, by)
         seen = (
             slice_sample.read_numbered(installation, release, reader, numbers)
             if where is None

@@ -45,7 +45,7 @@ def sign(name: str, by: str, names_in: bool, call: CliCall) -> None:
     """
     with call.installation() as installation:
         seen = signatures.sign(
-            installation, name, signatures.member(installation, by), names_in=names_in
+            installation, name, signatures.find_member(installation, by), names_in=names_in
         )
         call.show(seen, lambda: standing_text(seen))
 
@@ -60,7 +60,7 @@ def status(name: str, call: CliCall) -> int:
     Example:  licet release status tuesday
     """
     with call.installation() as installation:
-        seen = signatures.standing(installation, name, count_dead=True)
+        seen = signatures.get_standing(installation, name, count_dead=True)
         call.show(seen, lambda: standing_text(seen))
     return 0 if seen.signed_off else EXIT_NO
 

@@ -104,7 +104,7 @@ def review(
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
     with call.installation() as installation:
-        seen = signatures.standing(installation, release)
+        seen = signatures.get_standing(installation, release)
         if closing:
             seen = signatures.close(installation, release)
         elif seen.sample is None and (again or (seen.statement is None and row is None)):
@@ -112,9 +112,11 @@ def review(
         if by is None or closing:
             call.show(seen, lambda: standing_text(seen))
             return
-        reader = signatures.member(installation, by)
+        reader = signatures.find_member(installation, by)
         if row is not None and finding is not None:
-            done = signatures.found(installation, release, reader, row, ReviewFinding(finding))
+            done = signatures.record_finding(
+                installation, release, reader, row, ReviewFinding(finding)
+            )
             call.show(done, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
         elif call.as_json:
             show(signatures.read_next(installation, release, reader), True, str)
@@ -133,7 +135,9 @@ def _read(installation: Installation, release: str, reader: StaffMember) -> None
         if finding == STOP:
             click.echo("stopped: the same command goes on with this row")
             return
-        signatures.found(installation, release, reader, read.ordinal, ReviewFinding(finding))
+        signatures.record_finding(
+            installation, release, reader, read.ordinal, ReviewFinding(finding)
+        )
     click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
 
 

@@ -187,7 +187,7 @@ def flag(
                 installation,
                 detector.open_detector(model),
                 models.points_file(installation, model),
-                signatures.member(installation, by),
+                signatures.find_member(installation, by),
                 ticket,
                 limit=limit,
                 alarms=float(alarms),
@@ -197,7 +197,7 @@ def flag(
             done = suggestions.decide(
                 installation,
                 conversation,
-                signatures.member(installation, by),
+                signatures.find_member(installation, by),
                 dismiss=dismiss,
                 overturn=overturn,
             )
@@ -240,6 +240,6 @@ def scorers(model: str | None) -> Sequence[Scorer]:
     """The model of misuse ``model``, in the form that a build takes; empty if none is named."""
     if model is None:
         return ()
-    from licet.misuse.models import Misuse
+    from licet.misuse.models import MisuseScorer
 
-    return (Misuse(model),)
+    return (MisuseScorer(model),)

@@ -191,7 +191,7 @@ def _folder(release: str, data: Path | None) -> Path:
     from licet.config import Configuration
     from licet.train import node
 
-    return node.folder_of(release, Configuration.from_environment(os.environ, data))
+    return node.find_folder(release, Configuration.from_environment(os.environ, data))
 
 
 def _keeper(
@@ -199,7 +199,7 @@ def _keeper(
 ) -> Keeper:
     from licet.train.remote import Keeper
 
-    promised, sha256 = manifest.read(folder)
+    promised, sha256 = manifest.read_manifest(folder)
     return Keeper(
         source, verifier, into, release=promised.release, manifest_sha256=sha256, clock=clock
     )

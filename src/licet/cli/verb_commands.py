@@ -179,7 +179,7 @@ def run_verb(
 def _member(installation: Installation, verb: AnyVerb, email: str) -> StaffMember:
     from licet.release import signatures  # here: only these commands need it
 
-    member = signatures.member(installation, email)
+    member = signatures.find_member(installation, email)
     if member.roles.isdisjoint(verb.who):
         raise DeniedError(f"`{email}` may not do that", f"these may: {', '.join(verb.who)}")
     return member

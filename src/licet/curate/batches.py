@@ -1,11 +1,10 @@
-"""Documents as Arrow record batches, the input and output of kernels, with the same types under
-every engine.
+"""Documents as Arrow record batches, the input and output of kernels under every engine.
 
 A document becomes one row of a release: the texts of one conversation, or of one side thread in it.
 Each text has a voice, which says whose it is.
 
-Types have 64-bit offsets throughout, because a turn may have 50 MB and some engines know no others.
-Nothing is nullable.
+Types have 64-bit offsets throughout, because a turn may have 50 MB and some engines support no
+others. Nothing is nullable.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
 
 
 def arrow_column(kind: pa.DataType, values: Values) -> pa.Array[Any]:
-    """A column of these values, from buffers: ``pa.array`` loads pandas where it is installed. A
-    lone surrogate, which has no UTF-8, becomes a question mark.
+    """A column of ``values``, from buffers: ``pa.array`` loads pandas, if installed. Lone surrogates
+    become question marks.
     """
     if isinstance(values, pa.Array):
         return values
@@ -103,7 +102,7 @@ def arrow_column(kind: pa.DataType, values: Values) -> pa.Array[Any]:
 
 
 def list_column(values: pa.Array[Any], ends: NDArray[np.int64]) -> pa.Array[Any]:
-    """``values`` in lists that end there, the first of which begins at ``ends[0]``."""
+    """``values`` in lists with these ends; the first begins at ``ends[0]``."""
     kind = pa.large_list(values.type)
     made: pa.Array[Any] = pa.Array.from_buffers(
         kind, len(ends) - 1, [None, pa.py_buffer(ends)], children=[values]
@@ -134,7 +133,7 @@ def column(batch: pa.RecordBatch, name: str) -> list[Any]:
 
 
 def numbers(array: pa.Array[Any]) -> NDArray[Any]:
-    """A column of numbers, without a copy; `to_numpy` loads pandas where it is installed."""
+    """A column of numbers, without a copy; `to_numpy` loads pandas, if installed."""
     held = memoryview(array.buffers()[1] or b"")
     if array.type == pa.bool_():
         return np.unpackbits(np.frombuffer(held, np.uint8), bitorder="little").astype(np.bool_)[

@@ -30,7 +30,7 @@ _KEY = b"licet benchmark questions 1"
 
 
 class OverlapRule(StrEnum):
-    """How much of a question a text must contain."""
+    """The rule of when a text contains a question."""
 
     palm = "palm"
     gpt3 = "gpt-3"
@@ -42,11 +42,9 @@ class OverlapRule(StrEnum):
 
 
 class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
-    """The sorted shingles of all questions, each with its question, and the number of each
-    question's shingles.
+    """The sorted shingles of all questions with their question's number, and each question's size.
 
-    Three buffers of little-endian numbers, so that a plan with benchmarks can be hashed and sent as
-    it is.
+    Little-endian buffers, so that a plan with benchmarks can be hashed and sent.
     """
 
     hashes: bytes = b""
@@ -81,8 +79,8 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def of(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchmarks:
-    """The list of ``questions``."""
+def build_benchmarks(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchmarks:
+    """Builds the list from ``questions``."""
     pairs: list[tuple[int, int]] = []
     sizes: list[int] = []
     for question in questions:
@@ -101,7 +99,7 @@ def of(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchm
     )
 
 
-def read(path: Path) -> Benchmarks:
+def read_benchmarks(path: Path) -> Benchmarks:
     """Reads a file with one question a line; InputError."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
@@ -120,11 +118,11 @@ def read(path: Path) -> Benchmarks:
         raise InputError(
             f"has more than `{QUESTIONS_MAX}` questions", "split the list", file=str(path)
         )
-    return of(*_ruled(lines, path))
+    return build_benchmarks(*_ruled(lines, path))
 
 
 def _ruled(lines: list[str], path: Path) -> tuple[list[str], OverlapRule]:
-    """The questions, and the rule named in the first line."""
+    """Splits off the rule named in the first line; returns the questions and the rule."""
     if not lines or not lines[0].startswith(RULE_LINE):
         return lines, OverlapRule.palm
     name = lines[0].removeprefix(RULE_LINE).strip()

@@ -22,14 +22,14 @@ from licet.release.changed_words import (
     ChangePlace,
 )
 
-# The author of a commit or a mail: a name before its address is one in the output of a program too.
+# A name before its mail address, as in commits: a name even in program output.
 _WITH_ADDRESS = re.compile(r" ?<[^<>@\s]{1,64}@[^<>\s]{1,255}>")
-CHARACTERS_A_WORD = 8  # at least, in scripts that write no blanks
+CHARACTERS_A_WORD = 8  # at least, in scripts without spaces
 
 
 def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
     """Counts the words of a conversation, and those replaced by `deidentify.substitutions`."""
-    made, counts = changes(texts, found), word_counts([texts])[0].tolist()
+    made, counts = count_changes(texts, found), word_counts([texts])[0].tolist()
     words = dict(zip((ChangePlace.prose, ChangePlace.code), counts, strict=True))
     return msgspec.structs.replace(made, words=words)
 
@@ -44,21 +44,21 @@ def word_counts(documents: Sequence[Sequence[str]]) -> NDArray[np.int64]:
     return counts
 
 
-def changes(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
-    """Counts the words of a conversation that were replaced, and not those that it has."""
+def count_changes(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
+    """Counts the replaced words of a conversation."""
     changed, samples = Counter[tuple[str, ChangePlace]](), list[ChangedPlace]()
     for text, own in zip(texts, found, strict=True):
         places = CodePlaces(text) if own else None
         for substitution in own:
-            kind, place = substitution.span.kind.value, place_of(text, substitution, places)
+            kind, place = substitution.span.kind.value, find_place(text, substitution, places)
             changed[kind, place] += _words(text[substitution.span.start : substitution.span.end])
             if len(samples) < SAMPLES_MAX and kind in NAMES:
                 samples.append(ChangedPlace(kind, place, *_around(text, substitution)))
     return ChangedWords({}, dict(changed), tuple(samples))
 
 
-def place_of(text: str, each: Substitution, places: CodePlaces | None = None) -> ChangePlace:
-    """The place of a replacement; ``places`` are the text's, if many are asked for."""
+def find_place(text: str, each: Substitution, places: CodePlaces | None = None) -> ChangePlace:
+    """The place of a replacement; ``places`` of the text may be given to reuse them."""
     start, end = each.span.start, each.span.end
     value = text[start:end]
     if _joins(text[start - 1 : start], value[:1]) or _joins(value[-1:], text[end : end + 1]):

@@ -1,7 +1,6 @@
-"""Tables of character classes and scripts over all code points, to classify texts without an object
-for each word.
+"""Tables of character classes and scripts over all code points, to classify texts without objects.
 
-A table is built on first use, with the `str` methods and expressions of the plain code.
+A table is built on first use from the `str` methods and expressions of the plain code.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ POINTS = 0x110000
 # the planes with letters and blanks; above are tags, selectors and private use
 NAMED = 0x40000
 SPACE, BREAK, ALPHA, BULLET, WORD = 1, 2, 4, 8, 16  # bits of a class
-UNSPACED_SHIFT = 5  # where the numbers of scripts stand beside them (`label_columns`)
+UNSPACED_SHIFT = 5  # bit position of script numbers (`label_columns`)
 BULLETS = frozenset("-*•‣▪")
 
 

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from licet.config import Configuration
 from licet.curate.dedupe import Sketch
 from licet.curate.pipeline import PlanCuration
-from licet.curate.plan_schema import PlanShape, plan_of, shape_of
+from licet.curate.plan_schema import PlanShape, decode_plan, encode_plan
 from licet.curate.runners import Local
 from licet.errors import BrokenError, UsageError
 from licet.policy.file import Policies, parse
-from licet.release.draft import End, KeptPage
+from licet.release.draft import End, StoredPage
 from licet.release.manifest import ReleaseManifest
 from licet.release.page_builder import BuiltPage
 from licet.release.page_worker import (
@@ -52,17 +52,17 @@ from licet.release.row_keys import SealedRow
 SECRET_BYTES = 32
 MESSAGE_BYTES_MAX = 2**30  # as a page of a build is at most, before it is compressed
 FORMAT = b"licet-build-worker-2"
-_POLICY = "policy.yaml"  # what errors call a text that was sent
+_POLICY = "policy.yaml"  # the name in errors of a policy text
 
 
 class WorkerHello(msgspec.Struct, frozen=True, tag=True):
-    """A worker's first message, which proves that it has the secret. ``software``: its version."""
+    """A worker's first message, proof of the secret. ``software``: its version."""
 
     software: str
 
 
 class BaseShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The release that rows are carried from: its folder, row and manifest."""
+    """The base: its folder, record and manifest."""
 
     folder: str
     release: Release
@@ -105,7 +105,7 @@ class PageShape(msgspec.Struct, frozen=True, kw_only=True):
     """A `BuiltPage` with typed sketches."""
 
     end: End
-    kept: KeptPage
+    kept: StoredPage
     sealed: tuple[SealedRow, ...]
     leaves: tuple[bytes, ...]
     untils_us: tuple[int, ...]
@@ -211,7 +211,7 @@ def _job_shape(job: WorkerJob) -> ClusterJob:
         config=job.config,
         policies=tuple(version.text().decode() for version in job.policies.versions),
         release=job.release,
-        plan=shape_of(job.curation.plan_steps),
+        plan=encode_plan(job.curation.plan_steps),
         base=base,
         page_bytes_max=job.page_bytes_max,
         looks_ahead=job.looks_ahead,
@@ -225,7 +225,7 @@ def _job(shape: ClusterJob) -> WorkerJob:
         config=shape.config,
         policies=Policies(parse(text.encode(), _POLICY) for text in shape.policies),
         release=shape.release,
-        curation=PlanCuration(plan_of(shape.plan), Local()),
+        curation=PlanCuration(decode_plan(shape.plan), Local()),
         base=(Path(base.folder), base.release, base.manifest) if base is not None else None,
         page_bytes_max=shape.page_bytes_max,
         looks_ahead=shape.looks_ahead,
@@ -254,7 +254,7 @@ def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[object]) -> object:
         return decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BrokenError(
-            "a message between a build and a worker on the cluster is none of the schema"
+            "a message between a build and a worker on the cluster is not of the schema"
         ) from None
 
 
@@ -296,8 +296,7 @@ class MessageChannel:
 def message_key(
     own: X25519PrivateKey, other: bytes, secret: bytes, *, publics: tuple[bytes, bytes]
 ) -> bytes:
-    """Derives the message key of a build and a worker: RFC 7748, and RFC 5869 with the secret as
-    salt.
+    """Derives the message key (RFC 7748, and RFC 5869 with the secret as salt).
 
     ``publics``: the public keys of build and worker. BrokenError for a public key of low order.
     """

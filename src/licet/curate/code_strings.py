@@ -27,11 +27,11 @@ from licet.curate.labels import code_line
 class _Syntax(NamedTuple):
     """The strings and comments of a family of languages."""
 
-    # what begins one; the group `skip` only looks like it, in `raw` a backslash is a letter
+    # openers; group `skip` only looks like one, in `raw` a backslash is literal
     opens: re.Pattern[str]
-    across: str = "`"  # the quotes whose strings go over the end of a line, beside those of three
-    literal: str = ""  # the quotes in whose strings a backslash is a letter
-    nested: bool = False  # whether a comment may stand in a comment
+    across: str = "`"  # quotes of multi-line strings, beside triple quotes
+    literal: str = ""  # quotes in whose strings a backslash is literal
+    nested: bool = False  # whether comments nest
 
 
 def _syntax(
@@ -86,7 +86,7 @@ _LANGUAGES = {
 }
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w#+]*)[^\n]*$", re.MULTILINE)
 
-_NUMBERED = re.compile(r"^\s*\d+[→\t|:]")  # as tools show the lines of a file
+_NUMBERED = re.compile(r"^\s*\d+[→\t|:]")  # lines numbered by tools
 _CODEISH = re.compile(
     r"\s*[\w.\[\]\"']+\s*[:+\-*/|&]?=\s*\S|\s*[\w.]+\(|\s*(?:#|//|/?\*|\"\"\"|'''|@\w)|(?: {4}|\t)\s*\S"
 )
@@ -139,7 +139,7 @@ class CodePlaces:
         self._text = text
         self._areas = [(area.start, area.end) for area in _areas(text)]
         self._ticks = [found.start() for found in re.finditer("`", text)]
-        self._lines: dict[int, bool] = {}  # whether a line is code, by where it begins
+        self._lines: dict[int, bool] = {}  # whether a line is code, by its start
 
     def holds(self, place: int) -> bool:
         """Whether a place is in a code fence or text, a line that looks like code, or backticks."""
@@ -195,7 +195,7 @@ def _areas(text: str) -> list[_Area]:
 
 
 def _is_file(text: str) -> bool:
-    """Whether most lines look like code, and some like nothing else."""
+    """Whether most lines look like code, and some clearly so."""
     lines = [
         _NUMBERED.sub("", line, count=1)
         for line in text.split("\n", LINES_READ_MAX)[:LINES_READ_MAX]
@@ -308,7 +308,7 @@ _HOST = re.compile(
 
 
 def _is_code(text: str, start: int, end: int) -> bool:
-    """Whether a span is part of something written for a machine."""
+    """Whether a span is part of code or an identifier."""
     word = text[start:end]
     if len(word) == 1:
         return True

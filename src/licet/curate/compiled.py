@@ -1,9 +1,8 @@
-"""Decides whether curation runs its loops as machine code: if the extra `compiled` is installed,
-and once there is enough to read.
+"""Decides whether curation runs compiled loops: with the extra `compiled`, after enough text.
 
 Loading numba's cached code costs a process some hundred milliseconds, compiling it some seconds and
-two hundred megabytes. So the plain code reads the first texts of a build, and all texts of
-processes that build nothing, such as previewing servers. Both give equal results.
+two hundred megabytes. So the plain code handles the first texts of a build, and processes that
+build nothing, such as previewing servers. Both give equal results.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import cast
 
-PLAIN_BYTES = 4 * 2**20  # that a process reads first
+PLAIN_BYTES = 4 * 2**20  # handled by the plain code first
 
 
 class _Read:
@@ -24,18 +23,18 @@ class _Read:
 
 
 def allow() -> None:
-    """Declares this process a build: loops may be loaded once there is enough to read."""
+    """Declares this process a build, which may load the loops after enough text."""
     _Read.is_build = True
 
 
 def load() -> None:
-    """Loads the loops at once, in the process that build workers are forked from."""
+    """Loads the loops at once, in the server process of forked workers."""
     allow()
     _Read.count = PLAIN_BYTES + 1
 
 
 def loops(size: int) -> ModuleType | None:
-    """The module `loops` to read ``size`` more bytes with; None for the plain code."""
+    """The module `loops` for ``size`` more bytes; None for the plain code."""
     _Read.count += size
     if not _Read.is_build or _Read.count <= PLAIN_BYTES or not is_installed():
         return None
@@ -44,8 +43,8 @@ def loops(size: int) -> ModuleType | None:
 
 @cache
 def _loops() -> ModuleType:
-    """The module, without SciPy, 40 MB, which numba loads where it is installed, for products of
-    matrices. Where a scorer needs it, it is loaded before.
+    """The module, loaded without SciPy, 40 MB, which numba imports if installed; a scorer that needs
+    it has loaded it before.
     """
     is_hidden = sys.modules.setdefault("scipy", cast("ModuleType", None)) is None
     try:

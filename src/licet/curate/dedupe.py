@@ -1,7 +1,6 @@
-"""The election among duplicates: decides which documents of a release are kept, so that nothing is
-learnt twice or lost.
+"""Deduplication: elects which documents of a release are kept, so that nothing is repeated or lost.
 
-Documents are ordered by a hash of their own name, the same in every release. A document is dropped
+Documents are ordered by a hash of their name, the same in every release. A document is dropped
 if an earlier kept document contains it as a whole (a chat: exactly, or with a Jaccard similarity of
 0.7), or if kept documents contain ``REPEATED_MIN`` of its turns by weight. A chat's turns are
 compared exactly; a coding session's exactly or by similarity, by message and by tool output:
@@ -11,8 +10,8 @@ turn's weight is its bytes, at most ``WEIGHT_MAX``.
 Invariants:
 - The content of a dropped document is in kept documents, within the thresholds. A dropped document
   drops no other one.
-- When a document ends, its duplicates survive it: each release elects anew among the documents then
-  permitted. No result of an election is stored (docs/adr/0008).
+- Duplicates of an ended document survive: each release elects anew among permitted documents. No
+  result of an election is stored (docs/adr/0008).
 - The result does not depend on the order in which documents are added.
 
 Memory is bounded: beyond a million numbers, what grows with turns and documents is in unnamed files
@@ -42,12 +41,12 @@ from licet.curate.spilled import Numbers, SpilledArray
 REPEATED_MIN = 0.9
 WEIGHT_MAX = 2_000
 UNITS_MAX = 2**31 - 1
-REMEMBERED = 1 << 18  # hashes whose signature was written lately
+REMEMBERED = 1 << 18  # hashes with a recently written signature
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """A document for the election: its order, its whole, its turns. Hashes of eight bytes;
-    signatures or empty.
+    """A document for the election: order, whole and turns, as 8-byte hashes and optional
+    signatures.
     """
 
     order: bytes
@@ -62,8 +61,8 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in order of entry: whether it lost, whether it holds content of one that did,
-    and for a loser the number, from 1, of the kept document with most of it (0 for others).
+    """By document, in order of entry: whether it lost, whether it holds content of a loser, and for
+    a loser the number, from 1, of the kept document with most of it (else 0).
     """
 
     lost: NDArray[np.bool_]
@@ -74,10 +73,8 @@ class Elected(msgspec.Struct, frozen=True, kw_only=True):
         return f"Elected({int(self.lost.sum())} lost of {len(self.lost)})"
 
 
-def place(*names: bytes) -> bytes:
-    """The order of a document with these names; not keyed, so that it is the same in every
-    release.
-    """
+def document_order(*names: bytes) -> bytes:
+    """The order of a document; not keyed, so that it is the same in every release."""
     digest = blake2b(digest_size=8, person=b"licet elect 1")
     for name in names:
         digest.update(len(name).to_bytes(8, "little") + name)
@@ -85,30 +82,27 @@ def place(*names: bytes) -> bytes:
 
 
 class Election:
-    """Documents enter one by one; `outcome` elects. Data too large for memory is in unnamed files
-    of ``folder``.
+    """An election: `enter` adds documents, `outcome` elects. Large data is in unnamed files of
+    ``folder``.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the election
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by `close`
         self._signatures = 0
         self._orders = SpilledArray("u8", folder)
         self._hashes = SpilledArray("u8", folder)  # of units: a document's whole, then its turns
         self._weights = SpilledArray("u2", folder)
         self._first_units = SpilledArray("i8", folder)
         self._signed = SpilledArray("i8", folder)  # the unit of each signature
-        # Hashes whose signature was written, by their last bits; at first each place has one that
-        # does not belong there.
+        # Hashes with a written signature, by their last bits; initially none that belongs there.
         self._lately = array("Q", np.arange(1, REMEMBERED + 1, dtype=np.uint64).tobytes())
 
     def __len__(self) -> int:
         return len(self._orders)
 
     def enter(self, sketch: Sketch) -> None:
-        """Adds a document, numbered `len` before it; a unit's signature may be omitted if it was
-        brought recently.
-        """
+        """Adds a document, numbered by the previous `len`; a recent unit's signature may be omitted."""
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
         first = len(self._hashes)
@@ -148,7 +142,7 @@ class Election:
             one.close()
 
     def _same_units(self) -> Roots:
-        """For each unit, the place of the first equal or similar one."""
+        """The place of the first equal or similar unit, for each unit."""
         hashes, folder = self._hashes.view(), self._folder
         units = spilled.zeros(len(hashes), np.int32, folder)
         for keys, places in spilled.ranges(hashes, folder):
@@ -170,14 +164,12 @@ class Election:
         return units
 
     def _elect(self, units: Roots, without: NDArray[np.bool_] | None, made: Elected) -> None:
-        """Records for each document whether it lost and to whom, and whether it holds content of
-        one that did.
-        """
+        """Fills ``made`` with the outcome for each document."""
         starts, weights = self._first_units.view(), self._weights.view()
         contested = self._contested(units, starts)
         if without is not None:
             contested &= ~without
-        # the document that a unit stays in, from 1
+        # the kept document of each unit, from 1
         taken = spilled.zeros(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
@@ -196,15 +188,13 @@ class Election:
                     taken[mine[taken[mine] == 0]] = document + 1
 
     def _in_order(self) -> Iterator[tuple[Numbers, Numbers]]:
-        """The documents in order, and by entry where equal."""
+        """The documents in order; ties by entry."""
         for keys, documents in spilled.ranges(self._orders.view(), self._folder):
             order = np.argsort(keys, kind="stable")
             yield keys[order], documents[order]
 
     def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
-        """For each document, whether one of its units also occurs elsewhere, in itself or
-        another.
-        """
+        """Whether each document has a unit that occurs elsewhere, in itself or another."""
         counts = spilled.zeros(len(units), np.int32, self._folder)
         for at in spilled.slices(len(units)):
             found, times = np.unique(units[at], return_counts=True)
@@ -234,7 +224,7 @@ def _repeats_taken(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bo
 
 
 def _holder(turns: Sequence[int], weights: Numbers, taken: Numbers) -> int:
-    """The number, from 1, of the document with most of these turns, the lowest of several."""
+    """The number, from 1, of the document with most of these turns; the lowest if equal."""
     held: dict[int, int] = {}
     for turn, weight in zip(turns, weights.tolist(), strict=True):
         if taken[turn]:

@@ -1,30 +1,28 @@
-"""The structured layer of de-identification: finds what patterns and check digits can find, and
-replaces it so that the text still works.
+"""The structured layer of de-identification: patterns and check digits, with valid replacements.
 
 Promises:
 - ``detect`` gives spans in characters of the given text; they do not overlap within a text, and
   each slices to the matched value, including invisible characters inside it.
-- ``deidentify`` takes the texts of ONE conversation in order. A value is replaced by the same
-  surrogate throughout, so that it stays clear who did what; another conversation has another key. A
-  name found in one text is replaced in all (repeated_names.py). A text without findings is returned
-  unchanged.
+- ``deidentify`` takes the texts of ONE conversation in order. A value gets the same surrogate
+  throughout; another conversation has another key. A name found in one text is replaced in all
+  (repeated_names.py). A text without findings is returned unchanged.
 - Values in escapes of JSON, HTML, URLs, mail or Markdown, spaced letter by letter, across a line
   break, in letters of another script, in base64, base32 or hexadecimal are found as in plain text
-  (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut as they
-  are written.
-- What is encoded more deeply, and compressed data that cannot be read, is cut and ``doubtful``: a
-  release leaves the conversation out. So is JSON that would no longer be valid.
-- It is a fixed point: every surrogate lies in a range that belongs to nobody, and such values (also
-  a reader's own alice@example.com) are left alone.
+  (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut as
+  written.
+- Deeper encodings and unreadable compressed data are cut and ``doubtful``: a release leaves the
+  conversation out. So does JSON that would become invalid.
+- It is a fixed point: every surrogate is in a reserved range, and reserved values (also a reader's
+  own alice@example.com) are left alone.
 - The same texts and key give the same result on any machine; growing a conversation changes no
   earlier surrogate.
 
-Not promised: names, streets and places in free text (detectors behind ``detect.Detector`` find
-them; a second pass over what they left may find more), national telephone numbers without
-separators or context, encrypted data, and numbers broken by a line end within a group.
+Not promised: names, streets and places in free text (found by a ``detect.Detector``), national
+telephone numbers without separators or context, encrypted data, and numbers broken by a line end
+within a group.
 
-Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs
-to nobody takes part and is then dropped, so that a looser rule does not replace it.
+Overlap: the longest span wins, then the higher score, then the earlier rule. Reserved values take
+part and are then dropped, so that a looser rule does not replace them.
 
 Evasion: full-width and other digits, look-alikes of @, hyphens and blanks, and zero-width
 characters are folded for detection only, with a map back; texts without any (one scan) skip the
@@ -44,13 +42,13 @@ import msgspec
 from licet.curate import look_alikes, made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import replace_surrogates, subtract_spans
-from licet.curate.repeated_names import repeated
+from licet.curate.repeated_names import find_repeated
 from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
 
-NAMED_USER = "named_user"  # how the names of rules begin that find a user's id made of a name
+NAMED_USER = "named_user"  # prefix of the rules for user ids made of names
 ENCODED, ENCODED_SCORE = "encoded", 0.9
-UNREAD = "unread"  # what may hold anything
+UNREAD = "unread"  # unreadable content
 LAYERS_MAX = 3  # of encoding around a value
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
@@ -64,8 +62,8 @@ class Substitution(NamedTuple):
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
-    """The texts with every span replaced, and the number of spans by kind. ``doubtful``: they may
-    still identify somebody, or are broken.
+    """The texts with replaced spans, counted by kind. ``doubtful``: they may still identify
+    somebody, or are broken.
     """
 
     texts: tuple[str, ...]
@@ -77,13 +75,13 @@ class DeidentifiedTexts(msgspec.Struct, frozen=True):
 
 
 def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
-    """The spans that our own rules find, in order, without ``reserved`` values."""
-    return _detect(texts, rules.ours(), prefilter=True)
+    """The spans found by the package's rules, in order, without reserved values."""
+    return _detect(texts, rules.load_rules(), prefilter=True)
 
 
 def recognise(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
-    """What our own rules find in each text, in order, and whether it belongs to nobody."""
-    found = _resolve_texts(texts, rules.ours(), prefilter=True)
+    """The spans found by the package's rules in each text, in order, and whether each is reserved."""
+    found = _resolve_texts(texts, rules.load_rules(), prefilter=True)
     return [
         [(span, surrogates.is_reserved(span.kind, _value_of(text, span))) for span in own]
         for text, own in zip(texts, found, strict=True)
@@ -95,8 +93,7 @@ def deidentify(
     key: bytes,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> DeidentifiedTexts:
-    """De-identifies the texts of one conversation, in order, under its own ``key`` (16 bytes or
-    more).
+    """De-identifies the texts of one conversation, in order, under its ``key`` (16 bytes or more).
 
     ``names``: a detector's findings for each text; rules take precedence.
     """
@@ -114,7 +111,7 @@ def substitutions(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`",
             hint="pass the conversation's key",
         )
-    found = _resolve_texts(texts, rules.ours(), prefilter=True)
+    found = _resolve_texts(texts, rules.load_rules(), prefilter=True)
     if not any(found) and not any(names or ()):
         return [[] for _ in texts]
     spans = [
@@ -126,7 +123,7 @@ def substitutions(
     out = [
         _substitute_spans(text, own, substitutes) for text, own in zip(texts, spans, strict=True)
     ]
-    for text, own, more in zip(texts, out, repeated(texts, found, spans), strict=True):
+    for text, own, more in zip(texts, out, find_repeated(texts, found, spans), strict=True):
         if more:
             own += _substitute_spans(text, _is_identifying(text, more), substitutes)
             own.sort()
@@ -137,7 +134,7 @@ def _substitute_spans(
     text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes
 ) -> list[Substitution]:
     return [
-        Substitution(span, substitutes.of(span, span.read or text[span.start : span.end]))
+        Substitution(span, substitutes.replacement(span, span.read or text[span.start : span.end]))
         for span in spans
     ]
 
@@ -176,16 +173,14 @@ def _combine_spans(
     spans: Sequence[DetectedSpan],
     names: Sequence[DetectedSpan],
 ) -> list[DetectedSpan]:
-    """The rules' spans, and the parts of names outside everything rules know, including values of
-    nobody.
-    """
+    """The rules' spans, and the parts of names outside all rule findings, reserved ones included."""
     pieces = [piece for name in names for piece in subtract_spans(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trim_span(text, piece)) is not None]
     return sorted([*spans, *_is_identifying(text, own)])
 
 
 def _trim_span(text: str, span: DetectedSpan) -> DetectedSpan | None:
-    """The span without other characters than letters and digits at its ends; None if empty."""
+    """The span trimmed to letters and digits at its ends; None if empty."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
         start += 1
@@ -213,21 +208,21 @@ class _Substitutes:
         self._roles: dict[str, str] = {}
         self._made: dict[tuple[IdentifierKind, str, str], str] = {}
 
-    def of(self, span: DetectedSpan, value: str) -> str:
+    def replacement(self, span: DetectedSpan, value: str) -> str:
         made = self._made.get((span.kind, span.rule, value))
         if made is None:
-            made = self._made[span.kind, span.rule, value] = self._of(span, _plain(value))
+            made = self._made[span.kind, span.rule, value] = self._make(span, _plain(value))
         return made
 
-    def _of(self, span: DetectedSpan, value: str) -> str:
-        own = surrogates.normalised(span.kind, value)
+    def _make(self, span: DetectedSpan, value: str) -> str:
+        own = surrogates.normalise_value(span.kind, value)
         if span.kind is IdentifierKind.PERSON:
             return made_up_names.by_word(value, self._word)
         if span.rule.startswith(NAMED_USER):
             return surrogates.with_numbers(
                 self._key, made_up_names.by_word(value, self._word), value
             )
-        rule = rules.ours().by_name.get(span.rule)
+        rule = rules.load_rules().by_name.get(span.rule)
         return self._surrogate(
             span.kind, own, value, rule.prefix_of(value) if rule is not None else ""
         )
@@ -240,17 +235,15 @@ class _Substitutes:
         )
 
     def _word(self, word: str, role: str) -> str:
-        """The surrogate of a word of a name, which keeps the role in which it was first met."""
-        own = surrogates.normalised(IdentifierKind.PERSON, word)
+        """The surrogate of a word of a name, in the role of its first occurrence."""
+        own = surrogates.normalise_value(IdentifierKind.PERSON, word)
         return self._surrogate(IdentifierKind.PERSON, own, word, self._roles.setdefault(own, role))
 
     def _free_draw(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> int:
-        """The first draw that no other value has and that rules leave alone; the last one if there
-        is none.
-        """
+        """The number of the first draw that is unused and that no rule finds, or the last one."""
         for number in range(surrogates.DRAWS_MAX):
             drawn = surrogates.make_surrogate(self._key, kind, value, prefix=prefix, number=number)
-            owner = self._owners.setdefault((kind, surrogates.normalised(kind, drawn)), own)
+            owner = self._owners.setdefault((kind, surrogates.normalise_value(kind, drawn)), own)
             if owner == own and not detect([drawn])[0]:
                 break
         return number
@@ -271,7 +264,7 @@ def _detect(
 def _resolve_texts(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text and its views, including values of nobody."""
+    """The rules' spans in each text and its views, reserved ones included."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -293,8 +286,8 @@ def _find_in_views(
     prefilter: bool,
     layers: int = LAYERS_MAX,
 ) -> Iterator[tuple[int, DetectedSpan]]:
-    """Findings in encoded or broken-up text, each with its text's number; an encoded run with a
-    finding is cut as a whole. Conversations are first scanned whole, as ``data``: most have none.
+    """Findings in encoded or broken-up text, with text numbers; an encoded run with a finding is
+    cut whole. A first scan of ``data``, the whole conversation, mostly finds no encoding.
     """
     if not (ways := views.find_hidden(data)):
         return
@@ -307,7 +300,7 @@ def _find_in_views(
                     start, end = view.written(span.start, span.end)
                     read = span.read or view.text[span.start : span.end]
                     yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
-        for run in views.encoded(text, own):
+        for run in views.find_encoded(text, own):
             left -= run.unpacked
             found = (
                 []
@@ -327,16 +320,14 @@ def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
 def _find_in_view(
     text: str, book: rules.Rules, *, prefilter: bool, layers: int
 ) -> list[DetectedSpan]:
-    """Findings in one view of a text and in what is encoded in it again; after the last layer, that
-    something is.
-    """
+    """Findings in a view and its nested encodings; below the last layer, the encoding itself."""
     texts = [replace_surrogates(text)]
     data = texts[0].encode()
     found = _find_written(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
         seen = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
         return [*found, *(span for _, span in seen)]
-    runs = views.encoded(text, views.find_hidden(data))
+    runs = views.find_encoded(text, views.find_hidden(data))
     places = [*views.escapes(text), *((run.start, run.end) for run in runs)]
     return [*found, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
 
@@ -344,7 +335,7 @@ def _find_in_view(
 def _find_written(
     texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text as written, including overlaps and values of nobody.
+    """The rules' spans in each text as written, including overlaps and reserved values.
     ``data``: the texts in UTF-8, joined by line ends.
     """
     removed: list[list[int]] = []
@@ -397,7 +388,7 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
     """The winning spans, in order of place."""
     if len(spans) == 1:
         return spans
-    orders = rules.ours().orders
+    orders = rules.load_rules().orders
     taken: list[DetectedSpan] = []
     for span in sorted(
         spans, key=lambda s: (s.start - s.end, -s.score, orders.get(s.rule, len(orders)), s.start)

@@ -1,9 +1,8 @@
 """Detectors of names in texts: the protocol, and a caching detector.
 
-Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify
-everything else its answers depend on. Name detectors look at each text by itself.
-``CachedDetector`` queries each text once and stores hashes and positions, never the text; it is
-empty when it is sent to another process.
+A detector is deterministic; ``name`` and ``sha256`` identify all that its answers depend on besides
+the text. Name detectors search each text by itself. ``CachedDetector`` queries each text once and
+stores hashes and positions, never the text; it is pickled empty.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import msgspec
 
 from licet.curate.rules import IdentifierKind
 
-CACHED_TEXTS_MAX = 500_000  # of some 100 bytes each, and a span more 150
+CACHED_TEXTS_MAX = 500_000  # some 100 bytes each, and 150 a span
 
 
 class DetectedSpan(msgspec.Struct, frozen=True, order=True):
@@ -41,7 +40,7 @@ class DetectedSpan(msgspec.Struct, frozen=True, order=True):
 
 
 class Detector(Protocol):
-    """Finds spans. It must pickle, and loads what it needs on first use."""
+    """Finds spans. It must pickle, and load its data on first use."""
 
     @property
     def name(self) -> str:
@@ -56,21 +55,19 @@ class Detector(Protocol):
     ) -> list[list[DetectedSpan]]:
         """One list for each text, in order: non-overlapping spans of ``kinds``, in characters."""
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         """The language of a text that is not searched, or empty."""
 
 
 def replace_surrogates(text: str) -> str:
-    """``text`` with a question mark for each lone surrogate, which models reject; of the same
-    length.
-    """
+    """``text`` with question marks for lone surrogates, which models reject."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def merge_spans(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
-    """The spans in order, overlapping ones merged. Of equal ones, the first gives kind and rule."""
+    """Sorts and merges overlapping spans. Of equal ones, the first gives kind and rule."""
     out: list[DetectedSpan] = []
-    best: list[DetectedSpan] = []  # of each in `out`, the one that gave it its kind
+    best: list[DetectedSpan] = []  # the span that gave each of `out` its kind
     for span in sorted(spans, key=lambda s: s.start):
         if not out or span.start >= out[-1].end:
             out.append(span)
@@ -101,7 +98,7 @@ def subtract_spans(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[D
 
 
 class CachedDetector:
-    """Asks a detector of single texts once for each text and process."""
+    """Caches the answers of a detector of single texts, per process."""
 
     def __init__(self, detector: Detector, texts_max: int = CACHED_TEXTS_MAX) -> None:
         self.detector, self.texts_max = detector, texts_max
@@ -133,10 +130,10 @@ class CachedDetector:
         self._known.update(found)
         return answers
 
-    def unread(self, text: str) -> str:
-        return self.detector.unread(text)
+    def unread_language(self, text: str) -> str:
+        return self.detector.unread_language(text)
 
-    def unasked(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
+    def uncached(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
         """The distinct ``texts`` that are not cached, in order."""
         hashes = self._hashes(texts, kinds)
         return list(
@@ -156,7 +153,5 @@ class CachedDetector:
 
 @cache
 def _cached_spans(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
-    """The process's cache for a detector and its key: a plan that is sent to a worker again finds
-    it.
-    """
+    """The process's cache and hash key for a detector, shared by all plans sent to a worker."""
     return secrets.token_bytes(32), {}

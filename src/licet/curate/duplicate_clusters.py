@@ -1,10 +1,9 @@
-"""Recomputes the duplicates of a release: which content usable now equals other content.
+"""Recomputes the duplicates among the usable content of a release's purpose.
 
-A build elects one conversation among duplicates and stores nothing that identifies duplicates
-(docs/adr/0008). So everything usable for the release's purpose is read again as in a build's
-survey: decided and opened page by page, sketched under a key that is discarded. Only the figures
-are stored. They describe today: anyone who withdrew since the build is missing, and newcomers are
-included.
+A build stores nothing that identifies duplicates (docs/adr/0008). So everything usable for the
+purpose is read again as in a build's survey: decided and opened page by page, sketched under a key
+that is discarded. Only figures are stored. They describe today: people who withdrew since the build
+are missing, newcomers are included.
 
 Memory: besides an election's, some 32 bytes a document, above a million of them in unnamed files.
 """
@@ -37,17 +36,16 @@ from licet.store.connect import transaction
 from licet.vault.conversation_pages import START
 from licet.vault.installation import Installation, load_policies
 
-CHATS_LOOKED_UP_MAX = 1_000  # conversations of a cluster that are looked for among the rows
+CHATS_LOOKED_UP_MAX = 1_000  # of a cluster, to find its row
 
 
 def count_clusters(
     installation: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
 ) -> DuplicateClusters:
-    """Counts the clusters of what may be used now for the purpose of a sealed release, and stores
-    the figures with it.
+    """Counts duplicate clusters among content usable for a sealed release's purpose, and stores the
+    figures.
 
-    ``progress`` gets the number of conversations read. RefusedError for a release that was never
-    sealed.
+    ``progress`` gets the number of conversations read. RefusedError for an unsealed release.
     """
     _, known = catalog.sealed_release(installation, name)
     sketching = PlanCuration(plan(RuleCleaner(), installation.keyring.random(32)), Local())
@@ -69,7 +67,9 @@ def count_clusters(
             progress(len(documents))
         found = read.clusters(installation, known)
     with transaction(installation.pool) as tx:
-        figures.keep(tx, known.release_id, FiguresKind.duplicates, found, installation.clock())
+        figures.store_figures(
+            tx, known.release_id, FiguresKind.duplicates, found, installation.clock()
+        )
     return found
 
 
@@ -108,7 +108,9 @@ class _Read:
         some = members[:CHATS_LOOKED_UP_MAX]
         with transaction(installation.pool) as tx:
             chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
-            rows = [row.ordinal for row in registry.rows_of(tx, release.release_id, chats)]
+            rows = [
+                row.ordinal for row in registry.rows_by_conversation(tx, release.release_id, chats)
+            ]
         return DuplicateCluster(
             conversations=len(members),
             accounts=duplicates.published_accounts(len(set(self._accounts.at(members)))),

@@ -22,20 +22,20 @@ from licet.store.connect import transaction
 from licet.vault import policy_versions
 from licet.vault.installation import Installation
 
-if TYPE_CHECKING:  # their numpy would make every command start a tenth of a second later
+if TYPE_CHECKING:  # they load numpy, a tenth of a second at every command's start
     from licet.curate.benchmarks import Benchmarks
     from licet.curate.kernels import NameKernel, NamesCleaner, Scorer
 
 
 class NamesSetting(StrEnum):
-    """The configured name search. What is installed beside Licet changes nothing."""
+    """The configured name search, independent of other installed packages."""
 
-    policy = "policy"  # what ships, unless every version of the policy lets names in
-    built_in = "built-in"  # what ships
+    policy = "policy"  # the built-in one, unless every policy version lets names in
+    built_in = "built-in"
     off = "off"
 
 
-FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
+FOUND_KINDS = frozenset({"person", "address"})  # of the built-in search
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def load_benchmarks(chosen: Curate) -> Benchmarks:
     from licet.curate import benchmarks
 
     return (
-        benchmarks.read(chosen.benchmarks_file)
+        benchmarks.read_benchmarks(chosen.benchmarks_file)
         if chosen.benchmarks_file
         else benchmarks.Benchmarks()
     )
@@ -79,10 +79,10 @@ def load_benchmarks(chosen: Curate) -> Benchmarks:
 def name_search_step(
     chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False
 ) -> NameKernel | None:
-    """The step that searches for names; None if none does.
+    """The name search step; None without a search.
 
-    It caches ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
-    lets names in, so that `policy` means no search, and an unsearched text may stay.
+    It caches ``remembered_max`` texts, by default for a build. ``left_in``: the policy lets names
+    in, so that `policy` means no search, and an unsearched text may stay.
     """
     from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector
     from licet.curate.kernels import NameKernel
@@ -124,7 +124,7 @@ def may_leave_names_in(installation: Installation) -> bool:
 
 
 def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
-    """What a configured build searches for, and in which languages.
+    """The kinds and languages that a build searches.
 
     ``left_in``: every policy version so far lets names in.
     """
@@ -133,9 +133,9 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
     return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
 
-def hold_to_notices(installation: Installation, policies: Policies) -> None:
-    """RefusedError if an answered notice promises more removal than a build does, or does not say
-    that names are left in.
+def check_notices(installation: Installation, policies: Policies) -> None:
+    """Raises RefusedError if an answered notice promises more removal than a build does, or does
+    not say that names are left in.
     """
     number = policies.number(installation.clock())
     with transaction(installation.pool) as tx:
@@ -164,9 +164,7 @@ def hold_to_notices(installation: Installation, policies: Policies) -> None:
 
 
 def describe_name_search(names: NameKernel | None, data: Path) -> FoundBy:
-    """The manifest's description of the name search; ``data`` may hold the operator's own
-    figures.
-    """
+    """The manifest's description of the name search; ``data`` may hold the operator's figures."""
     from licet.curate import names_measure
 
     measured = names_measure.load_figures(names, data)

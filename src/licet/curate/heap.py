@@ -1,7 +1,7 @@
-"""Gives the memory that a model or an automaton needed only while it was made back to the system.
+"""Returns memory to the system that building a model or an automaton needed only temporarily.
 
-The C library keeps what is freed below its newest blocks: 100 MB after the rule for e-mail
-addresses, 50 after the model of languages. Where it cannot return it, nothing happens.
+The C library keeps freed memory below its newest blocks: 100 MB after the rule for e-mail addresses,
+50 after the language model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def trim() -> None:
-    """Returns the free pages of the heap; glibc alone can, since version 2.8."""
+    """Returns free heap pages, if the C library is glibc 2.8 or newer."""
     if sys.platform == "linux":
         give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if give_back is not None:

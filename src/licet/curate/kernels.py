@@ -1,10 +1,10 @@
 """The steps of curation: each a pure function from a record batch of documents to one with more
 columns.
 
-A kernel knows no engine, database or clock; it is a frozen value that pickles, so that any engine
-can send it to a worker and rerun it when the worker dies. Invariants, which a test holds for all of
-them: as many documents come out as went in, in the same order; a document's result does not depend
-on the others in the batch; the same batch gives the same bytes.
+A kernel uses no engine, database or clock; it is a frozen value that pickles, so that any engine
+can send it to a worker and rerun it when the worker dies. Invariants, held by a test: as many
+documents come out as went in, in the same order; a document's result does not depend on the others
+in the batch; the same batch gives the same bytes.
 
 Scores are columns: only `SelectKernel` decides what is dropped, and it reads columns, never texts.
 """
@@ -37,19 +37,19 @@ from licet.curate.benchmarks import Benchmarks
 from licet.curate.changed_places import word_counts
 from licet.curate.code_strings import readable
 from licet.curate.compiled import loops
-from licet.curate.dedupe import WEIGHT_MAX, place
+from licet.curate.dedupe import WEIGHT_MAX, document_order
 from licet.curate.detect import DetectedSpan, Detector
 from licet.curate.label_columns import count_words, label_columns
 from licet.curate.quality import Select, qualities
 from licet.curate.sketch_columns import sketch_columns
 from licet.curate.splits import Shares, assign_split
-from licet.curate.text_column import texts_of
+from licet.curate.text_column import batch_texts
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
 from licet.release.rows import Quality
 
 NAMES_KINDS = (rules.IdentifierKind.PERSON, rules.IdentifierKind.ADDRESS)
-NAMES_CHARACTERS_MAX = 1_000_000  # a minute's reading or two
+NAMES_CHARACTERS_MAX = 1_000_000  # a minute's search or two
 SIGNALS: tuple[str, ...] = Quality.__struct_fields__
 UNREAD_LANGUAGE = "unread_language"  # a column, and why a row is left out
 
@@ -94,9 +94,9 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         places = zip(column(batch, "account"), column(batch, "name"), strict=True)
-        order = (BINARY, [place(account, name) for account, name in places])
+        order = (BINARY, [document_order(account, name) for account, name in places])
         is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
-        texts = texts_of(batch)
+        texts = batch_texts(batch)
         if (made := loops(texts.size)) is not None:
             return append_columns(
                 batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made)
@@ -127,13 +127,10 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``names``, the places of names in each text; ``unread_language``, the first language of
-    a text that is not searched although names may not stay, or empty; and ``doubtful``: whether a
-    text is longer than is read. Equal texts of a batch are read once, and ``detector`` may cache
-    others. What the same finder found in a text for another build is ``known`` and not searched
-    again.
-
-    Names of tools are not searched.
+    """Adds ``names``, the places of names in each text; ``unread_language``, the first unsearched
+    language if names may not stay, or empty; and ``doubtful``, whether a text is too long to
+    search. Equal texts of a batch are searched once, ``detector`` may cache others, and ``known``
+    findings of the same finder are reused. Names of tools are not searched.
     """
 
     detector: Detector
@@ -156,23 +153,19 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def finder(self) -> str:
-        """The hash of everything that findings depend on besides the text. Whether a row is dropped
-        is no part of it.
-        """
+        """The hash of everything that findings depend on besides the text."""
         declared = {name: value for name, value in self.declared.items() if name != "may_stay"}
         made_by = {"format": name_spans.FORMAT, "licet": installed_version("licet")}
         return sha256(msgspec.json.encode(declared | made_by, order="sorted")).hexdigest()
 
-    def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
-        """Possible places of names of these kinds in each text, without code outside strings and
-        comments.
-        """
+    def find_names(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
+        """Possible names in each text, without code outside strings and comments."""
         found = self.detector.detect(texts, self.kinds)
         return [readable(text, own) for text, own in zip(texts, found, strict=True)]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         """The unsearched language for which a row with this text is dropped, or empty."""
-        return "" if self.may_stay else self.detector.unread(text)
+        return "" if self.may_stay else self.detector.unread_language(text)
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         spoken = list(
@@ -187,15 +180,17 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
                     found[t] = name_spans.spans_in(k, t)
         anew = [text for text, spans in found.items() if spans is None]
         every = {text: spans for text, spans in found.items() if spans is not None}
-        every |= zip(anew, self.found(anew), strict=True)
+        every |= zip(anew, self.find_names(anew), strict=True)
         packed = {text: name_spans.pack(spans) for text, spans in every.items()}
         names, doubtful, languages = [], [], []
         for texts, voices, _ in spoken:
-            # A tool's name may be a word that somebody else says.
+            # A tool's name may be a word in another text.
             read = [t if is_searched(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
             unread = (
-                self.unread(t) for t in read if t is not None and not _names_somebody(every[t])
+                self.unread_language(t)
+                for t in read
+                if t is not None and not _names_somebody(every[t])
             )
             languages.append(next(filter(None, unread), ""))
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
@@ -228,8 +223,8 @@ class NamesCleaner(Cleaner, Protocol):
 
 
 class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Replaces the texts by de-identified ones and adds the counts by kind. ``doubtful`` also marks
-    texts in which something can be neither read nor safely cut.
+    """De-identifies the texts and adds the counts by kind. ``doubtful`` also marks texts with
+    something that can be neither read nor safely cut.
     """
 
     cleaner: Cleaner | NamesCleaner
@@ -239,10 +234,10 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "deidentify", "rules": self.cleaner.rules, "sha256": self.cleaner.sha256}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        read = texts_of(batch)
+        read = batch_texts(batch)
         texts, keys = column(batch, "texts"), column(batch, "key")
         if "names" in batch.schema.names:
-            cleaner = cast("NamesCleaner", self.cleaner)  # the plan sees to it
+            cleaner = cast("NamesCleaner", self.cleaner)  # checked by the plan
             found = (
                 [name_spans.unpack(packed) for packed in own] for own in column(batch, "names")
             )
@@ -298,7 +293,7 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        texts = texts_of(batch)
+        texts = batch_texts(batch)
         if (made := loops(texts.size)) is not None:
             return append_columns(batch, **label_columns(batch, texts, made), **self._scores(batch))
         prose = _texts_of_voices(batch, PROSE)

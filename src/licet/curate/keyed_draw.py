@@ -34,8 +34,8 @@ class Draw:
         self._room //= bound
         return choice
 
-    def of(self, alphabet: str, length: int) -> str:
+    def text(self, alphabet: str, length: int) -> str:
         return "".join(alphabet[self.below(len(alphabet))] for _ in range(length))
 
-    def one_of(self, words: Sequence[T]) -> T:
+    def choose(self, words: Sequence[T]) -> T:
         return words[self.below(len(words))]

@@ -112,7 +112,7 @@ def _topics(
                 found = figures[number, made.UNSPACED :].tolist()
                 written = estimate_from_counts(found[:6], found[0], found[6])
                 word_count += round(written.words) if written is not None else 0
-            out.append(labels.topic_of(lines, code, marks, word_count).value)
+            out.append(labels.chat_topic(lines, code, marks, word_count).value)
     return out
 
 
@@ -127,7 +127,7 @@ def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
         kinds,
         words.LOWER_TABLE,
         words.values(quality.KEY),
-        words.factors_of(words.SHINGLE_WORDS),
+        words.shingle_factors(words.SHINGLE_WORDS),
         np.array(openers, np.uint64),
         _first_phrases(phrases),
         _padded([np.frombuffer(phrase.encode(), np.uint8) for phrase in phrases]),

@@ -1,10 +1,9 @@
-"""Labels a document with its language and topic, by rules that a person can read.
+"""Labels a document with its language and topic, by readable rules.
 
 The language comes from a model of 142 languages (`language_model`): ``und`` if not likely enough,
 since an honest "undetermined" (ISO 639-2) beats a guess, and ``mul`` if pieces of the text are
-clearly in two. Lines of code are skipped. The topic is
-coding for coding sessions and texts with much code, reasoning where marks of argument and
-calculation are dense, otherwise other.
+clearly in two. Lines of code are skipped. The topic is coding for coding sessions and texts with
+much code, reasoning for dense marks of argument and calculation, otherwise other.
 
 Invariant: a label depends on the document's texts alone, and contains no text. Time is linear and
 bounded: ``READ_CHARS_MAX`` characters are read.
@@ -124,7 +123,7 @@ _MARK = re2.compile(rf"(?i)\b(?:{'|'.join(PHRASES)})\b|[=≤≥≠√∑∫⇒�
 
 
 def common_words(language: str) -> tuple[str, ...]:
-    """The most common words of a language that is recognised by them."""
+    """The most common words of a language."""
     return tuple(_COMMON[language].split())
 
 
@@ -142,9 +141,7 @@ def languages(documents: Sequence[Sequence[str]], *, compiled: bool = False) -> 
 
 
 def _language(pieces: Sequence[str], likeliest: Sequence[tuple[str, float]]) -> str:
-    """The language of a document with these ``pieces``, by the likeliest of each and of all
-    together.
-    """
+    """The language of a document, by the likeliest of each piece and of all together."""
     each = Counter[str]()
     for piece, (name, share) in zip(pieces, likeliest, strict=False):
         if share >= SURE_MIN:
@@ -156,9 +153,7 @@ def _language(pieces: Sequence[str], likeliest: Sequence[tuple[str, float]]) -> 
 
 
 def _pieces(texts: Sequence[str]) -> list[str]:
-    """The pieces read for the language: at most `PIECES_MAX` of a few lines, from as many texts as
-    possible.
-    """
+    """At most `PIECES_MAX` pieces of a few lines, from as many texts as possible."""
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     read = [text[:each] for text in _spread(texts, PIECES_MAX)]
     pieces = max(PIECES_MAX // max(len(read), 1), 1)
@@ -197,10 +192,10 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     marks = len(_MARK.findall(text))
     written = estimate(text) if marks >= MARKS_LEAST else None
     word_count = len(text.split()) + (round(written.words) if written else 0)
-    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, word_count)
+    return chat_topic(sum(map(len, lines)), sum(map(len, _code(lines))), marks, word_count)
 
 
-def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
+def chat_topic(lines: int, code: int, marks: int, words: int) -> Topic:
     """The topic of a chat by its characters in all lines and in code, marks of argument, and
     words.
     """
@@ -246,6 +241,6 @@ def _asks_in_greek(words: str) -> bool:
 
 
 def _read(texts: Sequence[str]) -> str:
-    """The texts as far as they are read, each equally far, so that no long one hides the others."""
+    """The texts cut at an equal length, so that a long one does not hide the others."""
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     return "\n".join(text[:each] for text in texts)[:READ_CHARS_MAX]

@@ -33,8 +33,7 @@ from licet.curate.hash_constants import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
 from licet.errors import BrokenError
 
 UNDETERMINED = "und"
-# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers)
-# has a code of its own, and another spelling of one is that one.
+# The ISO 639-3 macrolanguage of a variety, and undetermined for no language (codes, numbers).
 _SAME = {
     "nb": "no",
     "nn": "no",
@@ -44,8 +43,7 @@ _SAME = {
     "ary": "ar",
     "zxx": UNDETERMINED,
 }
-# Languages that few people write beside the one that they are near to: they do not make that one
-# less likely.
+# Rare languages near a frequent one, which they do not make less likely.
 _NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
 _ROWS_AT_ONCE = 4_096
 _RUNS_AT_ONCE = 1 << 15
@@ -72,11 +70,9 @@ class LanguageModel(NamedTuple):
 @cache
 def model() -> LanguageModel:
     """The model, read once a process in half a second."""
-    # it ships neither stubs nor py.typed
-    from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]
+    from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]  # no py.typed
 
-    # Large arrays are read and brought into shape slice by slice: `load_model` has all in memory
-    # twice.
+    # Large arrays are converted slice by slice: `load_model` has all in memory twice.
     with tempfile.TemporaryFile() as unpacked:
         with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
             shutil.copyfileobj(packed, unpacked, 1 << 20)
@@ -171,7 +167,7 @@ def likeliest(
     known = model()
     read = [list(map(_read, pieces)) for pieces in documents]
     joined = [b" ".join(pieces) for pieces in read]
-    # in a document that is not all capitals, no piece of it is read in small letters
+    # lower-casing applies only if the whole document is in capitals
     apart = {
         number: whole
         for number, pieces in enumerate(documents)
@@ -235,7 +231,7 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
 
 @cache
 def _plain_tables() -> tuple[memoryview, memoryview, memoryview, memoryview]:
-    """The tables that are read byte by byte, as what Python indexes quickly."""
+    """The tables as memory views, which Python indexes quickly."""
     known = model()
     return (
         memoryview(known.blocks),

@@ -17,7 +17,7 @@ import numpy as np
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 from numpy.typing import NDArray
 
-_BELOW = 0x1FC00  # all that is read otherwise, or taken out, but for the tag characters
+_BELOW = 0x1FC00  # above all folded or removed characters but the tag characters
 _TAGS = (0xE0000, 0xE007F)
 _INVISIBLE = (
     (0xAD, 0xAD), (0x300, 0x36F), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200F), (0x202A, 0x202E),
@@ -55,7 +55,7 @@ _ODD = re2.compile(_class().encode())
 
 @cache
 def _tables() -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """What each code point below ``_BELOW`` is read as, and whether it is removed."""
+    """The fold of each code point below ``_BELOW``, and whether it is removed."""
     read = np.arange(_BELOW, dtype=np.uint32)
     read[list(_READ_AS)] = [ord(plain) for plain in _READ_AS.values()]
     taken = np.zeros(_BELOW, np.bool_)

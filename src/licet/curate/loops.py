@@ -57,7 +57,7 @@ def inner(function: _Function) -> _Function:
 
 
 @inner
-def mixed(hashed: np.uint64) -> np.uint64:
+def mix(hashed: np.uint64) -> np.uint64:
     """`words.finalise` of one hash."""
     hashed = (hashed ^ (hashed >> U(30))) * U(0xBF58476D1CE4E5B9)
     hashed = (hashed ^ (hashed >> U(27))) * U(0x94D049BB133111EB)
@@ -65,7 +65,7 @@ def mixed(hashed: np.uint64) -> np.uint64:
 
 
 @inner
-def resized(numbers: Numbers, size: int) -> Numbers:
+def resize(numbers: Numbers, size: int) -> Numbers:
     """``numbers`` copied into an array of ``size``."""
     out = np.empty(size, numbers.dtype)
     for at in range(len(numbers)):
@@ -85,7 +85,7 @@ def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
 
 
 @inner
-def hashed_words(
+def write_words(
     data: Bytes, start: int, end: int, kinds: Bytes, valued: Hashes, hashes: Hashes, count: int
 ) -> int:
     """Writes the word hashes of a text from ``count`` on; returns the new count.
@@ -109,12 +109,12 @@ def hashed_words(
         hashes[count] = hashed
         count += 1
     for at in range(first, count):
-        hashes[at] = mixed(hashes[at])
+        hashes[at] = mix(hashes[at])
     return count
 
 
 @inner
-def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
+def write_shingles(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
     """Writes the shingles of a text's words from ``count`` on; returns the new count. ``out`` may
     be ``hashes``.
     """
@@ -124,7 +124,7 @@ def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
         hashed = U(0)
         for k in range(size):
             hashed += hashes[at + k] * factors[k]
-        out[count + at] = mixed(hashed)
+        out[count + at] = mix(hashed)
     return count + made
 
 
@@ -137,7 +137,7 @@ def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hash
     kinds, valued = byte_tables(lower, values)
     count, start = 0, 0
     for text in range(len(ends)):
-        count = hashed_words(data, start, ends[text], kinds, valued, hashes, count)
+        count = write_words(data, start, ends[text], kinds, valued, hashes, count)
         out[text] = count
         start = ends[text]
     return hashes[:count], out
@@ -149,7 +149,7 @@ def shingles(hashes: Hashes, ends: Places, factors: Hashes) -> tuple[Hashes, Pla
     made, out = np.empty(len(hashes), np.uint64), np.empty(len(ends), np.int64)
     count, start = 0, 0
     for text in range(len(ends)):
-        count = shingled(hashes[start : ends[text]], factors, made, count)
+        count = write_shingles(hashes[start : ends[text]], factors, made, count)
         out[text] = count
         start = ends[text]
     return made[:count], out
@@ -191,14 +191,14 @@ def sketch_documents(
                 size += own + 1
             if is_message[text] and size <= bytes_max:
                 if len(hashes) <= found + own:
-                    hashes = resized(hashes, 2 * (found + own))
-                found = hashed_words(data, ends[text], ends[text + 1], kinds, valued, hashes, found)
+                    hashes = resize(hashes, 2 * (found + own))
+                found = write_words(data, ends[text], ends[text + 1], kinds, valued, hashes, found)
             if not (is_code[document] or text == last):
                 continue
             if words_min <= found and size <= bytes_max:
                 if count * places == len(signed):
-                    signed = resized(signed, 2 * len(signed))
-                made = shingled(hashes[:found], factors, hashes, 0)
+                    signed = resize(signed, 2 * len(signed))
+                made = write_shingles(hashes[:found], factors, hashes, 0)
                 _fill_signature(
                     hashes[:made], signed[count * places : (count + 1) * places], rounds
                 )
@@ -221,7 +221,7 @@ def _fill_signature(hashes: Hashes, own: Codes, rounds: Places) -> None:
         if left == 0:
             break
         for at in range(len(hashes)):
-            drawn = hashes[at] if turn == 0 else mixed(hashes[at] + U(turn) * POWER)
+            drawn = hashes[at] if turn == 0 else mix(hashes[at] + U(turn) * POWER)
             place = INT(drawn & mask) if turn < len(own) else turn - len(own)
             value = min(np.uint32(drawn >> U(32)), np.uint32(empty - 1))
             if own[place] == empty:
@@ -235,7 +235,7 @@ def _fill_signature(hashes: Hashes, own: Codes, rounds: Places) -> None:
 def normal(
     data: Bytes, ends: Places, is_message: Bools, lowered: Bytes
 ) -> tuple[Bytes, Places, Places]:
-    """The ``is_message`` ASCII texts as in `sketches.normalised`, where each ends, and each text's
+    """The ``is_message`` ASCII texts as in `sketches.normalise_text`, where each ends, and each text's
     number of characters, negative if it is not ASCII.
     """
     out, out_ends = (
@@ -246,7 +246,7 @@ def normal(
     for text in range(len(is_message)):
         first, was_blank, high = count, 1, 0
         if is_message[text]:
-            for at in range(ends[text], ends[text + 1]):  # without a branch, as in `hashed_words`
+            for at in range(ends[text], ends[text + 1]):  # without a branch, as in `write_words`
                 byte = data[at]
                 low = lowered[byte]
                 is_blank = int(low == 32)
@@ -278,7 +278,7 @@ def label_documents(
     marks: Bytes,
     limits: tuple[int, int, int],
 ) -> tuple[Places, Places, Places]:
-    """The signals and topic figures of each document, and `scripts_of` of each text; a text with
+    """The signals and topic figures of each document, and `count_scripts` of each text; a text with
     such characters has no shingles counted here.
 
     ``classes``: the class of each code point. ``openers``: what lines of code begin with.
@@ -309,11 +309,11 @@ def label_documents(
             own = codes[: decode_text(data, start, end, codes, text_max)]
             _words_and_symbols(own, classes, signals[document])
             _lines(own, classes, lines_max, signals[document])
-            if len(own) == end - start or not scripts_of(own, classes, scripts[text]):
-                made = hashed_words(
+            if len(own) == end - start or not count_scripts(own, classes, scripts[text]):
+                made = write_words(
                     data, start, min(end, start + text_max), kinds, valued, hashes, 0
                 )
-                made = shingled(hashes[:made], factors, hashes, 0)
+                made = write_shingles(hashes[:made], factors, hashes, 0)
                 if len(held) < 2 * made:
                     held = np.empty(_space(made), np.uint64)
                     stamps = np.zeros(_space(made), np.int64)
@@ -493,9 +493,9 @@ def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
         if count == size:
             size *= 2
             firsts, lasts, hashed = (
-                resized(firsts, size),
-                resized(lasts, size),
-                resized(hashed, size),
+                resize(firsts, size),
+                resize(lasts, size),
+                resize(hashed, size),
             )
         firsts[count], lasts[count] = first, last
         count += 1
@@ -514,7 +514,7 @@ def _equal_lines(codes: Codes, firsts: Places, lasts: Places, hashed: Hashes) ->
     out, size = 0, _space(len(firsts))
     table, mask = np.zeros(size, np.int64), U(size - 1)  # the line, from 1
     for line in range(len(firsts)):
-        place = mixed(hashed[line]) & mask
+        place = mix(hashed[line]) & mask
         while table[place]:
             other = table[place] - 1
             if hashed[other] == hashed[line] and _equal(
@@ -560,7 +560,7 @@ _ASCII = _ascii()
 
 
 @inner
-def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
+def count_scripts(codes: Codes, classes: Classes, out: Places) -> bool:
     """Counts characters by script, as in `unspaced`; returns whether any is of such a script."""
     any_of = False
     for code in codes:
@@ -587,7 +587,7 @@ def read_figures(
     _code(read, classes, openers, out)
     out[MARKS] = _marks(read, first_marks, marks)
     if not is_ascii:
-        scripts_of(read, classes, out[UNSPACED:])
+        count_scripts(read, classes, out[UNSPACED:])
 
 
 @inner
@@ -712,7 +712,7 @@ def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
     """The number of marks of argument and calculation, or -1 if only the expression can tell."""
     starts, ends = np.empty(len(read) // 2 + 2, np.int64), np.empty(len(read) // 2 + 2, np.int64)
     words, was_word, count, behind, is_odd, start = 0, 0, 0, 0, False, 0
-    for at in range(len(read)):  # without a branch, as in `hashed_words`
+    for at in range(len(read)):  # without a branch, as in `write_words`
         code = read[at]
         is_word = int(code < 128) & INT(_ASCII[code & 127]) & _WORDLIKE
         starts[words], ends[words] = start, at

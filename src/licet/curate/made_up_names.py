@@ -1,12 +1,10 @@
-"""Invented names of people, streets, places and organisations for releases, which are recognised
-again.
+"""Invented, recognisable names of people, streets, places and organisations for releases.
 
 Promises:
 - A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person
   in a conversation. Case is preserved; titles and particles stay.
-- Invented names come from the lists below and words like `Street`, and ``.._made`` recognises them.
-  The lists hold names that hardly anybody has: common ones would have to be replaced wherever a
-  real person has them.
+- Invented names come from the lists below and words like `Street`, and ``is_made_..`` recognises
+  them. The lists have rare names: real people's common ones must be replaced.
 - No invented name adds a quote, backslash or line break: code stays valid.
 """
 
@@ -18,9 +16,10 @@ from collections.abc import Callable, Collection, Sequence
 from licet.curate.keyed_draw import Draw
 
 GIVEN, FAMILY_NAME = "given", "family"  # the roles of a word in a name
-# draws after which words come in pairs: the lists are short, conversations may be long
+
+# draws after which words come in pairs, for long conversations
 PAIRS_FROM = 16
-GIVEN_USUAL = (  # of e-mail addresses at example.com, where any name is nobody's
+GIVEN_USUAL = (  # for e-mail addresses at example.com, where any name is reserved
     "Alex", "Ariel", "Avery", "Bailey", "Blake", "Cameron", "Casey", "Charlie", "Dana", "Devon", "Drew", "Eden",
     "Ellis", "Emery", "Finley", "Frankie", "Harper", "Hayden", "Jamie", "Jesse", "Jordan", "Jules", "Kai",
     "Kendall", "Lane", "Logan", "Morgan", "Noel", "Parker", "Quinn", "Reese", "Riley", "Robin", "Rowan", "Sage",
@@ -80,15 +79,15 @@ def person(draw: Draw, value: str, role: str, number: int) -> str:
     if not role:
         return f"{_drawn(draw, GIVEN_MADE, number)} {_drawn(draw, FAMILY, number)}"
     if len(value) == 1:
-        return _cased(draw.one_of(_LETTERS), value)
+        return _cased(draw.choose(_LETTERS), value)
     return _cased(_drawn(draw, GIVEN_MADE if role == GIVEN else FAMILY, number), value)
 
 
 def address(draw: Draw, value: str) -> str:
     """A street, with a place if ``value`` has several parts."""
-    street = f"{1 + draw.below(999)} {draw.one_of(FAMILY)} {draw.one_of(_STREETS)}"
+    street = f"{1 + draw.below(999)} {draw.choose(FAMILY)} {draw.choose(_STREETS)}"
     between = next((mark for mark in (", ", ",", "\n") if mark in value.strip()), "")
-    return _cased(f"{street}{between}{draw.one_of(PLACES)}" if between else street, value)
+    return _cased(f"{street}{between}{draw.choose(PLACES)}" if between else street, value)
 
 
 def place(draw: Draw, value: str, number: int) -> str:
@@ -98,12 +97,12 @@ def place(draw: Draw, value: str, number: int) -> str:
 def organisation(draw: Draw, value: str, number: int) -> str:
     """One word for one word, which may be part of a name in code."""
     made = _drawn(draw, FAMILY, number)
-    return _cased(f"{made} {draw.one_of(_TRADES)}" if " " in value.strip() else made, value)
+    return _cased(f"{made} {draw.choose(_TRADES)}" if " " in value.strip() else made, value)
 
 
 def _drawn(draw: Draw, words: Sequence[str], number: int) -> str:
     return (
-        draw.one_of(words) if number < PAIRS_FROM else f"{draw.one_of(words)}-{draw.one_of(words)}"
+        draw.choose(words) if number < PAIRS_FROM else f"{draw.choose(words)}-{draw.choose(words)}"
     )
 
 
@@ -135,8 +134,8 @@ def find_made_words(text: str) -> frozenset[str]:
 
 
 def is_made_person(value: str) -> bool:
-    """Whether ``value`` was invented, or is of earlier releases: a common given name with a listed
-    family name.
+    """Whether ``value`` was invented, in earlier releases as a common given and a listed family
+    name.
     """
     words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]
     if len(words) == 2 and words[0] in _USUAL_LOWER:

@@ -22,8 +22,8 @@ _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as a release would have it, the replacements by kind, and whether it would be dropped:
-    as ``doubtful``, or for an ``unread_language``.
+    """A text as in a release, the replacements by kind, and whether it would be dropped, as
+    ``doubtful`` or for an ``unread_language``.
     """
 
     text: str
@@ -38,13 +38,13 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
 def try_text(config: Configuration, text: str) -> NameTrial:
     """De-identifies one text as configured, under a throw-away key."""
     names = engine_settings.name_search_step(config.curate)
-    found = names.found([text]) if names is not None else None
+    found = names.find_names([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
     return NameTrial(
         text=made.texts[0],
         replaced={kind.value: count for kind, count in made.counts.items()},
         doubtful=made.doubtful,
-        unread_language=names.unread(text) if names is not None else "",
+        unread_language=names.unread_language(text) if names is not None else "",
     )
 
 
@@ -70,18 +70,18 @@ def measure(
     )
     if keep:
         config.data.mkdir(parents=True, exist_ok=True)
-        names_measure.write(
+        names_measure.add_figures(
             config.data / names_measure.OWN_FILE, {names_measure.configuration_key(names): made}
         )
     return made
 
 
 class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What de-identification changes in an operator's own texts: words by language, place and kind,
-    and some examples.
+    """The changes of de-identification in an operator's texts: words by language, place and kind,
+    and examples.
 
-    ``labelled``: figures of marked texts, by language; none without marks. ``skipped``: files that
-    are no text, with the reason.
+    ``labelled``: figures of marked texts, by language. ``skipped``: files that are not text, with
+    the reason.
     """
 
     texts: int
@@ -128,22 +128,25 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
     measured, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
         found = deidentify.substitutions(
-            [text], key, names=names.found([text]) if names is not None else None
+            [text], key, names=names.find_names([text]) if names is not None else None
         )
         measured.append((labels.language([text]), changed_places.changed_words([text], found)))
     counts = changed_words.by_language(measured)
     unread = Counter(
-        filter(None, (names.detector.unread(text) for text in texts) if names is not None else ())
+        filter(
+            None,
+            (names.detector.unread_language(text) for text in texts) if names is not None else (),
+        )
     )
     slices = {f"messages-{language}": own for language, own in marked.items()}
     return FolderMeasure(
         texts=len(texts),
         words=sum(count for key, count in counts.items() if key.count(" ") == 1),
-        changed=tuple(changed_words.shares(counts)),
+        changed=tuple(changed_words.list_shares(counts)),
         unread=dict(unread),
         labelled=names_measure.measure(names, slices),
-        samples=changed_words.sampled(measured),
-        unusual=tuple(changed_words.unusual(counts)),
+        samples=changed_words.choose_samples(measured),
+        unusual=tuple(changed_words.find_unusual(counts)),
         skipped=skipped,
     )
 
@@ -172,7 +175,7 @@ def describe_folder(made: FolderMeasure) -> str:
     lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
     lines += [describe_figure(figures) for figures in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]
-    lines += map(changed_words.sample_line, made.samples)
+    lines += map(changed_words.describe_place, made.samples)
     return "\n".join(lines)
 
 

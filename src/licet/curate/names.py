@@ -106,7 +106,7 @@ class NameFinder(msgspec.Struct, frozen=True):
         """The spans of each text, in order."""
         return [self._detect(text, kinds) for text in texts]
 
-    def unread(self, text: str) -> str:
+    def unread_language(self, text: str) -> str:
         """The language of a text that is not looked at, or nothing."""
         if (script := _other_script(text)) != "":
             return script
@@ -122,8 +122,8 @@ class NameFinder(msgspec.Struct, frozen=True):
                 DetectedSpan(start, end, IdentifierKind.ADDRESS, SURE, self.name)
                 for start, end in addresses(text)
             ]
-        persons = list(_TextNames(text).found()) if IdentifierKind.PERSON in kinds else []
-        if persons and not self.unread(text):
+        persons = list(_TextNames(text).find_all()) if IdentifierKind.PERSON in kinds else []
+        if persons and not self.unread_language(text):
             found += [
                 DetectedSpan(start, end, IdentifierKind.PERSON, score, self.name)
                 for start, end, score in persons
@@ -180,7 +180,7 @@ class _TextNames:
         self._pairs, self._single = public_names()
         self._common = common_words()
 
-    def found(self) -> Iterator[tuple[int, int, float]]:
+    def find_all(self) -> Iterator[tuple[int, int, float]]:
         """(start, end, score) of each name, in order."""
         self._language = likely_language(self._text)
         self._words = words_around(self._language)

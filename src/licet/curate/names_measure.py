@@ -1,14 +1,12 @@
 """Recall and precision of detection, measured on labelled texts by kind and slice.
 
-Promise: a labelled value counts as found if the spans that would be replaced cover four fifths of
-its characters, whatever their kind: what matters is that it is removed. Titles of a person stay,
-and do not count. Recall is measured only for kinds that are replaced. `precision` is the share of
-replaced words that are inside labelled values of any kind.
+A labelled value counts as found if replaced spans of any kind cover four fifths of its characters.
+Titles of a person stay, and do not count. Recall is measured only for replaced kinds. `precision`
+is the share of replaced words inside labelled values of any kind.
 
 Figures belong to one configuration, identified by `configuration_key`: the rules, the detectors'
-hashes, kinds and thresholds. Those of the package are in measured.json, an operator's own in the
-data folder. If there are no figures for the configuration that a release was made with, its card
-says so and does not use others.
+hashes, kinds and thresholds. The package's are in measured.json, an operator's own in the data
+folder. A release's card quotes only figures of its own configuration, or says that there are none.
 """
 
 from __future__ import annotations
@@ -48,7 +46,9 @@ _decode = msgspec.json.Decoder(dict[str, tuple[MeasuredFigures, ...]]).decode
 def configuration_key(names: NameKernel | None) -> str:
     """The identity of a configuration, in hexadecimal."""
     declared = names.declared if names is not None else {}
-    return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
+    return sha256(
+        msgspec.json.encode([rules.load_rules().sha256, declared], order="sorted")
+    ).hexdigest()
 
 
 def measure(
@@ -70,7 +70,11 @@ def _count_matches(
     names: NameKernel | None, texts: Sequence[LabelledText]
 ) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
-    named = names.found([text.text for text in texts]) if names is not None else [[] for _ in texts]
+    named = (
+        names.find_names([text.text for text in texts])
+        if names is not None
+        else [[] for _ in texts]
+    )
     found: Counter[str] = Counter()
     labelled: Counter[str] = Counter()
     right = total = 0
@@ -94,7 +98,7 @@ def _count_matches(
 
 
 def _behind_titles(text: str, start: int, end: int) -> int:
-    """The start of a labelled name after its titles, which are left."""
+    """The start of a labelled name after its titles."""
     words = list(_WORD.finditer(text, start, end))
     bare = next((word for word in words[:-1] if word[0].rstrip(".").lower() not in _titles()), None)
     return bare.start() if bare is not None else words[-1].start() if words else start
@@ -116,12 +120,16 @@ def load_figures(
     """The figures of a configuration, the operator's own in ``folder`` before the package's; UNSET
     for none.
     """
-    own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
+    own = (
+        read_figures(folder / OWN_FILE)
+        if folder is not None and (folder / OWN_FILE).is_file()
+        else {}
+    )
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
     return own.get(configuration_key(names)) or ours.get(configuration_key(names)) or msgspec.UNSET
 
 
-def read(path: Path) -> Figures:
+def read_figures(path: Path) -> Figures:
     """Reads figures; InputError."""
     try:
         if path.stat().st_size > MEASURED_BYTES_MAX:
@@ -131,14 +139,14 @@ def read(path: Path) -> Figures:
         raise InputError(f"not figures of a measurement: {error!s}", file=str(path)) from None
 
 
-def replace(path: Path, figures: Figures) -> None:
-    """Writes these figures and no others, as those of the package describe what ships."""
+def replace_figures(path: Path, figures: Figures) -> None:
+    """Writes these figures and no others, as for the package's."""
     path.write_bytes(
         msgspec.json.format(msgspec.json.encode(figures, order="sorted"), indent=1) + b"\n"
     )
 
 
-def write(path: Path, figures: Figures) -> None:
+def add_figures(path: Path, figures: Figures) -> None:
     """Writes figures, keeping those of other configurations."""
-    kept = dict(read(path)) if path.is_file() else {}
-    replace(path, {**kept, **figures})
+    kept = dict(read_figures(path)) if path.is_file() else {}
+    replace_figures(path, {**kept, **figures})

@@ -1,7 +1,7 @@
-"""Checks of national numbers that python-stdnum lacks, or answers by today's date.
+"""Checks of national numbers that python-stdnum lacks, or makes depend on today's date.
 
-Promise: each is a pure function of the matched text, separators included, and checks its check
-characters, dates and closed sets. Sources stand beside each; weights are the issuer's.
+Each is a pure function of the matched text, separators included, and verifies check characters,
+dates and closed sets. Weights are the issuer's; sources are named at each.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from importlib import import_module
 from stdnum import verhoeff
 
 from licet.curate import validators
-from licet.curate.validators import compact, digits_of, luhn
+from licet.curate.validators import compact, keep_digits, luhn
 
 
-def weighted(digits: str, weights: Sequence[int]) -> int:
+def weighted_sum(digits: str, weights: Sequence[int]) -> int:
     """The sum of the first digits, each times its weight."""
     return sum(int(d) * w for d, w in zip(digits, weights, strict=False))
 
@@ -67,7 +67,7 @@ def de_kvnr(text: str) -> bool:
 
 def dk_cpr(text: str) -> bool:
     """CPR-kontoret: a day and four digits; since 2007 without a check digit."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return is_day(digits[:2], digits[2:4]) and len(set(digits)) > 2
 
 
@@ -79,7 +79,7 @@ def es_nuss(text: str) -> bool:
     """TGSS: the last two digits are the rest by 97; a short second part is counted without its
     zero.
     """
-    digits = digits_of(text)
+    digits = keep_digits(text)
     province, serial, check = int(digits[:2]), int(digits[2:10]), int(digits[10:12])
     base = serial + province * 10**7 if serial < 10**7 else int(digits[:10])
     return base % 97 == check
@@ -94,44 +94,44 @@ def fr_nir_or_short(text: str) -> bool:
 
 
 def hu_taj(text: str) -> bool:
-    digits = digits_of(text)
-    return weighted(digits[:8], (3, 7) * 4) % 10 == int(digits[8])
+    digits = keep_digits(text)
+    return weighted_sum(digits[:8], (3, 7) * 4) % 10 == int(digits[8])
 
 
 def hu_tax(text: str) -> bool:
-    digits = digits_of(text)
-    return weighted(digits[:9], range(1, 10)) % 11 == int(digits[9])
+    digits = keep_digits(text)
+    return weighted_sum(digits[:9], range(1, 10)) % 11 == int(digits[9])
 
 
 def lu_matricule(text: str) -> bool:
     """Twelve digits by Luhn, and the first eleven with the last by Verhoeff."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return luhn(digits[:12]) and verhoeff.is_valid(digits[:11] + digits[12])
 
 
 def lv_pk(text: str) -> bool:
     """Since 2017 numbers begin with 32 and have neither a date nor a check digit."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     if digits.startswith("32"):
         return True
-    rest = (1101 - weighted(digits[:10], (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 % 10
+    rest = (1101 - weighted_sum(digits[:10], (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 % 10
     return is_day(digits[:2], digits[2:4]) and rest == int(digits[10])
 
 
 def jmbg(text: str) -> bool:
     """The number of all states that were Yugoslavia."""
-    digits = digits_of(text)
-    rest = -weighted(digits[:12], (7, 6, 5, 4, 3, 2) * 2) % 11
+    digits = keep_digits(text)
+    rest = -weighted_sum(digits[:12], (7, 6, 5, 4, 3, 2) * 2) % 11
     return is_day(digits[:2], digits[2:4]) and rest % 10 == int(digits[12])
 
 
 def no_fnr(text: str) -> bool:
     """Skatteetaten: two check digits; D numbers add 40 to the day, others 40 or 80 to the month."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     if not is_day(str(int(digits[:2]) % 40), str(int(digits[2:4]) % 40 or 99)):
         return False
-    first = weighted(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2, 1))
-    second = weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
+    first = weighted_sum(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2, 1))
+    second = weighted_sum(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1))
     return first % 11 == 0 and second % 11 == 0
 
 
@@ -148,29 +148,31 @@ def pl_id_card(text: str) -> bool:
 
 
 def pt_niss(text: str) -> bool:
-    digits = digits_of(text)
-    return 9 - weighted(digits[:10], (29, 23, 19, 17, 13, 11, 7, 5, 3, 2)) % 10 == int(digits[10])
+    digits = keep_digits(text)
+    return 9 - weighted_sum(digits[:10], (29, 23, 19, 17, 13, 11, 7, 5, 3, 2)) % 10 == int(
+        digits[10]
+    )
 
 
 def ru_snils(text: str) -> bool:
-    digits = digits_of(text)
-    return weighted(digits[:9], range(9, 0, -1)) % 101 % 100 == int(digits[9:])
+    digits = keep_digits(text)
+    return weighted_sum(digits[:9], range(9, 0, -1)) % 101 % 100 == int(digits[9:])
 
 
 def br_pis(text: str) -> bool:
-    digits = digits_of(text)
-    rest = 11 - weighted(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    digits = keep_digits(text)
+    rest = 11 - weighted_sum(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return (0 if rest > 9 else rest) == int(digits[10])
 
 
 def uy_ci(text: str) -> bool:
-    digits = digits_of(text).zfill(8)
-    return -weighted(digits[:7], (2, 9, 8, 7, 6, 3, 4)) % 10 == int(digits[7])
+    digits = keep_digits(text).zfill(8)
+    return -weighted_sum(digits[:7], (2, 9, 8, 7, 6, 3, 4)) % 10 == int(digits[7])
 
 
 def au_medicare(text: str) -> bool:
-    digits = digits_of(text)
-    return weighted(digits[:8], (1, 3, 7, 9, 1, 3, 7, 9)) % 10 == int(digits[8])
+    digits = keep_digits(text)
+    return weighted_sum(digits[:8], (1, 3, 7, 9, 1, 3, 7, 9)) % 10 == int(digits[8])
 
 
 def hk_id(text: str) -> bool:
@@ -181,27 +183,27 @@ def hk_id(text: str) -> bool:
 
 
 def ir_id(text: str) -> bool:
-    digits = digits_of(text)
-    rest = weighted(digits[:9], range(10, 1, -1)) % 11
+    digits = keep_digits(text)
+    rest = weighted_sum(digits[:9], range(10, 1, -1)) % 11
     return len(set(digits)) > 1 and (rest if rest < 2 else 11 - rest) == int(digits[9])
 
 
 def kr_rrn(text: str) -> bool:
     """A day, and a century with the sex; since October 2020 the last six are drawn by lot."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return is_day(digits[4:6], digits[2:4]) and len(set(digits)) > 2
 
 
 def kz_iin(text: str) -> bool:
-    digits = digits_of(text)
-    rest = weighted(digits[:11], range(1, 12)) % 11
+    digits = keep_digits(text)
+    rest = weighted_sum(digits[:11], range(1, 12)) % 11
     if rest == 10:
-        rest = weighted(digits[:11], (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)) % 11
+        rest = weighted_sum(digits[:11], (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)) % 11
     return is_day(digits[4:6], digits[2:4]) and rest == int(digits[11])
 
 
 def my_nric(text: str) -> bool:
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return is_day(digits[4:6], digits[2:4]) and digits[6:8] not in ("00", "17", "18", "19", "20")
 
 
@@ -219,7 +221,7 @@ def sg_nric(text: str) -> bool:
     it.
     """
     value = compact(text)
-    rest = weighted(value[1:8], (2, 7, 6, 5, 4, 3, 2)) % 11
+    rest = weighted_sum(value[1:8], (2, 7, 6, 5, 4, 3, 2)) % 11
     if value[0] == "M":
         return _SG["M"][10 - (rest + 3) % 11] == value[8]
     table = _SG[value[0]]
@@ -235,13 +237,15 @@ def tw_id(text: str) -> bool:
     """
     value = compact(text)
     number = 10 + _TW.index(value[0])
-    total = number // 10 + number % 10 * 9 + weighted(value[1:9], range(8, 0, -1)) + int(value[9])
+    total = (
+        number // 10 + number % 10 * 9 + weighted_sum(value[1:9], range(8, 0, -1)) + int(value[9])
+    )
     return total % 10 == 0
 
 
 def za_id(text: str) -> bool:
     """Home Affairs: a day, citizenship 0 to 2, Luhn."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return is_day(digits[4:6], digits[2:4]) and luhn(digits)
 
 
@@ -260,7 +264,7 @@ def nz_nhi(text: str) -> bool:
     return 24 - total % 24 == numbers[6]
 
 
-def of(name: str) -> Callable[[str], bool]:
+def find_check(name: str) -> Callable[[str], bool]:
     """A check by its name in a file: `stdnum.de.idnr`, or a function of this module or
     `validators`.
     """

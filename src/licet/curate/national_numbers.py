@@ -45,7 +45,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     anywhere: tuple[str, ...]
 
 
-def named(words: tuple[str, ...]) -> str:
+def words_pattern(words: tuple[str, ...]) -> str:
     """Words as one RE2 pattern: ``\\b`` of RE2 knows ASCII alone, so other scripts have no
     boundary.
     """
@@ -66,8 +66,8 @@ def rules(table: Table) -> Iterator[dict[str, Any]]:
         yield _rule(
             name,
             SCORE,
-            f"(?i){named(number.words)}",
-            around(named(number.words), number.shape),
+            f"(?i){words_pattern(number.words)}",
+            number_pattern(words_pattern(number.words), number.shape),
             name,
         )
         if number.bare:
@@ -78,8 +78,8 @@ def rules(table: Table) -> Iterator[dict[str, Any]]:
                 f"{{n}}(?P<v>{number.bare}){{s}}",
                 name,
             )
-    words = named(table.anywhere)
-    yield _rule(ANYWHERE, SCORE, f"(?i){words}", around(words, CANDIDATE), ANYWHERE)
+    words = words_pattern(table.anywhere)
+    yield _rule(ANYWHERE, SCORE, f"(?i){words}", number_pattern(words, CANDIDATE), ANYWHERE)
 
 
 def _rule(name: str, score: float, trigger: str, pattern: str, validator: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _rule(name: str, score: float, trigger: str, pattern: str, validator: str) -
     }
 
 
-def around(words: str, shape: str) -> str:
+def number_pattern(words: str, shape: str) -> str:
     """The number after its name, or before it."""
     return (
         rf"(?i){words}(?:{GAP}[^\d\w\n])??(?P<v>{shape}){{e}}"
@@ -105,7 +105,7 @@ def validators(table: Table) -> dict[str, Callable[[str], bool]]:
     """The checks of the generated rules, by name."""
     numbers = table.numbers.items()
     made = {
-        name: national_checks.of(number.check) if number.check else has_digits
+        name: national_checks.find_check(number.check) if number.check else has_digits
         for name, number in numbers
     }
     checked = {

@@ -37,7 +37,7 @@ def is_packed(data: bytes) -> bool:
     return data.startswith((_GZIP, _BZIP2, _XZ, _ZSTD, *_ARCHIVES)) or _is_zlib(data)
 
 
-def unpacked(data: bytes) -> bytes | None:
+def unpack(data: bytes) -> bytes | None:
     """The unpacked ``data``, as far as it goes if its end is missing; None if unreadable, empty if
     it is not compressed.
     """
@@ -63,9 +63,7 @@ def _is_zlib(data: bytes) -> bool:
 def _read(
     unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool = True
 ) -> bytes | None:
-    """``is_sure``: the first bytes leave no doubt that it is compressed, so damage is
-    unreadable.
-    """
+    """``is_sure``: the first bytes prove compression, so that damaged data is unreadable."""
     out = bytearray()
     try:
         for at in range(0, len(data), _CHUNK):

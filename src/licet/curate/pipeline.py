@@ -1,8 +1,7 @@
-"""Curation for a build: documents go through the plan on a runner, and duplicates are elected when
-all are known.
+"""Curation for a build: runs the plan on a runner, page by page, and elects among duplicates.
 
-Promise: the result depends on the documents, the plan and the key, not on the runner or the
-division into pages. Between pages only hashes are in memory; texts are released with their page.
+The result depends on the documents, the plan and the key, not on the runner or the division into
+pages. Between pages only hashes are in memory.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class PlanCuration:
         made = [
             one
             for batch in self._runner.run(self._plan, batches(documents))
-            for one in curated(batch)
+            for one in read_curated(batch)
         ]
         if len(made) != len(documents):
             raise BrokenError(
@@ -147,7 +146,7 @@ def _sketches(batch: pa.RecordBatch) -> list[Sketch]:
     return msgspec.convert([dict(zip(_SKETCH, row, strict=True)) for row in rows], list[Sketch])
 
 
-def curated(batch: pa.RecordBatch) -> list[Curated]:
+def read_curated(batch: pa.RecordBatch) -> list[Curated]:
     """The plan's results for the documents of a batch."""
     count, there = batch.num_rows, batch.schema.names
     rows = zip(

@@ -1,5 +1,4 @@
-"""The curation plan: the ordered steps between unsealing and sealing, as one value that an engine
-runs batch by batch.
+"""The curation plan: the ordered steps between unsealing and sealing, run batch by batch.
 
 A build decides and unseals, runs the plan, elects among duplicates, seals and writes. The hash of
 the plan's declaration covers everything that its result depends on besides the documents and keys:
@@ -34,7 +33,7 @@ _SHARES, _SELECT, _NONE = Shares(), Select(), Benchmarks()
 
 
 class CurationPlan(msgspec.Struct, frozen=True):
-    """Steps in order. Calling it runs them on one batch."""
+    """Steps in order, called with one batch."""
 
     steps: tuple[Kernel, ...]
 

@@ -34,8 +34,7 @@ from licet.errors import BrokenError, UsageError
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
 
-# By name, because what scores stands above curation: the module has a class `Misuse`, made from the
-# name of its model.
+# By name, because the room `misuse` depends on this one: `MisuseScorer` is made from a model's name.
 _MISUSE = "licet.misuse.models"
 
 
@@ -73,13 +72,13 @@ class PlanShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _NamedScorer(Protocol):
-    """A scorer that is read by the name of its model."""
+    """A scorer with the name of its model."""
 
     sha256: str
     model: str
 
 
-def shape_of(known: CurationPlan) -> PlanShape:
+def encode_plan(known: CurationPlan) -> PlanShape:
     """Encodes a plan; UsageError for a custom detector, scorer or step."""
     steps = {type(step): step for step in known.steps}
     names, label = steps.get(NameKernel), steps[LabelKernel]
@@ -94,12 +93,12 @@ def shape_of(known: CurationPlan) -> PlanShape:
         select=cast(SelectKernel, steps[SelectKernel]).select,
         sha256=known.sha256(),
     )
-    if len(known.steps) != len(plan_of(shape).steps):
+    if len(known.steps) != len(decode_plan(shape).steps):
         raise _own("step")
     return shape
 
 
-def plan_of(shape: PlanShape) -> CurationPlan:
+def decode_plan(shape: PlanShape) -> CurationPlan:
     """Decodes a plan; BrokenError if this machine would curate otherwise."""
     names = _names(shape.names) if shape.names is not None else None
     made = plan(
@@ -113,7 +112,7 @@ def plan_of(shape: PlanShape) -> CurationPlan:
     )
     if made.sha256() != shape.sha256:
         raise BrokenError(
-            "this machine curates otherwise than the build: its rules or its models are others"
+            "this machine curates otherwise than the build: it has other rules or models"
         )
     return made
 
@@ -133,9 +132,7 @@ def _names_shape(step: NameKernel) -> NamesShape:
 def _names(shape: NamesShape) -> NameKernel:
     finder = NameFinder.load()
     if finder.sha256 != shape.sha256:
-        raise BrokenError(
-            "this machine looks for names otherwise than the build: its lists are others"
-        )
+        raise BrokenError("this machine detects names otherwise than the build: it has other lists")
     detector = CachedDetector(finder, shape.texts_max)
     return NameKernel(detector=detector, kinds=shape.kinds, may_stay=shape.may_stay)
 
@@ -150,8 +147,8 @@ def _scorer_shape(scorer: Scorer) -> ScorerShape:
 
 
 def _scorer(shape: ScorerShape) -> Scorer:
-    # A path that is absolute is read, never imported: a message must not choose what code runs.
-    made: Scorer = importlib.import_module(_MISUSE).Misuse(str(Path(shape.folder).absolute()))
+    # An absolute path is never imported: a message must not choose what code runs.
+    made: Scorer = importlib.import_module(_MISUSE).MisuseScorer(str(Path(shape.folder).absolute()))
     return made
 
 

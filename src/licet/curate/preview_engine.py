@@ -1,9 +1,8 @@
-"""Curates a few documents for a preview: what a build would make of them, and every replacement.
+"""Curates documents for a preview, as a build would, and lists every replacement.
 
-Promise: the texts are those of a build with the same settings, on any engine. Detectors and
-benchmarks are read once a process, so a server keeps those it started with. Findings are cached by
-a keyed hash of the text (`detect.CachedDetector`), so that a long conversation can be searched for
-names in parts.
+The texts equal those of a build with the same settings, on any engine. Detectors and
+benchmarks are loaded once a process. Findings are cached by a keyed hash of the text
+(`detect.CachedDetector`), so that a long conversation can be searched for names in parts.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from licet.curate.batches import batches
 from licet.curate.deidentify import Substitution
 from licet.curate.detect import CachedDetector, DetectedSpan
 from licet.curate.kernels import is_searched
-from licet.curate.pipeline import curated
+from licet.curate.pipeline import read_curated
 from licet.curate.plan import plan
-from licet.curate.rule_cleaner import RuleCleaner, counted
+from licet.curate.rule_cleaner import RuleCleaner, apply_replacements
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Curated, Document, Voice
 
 REMEMBERED_TEXTS_MAX = 20_000
-TEXT_WEIGHT = 100  # what asking a detector costs beside the characters, in characters of prose
-# It is read once at the start: what loads late (lists, compiled patterns, tables) loads with it.
+TEXT_WEIGHT = 100  # the fixed cost of a detector call, in characters of prose
+# Curated once at the start, to load lists, compiled patterns and tables.
 _SAMPLE = (
     "Ms Jane Poole of 12 High Street, Leeds (jane.poole@example.com, +44 113 496 0000, 4111 "
     "1111 1111 1111) asks: "
@@ -35,7 +34,7 @@ _SAMPLE_TIMES = 80
 
 
 class PreviewedDocument(NamedTuple):
-    """A curated document, and the replacements in each of its texts."""
+    """A curated document, and each text's replacements."""
 
     curated: Curated
     replaced: Sequence[Sequence[Substitution]]
@@ -54,7 +53,7 @@ class PreviewEngine:
         """The greatest `weight` of a text not yet searched for names."""
         return max(map(weight, self._unread(documents)), default=0)
 
-    def read(self, documents: Sequence[Document], weight_max: int) -> tuple[int, int]:
+    def search(self, documents: Sequence[Document], weight_max: int) -> tuple[int, int]:
         """Searches texts for names up to a total `weight`; returns the weight done and left."""
         unread = self._unread(documents)
         weights = list(map(weight, unread))
@@ -69,7 +68,7 @@ class PreviewEngine:
         """Curates each document, in order. ``key``: 32 random bytes."""
         cleaner = _NotingCleaner()
         made = plan(cleaner, key, benchmarks=self._benchmarks, names=self._names)
-        found = [one for batch in batches(documents) for one in curated(made(batch))]
+        found = [one for batch in batches(documents) for one in read_curated(made(batch))]
         return [PreviewedDocument(*each) for each in zip(found, cleaner.noted, strict=True)]
 
     def _unread(self, documents: Sequence[Document]) -> list[str]:
@@ -82,7 +81,7 @@ class PreviewEngine:
             for document in documents
             for each in zip(document.texts, document.voices, strict=True)
         ]
-        return detector.unasked(
+        return detector.uncached(
             [text for text, voice in spoken if is_searched(text, voice)], self._names.kinds
         )
 
@@ -122,4 +121,4 @@ class _NotingCleaner(RuleCleaner):
     ) -> CleanedTexts:
         found = deidentify.substitutions(texts, key, names=names)
         self.noted.append(found)
-        return counted(texts, found)
+        return apply_replacements(texts, found)

@@ -1,11 +1,9 @@
-"""Quality signals, computed once for each document, so that selection rules can change without
-recomputing them.
+"""Quality signals of documents, independent of the selection rules on them.
 
-Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables
-A1 and A2), measured within each turn and weighted by its size, so that an assistant that quotes the
-text it was asked to fix does not look repetitive. The thresholds of `Select` are the paper's; its
-rules for word length and stop words suit English web pages and are not in the default rule, and
-none applies to code, whose lines repeat by nature.
+The signals of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables A1
+and A2), measured within each turn and weighted by its size, so that an assistant that quotes a text
+does not look repetitive. The thresholds of `Select` are the paper's; its rules for word length and
+stop words suit English web pages and are not in the default rule, and none applies to code.
 
 Words are separated by blanks; in a script without spaces, a word is as many characters as an
 English word takes in translation (unspaced.py), and five words in a row are as many characters. The
@@ -159,9 +157,7 @@ def quality_columns(
 
 
 def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`_share` of each; values near the middle between two decimals are rounded by Python, which is
-    exact.
-    """
+    """`_share` of each; values near a rounding boundary are rounded by Python, which is exact."""
     exact = parts / np.maximum(wholes, 1)
     scaled = exact * 1e4
     out: NDArray[np.float64] = np.rint(scaled) / 1e4
@@ -203,9 +199,8 @@ def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
 
 
 def repeats(hashes: Hashes, ends: Offsets) -> NDArray[np.int64]:
-    """For each turn, how many of its hashes occurred in it before. Most hashes occur once: a plain
-    sort finds the others, and only these are sorted by turn and hash, which takes ten times as
-    long.
+    """The number of repeated hashes in each turn. A plain sort first discards the unique hashes,
+    which are most: sorting by turn and hash takes ten times as long.
     """
     owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     ordered = np.sort(hashes)
@@ -244,9 +239,8 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
     def refuses(self, quality: Quality) -> bool:
         return bool(self.refused(msgspec.structs.asdict(quality)))
 
-    # as the signals are: numbers, or arrays of them
-    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Whether signals, given by name, are refused."""
+    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401 bool, or an array for arrays
+        """Whether signals, by name, are refused."""
         return (signals["words"] >= self.words_min) & (
             (signals["repeated_lines"] > self.repeated_lines_max)
             | (signals["repeated_fives"] > self.repeated_fives_max)

@@ -1,19 +1,17 @@
-"""Build workers on a Ray cluster: each is an actor that makes and curates whole pages, as a local
-worker process does (`release.build_workers`).
+"""Build workers on a Ray cluster: actors that make whole pages, as local workers do
+(`release.build_workers`).
 
 All machines need the same version of Licet, the database, the key provider, and the name models, at
-the same paths. Messages between build and actor (the job with the connection string, the rows,
-which are sealed already, and what the election needs) are sealed and decoded by a schema
-(`curate.cluster_messages`), because Ray stores them where they may spill to disk and others may
-write. An actor proves that it has the secret with which the build started it before it is sent
-anything, and its answers are checked against the request (`release.page_check`).
+the same paths. Messages between build and actor (the job with the connection string, sealed rows,
+sketches) are sealed and decoded by a schema (`curate.cluster_messages`), because Ray's storage may
+spill to disk and be writable by others. An actor first proves that it has the secret of its build,
+and its answers are checked against the request (`release.page_check`).
 
 Not covered: anyone who runs the cluster, or can submit to it, runs code in the actors and can read
-their memory and the secret, and Ray itself unpickles what it delivers. So restrict a cluster to
-those who may read content.
+their memory and the secret, and Ray itself unpickles messages. So restrict a cluster to those who
+may read content.
 
-An actor ends with its build: Ray ends the actors of a dead program, and the database rolls their
-pages back.
+Ray ends the actors of a dead build, and the database rolls their pages back.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ from licet.release.page_worker import (
 )
 from licet.store.core_dumps import harden
 
-# how long the cluster may take to have a core for a worker, and the worker to load its rules
+# for the cluster to find a core, and the worker to load its rules
 START_SECONDS_MAX = 300
 _BUILD, _WORKER = 0, 1  # who sends
 
@@ -82,12 +80,9 @@ class RayActors:
 
 
 class ActorWorker:
-    """The build's side of an actor. ``answer`` refers to its pending answer, if any; ``secret`` is
-    the one it was started with.
-    """
+    """The build's side of an actor. ``answer``: its pending answer; ``secret``: its start secret."""
 
-    # ray has no types
-    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401
+    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401 Ray has no types
         self.page = 0
         self.answer: Any = None
         self._ray, self._actor, self._secret = ray, actor, secret
@@ -117,7 +112,7 @@ class ActorWorker:
         return met
 
     def _authenticated(self, met: tuple[bytes, bytes]) -> MessageChannel:
-        """The channel to the actor, which has proved that it has the secret and our version."""
+        """The channel to the actor, after verifying its secret and version."""
         public, hello = met
         key = message_key(self._own, public, self._secret, publics=(self._public, public))
         channel = MessageChannel(key, sends=_BUILD)
@@ -150,7 +145,7 @@ class ActorWorker:
             raise self._died(error) from None
         message = decode_for_build(self._channel.open(sealed))
         if isinstance(message, WorkerHello) or self._check is None:
-            raise BrokenError("a worker on the cluster answered what nobody asked")
+            raise BrokenError("a worker on the cluster answered without a request")
         self._check.check(message)
         self.answer = self._actor.next.remote(None) if isinstance(message, WorkerSays) else None
         return message
@@ -159,7 +154,7 @@ class ActorWorker:
         self._ray.kill(self._actor)
 
     def _died(self, error: Exception) -> BusyError | BrokenError:
-        """Reports only the kind of an actor's error: its message may quote content."""
+        """The error of a dead actor, without its message, which may quote content."""
         if isinstance(error, self._ray.exceptions.RayTaskError):
             return BrokenError(
                 f"a worker of the build failed on the cluster: `{type(error.cause).__name__}`"
@@ -178,9 +173,7 @@ class PageActor:
         self._said: SimpleQueue[WorkerMessage] = SimpleQueue()
 
     def meet(self, public: bytes) -> tuple[bytes, bytes]:
-        """Agrees on a key with the build's X25519 key ``public``; returns its own, and its sealed
-        hello.
-        """
+        """Agrees on a key with the build's X25519 key; returns the actor's key and sealed hello."""
         own = X25519PrivateKey.generate()
         mine = own.public_key().public_bytes_raw()
         key = message_key(own, public, self._secret, publics=(public, mine))

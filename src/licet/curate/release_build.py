@@ -31,7 +31,7 @@ WORKER_START = "licet.curate.worker_start"
 
 
 def _crew(config: Configuration) -> Crew:
-    """The workers' source: the configured cluster, or this machine."""
+    """The supply of workers: the configured cluster, or this machine."""
     from licet.curate.ray_workers import RayActors
     from licet.curate.runners import Engine
 
@@ -56,13 +56,12 @@ def build_release(
 ) -> BuildResult:
     """Builds and seals a release into ``folder``, by default among the installation's releases.
 
-    An interrupted build of this name continues, unless its inputs differ or it is to start
-    ``afresh``; ``says`` reports which, and why. ``base`` is an earlier release: its unchanged rows
-    are carried over without curation (`release.base`). ``workers`` is the number of page workers,
-    local processes or actors of the configured cluster; the release does not depend on it.
-    ``accepts_changes`` seals it although unusually many words were replaced
-    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score texts; a row's labels
-    have each score of its worst turn.
+    An interrupted build of this name continues, unless its inputs differ or ``afresh``; ``says``
+    reports which, and why. ``base``: an earlier release whose unchanged rows are reused
+    (`release.base`). ``workers``: the number of page workers, local processes or actors of the
+    configured cluster, without effect on the release. ``accepts_changes`` seals it although
+    unusually many words were replaced (`release.changed_words`). ``scorers``
+    (`curate.kernels.Scorer`): a row's labels have each score of its worst turn.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(
@@ -78,7 +77,7 @@ def build_release(
         accepts_changes=accepts_changes,
         base=catalog.find_release(installation, base) if base is not None else None,
     )
-    engine_settings.hold_to_notices(installation, load_policies(installation))
+    engine_settings.check_notices(installation, load_policies(installation))
     statistics.gather(installation.pool)
     cleaner = RuleCleaner()
     with engine_settings.curation(installation, cleaner, scorers) as curation:
@@ -105,8 +104,8 @@ def build_release(
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Spares the collector of cycles what was there before the build: it makes many objects, so
-    that all would be looked at again and again.
+    """Exempts existing objects from garbage collection: a build makes many objects, and each
+    collection would visit all.
     """
     gc.freeze()
     try:

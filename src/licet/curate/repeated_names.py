@@ -28,7 +28,7 @@ NAMES = frozenset(
         IdentifierKind.ORGANISATION,
     }
 )
-# its own rule finds it everywhere
+# found everywhere by its own rule
 _FOUND_BARE = re.compile(r"[a-z]{2,15}_[a-z]{2,15}_\d{4}")
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _USUAL_WORDS = """
@@ -44,14 +44,12 @@ winter wolf wood woods world young
 _USUAL = frozenset(_USUAL_WORDS.split())
 
 
-def repeated(
+def find_repeated(
     texts: Sequence[str],
     covers: Sequence[Sequence[DetectedSpan]],
     found: Sequence[Sequence[DetectedSpan]],
 ) -> list[list[DetectedSpan]]:
-    """For each text, other occurrences of what was ``found`` in any of them, outside of
-    ``covers``.
-    """
+    """Other occurrences of the ``found`` values in each text, outside ``covers``."""
     values: dict[str, DetectedSpan] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:

@@ -1,9 +1,8 @@
-"""Marks what a reviewer of a release row should look at: surrogates, and what may still identify
-somebody.
+"""Marks a row's surrogates and possibly identifying text for a reviewer.
 
-Surrogates are recognised by their values, which belong to nobody: nothing is stored about a row.
-What rules still find that is no surrogate comes first, then what often identifies
-(`release.review`). Marks only guide the eye: an unmarked name is a finding all the same.
+Surrogates are recognised by their reserved values: nothing is stored about a row. Other findings of
+the rules come first, then patterns that often identify (`release.review`). Marks only guide the
+eye: an unmarked name is a finding all the same.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ import msgspec
 from licet.curate import deidentify, made_up_names
 from licet.release import review
 
-# Words that begin with a capital, as names of people, places and organisations do; with what may
-# stand between them.
+# Capitalised words, as in names, with possible separators.
 _NAMED = re.compile(
     r"\b[^\W\d_a-z][^\W\d_]*(?:[ '’-](?:(?:de|da|of|van|von|the) )?[^\W\d_a-z][^\W\d_]*){0,5}"
 )
@@ -33,9 +31,9 @@ _MADE = (
 
 
 class MarkKind(StrEnum):
-    identifier = "identifier"  # the rules find it, and it is none of ours
-    made_up = "made_up"  # a surrogate, or another value that belongs to nobody
-    look = "look"  # it often identifies: a capital in a sentence, digits, the mark of an address
+    identifier = "identifier"  # found by the rules, and not reserved
+    made_up = "made_up"  # a surrogate, or another reserved value
+    look = "look"  # a pattern that often identifies
 
 
 class RowMark(msgspec.Struct, frozen=True, order=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from licet.curate import deidentify, detect, rules
-from licet.curate.changed_places import changes
+from licet.curate.changed_places import count_changes
 from licet.release.curation import CleanedTexts
 
 
@@ -18,7 +18,7 @@ class RuleCleaner:
 
     @property
     def sha256(self) -> str:
-        return rules.ours().sha256
+        return rules.load_rules().sha256
 
     def clean(self, texts: Sequence[str], key: bytes) -> CleanedTexts:
         return self.clean_named(texts, key, None)
@@ -29,10 +29,10 @@ class RuleCleaner:
         key: bytes,
         names: Sequence[Sequence[detect.DetectedSpan]] | None,
     ) -> CleanedTexts:
-        return counted(texts, deidentify.substitutions(texts, key, names=names))
+        return apply_replacements(texts, deidentify.substitutions(texts, key, names=names))
 
 
-def counted(
+def apply_replacements(
     texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]
 ) -> CleanedTexts:
     """The texts with replacements applied, counted by kind and place."""
@@ -40,4 +40,4 @@ def counted(
         return CleanedTexts(texts, {})
     cleaned = deidentify.substitute(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
-    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changes(texts, found))
+    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, count_changes(texts, found))

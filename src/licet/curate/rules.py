@@ -1,5 +1,4 @@
-"""Detection rules: read from a file, checked, compiled to RE2, and run over one buffer in linear
-time.
+"""Detection rules: parsed, checked, compiled to RE2, and run over one buffer in linear time.
 
 Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, in time linear in the bytes:
 RE2 never backtracks, a pattern is tried only at its keyword or trigger, and a refused match is
@@ -40,8 +39,8 @@ RULES_MAX = 1_000
 # the lazily built automaton of the prefilter; the default 8 MB is too small for it
 SET_MEMORY_BYTES_MAX = 256 << 20
 RULE_MEMORY_BYTES_MAX = 64 << 20
-LARGE_PROGRAM = 50_000  # instructions of RE2, of which making it leaves much of the heap free
-# triggers this near to one another are many: what comes next is tried without asking for them
+LARGE_PROGRAM = 50_000  # RE2 instructions, whose compilation leaves much of the heap free
+# triggers this close to one another are frequent: the next text is tried without testing for them
 NEAR_BYTES = 256
 UNASKED_BYTES_MAX = 1 << 16
 
@@ -70,7 +69,7 @@ NAMED = (
     IdentifierKind.ADDRESS,
     IdentifierKind.PLACE,
     IdentifierKind.ORGANISATION,
-)  # which no rule finds, or only around a mark
+)  # found by no rule, or only around a mark
 
 
 class DetectorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,9 +110,7 @@ def _options(memory_bytes_max: int) -> re2.Options:
 
 
 def _is_rare(rule: DetectorRule) -> bool:
-    """Whether its triggers are rare in texts: a national number, or the letters that open a
-    token.
-    """
+    """Whether its triggers are rare in texts: national numbers and token prefixes."""
     is_token = (
         rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
     )
@@ -129,9 +126,7 @@ def _set(patterns: Sequence[str]) -> re2.Set:
 
 
 def _gates(rules: Sequence[DetectorRule]) -> list[str]:
-    """A pattern of all keywords, one of all word triggers and one of all shape triggers: one for
-    all would be slower.
-    """
+    """Patterns of all keywords, all word triggers and all shape triggers: a single one is slower."""
     keywords = [trigger(rule) for rule in rules if rule.keywords]
     triggers = [trigger(rule) for rule in rules if not rule.keywords]
     words = [one for one in triggers if one.startswith("(?m)(?i)")]
@@ -156,9 +151,8 @@ def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
 class Rules:
     """A compiled set of rules, safe to share between threads.
 
-    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and an invalid
-    one found then: for rules checked before. All of ours take half a second, and few texts need
-    more than a few.
+    With ``checked=False``, for rules checked before, a rule is compiled when a text first makes it
+    a suspect: compiling all takes half a second, and texts need few.
     """
 
     def __init__(
@@ -197,8 +191,8 @@ class Rules:
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
-        An RE2 set tells which, at a cost that grows with their number: rare rules are asked only
-        about lines that match a pattern of their triggers, itself in the first set.
+        The cost of an RE2 set grows with its rules: rare ones are tested only on lines that match a
+        joint pattern of their triggers in the first set.
         """
         matched, always = self._set.Match(data), len(self._always)
         if not matched:
@@ -297,7 +291,7 @@ class _Compiled:
                 continue
             text_end = ends[bisect_left(ends, start)]
             if end > text_end:
-                # The value runs over the end of its text: look again with that text alone.
+                # The value crosses the end of its text: search that text alone.
                 match = search(data, max(match.start(), position), text_end)
                 if match is None or self._value(match)[0] < 0:
                     position = text_end + 1
@@ -353,9 +347,9 @@ def trigger(rule: DetectorRule) -> str:
     return flags + "|".join(re2.escape(k) for k in rule.keywords)
 
 
-def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
-    """Reads the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a table of
-    national numbers, whose rules follow.
+def parse_rules(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
+    """Parses a rule file; ``checked`` as in `Rules`. ``numbers``: a table of national numbers, whose
+    rules follow.
     """
     parsed = _parsed(text, _File, file)
     world = _parsed(numbers, national_numbers.Table, file) if numbers else None
@@ -370,8 +364,7 @@ def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Ru
 
 def _parsed(text: str, to: type[T], file: str) -> T:
     try:
-        # safe in both builds
-        return msgspec.convert(yaml.load(text, Loader=_LOADER), to)  # noqa: S506
+        return msgspec.convert(yaml.load(text, Loader=_LOADER), to)  # noqa: S506 a safe loader
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise InputError(f"not a rule file: {error!s}", file=file) from None
 
@@ -389,10 +382,10 @@ def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
 
 
 @cache
-def ours() -> Rules:
-    """The rules of the package, which a test checks."""
+def load_rules() -> Rules:
+    """The package's rules, which a test checks."""
     text, numbers = (
         files("licet.curate").joinpath(name).read_text("utf-8")
         for name in ("rules.yaml", "national_numbers.yaml")
     )
-    return read(text, file="rules.yaml", checked=False, numbers=numbers)
+    return parse_rules(text, file="rules.yaml", checked=False, numbers=numbers)

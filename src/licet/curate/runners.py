@@ -4,8 +4,8 @@ Promise of each: batches come out in the order they went in, each byte for byte 
 for it alone; only a few are in progress at once, so that memory is bounded by batches, not by the
 release. Kernels are pure, so a dead worker's batch is run again.
 
-Content stays in memory in this process. Ray's object store may spill to disk, so batches are sealed
-both ways (AES-256-GCM) under a key that is sent with the call and used once.
+Content stays in this process's memory. Ray's object store may spill to disk, so batches are sealed
+both ways (AES-256-GCM) under a single-use key that is sent with the call.
 
 Engines report usage to their makers unless disabled, which is done before they are imported.
 """
@@ -108,18 +108,18 @@ class Ray:
                 f"a worker died `{RETRIES_MAX + 1}` times over one batch", "build it again"
             ) from error
         except ray.exceptions.RayTaskError as error:
-            # A worker's error may quote what it stumbled over, which is content.
+            # A worker's error may quote content.
             raise BrokenError(
                 f"a batch failed on the cluster: `{type(error.cause).__name__}`"
             ) from None
-        return opened_batch(key, sealed, rows)
+        return open_batch(key, sealed, rows)
 
     def close(self) -> None:
         if self._own:
             self._ray.shutdown()
 
 
-def opened_batch(key: bytes, sealed: object, rows: int) -> pa.RecordBatch:
+def open_batch(key: bytes, sealed: object, rows: int) -> pa.RecordBatch:
     """A worker's result for a batch of ``rows`` documents; BrokenError for another key or number of
     rows.
     """
@@ -179,10 +179,12 @@ class Spark:
     ) -> Iterator[pa.RecordBatch]:
         remaining = iter(batches)
         while window := [_written(batch) for batch in islice(remaining, WINDOW_BATCHES_MAX)]:
-            frame = self._session.createDataFrame(numbered(window)).repartition(
+            frame = self._session.createDataFrame(number_batches(window)).repartition(
                 len(window), "number"
             )
-            made = frame.mapInArrow(mapped(plan), SPARK_SCHEMA).toArrow().sort_by("number")
+            made = (
+                frame.mapInArrow(partition_function(plan), SPARK_SCHEMA).toArrow().sort_by("number")
+            )
             for batch in made.column("batch").to_pylist():
                 assert isinstance(batch, bytes)
                 yield _read(batch)
@@ -195,14 +197,16 @@ SPARK_ENCRYPTS = "spark.io.encryption.enabled"
 SPARK_SCHEMA = "number long, batch binary"
 
 
-def numbered(window: Sequence[bytes]) -> pa.Table:
-    """Encoded batches with their places, for `mapped`."""
+def number_batches(window: Sequence[bytes]) -> pa.Table:
+    """Encoded batches with their places, for `partition_function`."""
     return pa.table(
         {"number": pa.array(range(len(window)), pa.int64()), "batch": pa.array(window, pa.binary())}
     )
 
 
-def mapped(plan: CurationPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def partition_function(
+    plan: CurationPlan,
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function that Spark calls for each partition."""
 
     def run(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -76,7 +76,7 @@ def _root(parents: Roots, number: int) -> int:
 
 
 def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.uint64]:
-    """A number for each signature's band. Different bands may share one: verification tells."""
+    """A hash of each signature's band; collisions are resolved by verification."""
     keys = spilled.zeros(len(signatures), np.uint64, folder)
     for at in spilled.slices(len(signatures)):
         rows = np.ascontiguousarray(

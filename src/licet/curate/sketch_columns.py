@@ -30,8 +30,8 @@ from licet.curate.sketches import (
     PLACES,
     SIGNATURE_BYTES,
     digest,
-    keyed,
-    normalised,
+    keyed_hashes,
+    normalise_text,
 )
 from licet.curate.text_column import BatchTexts, Ends, binaries, is_of_voices
 
@@ -70,7 +70,7 @@ def _signatures(
         is_code,
         words.LOWER_TABLE,
         words.values(key),
-        words.factors_of(words.SHINGLE_WORDS),
+        words.shingle_factors(words.SHINGLE_WORDS),
         PLACES,
         NEAR_WORDS_MIN,
         words.CHUNK_BYTES_MAX,
@@ -86,14 +86,14 @@ def _exact(
 ) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:
     """The hash of each document's whole, and the hash and weight of each of its texts."""
     data, ends, characters = made.normal(texts.data, texts.ends, is_message, _LOWERED)
-    (one, whole), view, start = keyed(key), memoryview(data), 0
+    (one, whole), view, start = keyed_hashes(key), memoryview(data), 0
     each = []
     for number, (end, is_said, count) in enumerate(
         zip(ends.tolist(), is_message.tolist(), characters.tolist(), strict=True)
     ):
         if is_said:
             each.append(
-                digest(one, view[start:end] if count >= 0 else normalised(texts.text(number)))
+                digest(one, view[start:end] if count >= 0 else normalise_text(texts.text(number)))
             )
         start = end
     said_ends = _message_ends(texts, is_message)

@@ -40,17 +40,17 @@ SIGNATURE_BYTES = 4 * PLACES
 NEAR_WORDS_MIN = 20
 CHUNK_BYTES = 2**18  # measured: the arrays of a chunk then stay in a core's cache
 _EMPTY = 2**32 - 1  # in no signature
-# Each byte of ASCII in lower case, and one blank for all that `bytes.split` parts by.
+# ASCII lower-casing, with all separators of `bytes.split` as blanks.
 LOWERED = bytes(range(256)).lower().translate(bytes.maketrans(b"\t\n\r\v\f", b" " * 5))
 
 Signatures = NDArray[np.uint32]
 
 
-def normalised(text: str) -> bytes:
+def normalise_text(text: str) -> bytes:
     """The text as exact duplicates share it."""
     if text.isascii():
         lowered = text.encode().translate(LOWERED)
-        # indented lines: many runs, of which a split by all blanks makes less work
+        # indented lines: for many runs of blanks, a split by all blanks is faster
         if b"   " in lowered:
             return b" ".join(lowered.split())
         return b" ".join(filter(None, map(bytes.strip, lowered.split(b"  "))))
@@ -60,15 +60,13 @@ def normalised(text: str) -> bytes:
 
 
 def exact_each(texts: Sequence[str], key: bytes) -> tuple[bytes, list[bytes]]:
-    """Eight bytes for ``texts`` in order, which no other division of the same letters shares; and a
-    hash of each text.
-    """
-    one, whole = keyed(key)
-    each = [digest(one, normalised(text)) for text in texts]
+    """An 8-byte hash of the sequence ``texts``, and a hash of each text."""
+    one, whole = keyed_hashes(key)
+    each = [digest(one, normalise_text(text)) for text in texts]
     return digest(whole, b"".join(each)), [own[:8] for own in each]
 
 
-def keyed(key: bytes) -> tuple[blake2b, blake2b]:
+def keyed_hashes(key: bytes) -> tuple[blake2b, blake2b]:
     """The keyed prefixes of `digest`: for one text, and for the hashes of several."""
     return (
         blake2b(key=key, digest_size=16, person=b"licet exact 2"),
@@ -77,9 +75,7 @@ def keyed(key: bytes) -> tuple[blake2b, blake2b]:
 
 
 def digest(begun: blake2b, data: bytes | memoryview) -> bytes:
-    """The hash of ``data``; copying a state that has read the key takes half the time of reading it
-    again.
-    """
+    """The hash of ``data``; copying a keyed state takes half the time of keying anew."""
     made = begun.copy()
     made.update(data)
     return made.digest()

@@ -1,9 +1,8 @@
 """Arrays that may exceed memory: appended to unnamed files, and processed range by range.
 
-Up to `IN_MEMORY_MAX` numbers are in memory without a file; beyond, in an unnamed file, which leaves
-nothing behind whatever happens, read through the page cache. `ranges` sorts more than fits into
-memory by dividing keys by their first bits, which are hashes and evenly spread. Keys must be made
-with a secret that exists in memory only.
+Up to `IN_MEMORY_MAX` numbers are in memory; beyond, in an unnamed file, which leaves nothing behind.
+`ranges` sorts more than fits into memory by dividing keys, which are hashes, by their first bits.
+Keys must be made with a secret that exists in memory only.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def zeros(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
         return np.zeros(count, kind)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(count * np.dtype(kind).itemsize)
-        return np.memmap(file, kind, "r+", shape=(count,))  # it lasts as long as somebody has it
+        return np.memmap(file, kind, "r+", shape=(count,))  # it lasts as long as the array
 
 
 def numbers_below(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:

@@ -1,5 +1,4 @@
-"""Street addresses in running text: a street by the words of its language with a number of a house,
-and its town behind it.
+"""Street addresses in running text: a street by its language's words, a house number, a town.
 
 Promise: a span begins and ends with a whole word, lies in one line, and holds a number. The
 patterns: street_addresses.yaml.

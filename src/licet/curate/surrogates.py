@@ -1,4 +1,4 @@
-"""Surrogates: replacements of the same kind that belong to nobody.
+"""Surrogates: replacements of the same kind from reserved ranges, which belong to nobody.
 
 Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw): the
 same value gets the same surrogate throughout a conversation, another conversation's key gives
@@ -31,11 +31,11 @@ from licet.curate import made_up_names, rules
 from licet.curate.keyed_draw import Draw
 from licet.curate.national_numbers import CHECKED
 from licet.curate.rules import IdentifierKind
-from licet.curate.validators import compact, digits_of, without_extension
+from licet.curate.validators import compact, keep_digits, without_extension
 
 DRAWS_MAX = 64
-NUMBERS_MAX = 64  # tried for one that no check of a country passes
-# upper case inside a secret says that it opens nothing; AWS writes its own examples so
+NUMBERS_MAX = 64  # draws, for one that fails the checks of all countries
+# in upper case within a secret, as in AWS's own examples
 MARK = "EXAMPLE"
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
@@ -49,7 +49,7 @@ def make_surrogate(
     """Another value of ``kind`` in the shape of ``value``. A secret keeps ``prefix``, its issuer's;
     a person's ``prefix`` says whether a word is a ``given`` or ``family`` name.
     """
-    draw = Draw(key, kind, normalised(kind, value), number)
+    draw = Draw(key, kind, normalise_value(kind, value), number)
     match kind:
         case IdentifierKind.EMAIL:
             return _cased(_email(draw), value)
@@ -64,7 +64,7 @@ def make_surrogate(
         case IdentifierKind.IP:
             return _ip(draw, value)
         case IdentifierKind.MAC:
-            return _fill_shape(value, "00005e0053" + draw.of(_HEX, 2))
+            return _fill_shape(value, "00005e0053" + draw.text(_HEX, 2))
         case IdentifierKind.PERSON:
             return made_up_names.person(draw, value, prefix, number)
         case IdentifierKind.ADDRESS:
@@ -74,7 +74,7 @@ def make_surrogate(
         case IdentifierKind.ORGANISATION:
             return made_up_names.organisation(draw, value, number)
         case IdentifierKind.USERNAME:
-            return _cased("user" + draw.of(_HEX, 6), value)
+            return _cased("user" + draw.text(_HEX, 6), value)
         case IdentifierKind.HOST:
             return _host(draw, value)
         case IdentifierKind.CREDENTIAL:
@@ -90,7 +90,7 @@ def make_surrogate(
 _PLAIN_ALPHABET = str.maketrans(dict.fromkeys(" -.()/\u200b\u200c\u200d\u2060\ufeff\xad"))
 
 
-def normalised(kind: IdentifierKind, value: str) -> str:
+def normalise_value(kind: IdentifierKind, value: str) -> str:
     """Normalises spellings of one value: case and separators where they carry no meaning."""
     match kind:
         case IdentifierKind.EMAIL:
@@ -121,7 +121,8 @@ def normalised(kind: IdentifierKind, value: str) -> str:
 def with_numbers(key: bytes, made: str, value: str) -> str:
     """``made`` of the names in a user id, with digits drawn from the whole ``value``."""
     return _digits_filled(
-        made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made)))
+        made,
+        Draw(key, IdentifierKind.USERNAME, value.lower(), 0).text(_DIGITS, len(keep_digits(made))),
     )
 
 
@@ -129,11 +130,11 @@ def _cased(made: str, like: str) -> str:
     return made.upper() if like.isupper() else made
 
 
-# --- one shape a kind -----------------------------------------------------------------------------
+# --- shapes by kind -------------------------------------------------------------------------------
 
 
 def _email(draw: Draw) -> str:
-    given, family = draw.one_of(made_up_names.GIVEN_USUAL), draw.one_of(made_up_names.FAMILY)
+    given, family = draw.choose(made_up_names.GIVEN_USUAL), draw.choose(made_up_names.FAMILY)
     domain = ("example.com", "example.net", "example.org")[draw.below(3)]
     return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}@{domain}"
 
@@ -152,22 +153,22 @@ def _digits_filled(shape: str, digits: str) -> str:
 
 
 def _phone(draw: Draw, value: str) -> str:
-    shape, count = value, len(digits_of(value))
-    head = digits_of(without_extension(value))
+    shape, count = value, len(keep_digits(value))
+    head = keep_digits(without_extension(value))
     if value.lstrip().startswith("+") and not (head[0] == "1" and len(head) == 11):
-        return _digits_filled(shape, "999" + draw.of(_DIGITS, count - 3))
+        return _digits_filled(shape, "999" + draw.text(_DIGITS, count - 3))
     for trunk in ("001", "1", ""):
         if head.startswith(trunk) and len(head) - len(trunk) == 10 and head[len(trunk)] != "0":
-            area = "2345678"[draw.below(7)] + draw.of("0245678", 1) + draw.of("23456789", 1)
+            area = "2345678"[draw.below(7)] + draw.text("0245678", 1) + draw.text("23456789", 1)
             return _digits_filled(
-                shape, f"{trunk}{area}55501" + draw.of(_DIGITS, max(2, count - len(trunk) - 8))
+                shape, f"{trunk}{area}55501" + draw.text(_DIGITS, max(2, count - len(trunk) - 8))
             )
     if head.startswith("07") and len(head) == 11:
-        return _digits_filled(shape, "07700900" + draw.of(_DIGITS, count - 8))
+        return _digits_filled(shape, "07700900" + draw.text(_DIGITS, count - 8))
     if len(head) == 7:
-        return _digits_filled(shape, "55501" + draw.of(_DIGITS, count - 5))
+        return _digits_filled(shape, "55501" + draw.text(_DIGITS, count - 5))
     nobodys = "1000" if _is_literal(value) else "000"
-    return _digits_filled(shape, nobodys + draw.of(_DIGITS, count - len(nobodys)))
+    return _digits_filled(shape, nobodys + draw.text(_DIGITS, count - len(nobodys)))
 
 
 def _is_literal(value: str) -> bool:
@@ -176,13 +177,13 @@ def _is_literal(value: str) -> bool:
 
 
 def _card(draw: Draw, value: str) -> str:
-    body = "9999" + draw.of(_DIGITS, len(digits_of(value)) - 5)
+    body = "9999" + draw.text(_DIGITS, len(keep_digits(value)) - 5)
     return _digits_filled(value, body + luhn.calc_check_digit(body))
 
 
 def _iban(draw: Draw, value: str) -> str:
     own = compact(value)
-    rest = "".join(draw.of(_DIGITS if c.isdigit() else _LOWER.upper(), 1) for c in own[4:])
+    rest = "".join(draw.text(_DIGITS if c.isdigit() else _LOWER.upper(), 1) for c in own[4:])
     filled = f"XX{mod_97_10.calc_check_digits(f'{rest}XX')}{rest}"
     return _fill_shape(value, filled.lower() if value[0].islower() else filled)
 
@@ -191,7 +192,7 @@ def _national_id(draw: Draw, value: str) -> str:
     """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins with five zeros, or
     90000 if all digits, and fails the check digits of every country with numbers of its shape.
     """
-    passes = rules.ours().validators[CHECKED]
+    passes = rules.load_rules().validators[CHECKED]
     for _ in range(NUMBERS_MAX):
         made = _drawn_number(draw, value)
         if not passes(made):
@@ -205,21 +206,21 @@ _NINO = re.compile(r"(?i)[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]", re.ASCII)
 
 def _drawn_number(draw: Draw, value: str) -> str:
     if _is_literal(value):
-        return "90000" + draw.of(_DIGITS, len(value) - 5)
+        return "90000" + draw.text(_DIGITS, len(value) - 5)
     if _SSN.fullmatch(value):
-        return _fill_shape(value, "000" + draw.of(_DIGITS, 6))
+        return _fill_shape(value, "000" + draw.text(_DIGITS, 6))
     if _NINO.fullmatch(value):
-        return _fill_shape(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
+        return _fill_shape(value, "QQ" + draw.text(_DIGITS, 6) + draw.text("ABCD", 1))
     drawn = "".join(_like(draw, c) for c in value)
-    return _digits_filled(drawn, ("00000" + digits_of(drawn)[5:])[: len(digits_of(drawn))])
+    return _digits_filled(drawn, ("00000" + keep_digits(drawn)[5:])[: len(keep_digits(drawn))])
 
 
 def _like(draw: Draw, char: str) -> str:
     if char.isdigit():
-        return draw.of(_DIGITS, 1)
+        return draw.text(_DIGITS, 1)
     if not char.isalpha():
         return char
-    return draw.of(_LOWER.upper() if char.isupper() else _LOWER, 1)
+    return draw.text(_LOWER.upper() if char.isupper() else _LOWER, 1)
 
 
 def _ip(draw: Draw, value: str) -> str:
@@ -235,7 +236,7 @@ def _ip(draw: Draw, value: str) -> str:
 
 def _host(draw: Draw, value: str) -> str:
     user, at, host = value.rpartition("@")
-    name = "host" + draw.of(_HEX, 6)
+    name = "host" + draw.text(_HEX, 6)
     suffix = (
         ".home.arpa"
         if host.lower().endswith(".home.arpa")
@@ -243,23 +244,23 @@ def _host(draw: Draw, value: str) -> str:
         if "." in host
         else ""
     )
-    return ("user" + draw.of(_HEX, 6) if user else "") + at + name + suffix
+    return ("user" + draw.text(_HEX, 6) if user else "") + at + name + suffix
 
 
 def _credential(draw: Draw, value: str) -> str:
     userinfo, _, host = value.rpartition("@")
     user, colon, _word = userinfo.partition(":")
-    door = MARK + draw.of(_LOWER, 9)
-    name = "user" + draw.of(_HEX, 6) if user else ""
+    door = MARK + draw.text(_LOWER, 9)
+    name = "user" + draw.text(_HEX, 6) if user else ""
     return f"{name}:{door}@{host}" if colon else f"{door}@{host}"
 
 
 def _secret(draw: Draw, value: str, prefix: str) -> str:
     pairs = value.split("; ")
     if all("=" in p.rstrip("=") for p in pairs) and not prefix:
-        return "; ".join(p.partition("=")[0] + "=" + MARK + draw.of(_LOWER, 9) for p in pairs)
+        return "; ".join(p.partition("=")[0] + "=" + MARK + draw.text(_LOWER, 9) for p in pairs)
     length = max(len(MARK) + 4, min(len(value), 4096) - len(prefix))
-    return prefix + MARK + draw.of(_LOWER, length - len(MARK))
+    return prefix + MARK + draw.text(_LOWER, length - len(MARK))
 
 
 _LINE_BREAK = re2.compile(r"(\\{1,4}[nr]|\\u000[ad]|\s)+")
@@ -269,15 +270,15 @@ def _key_block(draw: Draw, value: str) -> str:
     """A key block with the original line lengths, its first line marked."""
     parts, last = [], 0
     for found in _LINE_BREAK.finditer(value):
-        parts += [draw.of(_LOWER, min(found.start() - last, 4096)), found.group()]
+        parts += [draw.text(_LOWER, min(found.start() - last, 4096)), found.group()]
         last = found.end()
-    parts.append(draw.of(_LOWER, min(len(value) - last, 4096)))
+    parts.append(draw.text(_LOWER, min(len(value) - last, 4096)))
     first = next((i for i, p in enumerate(parts) if p and _LINE_BREAK.fullmatch(p) is None), 0)
     parts[first] = MARK + parts[first][len(MARK) :]
     return "".join(parts)
 
 
-# --- what belongs to nobody already ---------------------------------------------------------------
+# --- reserved values ------------------------------------------------------------------------------
 
 _RESERVED_DOMAIN = re2.compile(
     r"(?i)(?:^|[@.])(?:example\.(?:com|net|org)|(?:[\w-]+\.)*(?:example|invalid|test))$"
@@ -292,7 +293,7 @@ _DOCUMENTATION = tuple(
 
 
 def is_reserved(kind: IdentifierKind, value: str) -> bool:
-    """Whether ``value`` belongs to nobody, by its issuer's rules or as a surrogate."""
+    """Whether ``value`` is reserved, by its issuer's rules or as a surrogate."""
     return _RESERVED[kind](value)
 
 
@@ -305,16 +306,16 @@ _NOBODYS_NUMBER = re2.compile(r"000[ .-]?\d\d[ .-]?\d{4}|(?i:QQ) ?\d\d ?\d\d ?\d
 
 
 def _reserved_number(value: str) -> bool:
-    digits = digits_of(value)
+    digits = keep_digits(value)
     if _is_literal(value) and value.startswith("90000"):
-        return not rules.ours().validators[CHECKED](value)
+        return not rules.load_rules().validators[CHECKED](value)
     return bool(digits) and (
         not digits[:5].strip("0") or _NOBODYS_NUMBER.fullmatch(value) is not None
     )
 
 
 def _reserved_phone(value: str) -> bool:
-    digits = digits_of(without_extension(value))
+    digits = keep_digits(without_extension(value))
     return _FICTIONAL_PHONE.fullmatch(digits) is not None or (
         value.startswith("+") and digits.startswith("999")
     )
@@ -333,7 +334,7 @@ _USER = _matches(r"(?i)^user[0-9a-f]{6}$")
 _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.EMAIL: lambda value: _RESERVED_DOMAIN.search(value) is not None,
     IdentifierKind.PHONE: _reserved_phone,
-    IdentifierKind.CARD: lambda value: digits_of(value).startswith(("9999", "00000")),
+    IdentifierKind.CARD: lambda value: keep_digits(value).startswith(("9999", "00000")),
     IdentifierKind.IBAN: lambda value: value[:2].upper() == "XX",
     IdentifierKind.NATIONAL_ID: _reserved_number,
     IdentifierKind.IP: _reserved_ip,

@@ -1,13 +1,12 @@
-"""Surveys the duplicates of a release before it is built, so that losers are not searched for
-names.
+"""Surveys the duplicates of a release before its build, so that losers are not searched for names.
 
 Every usable document enters with its sketch. A document loses only to documents that become rows,
-which only curation can tell: so the winners are judged, and if one is dropped, the election is
-repeated without it, until all winners are known to stay. A build may then skip the losers: winners
-hold their content. The build's own election still decides among the rows.
+which only curation decides: so the winners are judged, and the election is repeated without dropped
+ones until all winners stay. A build may then skip the losers, whose content winners hold; its own
+election still decides among the rows.
 
-Memory: besides an election's, a byte a document and the open questions. Keyed hashes of names,
-discarded with the survey, are in unnamed files, some 40 bytes a document.
+Memory: besides an election's, a byte a document and the open questions. Keyed hashes of names are
+in unnamed files, some 40 bytes a document.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class DuplicateSurvey:
         self._names, self._chats = SpilledArray("u8", folder), SpilledArray("u8", folder)
         self._fates = bytearray()
         self._sorted: tuple[SpilledArray, SpilledArray] | None = (
-            None  # the names and whose they are, once all have entered
+            None  # names and document numbers, once all have entered
         )
         self._lost = np.zeros(0, bool)
-        self._open = np.zeros(0, np.int64)  # the numbers that are asked about
+        self._open = np.zeros(0, np.int64)  # the documents of the open question
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
         assert isinstance(sketch, Sketch)
@@ -51,7 +50,7 @@ class DuplicateSurvey:
         self._chats.append(self._hash(document.name[:16]))
         self._fates.append(_STAYS if stays else _UNKNOWN)
 
-    def asked(self) -> DuplicateQuestion | None:
+    def next_question(self) -> DuplicateQuestion | None:
         fates = np.frombuffer(self._fates, np.uint8).copy()
         if self._sorted is None:
             self._sorted = self._by_name()
@@ -105,7 +104,7 @@ class DuplicateQuestion:
     def __init__(self, survey: DuplicateSurvey, names: Hashes, chats: Hashes) -> None:
         self._hash, self._names, self._chats = survey._hash, np.sort(names), np.sort(chats)
 
-    def some_of(self, conversation: UUID) -> bool:
+    def concerns(self, conversation: UUID) -> bool:
         return _contains(self._chats, self._hash(conversation.bytes))
 
     def __contains__(self, document: Document, /) -> bool:

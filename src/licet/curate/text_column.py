@@ -1,5 +1,4 @@
-"""A batch's texts as numpy arrays over Arrow's buffers, without a copy: the input of the compiled
-loops.
+"""A batch's texts as numpy arrays over Arrow's buffers, the input of the compiled loops.
 
 Text ``i`` is ``data[ends[i]:ends[i + 1]]``, in UTF-8; document ``i`` has the texts
 ``documents[i]:documents[i + 1]``.
@@ -18,7 +17,7 @@ from licet.curate.batches import BINARY, numbers
 from licet.release.curation import Voice
 
 Ends = NDArray[np.int64]
-_INITIALS = {voice: ord(voice.value[0]) for voice in Voice}  # each has another, which a test holds
+_INITIALS = {voice: ord(voice.value[0]) for voice in Voice}  # unique, which a test holds
 
 
 class BatchTexts(NamedTuple):
@@ -37,7 +36,7 @@ class BatchTexts(NamedTuple):
         return int(self.ends[-1] - self.ends[0])
 
 
-def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
+def batch_texts(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
     """The texts of a column; the first text of the first document is number 0, also in a slice."""
     lists = cast("pa.LargeListArray[Any]", batch.column(name))
     documents = numbers(lists.offsets)
@@ -57,7 +56,7 @@ def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
 
 def is_of_voices(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
     """For each text, whether it is of one of these voices."""
-    own = texts_of(batch, "voices")
+    own = batch_texts(batch, "voices")
     allowed = np.zeros(256, np.bool_)
     allowed[[_INITIALS[voice] for voice in voices]] = True
     made: NDArray[np.bool_] = allowed[own.data[own.ends[:-1]]]

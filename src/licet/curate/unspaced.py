@@ -1,16 +1,15 @@
 """Counts words of scripts without spaces, by their characters.
 
-Rules that divide by words, or compare five words in a row, need a unit in every script. UAX #29
-leaves these scripts to dictionaries; counting needs none. Characters per English word were measured
-on translations: the sentences of licet/consent/languages have 1.5 ideographs to an English word in
-Chinese, 0.58 with 1.77 kana in Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py`
-measures it again). For Thai, Lao, Khmer and Burmese, which have no translation here, four
-characters are assumed, about a Thai word.
+Rules on words, or on five words in a row, need a unit in every script. UAX #29 leaves these scripts
+to dictionaries; counting needs none. Characters per English word were measured on translations: the
+sentences of licet/consent/languages have 1.5 ideographs to an English word in Chinese, 0.58 with
+1.77 kana in Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py` repeats it). For Thai,
+Lao, Khmer and Burmese, without translations, four characters are assumed, about a Thai word.
 
 Korean has spaces, so its words are counted by them; its syllables count as words only for the
-hashes of words.py. The amount said is not measured in words, since a word of Finnish, Korean or
-Hebrew says more than an English one, but in letters of an average English word, 4.7, or as many
-characters of another script as say the same (``saying``).
+hashes of words.py. Amounts of text are measured not in words, which say more in Finnish, Korean or
+Hebrew, but in average English words of 4.7 letters, or equivalent characters of another script
+(``saying``).
 """
 
 from __future__ import annotations

@@ -4,12 +4,11 @@ placeholders.
 Promise: every validator is a pure function of the matched text, without context. ``VALIDATORS``
 maps the names in rules.yaml; an unknown name fails when the rules are read.
 
-A value that belongs to nobody by its issuer's rules (RFC 2606 domains, RFC 5737 and RFC 3849
-addresses, fictional telephone numbers, our own surrogates) is not refused here: it is ``reserved``
-(surrogates.py), so that it still wins over a looser rule.
+Reserved values (RFC 2606 domains, RFC 5737 and RFC 3849 addresses, fictional telephone numbers, our
+surrogates; surrogates.py) pass, so that they still win over a looser rule.
 
-IBANs of the registry and national ids that python-stdnum knows are checked by it; here are those
-that it lacks or answers by today's date.
+python-stdnum checks IBANs and the national ids that it supports without depending on today's date;
+the others are here.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from stdnum.nl import bsn
 from stdnum.pl import pesel
 
 
-def digits_of(text: str) -> str:
+def keep_digits(text: str) -> str:
     return "".join(c for c in text if "0" <= c <= "9")
 
 
@@ -52,7 +51,7 @@ def entropy_bits(text: str) -> float:
 
 def luhn(text: str) -> bool:
     """ISO/IEC 7812-1 annex B."""
-    return luhns.is_valid(digits_of(text))
+    return luhns.is_valid(keep_digits(text))
 
 
 # Issuer ranges with the lengths each issues. 9999 is our own surrogates' range.
@@ -66,7 +65,7 @@ _CARD = re2.compile(
 
 
 def card(text: str) -> bool:
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return luhn(digits) and len(set(digits)) > 2 and _CARD.fullmatch(digits) is not None
 
 
@@ -86,7 +85,7 @@ def us_ssn(text: str) -> bool:
     """SSA: no area 000, 666, 900-999, no group 00, no serial 0000; an ITIN has area 9xx and certain
     groups.
     """
-    digits = digits_of(text)
+    digits = keep_digits(text)
     area, group, serial = digits[:3], int(digits[3:5]), digits[5:]
     if area[0] == "9":
         return 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
@@ -112,18 +111,18 @@ def fi_hetu(text: str) -> bool:
 
 def se_personnummer(text: str) -> bool:
     """stdnum's own asks the clock for the century."""
-    digits = digits_of(text)[-10:]
+    digits = keep_digits(text)[-10:]
     return luhn(digits) and 1 <= int(digits[2:4]) <= 12 and 1 <= int(digits[4:6]) <= 31
 
 
 def be_nrn(text: str) -> bool:
     """stdnum's own asks the clock for the century."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     return any(97 - int(century + digits[:9]) % 97 == int(digits[9:]) for century in ("", "2"))
 
 
 def br_cpf(text: str) -> bool:
-    return cpf.is_valid(text) and len(set(digits_of(text))) > 1
+    return cpf.is_valid(text) and len(set(keep_digits(text))) > 1
 
 
 def cn_resident_id(text: str) -> bool:
@@ -132,7 +131,7 @@ def cn_resident_id(text: str) -> bool:
 
 
 def in_aadhaar(text: str) -> bool:
-    return verhoeff.is_valid(digits_of(text))
+    return verhoeff.is_valid(keep_digits(text))
 
 
 # --- addresses of machines ------------------------------------------------------------------------
@@ -248,7 +247,7 @@ def without_extension(text: str) -> str:
 
 
 def phone_e164(text: str) -> bool:
-    digits = digits_of(without_extension(text))
+    digits = keep_digits(without_extension(text))
     return (
         8 <= len(digits) <= 16 and not _is_dated(text) and _COUNTRY_CODE.match(digits) is not None
     )
@@ -256,12 +255,12 @@ def phone_e164(text: str) -> bool:
 
 def phone_nanp(text: str) -> bool:
     """The shape suffices with separators; refuses 000-000-0000 and the like."""
-    return len(set(digits_of(without_extension(text)))) > 2
+    return len(set(keep_digits(without_extension(text)))) > 2
 
 
 def phone_national(text: str) -> bool:
     """A trunk 0 and 9 to 11 digits in groups that are neither a date nor a count."""
-    digits = digits_of(text)
+    digits = keep_digits(text)
     if not 9 <= len(digits) <= 11 or len(set(digits)) < 3:
         return False
     groups = _groups(text)
@@ -270,7 +269,7 @@ def phone_national(text: str) -> bool:
 
 def phone_regional(text: str) -> bool:
     """A regional form: no count, no two years, no tens."""
-    digits, groups = digits_of(text), _groups(text)
+    digits, groups = keep_digits(text), _groups(text)
     if (
         len(set(digits)) < 4
         or _is_dated(text)
@@ -283,7 +282,7 @@ def phone_regional(text: str) -> bool:
 
 def phone_loose(text: str) -> bool:
     """A number called a telephone number in words: 7 to 12 digits, no years, no round thousands."""
-    digits, groups = digits_of(without_extension(text)), _groups(text)
+    digits, groups = keep_digits(without_extension(text)), _groups(text)
     if not 7 <= len(digits) <= 12 or len(set(digits)) < 3 or _counts_up(groups):
         return False
     if all(len(g) == 4 and g[:2] in ("19", "20") for g in groups) or all(
@@ -406,7 +405,7 @@ def _is_template(word: str) -> bool:
     )
 
 
-# Words of identifiers of programs that end in a number and name nobody.
+# Words of program identifiers that end in a number.
 _OF_PROGRAMS = """
 account address agent amount answer api app argument array asset attempt attr audio author avg backup bar base batch
 baz bench bert bit bits block blue board body book booking bool bot bottom box branch bucket buffer bug build byte

@@ -17,16 +17,16 @@ from html import unescape
 import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
-from licet.curate.packed_text import is_packed, unpacked
+from licet.curate.packed_text import is_packed, unpack
 from licet.curate.rules import IdentifierKind
 
 UNPACKED_MAX = 8 * 2**20  # unpacked characters in the texts of a conversation
 ENCODED_BYTES_MIN = 11
-PROBED_CHARACTERS = 64  # of a run: where these are no text, the rest is not decoded
+PROBED_CHARACTERS = 64  # of a run: if these are not text, the rest is not decoded
 PRINTABLE_MIN = 0.95
 DENSE = 20  # characters to a blank: in prose there are six
-UNDONE_MAX = 4  # escapes within escapes of one value
-AROUND = 60  # characters before and behind a break that its view holds
+UNDONE_MAX = 4  # nested escapes of a value
+AROUND = 60  # characters around a break in its view
 CHECKED = (IdentifierKind.IBAN, IdentifierKind.CARD, IdentifierKind.SECRET)
 
 # start, end, replacement: characters, each with its written length
@@ -34,8 +34,7 @@ Edit = tuple[int, int, Sequence[tuple[str, int]]]
 
 
 class View(msgspec.Struct, frozen=True):
-    """A reading of lines of a text. ``starts`` and ``ends`` map each character of ``text`` to the
-    original.
+    """A decoded form of lines of a text. ``starts`` and ``ends`` map each character to the original.
 
     ``kinds``: what may be found in it; anything if empty.
     """
@@ -98,7 +97,7 @@ _MARK = re.compile(
     re.ASCII,
 )
 _TELLING = frozenset("@.-_+:/ ")  # beside letters and digits
-# what follows the first character of an escape that is escaped itself
+# after the first character of an escape that is escaped itself
 _ESCAPED = tuple("#0123456789abcdefABCDEF")
 _MIXED_RE, _ESCAPE_RE = re2.compile(_MIXED), re2.compile(_ESCAPE)
 _SPACED_RE = re2.compile(_SPACED)
@@ -106,14 +105,14 @@ _MIXED_TOKEN = re2.compile(r"[\p{Cyrillic}\p{Greek}A-Za-z0-9/_\-.@:]{6,}")
 _TAGS = r"[\x{e0020}-\x{e007e}]{4,}"
 _TAGS_RE = re2.compile(_TAGS)
 
-# Unicode's confusables, the letters that look like one of Latin in the usual faces.
+# Unicode's confusables: letters that look like Latin ones in common fonts.
 _CONFUSABLES = str.maketrans(
     "АВЕКМНОРСТУХаеорсухіјѕԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανρ", "ABEKMHOPCTYXaeopcyxijsdqwhABEZHIKMNOPTYXoavp"
 )
 
 
 def find_hidden(data: bytes) -> frozenset[int]:
-    """What may be hidden in UTF-8 bytes, by one scan: numbers of ``_MAKERS``, then of
+    """The encodings that may occur in UTF-8 bytes, by one scan: numbers of ``_MAKERS``, then of
     ``_DECODERS``.
     """
     return frozenset(_HIDDEN.Match(data) or ())
@@ -264,7 +263,7 @@ def _apply_edits(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[
         start, end = _reach(text, edits[at], around)
         last = at + 1
         while last < len(edits) and edits[last][0] <= end:
-            # an edit within the line does not look for its end again
+            # an edit within the line does not search its end again
             if around or edits[last][1] > end:
                 end = max(end, _reach(text, edits[last], around)[1])
             last += 1
@@ -315,10 +314,10 @@ _ANY_RUN = re2.compile(_RUN.encode())
 _PLAIN_RUN = re.compile(_RUN, re.ASCII)
 _SMALL = (
     bytes(range(ord("a"), ord("z") + 1)) + b"_-/"
-)  # what most names in code and paths are made of, and nothing else
+)  # the characters of most names in code and paths
 
 
-def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
+def find_encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
     """The runs in a text that decode to text or cannot be read. ``ways``: `find_hidden` of it."""
     for number in sorted(ways):
         if number >= len(_MAKERS):
@@ -426,7 +425,7 @@ def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
     """The text of bytes, plain or packed; None for anything else, which cannot be read."""
     if not is_packed(data):
         return _text(data, bytes_min)
-    inner = unpacked(data)
+    inner = unpack(data)
     if inner is None or inner == b"":
         return None if inner is None else ""
     return _text(_drop_partial_character(inner), 1) or None
@@ -495,7 +494,7 @@ _DECODERS: tuple[tuple[str, Callable[[str], Iterator[EncodedRun]]], ...] = (
 
 
 def _scan() -> re2.Set:
-    """One automaton for everything that may be hidden: separate scans take ten times as long."""
+    """One automaton for all encodings: separate scans take ten times as long."""
     made = re2.Set.SearchSet()
     for pattern, _ in (*_MAKERS, *_DECODERS):
         made.Add(pattern.encode())

@@ -87,8 +87,7 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     if not len(places):
         return Words(np.empty(0, np.uint64), np.zeros(len(ends), np.int64))
     powers, inverses = _powers(_rounded(len(data)))
-    # What lies between words counts nothing, so that a word may be summed up to the start of the
-    # next.
+    # Separators count as zero, so that a word may be summed up to the next one's start.
     sums = np.add.reduceat(values(key)[lowered] * powers[: len(data)], places)
     return Words(finalise(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
 
@@ -96,7 +95,7 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
     """The shingles of each text with repeats, and where each text's end; none without a word."""
     if (made := loops(len(found.hashes))) is not None:
-        hashes, ends = made.shingles(found.hashes, found.ends, factors_of(size))
+        hashes, ends = made.shingles(found.hashes, found.ends, shingle_factors(size))
         return hashes, ends
     return plain_shingles(found, size)
 
@@ -107,12 +106,12 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
     counts = np.diff(ends, prepend=0)
     total = len(hashes)
     out = np.zeros(total, np.uint64)
-    factors = factors_of(size)
+    factors = shingle_factors(size)
     whole = max(total - size + 1, 0)
     for k in range(size):
         out[:whole] += hashes[k : k + whole] * factors[k]
     chosen = np.arange(total) + size <= np.repeat(ends, counts)
-    for count in range(1, size):  # the short texts
+    for count in range(1, size):  # short texts
         at = (ends - counts)[counts == count]
         out[at] = sum(
             (hashes[at + k] * factors[k] for k in range(count)), np.zeros(len(at), np.uint64)
@@ -149,7 +148,7 @@ def values(key: bytes) -> Hashes:
 
 
 @lru_cache(maxsize=32)
-def factors_of(size: int) -> Hashes:
+def shingle_factors(size: int) -> Hashes:
     drawn = blake2b(bytes([size]), person=b"licet shingle 1", digest_size=64).digest()
     numbers = [
         int.from_bytes(drawn[8 * (k % 8) : 8 * (k % 8) + 8], "little") + 2 * k for k in range(size)

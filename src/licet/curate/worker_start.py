@@ -1,9 +1,8 @@
-"""Preloads what every build worker needs: importing this module imports curation and runs it on one
-text.
+"""Preloads what build workers need: its import loads curation and runs it on one text.
 
-Only the process that workers are forked from (`release.build_workers`) imports it: rules, tables
-and compiled loops are loaded there once. It holds no content and no key, and starts no threads
-except numpy's linear algebra's, which wait through a fork and are not used.
+Only the server process of forked workers (`release.build_workers`) imports it, to load rules, tables
+and compiled loops once. It holds no content and no key, and starts no threads except numpy's linear
+algebra's, which idle through a fork and are not used.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ def _load_modules() -> None:
     for batch in batches([one]):
         CurationPlan(steps)(batch)
     gc.collect()
-    # a collection in a worker would write to all of this, and each worker would then have its own
-    # copy
+    # otherwise a collection in a worker would write to all objects, and so copy their pages
     gc.freeze()
 
 

@@ -121,7 +121,8 @@ def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: P
         october = registry.find(tx, "october")
         assert october is not None
         theirs = {
-            row.ordinal for row in registry.rows_of(tx, october.release_id, [(withdrawn.id, None)])
+            row.ordinal
+            for row in registry.rows_by_conversation(tx, october.release_id, [(withdrawn.id, None)])
         }
     out = [
         {row["ordinal"] for row in catalog.open_release(installation, name)}

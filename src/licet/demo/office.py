@@ -92,12 +92,12 @@ def sign_off(installation: Installation, release: str) -> None:
     """Draws a sample, reads it, states what was found, and has it signed by two."""
     folder = str(installation.config.releases / release)
     reader, officer, curator = (
-        signatures.member(installation, email)
+        signatures.find_member(installation, email)
         for email in (REVIEWER, OFFICER, "curator@town.example")
     )
     signatures.draw(installation, folder, chance=SAMPLE_ROWS, by_risk=0)
     while (row := signatures.read_next(installation, folder, reader)) is not None:
-        signatures.found(installation, folder, reader, row.ordinal, ReviewFinding.nothing)
+        signatures.record_finding(installation, folder, reader, row.ordinal, ReviewFinding.nothing)
     signatures.close(installation, folder)
     for signer in (officer, curator):
         signatures.sign(installation, folder, signer, names_in=True)
@@ -105,14 +105,14 @@ def sign_off(installation: Installation, release: str) -> None:
 
 def suggest(installation: Installation) -> None:
     """Two suggestions of misuse, as the classifier leaves them; the scores are made up."""
-    reader, now = signatures.member(installation, REVIEWER), installation.clock()
+    reader, now = signatures.find_member(installation, REVIEWER), installation.clock()
     with transaction(installation.pool) as tx:
         newest = suggestions.select_readable(tx, now, "", bytes(32), ("app",), 2)
         for place, (account, conversation, _) in enumerate(newest):
             scored = suggestions.ScoredConversation(
                 account=account, conversation=conversation, score=0.91 - place / 20, last_turn=1
             )
-            suggestions.store(tx, scored, bytes(32), now, reader)
+            suggestions.store_suggestion(tx, scored, bytes(32), now, reader)
 
 
 def propose(installation: Installation) -> Sequence[str]:

@@ -188,12 +188,12 @@ def train_word_model(installation: Installation, release: str, out: Path, *, cal
     run = _run(installation, uuid7(started, installation.keyring.random(10)), called, record)
     described = cards.ModelDescription(
         run=run,
-        release=manifest.read(folder)[0],
-        manifest_sha256=record.of.manifest_sha256,
+        release=manifest.read_manifest(folder)[0],
+        manifest_sha256=record.identity.manifest_sha256,
         consumed=len(record.ordinals),
         architecture="hashed counts of word pairs",
     )
-    local_runs.write_documents(installation, folder, out, described, cards.card(described))
+    local_runs.write_documents(installation, folder, out, described, cards.render_card(described))
     lineage.record(installation, out)
     return len(record.ordinals)
 
@@ -228,15 +228,15 @@ def _run(
         sources=(
             StatementSource(
                 name="release",
-                sha256=record.of.manifest_sha256,
-                more={"release": record.of.release},
+                sha256=record.identity.manifest_sha256,
+                more={"release": record.identity.release},
             ),
             StatementSource(name="recipe", sha256=sha256(Path(__file__).read_bytes()).hexdigest()),
         ),
         first=heads[0],
         last=heads[-1],
         results={"rows": len(record.ordinals)},
-        software=local_runs.software(()),
+        software=local_runs.list_versions(()),
         started=installation.clock(),
         finished=installation.clock(),
     )

@@ -295,7 +295,7 @@ def _certify(
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
-        given = live_leases.leased(
+        given = live_leases.lease_rows(
             tx, installation.keyring, registry.get(tx, release), ordinals, known, now
         )
         leasable[release] = len(given)

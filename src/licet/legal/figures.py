@@ -1,12 +1,11 @@
-"""The figures of a paper: what the published log and its releases' manifests say at a position of
-the log.
+"""The figures of a paper, from the published log and its releases' manifests at a log position.
 
 A position is a year and a number of entries of that year's log; logs of earlier years count whole,
 while retained. The database is not read: the same position always gives the same figures, and
 anybody with the published log and the manifests gets the same (`verifier.document`).
 
-A release counts from its leaf on. Its manifest is trusted if it has the hash in the leaf; if it is
-missing, or older than content counts, the release is listed and adds nothing to those totals
+A release counts from its leaf on. Its manifest is trusted if it has the hash in the leaf; without
+a manifest with content counts, the release is listed and adds nothing to those totals
 (`uncounted`). A conversation in several releases counts in each.
 """
 
@@ -31,9 +30,7 @@ from licet.vault.installation import Installation
 
 _POSITION = re.compile(r"(?:(?P<year>[0-9]{4})/)?(?P<size>[0-9]{1,15})", re.ASCII)
 FindManifest = Callable[[str, str], ReleaseManifest | None]
-"""The manifest of a release by its id and its hash, both in hexadecimal; None where it is not
-there.
-"""
+"""Finds a release's manifest by id and hash, both in hexadecimal; None if it is missing."""
 
 # The bins of the Commission's template for text, in tokens.
 BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
@@ -131,9 +128,7 @@ class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogReading(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures up to a position: ``time`` is when its last entry was logged, ``policy`` the version
-    then in force.
-    """
+    """Figures up to a position: ``time`` of its last entry, ``policy`` then in force."""
 
     position: LogPosition
     time: str
@@ -143,7 +138,7 @@ class LogReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedEntry(msgspec.Struct, frozen=True):
-    """A log entry, as far as papers read it."""
+    """The fields of a log entry that papers need."""
 
     t: str
     at: str
@@ -151,10 +146,10 @@ class LoggedEntry(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
 
 
-read_entry = msgspec.json.Decoder(LoggedEntry).decode
+decode_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
-def position_of(installation: Installation, text: str | None) -> LogPosition:
+def parse_position(installation: Installation, text: str | None) -> LogPosition:
     """Parses a position, `SIZE` or `YEAR/SIZE`; by default the end of the newest log."""
     known = documents.years(installation)
     if not known:
@@ -194,14 +189,14 @@ def read_log(
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
         for entry in log.entries(size):
-            tally.take(read_entry(entry))
+            tally.take(decode_entry(entry))
     if tally.policy is None:
         raise RefusedError(
             "the log names no policy up to there", "give a later position", because="no_policy"
         )
     found = _finder(installation)
     releases = tuple(tally.releases(found, only))
-    figures = PaperFigures(log=tally.figures(), totals=totals(releases), releases=releases)
+    figures = PaperFigures(log=tally.figures(), totals=sum_releases(releases), releases=releases)
     return LogReading(
         position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures
     )
@@ -218,20 +213,20 @@ def _finder(installation: Installation) -> FindManifest:
     folders: dict[str, Path] = {}
     for file in sorted(installation.config.releases.glob(f"*/{manifests.FILE}")):
         try:
-            folders[manifests.read(file.parent)[1]] = file.parent
+            folders[manifests.read_manifest(file.parent)[1]] = file.parent
         except InputError:  # `licet release verify` reports what is wrong
             continue
 
     shared = {
         release.manifest_sha256.hex(): release
-        for release in catalog.releases(installation)
+        for release in catalog.list_releases(installation)
         if release.manifest_sha256 is not None
     }
 
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
         if sha256 in folders:
-            return manifests.read(folders[sha256])[0]
-        return homes.promised(installation, shared[sha256]) if sha256 in shared else None
+            return manifests.read_manifest(folders[sha256])[0]
+        return homes.find_manifest(installation, shared[sha256]) if sha256 in shared else None
 
     return find
 
@@ -301,7 +296,7 @@ class LogTally:
         """The sealed releases, or those in ``only``, in the order of the log."""
         if missing := set(only or ()) - self._sealed.keys():
             raise RefusedError(
-                f"the log does not tell of release `{min(missing)}` up to there",
+                f"release `{min(missing)}` is not in the log up to there",
                 "give a later position",
                 because="not_sealed",
             )
@@ -318,10 +313,10 @@ class LogTally:
                     reviewed_rows=self._reviewed[release],
                     findings=self._findings[release],
                 )
-                yield with_manifest(figures_, find(release, figures_.manifest_sha256))
+                yield add_manifest(figures_, find(release, figures_.manifest_sha256))
 
 
-def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
+def add_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
     if promised is None:
         return figures
     return msgspec.structs.replace(
@@ -338,7 +333,7 @@ def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> 
     )
 
 
-def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
+def sum_releases(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     counted = [release.contents for release in releases if release.contents is not None]
     tokens = sum(contents["tokens"] for contents in counted)
     months = sorted(

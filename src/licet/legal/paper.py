@@ -1,9 +1,9 @@
 """A paper: sections of questions the law asks, with answers over named values.
 
-An answer is text with placeholders, as `{figures.totals.rows}`. Each names a value of the payload:
-of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of what the
-operator ``stated``. Texts contain no figures of their own, so checking the figures checks the
-paper. `paper_pages` fills them in.
+An answer is text with placeholders such as `{figures.totals.rows}`, which `paper_pages` fills in.
+Each names a value of the payload: of the log's ``figures``, the ``policy``, the database's
+``recorded`` values, or the operator's ``stated`` answers. Texts contain no figures of their own, so
+checking the figures checks the paper.
 
 Payload (canonical JSON, signed):
 {"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
@@ -47,9 +47,7 @@ class PaperLine(msgspec.Struct, frozen=True):
 
 
 class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered part of a paper. ``rows`` names a list of values, shown as a table below the
-    lines.
-    """
+    """A numbered part of a paper. ``rows`` names a list of values to show as a table."""
 
     number: str
     title: str
@@ -112,8 +110,8 @@ def load_form(kind: PaperKind) -> PaperForm:
     )
 
 
-def stated_by(controller: Controller) -> dict[str, Any]:
-    """All of the operator's statements, by key; null without an answer."""
+def list_statements(controller: Controller) -> dict[str, Any]:
+    """The operator's statements by key; null without an answer."""
     own: dict[str, Any] = {
         key: value if value or value is False else None
         for key, value in msgspec.to_builtins(controller).items()
@@ -122,12 +120,12 @@ def stated_by(controller: Controller) -> dict[str, Any]:
     return own | {key: controller.papers.get(key) for key in operator_answers.ASKED}
 
 
-def names_in(text: str) -> list[str]:
-    """The values that a text refers to."""
+def list_placeholders(text: str) -> list[str]:
+    """The names of a text's placeholders."""
     return [part.partition("}")[0] for part in text.split("{")[1:]]
 
 
-def value_of(payload: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 a value of JSON
+def get_value(payload: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 a value of JSON
     """A value of a payload by its dotted name; KeyError."""
     value: Any = payload
     for key in name.split("."):

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from licet.legal.paper import names_in, value_of
+from licet.legal.paper import get_value, list_placeholders
 
 TO_BE_PROVIDED, NOT_COUNTED = "to be provided", "not counted"
 _PERIOD = re.compile(r"P([1-9][0-9]{0,5})([DWMY])", re.ASCII)
 _UNITS = {"D": "day", "W": "week", "M": "month", "Y": "year"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
-# Where an answer is from, by what its names begin with.
+# The source of an answer, by the first part of its names.
 ORIGINS = {
     "figures": "log and manifests",
     "policy": "policy",
@@ -25,7 +25,7 @@ ORIGINS = {
     "stated": "operator",
 }
 FIXED = "Licet"
-OPTIONAL = ("policy.document.min_age", "recorded.first_used")  # null means that there is none
+OPTIONAL = ("policy.document.min_age", "recorded.first_used")  # null: there is none
 # The columns of a table of releases.
 COLUMNS = (
     ("Release", "name"), ("Sealed", "sealed_at"), ("Purpose", "purpose"), ("Accounts", "contents.accounts"),
@@ -35,8 +35,8 @@ COLUMNS = (
 Escape = Callable[[str], str]
 
 
-def written_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
-    """One value in words."""
+def format_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
+    """A value in words."""
     match value:
         case None:
             return (
@@ -60,13 +60,13 @@ def written_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
 
 
 def _word(text: str, name: str) -> str:
-    """A word of a closed set as people read it; names of models and recipients are unchanged."""
+    """The label of a closed word; names of models and recipients are unchanged."""
     is_closed = name.startswith(("policy.", "figures.")) and not name.endswith("models")
     return text.replace("_", " ") if is_closed else text
 
 
 def _period(text: str) -> str:
-    """A period of the policy in words; a time at midnight as its day."""
+    """A policy period in words; midnight as its day."""
     found = _PERIOD.fullmatch(text)
     if found is None:
         return text.removesuffix("T00:00:00Z")
@@ -74,22 +74,22 @@ def _period(text: str) -> str:
     return f"{count:,} {unit}" + ("s" if count != 1 else "")
 
 
-def answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> str:
-    """An answer with its values filled in, each escaped by ``as_is``."""
+def fill_answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> str:
+    """Fills an answer's placeholders with values escaped by ``as_is``."""
     parts = re.split(r"\{([a-z0-9_.]+)\}", says)
     return "".join(
-        as_is(written_value(value_of(payload, part), part)) if number % 2 else as_is(part)
+        as_is(format_value(get_value(payload, part), part)) if number % 2 else as_is(part)
         for number, part in enumerate(parts)
     )
 
 
-def source(says: str) -> str:
-    found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in names_in(says))
+def name_source(says: str) -> str:
+    found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in list_placeholders(says))
     return ", ".join(found) or FIXED
 
 
 def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:
-    for row in value_of(payload, rows):
+    for row in get_value(payload, rows):
         yield [_cell(row, path) for _, path in COLUMNS]
 
 
@@ -101,12 +101,12 @@ def _cell(release: Mapping[str, Any], path: str) -> str:
     ):
         return "fewer than 10"
     try:
-        value = value_of(release, path)
-    except KeyError:  # a release without its manifest, or of before contents were counted
+        value = get_value(release, path)
+    except KeyError:  # no manifest, or an older one without contents
         value = None
     if path == "name" and value is None:
         return str(release["release"][:12])
-    return str(value)[:10] if path == "sealed_at" else written_value(value, "figures.releases")
+    return str(value)[:10] if path == "sealed_at" else format_value(value, "figures.releases")
 
 
 def _facts(payload: Mapping[str, Any], sha256: str) -> list[tuple[str, str]]:
@@ -114,7 +114,7 @@ def _facts(payload: Mapping[str, Any], sha256: str) -> list[tuple[str, str]]:
     scope = payload["scope"]
     return [
         ("Law", payload["law"]),
-        ("Controller or provider", written_value(payload["stated"]["name"], "stated.name")),
+        ("Controller or provider", format_value(payload["stated"]["name"], "stated.name")),
         (
             "As of",
             (
@@ -154,11 +154,11 @@ def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
         for line in part["lines"]:
             cells = (
                 _escape_plain(line["asks"]),
-                answer(payload, line["says"], _escape_plain),
-                source(line["says"]),
+                fill_answer(payload, line["says"], _escape_plain),
+                name_source(line["says"]),
             )
             lines.append("| " + " | ".join(" ".join(cell.split()) for cell in cells) + " |")
-        if part["rows"] and value_of(payload, part["rows"]):
+        if part["rows"] and get_value(payload, part["rows"]):
             lines += [
                 "",
                 "| " + " | ".join(head for head, _ in COLUMNS) + " |",
@@ -198,7 +198,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def html(payload: Mapping[str, Any], sha256: str) -> str:
+def render_html(payload: Mapping[str, Any], sha256: str) -> str:
     """The paper as a standalone page, without style or script."""
     return _PAGE.format(
         title=escape(payload["title"]),
@@ -215,12 +215,12 @@ def html(payload: Mapping[str, Any], sha256: str) -> str:
 def _section(payload: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     title = escape(" ".join((part["number"], part["title"])).strip())
     rows = [
-        f'<tr><th scope="row">{escape(line["asks"])}</th><td>{answer(payload, line["says"], _multiline)}</td>'
-        f"<td>{source(line['says'])}</td></tr>"
+        f'<tr><th scope="row">{escape(line["asks"])}</th><td>{fill_answer(payload, line["says"], _multiline)}</td>'
+        f"<td>{name_source(line['says'])}</td></tr>"
         for line in part["lines"]
     ]
     made = [f"<section>\n<h2>{title}</h2>", _table(("Item", "Answer", "From"), rows, title)]
-    if part["rows"] and value_of(payload, part["rows"]):
+    if part["rows"] and get_value(payload, part["rows"]):
         cells = [
             f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
             for row in _cells(payload, part["rows"])

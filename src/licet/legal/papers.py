@@ -23,10 +23,10 @@ from licet.legal.paper import (
     VERSION,
     PaperForm,
     PaperKind,
+    get_value,
+    list_placeholders,
+    list_statements,
     load_form,
-    names_in,
-    stated_by,
-    value_of,
 )
 from licet.policy.period import instant, rfc3339
 from licet.proof import documents, legal_documents
@@ -40,7 +40,7 @@ from licet.vault.installation import Installation
 
 
 class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper: its hash, which the log names, its position in the log, and its open questions.
+    """A paper: its hash in the log, its log position, and its open questions.
 
     ``kept`` is false for a dry run; ``again``: the same paper existed already.
     """
@@ -56,7 +56,7 @@ class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def payload(self) -> dict[str, Any]:
-        return payload_of(self.document)
+        return decode_unverified(self.document)
 
 
 class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that differs between two papers, by its place; None if absent."""
+    """A value that differs between two papers, by path; None if absent."""
 
     place: str
     before: str | None
@@ -91,14 +91,14 @@ def make(
     releases: Sequence[str] = (),
     dry_run: bool = False,
 ) -> MadePaper:
-    """Makes and stores a paper at a position (`figures.position_of`), about all releases or the
-    named ones.
+    """Makes and stores a paper at a log position (`figures.parse_position`), about all or the given
+    releases.
     """
-    position = figures.position_of(installation, at)
+    position = figures.parse_position(installation, at)
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read_log(installation, position, scope)
     with transaction(installation.pool) as tx:
-        content = payload(installation, tx, load_form(kind), read, scope)
+        content = build_payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(content, installation.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
             sha256=legal_documents.hash_of(document),
@@ -122,14 +122,14 @@ def make(
     )
 
 
-def payload(
+def build_payload(
     installation: Installation,
     tx: Transaction,
     form: PaperForm,
     read: LogReading,
     scope: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """The signed payload: the form with all values that its answers name."""
+    """The payload to sign: the form with all values that its answers name."""
     number, sha256 = read.policy
     text = policy_versions.texts(tx, [bytes.fromhex(sha256)]).get(bytes.fromhex(sha256))
     if text is None:
@@ -156,7 +156,7 @@ def payload(
         },
         "figures": msgspec.to_builtins(read.figures),
         "recorded": _database_records(tx, read),
-        "stated": stated_by(controllers.read_controller(installation.config.controller)),
+        "stated": list_statements(controllers.read_controller(installation.config.controller)),
         "sections": msgspec.to_builtins(form.sections),
     }
 
@@ -167,7 +167,7 @@ def _purposes(policy: Mapping[str, Any]) -> list[str]:
 
 
 def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
-    """What the database had recorded when the last entry was logged; no log proves it."""
+    """The database's records as of the last entry, which no log proves."""
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
     models = [model for model in model_registry.recorded_until(tx, at) if model.release in within]
@@ -197,42 +197,42 @@ def _release_id(installation: Installation, name: str) -> str:
 
 
 def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
-    """The operator's answers that the paper needs and nobody has given, in its order."""
+    """The operator's missing answers, in the paper's order."""
     names = [
         name
         for section in stated["sections"]
         for line in section["lines"]
-        for name in names_in(line["says"])
+        for name in list_placeholders(line["says"])
     ]
     for name in dict.fromkeys(names):
-        if name.startswith("stated.") and value_of(stated, name) is None:
+        if name.startswith("stated.") and get_value(stated, name) is None:
             yield name.removeprefix("stated.")
 
 
-def payload_of(document: str) -> dict[str, Any]:
-    """The payload of a paper; does not verify its signature."""
+def decode_unverified(document: str) -> dict[str, Any]:
+    """Decodes a paper's payload without verifying its signature."""
     content: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
     return content
 
 
-def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
-    """A paper as `markdown`, `html` or `json`; the last is the file for `licet verify document`."""
+def render(installation: Installation, paper: MadePaper, form: str) -> bytes:
+    """Renders a paper as `markdown`, `html` or `json`, the file for `licet verify document`."""
     if form == "json":
-        return file_of(installation, paper.sha256)
+        return load_file(installation, paper.sha256)
     return _render_paper(paper.payload, paper.sha256, form)
 
 
-def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
-    """A stored paper in a format (`written_as`); NotFoundError."""
+def render_stored(installation: Installation, sha256: str, form: str) -> bytes:
+    """Renders a stored paper (`render`); NotFoundError."""
     if form == "json":
-        return file_of(installation, sha256)
+        return load_file(installation, sha256)
     with transaction(installation.pool) as tx:
         kept = legal_documents.get(tx, sha256)
-    return _render_paper(payload_of(kept.document), kept.sha256, form)
+    return _render_paper(decode_unverified(kept.document), kept.sha256, form)
 
 
 def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
-    text = paper_pages.render_markdown if form == "markdown" else paper_pages.html
+    text = paper_pages.render_markdown if form == "markdown" else paper_pages.render_html
     return text(payload, sha256).encode()
 
 
@@ -252,7 +252,7 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
     ]
 
 
-def file_of(installation: Installation, sha256: str) -> bytes:
+def load_file(installation: Installation, sha256: str) -> bytes:
     """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
     with transaction(installation.pool) as tx:
         kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
@@ -279,7 +279,7 @@ def diff(
                 "compare two of a kind",
                 because="kind",
             )
-    sides = [dict(_flatten(payload_of(document.document))) for document in (old, new)]
+    sides = [dict(_flatten(decode_unverified(document.document))) for document in (old, new)]
     changes = [
         PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
         for place in sorted({*sides[0], *sides[1]})
@@ -289,9 +289,7 @@ def diff(
 
 
 def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
-    """Each simple value with its place. Sections are keyed by number, so that a new one moves no
-    other.
-    """
+    """Each scalar with its path. Sections are keyed by number, so that a new one moves no other."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flatten(inner, f"{at}.{key}" if at else key)
@@ -304,4 +302,4 @@ def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: AN
             )
             yield from _flatten(inner, f"{at}[{name}]")
     else:
-        yield at, paper_pages.written_value(value, at)
+        yield at, paper_pages.format_value(value, at)

@@ -1,3 +1,1 @@
-"""The misuse classifier: its training, its card, and the conversations that it suggests to
-staff.
-"""
+"""The misuse classifier: training, card, and suggestions of conversations to staff."""

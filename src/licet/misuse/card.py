@@ -1,6 +1,4 @@
-"""The card of a misuse classifier: what it was trained on, how well it detects misuse, by slice,
-and its limits.
-"""
+"""The card of a misuse classifier: its training data, its performance by slice, its limits."""
 
 from __future__ import annotations
 
@@ -65,8 +63,8 @@ Of {ordinary.prompts} such prompts, none of which was trained on, {alarms} raise
 """
 
 
-def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]) -> bytes:
-    """The card, as Markdown with Hugging Face's front matter."""
+def render_card(card: Card, described: ModelDescription, held_out: Sequence[Figures]) -> bytes:
+    """Renders the card as Markdown with Hugging Face's front matter."""
     from licet.misuse.classifier import FALSE_ALARMS, FOLDS
     from licet.misuse.ngrams import TEXT_CHARS_MAX
 
@@ -91,8 +89,8 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
         release=described.release.name,
         folds=FOLDS,
         points="\n".join(points),
-        slices=table(card.slices),
-        held_out=table(held_out)
+        slices=render_table(card.slices),
+        held_out=render_table(held_out)
         if held_out
         else "The releases held out none of the people in them.",
         chars=TEXT_CHARS_MAX,
@@ -104,7 +102,7 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}".encode()
 
 
-def table(figures: Sequence[Figures], name: str = "slice") -> str:
+def render_table(figures: Sequence[Figures], name: str = "slice") -> str:
     lines = [
         f"| {name} | examples | misuse | AUPRC | AUROC | found | false positive rate |",
         "|---|---|---|---|---|---|---|",
@@ -132,4 +130,4 @@ def _domains(card: Card) -> str:
         if few
         else []
     )
-    return "\n\n".join([table(card.domains, "surface"), *abstains])
+    return "\n\n".join([render_table(card.domains, "surface"), *abstains])

@@ -1,20 +1,17 @@
-"""The misuse classifier: detects scams, abuse and jailbreaks in what a person wrote, and can forget
-exactly.
+"""The misuse classifier: detects scams, abuse and jailbreaks in users' texts, and can forget exactly.
 
-It is a plain baseline: hashed n-grams of words and characters, weighted by tf-idf, and logistic
-regression. A second fit on predictions for examples that the first had not seen makes its scores
-calibrated probabilities.
+A plain baseline: hashed n-grams of words and characters, weighted by tf-idf, and logistic
+regression. A second fit on out-of-fold predictions calibrates its scores as probabilities.
 
-Examples carry their domain, and each domain weighs the same. The model judges only texts of a
-domain that it has learnt, and abstains on all others and on a text unlike what it has learnt
-(`abstention_limits`): on domains that it never saw, no model of this size finds enough at a share
-of false alarms that anybody would accept (`bench/RESULTS.md`, part `safety`).
+Each domain of the examples has the same weight. The model judges only texts of learnt domains, and
+abstains on texts unlike the learnt ones (`abstention_limits`): on unseen domains, no model of this
+size finds enough at an acceptable rate of false alarms (`bench/RESULTS.md`, part `safety`).
 
-It forgets exactly, because training is a function of the examples alone. They are taken in the
-order of their ids; the fold follows from each id; all solvers are deterministic and run on one
-thread. The model retrained without some rows is therefore, byte for byte, the model that never had
-them. N-grams are hashed, so a model file contains no words; it is nevertheless derived from
-content, and is retrained when that content is withdrawn.
+It forgets exactly, because training is a function of the examples alone: they are ordered by id,
+the fold follows from the id, and all solvers are deterministic and single-threaded. The model
+retrained without some rows is therefore, byte for byte, the model that never had them. N-grams are
+hashed, so a model file contains no words; it is nevertheless derived from content, and is retrained
+when that content is withdrawn.
 
 Sources: Joulin et al., Bag of Tricks (2016) for hashed n-grams; Platt (1999) for the calibration.
 """
@@ -48,9 +45,8 @@ REPORTED_POINT = 2  # index of the operating point used: a false positive rate o
 
 
 class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation's text. ``id`` orders the examples and determines the fold; ``slice`` is
-    what the figures are grouped by; ``domain`` is where it is from, such as a surface of the
-    assistant.
+    """A conversation's text. ``id`` determines order and fold, ``slice`` groups the figures,
+    ``domain`` is its source, such as a surface of the assistant.
     """
 
     id: bytes
@@ -65,7 +61,7 @@ class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """An operating point, on examples not trained on: the share of harmless examples above the
-    threshold (false alarms), and the share of harmful ones above it (found).
+    threshold (false alarms), and that of harmful ones (found).
     """
 
     threshold: float
@@ -74,9 +70,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """The performance of a model on one slice; the areas are None if the slice has examples of one
-    kind only.
-    """
+    """The performance on a slice; the areas are None if it has examples of one kind only."""
 
     slice: str
     examples: int
@@ -88,9 +82,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DomainFigures(Figures, frozen=True, kw_only=True):
-    """The performance on one domain. ``is_learnt``: it has enough examples of both kinds, so that
-    its texts are judged.
-    """
+    """The performance on a domain. ``is_learnt``: enough examples of both kinds to judge it."""
 
     is_learnt: bool
 
@@ -103,10 +95,10 @@ class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """The model's description. Counts are of examples; ``slope`` and ``bias`` make a probability of
-    the model's raw score; ``slices`` and ``domains`` are figures on examples not trained on, at the
-    point `REPORTED_POINT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams
-    above which the model abstains; ``weights`` is the hash of the file beside it.
+    """The model's description. Counts are of examples; ``slope`` and ``bias`` calibrate the raw
+    score; ``slices`` and ``domains`` are out-of-fold figures at `REPORTED_POINT`; ``limits``: the
+    share of unknown n-grams above which the model abstains, by learnt domain; ``weights``: the hash
+    of the weights file.
     """
 
     format: str = FORMAT
@@ -123,9 +115,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """Per kind of n-gram: the buckets seen in training, with their idf and coefficient; the idf of
-    all others.
-    """
+    """For each kind of n-gram: idf and coefficient of the seen buckets, and the idf of others."""
 
     buckets: tuple[NDArray[np.uint32], ...]
     idf: tuple[NDArray[np.float32], ...]
@@ -142,27 +132,23 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """The hash of the weights, in hexadecimal: suggestions and operating points name the model
-        by it.
-        """
+        """The hash of the weights in hexadecimal, the model's id in suggestions and points."""
         return self.card.weights
 
     def score(self, texts: Sequence[str]) -> Array:
         """The probability of misuse of each text."""
-        return self._probabilities(ngrams.count(texts))
+        return self._probabilities(ngrams.count_ngrams(texts))
 
     def judge(self, texts: Sequence[str], domain: str) -> Array:
-        """The probability of misuse of texts of ``domain``; NaN where the model abstains."""
+        """The probability of misuse of each text of ``domain``; NaN where the model abstains."""
         if domain not in self.card.limits:
             return np.full(len(texts), np.nan)
-        counts = ngrams.count(texts)
+        counts = ngrams.count_ngrams(texts)
         unlike = ngrams.unknown_share(counts, self._known) > self.card.limits[domain]
         return np.where(unlike, np.nan, self._probabilities(counts))
 
     def floor(self, share: float) -> float:
-        """The threshold above which at most ``share`` of the harmless examples lie, one of
-        `FALSE_ALARMS`.
-        """
+        """The threshold for a rate of false alarms, one of `FALSE_ALARMS`."""
         return self.card.points[FALSE_ALARMS.index(share)].threshold
 
     def save(self, folder: Path) -> None:
@@ -181,7 +167,7 @@ class Model:
         return _logistic(self.card.slope * raw + self.card.bias)
 
 
-def card_in(folder: Path) -> Card:
+def load_card(folder: Path) -> Card:
     """The card of the model in ``folder``; UsageError if there is no model."""
     try:
         return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
@@ -193,7 +179,7 @@ def card_in(folder: Path) -> Card:
 
 def load(folder: Path) -> Model:
     """The model in ``folder``; UsageError if there is none, BrokenError for damage."""
-    card = card_in(folder)
+    card = load_card(folder)
     packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
         raise BrokenError(f"the weights in `{folder}` do not match its card")
@@ -201,10 +187,7 @@ def load(folder: Path) -> Model:
 
 
 def train(examples: Sequence[LabelledExample]) -> Model:
-    """Trains a classifier on ``examples``; UsageError for too few of them.
-
-    The same examples in any order give the same model, bit for bit.
-    """
+    """Trains a classifier on ``examples``, in any order; UsageError for too few of them."""
     examples = sorted(examples, key=lambda example: example.id)
     truth = np.array([example.misuse for example in examples])
     if min(truth.sum(), len(truth) - truth.sum()) < EXAMPLES_EACH_MIN:
@@ -218,7 +201,7 @@ def train(examples: Sequence[LabelledExample]) -> Model:
     )
     domains = [example.domain for example in examples]
     with _one_thread():
-        counts = ngrams.count([example.text for example in examples])
+        counts = ngrams.count_ngrams([example.text for example in examples])
         raw, fitted = _out_of_fold(counts, folds, truth, balance_domains(domains))
         slope, bias = _fit_calibration(raw, truth)
         limits = abstention_limits(held_out_shares(counts, folds), domains)
@@ -244,9 +227,7 @@ def train(examples: Sequence[LabelledExample]) -> Model:
 
 
 def balance_domains(domains: Sequence[str]) -> Array:
-    """A weight for each example, so that each domain weighs the same; at most `DOMAIN_WEIGHT_MAX`
-    for those of a small one.
-    """
+    """Example weights that give each domain the same total, at most `DOMAIN_WEIGHT_MAX` each."""
     names, place, counts = np.unique(np.array(domains), return_inverse=True, return_counts=True)
     return np.asarray(np.minimum(len(domains) / (len(names) * counts), DOMAIN_WEIGHT_MAX)[place])
 
@@ -264,7 +245,7 @@ def _by_domain(
 
 
 def figures(scores: Array, examples: Sequence[LabelledExample], threshold: float) -> list[Figures]:
-    """How well ``scores`` separate the examples: over all of them, then by slice."""
+    """The performance of ``scores`` on all examples, then by slice."""
     truth = np.array([example.misuse for example in examples])
     slices = np.array([example.slice for example in examples])
     by_slice = [
@@ -303,8 +284,8 @@ class _Fitted:
 
         self._counts = counts
         self._unseen = float(np.log(1.0 + len(rows)) + 1.0)
-        self._idf = [ngrams.idf_of(kind[rows]) for kind in counts]
-        # Only buckets with n-grams are solved for: the others' coefficients are zero.
+        self._idf = [ngrams.inverse_frequencies(kind[rows]) for kind in counts]
+        # other buckets have a coefficient of zero
         self._seen = [np.flatnonzero(idf < self._unseen) for idf in self._idf]
         solver = LogisticRegression(
             C=_REGULARISATION, solver="liblinear", random_state=0, max_iter=2000
@@ -337,9 +318,7 @@ class _Fitted:
 def _out_of_fold(
     counts: Sequence[Any], folds: Rows, truth: NDArray[np.bool_], weight: Array
 ) -> tuple[Array, _Fitted]:
-    """Raw scores of each example by a model that had not seen it, and the model fitted on all
-    examples.
-    """
+    """The out-of-fold raw scores, and the model fitted on all examples."""
     scores = np.zeros(len(folds))
     for fold in range(FOLDS):
         rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -361,9 +340,7 @@ def _fit_calibration(raw: Array, truth: NDArray[np.bool_]) -> tuple[float, float
 
 
 def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
-    """The operating points; each threshold lies midway between the last score below it and the
-    first above.
-    """
+    """The operating points; a threshold lies midway between neighbouring scores."""
     points = []
     for share in FALSE_ALARMS:
         threshold = float(np.quantile(scores[~truth], 1.0 - share, method="higher"))
@@ -438,7 +415,7 @@ def _logit(scores: Array) -> Array:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Runs sums on one thread: with several threads the order of additions varies between runs."""
+    """Limits numeric libraries to one thread: with more, the order of additions varies."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
@@ -446,25 +423,24 @@ def _one_thread() -> Iterator[None]:
 
 
 ABSTENTION_LEVEL = 0.05
-TEXTS_MIN = 19  # the fewest for which a p-value can be as small as `ABSTENTION_LEVEL`
+TEXTS_MIN = 19  # for a p-value as small as `ABSTENTION_LEVEL`
 
 
 def held_out_shares(counts: Sequence[Any], folds: Rows) -> Array:
-    """For each text the share of its n-grams that no text of another fold has."""
+    """The share of each text's n-grams that no text of another fold has."""
     shares = np.ones(len(folds))
     for fold in np.unique(folds):
         mine = folds == fold
-        known = [ngrams.in_texts(kind[~mine]) > 0 for kind in counts]
+        known = [ngrams.document_counts(kind[~mine]) > 0 for kind in counts]
         shares[mine] = ngrams.unknown_share([kind[mine] for kind in counts], known)
     return shares
 
 
 def abstention_limits(shares: Array, domains: Sequence[str]) -> dict[str, float]:
-    """The limit of each domain that has enough texts: the share of unknown n-grams above which a
-    text is unlike what was learnt, so that the model abstains.
+    """For each domain with enough texts, the share of unknown n-grams above which to abstain.
 
-    A limit is conformal: among texts like those of the domain, at most `ABSTENTION_LEVEL` lie above
-    it (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
+    The limit is conformal: at most `ABSTENTION_LEVEL` of texts like the domain's lie above it
+    (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
     """
     by_domain = {name: shares[np.array(domains) == name] for name in sorted(set(domains))}
     return {name: _limit(mine) for name, mine in by_domain.items() if len(mine) >= TEXTS_MIN}

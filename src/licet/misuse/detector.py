@@ -1,11 +1,9 @@
-"""The model that suggests flags and scores rows: the built-in classifier, by its folder, or one of
-the operator's own.
+"""The model that suggests flags and scores rows: the built-in classifier by its folder, or a custom
+one.
 
-A model of one's own is named `package.module:attribute`: an object, or a class without arguments,
-with the members of `MisuseDetector`. It is imported wherever it is used, so it must be installed
-there. What it learnt from is for the operator to
-know: no model of one's own is on record as derived from a release, and `licet train safety --again`
-does not retrain it.
+A custom model is named `package.module:attribute`: an object, or a class without arguments, with
+the members of `MisuseDetector`. It must be installed wherever it is used. Custom models are not
+recorded as derived from a release, and `licet train safety --again` does not retrain them.
 """
 
 from __future__ import annotations
@@ -28,28 +26,20 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @runtime_checkable
 class MisuseDetector(Protocol):
-    """A model of misuse. A score is from 0 to 1, NaN where it abstains, and depends on its own text
-    alone.
-    """
+    """A model of misuse. A score is from 0 to 1, NaN to abstain, and depends on its text alone."""
 
     @property
     def sha256(self) -> str:
-        """The hash of the model, in hexadecimal: suggestions, operating points and releases name
-        it.
-        """
+        """The hash of the model in hexadecimal, its id in suggestions, points and releases."""
 
     def score(self, texts: Sequence[str]) -> Array:
         """The score of each text, of shape (len(texts),)."""
 
     def judge(self, texts: Sequence[str], domain: str) -> Array:
-        """The score of each text of ``domain``, the surface of its conversation; NaN where it may
-        not be used.
-        """
+        """The score of each text of ``domain``, its conversation's surface; NaN to abstain."""
 
     def floor(self, share: float) -> float:
-        """The threshold below which no suggestion is made at this share of alarms; 0 where the
-        model knows none.
-        """
+        """The threshold of suggestions at this share of alarms; 0 if the model has none."""
 
 
 def is_imported(model: str) -> bool:
@@ -58,7 +48,7 @@ def is_imported(model: str) -> bool:
 
 
 def open_detector(model: str) -> MisuseDetector:
-    """The model in the folder, or under the import name, ``model``; UsageError if there is none."""
+    """Opens the model in the folder or under the import name ``model``; UsageError."""
     if not is_imported(model):
         return classifier.load(Path(model))
     module, _, name = model.partition(":")
@@ -78,7 +68,7 @@ def open_detector(model: str) -> MisuseDetector:
 
 
 class _Checked:
-    """A model of one's own, with its answers checked: one score a text, each from 0 to 1 or NaN."""
+    """A custom model with checked answers: one score a text, from 0 to 1 or NaN."""
 
     def __init__(self, model: MisuseDetector) -> None:
         self._model, self.sha256 = model, model.sha256
@@ -97,7 +87,6 @@ def _check_scores(scores: Array, count: int) -> Array:
     checked = np.asarray(scores, np.float64)
     if checked.shape != (count,) or not ((checked >= 0) & (checked <= 1) | np.isnan(checked)).all():
         raise UsageError(
-            f"the model answers `{count}` texts with something else than one score from 0 "
-            "to 1 for each"
+            f"the model did not answer `{count}` texts with one score from 0 to 1 for each"
         )
     return checked

@@ -1,14 +1,13 @@
-"""The misuse classifier of an installation: trained on releases, retrained without what was
-withdrawn, and used as a scorer in the curation of a build.
+"""The misuse classifier of an installation: trains it on releases, retrains it without withdrawn
+rows, and uses it as a scorer in curation.
 
-An example is a conversation: what its person wrote in the rows of a release built for the safety
-classifiers. It is an example of misuse if the rule admitted it because it is flagged, and harmless
-if its person allowed its use. People of the held-out splits are never trained on. Nothing but the
-model is written: texts and embeddings are in memory only, and are computed again for each training.
+An example has a person's texts of one conversation in a release for the safety classifiers. It is
+misuse if the rule admitted it for a flag, harmless if the person allowed its use. People of
+held-out splits are never trained on. Only the model is written: texts and features are in memory.
 
-Exact forgetting: a model is a function of the examples alone (`misuse.classifier`), and an example
-of its row. `train(.., again=True)` therefore gives, to the byte, the model that never had what was
-withdrawn, and replaces the old one.
+Exact forgetting: a model is a function of the examples (`misuse.classifier`), an example of its
+row. `train(.., again=True)` therefore gives, to the byte, the model that never had the withdrawn
+rows, and replaces the old one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import msgspec
 
 from licet.errors import RefusedError, UsageError
 from licet.misuse import classifier, detector, operating_points
-from licet.misuse.card import ARCHITECTURE, TASK, card_of
+from licet.misuse.card import ARCHITECTURE, TASK, render_card
 from licet.misuse.classifier import Figures, LabelledExample, Model
 from licet.policy.decide import SAFETY
 from licet.release import manifest, registry
@@ -48,10 +47,9 @@ _FROM = "from-"  # prefix of a folder per release, if a model was trained on sev
 
 
 class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained classifier. ``models`` are its records, one per release; ``slices`` are figures on
-    examples that were not trained on, ``domains`` those by domain, ``held_out`` those on people who
-    are never trained on, ``ordinary`` those on ordinary prompts that look dangerous; ``retired`` is
-    what it replaces.
+    """A trained classifier. ``models``: its records, one per release; figures: ``slices`` and
+    ``domains`` out of fold, ``held_out`` on people never trained on, ``ordinary`` on ordinary
+    prompts that look dangerous; ``retired``: the replaced records.
     """
 
     models: tuple[str, ...]
@@ -69,8 +67,8 @@ class TrainedClassifier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What retraining would replace: ``retired`` are the records of the model that would be
-    deleted, ``withdrawn`` the rows that it consumed and the new one would not have.
+    """The effect of a retraining: ``retired`` records of the deleted model, and ``withdrawn`` rows
+    that it consumed and the new one will not.
     """
 
     name: str
@@ -81,9 +79,7 @@ class RetrainingForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, the record of what is consumed from it, and its examples: for training, and held
-    out.
-    """
+    """A release, its consumption record, and its examples for training and held out."""
 
     name: str
     folder: Path
@@ -166,9 +162,7 @@ def train(
 
 
 def forecast(installation: Installation, releases: Sequence[str], out: Path) -> RetrainingForecast:
-    """What `train` with ``again`` and the same arguments would replace; trains and deletes
-    nothing.
-    """
+    """The effect of `train` with ``again`` and the same arguments; changes nothing."""
     old = _recorded_releases(installation, out)
     gone = {
         affected.model: affected.withdrawn
@@ -186,7 +180,7 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
 def _training_releases(
     installation: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]
 ) -> Sequence[str]:
-    """The releases to train on: by default those of the model that is retrained."""
+    """The releases to train on, by default those of the retrained model."""
     releases = releases or _names(installation, [release for _, _, release in old])
     if not 1 <= len(set(releases)) <= RELEASES_MAX:
         raise UsageError(
@@ -202,16 +196,14 @@ def _training_releases(
 def _training_sources(
     installation: Installation, names: Iterable[str], gates: Path
 ) -> list[_Source]:
-    """The examples of each release, as far as the training gate permits; a conversation counts in
-    the last release that has it.
-    """
+    """The permitted examples of each release; a conversation counts in its last release."""
     found = [(name, *_rows(installation, name)) for name in names]
     last = {
         key: place for place, (*_, by_conversation) in enumerate(found) for key in by_conversation
     }
     sources = []
-    for place, (_, folder, release, name, of) in enumerate(found):
-        mine = {key: rows for key, rows in of.items() if last[key] == place}
+    for place, (_, folder, release, name, by_conversation) in enumerate(found):
+        mine = {key: rows for key, rows in by_conversation.items() if last[key] == place}
         record = gates / f"{release.hex}.consumed"
         learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
         gone = _withdrawn_since_opening(
@@ -242,9 +234,7 @@ def _training_sources(
 
 
 class _Sourced(msgspec.Struct, frozen=True, kw_only=True):
-    """A row with whether a flag admitted it, and the surface of its conversation, which is its
-    domain.
-    """
+    """A row, whether a flag admitted it, and its domain: its conversation's surface."""
 
     row: LoadedRow
     flagged: bool
@@ -255,7 +245,7 @@ _Rows = dict[UUID, list[_Sourced]]
 
 
 def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Rows]:
-    """The rows of a release that may be used now, by conversation."""
+    """The usable rows of a release by conversation."""
     folder, known = find_release(installation, named)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -277,12 +267,12 @@ def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Row
         surfaces = account_view.surfaces(
             tx, sorted({conversation for conversation, _ in origins.values()})
         )
-    of: _Rows = {}
+    by_conversation: _Rows = {}
     for row in rows:
         conversation, flagged = origins[row["ordinal"]]
         sourced = _Sourced(row=row, flagged=flagged, domain=surfaces[conversation])
-        of.setdefault(conversation, []).append(sourced)
-    return folder, known.release_id, known.name, of
+        by_conversation.setdefault(conversation, []).append(sourced)
+    return folder, known.release_id, known.name, by_conversation
 
 
 def _is_learnt(rows: Sequence[_Sourced]) -> bool:
@@ -297,10 +287,10 @@ def _withdrawn_since_opening(
     record: Path,
     ordinals: Sequence[int],
 ) -> set[int]:
-    """The rows that were withdrawn since they were opened; all others are recorded as consumed."""
+    """The rows withdrawn since they were opened; records all others as consumed."""
     if not ordinals:
         return set()
-    _, sha256 = manifest.read(folder)
+    _, sha256 = manifest.read_manifest(folder)
     log = consumption.ConsumedLog(
         record, gate := local_runs.LocalGate(installation, release, sha256, gates)
     )
@@ -310,8 +300,8 @@ def _withdrawn_since_opening(
         log.close()
 
 
-def _examples(of: _Rows) -> Iterator[LabelledExample]:
-    for conversation, rows in of.items():
+def _examples(by_conversation: _Rows) -> Iterator[LabelledExample]:
+    for conversation, rows in by_conversation.items():
         texts = [m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"]
         text = "\n".join(texts).strip()
         if text:
@@ -347,16 +337,15 @@ def _write_model_files(
     held_out: Sequence[Figures],
     started: datetime,
     number: int,
-    of: int,
+    count: int,
 ) -> str:
-    """Writes a model's files about one of ``of`` releases: beside the model, or, if there are
+    """Writes a model's files about one of ``count`` releases: beside the model, or, if there are
     several, in a folder with a link to it.
 
-    ``number`` is the position of the release among them, which decides whose rows of a conversation
-    count.
+    ``number``: the release's position, which decides whose rows of a conversation count.
     """
-    place = made if of == 1 else made / f"{_FROM}{source.name}"
-    if of > 1:
+    place = made if count == 1 else made / f"{_FROM}{source.name}"
+    if count > 1:
         place.mkdir()
         for file in (classifier.MODEL_FILE, classifier.WEIGHTS_FILE):
             os.link(made / file, place / file)
@@ -375,27 +364,27 @@ def _write_model_files(
         sources=(
             StatementSource(
                 name="release",
-                sha256=record.of.manifest_sha256,
-                more={"release": record.of.release},
+                sha256=record.identity.manifest_sha256,
+                more={"release": record.identity.release},
             ),
         ),
         first=heads[0],
         last=heads[-1],
         results=_results(model),
-        software=local_runs.software(LIBRARIES),
+        software=local_runs.list_versions(LIBRARIES),
         started=started,
         finished=max(installation.clock(), started),
     )
     described = cards.ModelDescription(
         run=run,
-        release=manifest.read(source.folder)[0],
-        manifest_sha256=record.of.manifest_sha256,
+        release=manifest.read_manifest(source.folder)[0],
+        manifest_sha256=record.identity.manifest_sha256,
         consumed=len(record.ordinals),
         architecture=ARCHITECTURE,
         task=TASK,
     )
     local_runs.write_documents(
-        installation, source.folder, place, described, card_of(model.card, described, held_out)
+        installation, source.folder, place, described, render_card(model.card, described, held_out)
     )
     return shown(Prefix.model, model_id)
 
@@ -418,17 +407,19 @@ def _papers_in(folder: Path) -> list[Path]:
 
 
 def _recorded_releases(installation: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
-    """The model, the name and the release of each record in a classifier's folder, in the order of
-    the releases.
-    """
+    """(model, name, release) of each record in a classifier's folder, in order of releases."""
     key, found = lineage.signing_key(installation)[0], list[tuple[int, tuple[str, str, UUID]]]()
     for place in _papers_in(folder):
         content = statement.verify((place / statement.FILE).read_bytes(), key)["predicate"]
-        record = consumption.read(place / consumption.FILE)
+        record = consumption.read_record(place / consumption.FILE)
         asked = content["buildDefinition"]["externalParameters"]
         if asked["recipe"] == model_registry.CLASSIFIER:
             model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
-            model_key = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
+            model_key = (
+                shown(Prefix.model, model),
+                asked["name"],
+                UUID(hex=record.identity.release),
+            )
             found.append((asked["settings"]["release"], model_key))
     if not found:
         raise UsageError(
@@ -444,8 +435,8 @@ def _names(installation: Installation, releases: Sequence[UUID]) -> list[str]:
 
 
 def _replace(made: Path, out: Path) -> None:
-    """Puts a complete model in place of an earlier one, which is deleted with its operating points:
-    it is derived from content that must be forgotten.
+    """Replaces an earlier model, and deletes it with its operating points, which are derived from
+    content that must be forgotten.
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
@@ -456,22 +447,18 @@ def _replace(made: Path, out: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-# The model by its name: what suggests, and what scores the rows of a build
+# The model by its name, for suggestions and for scoring the rows of a build
 
 
 def points_file(installation: Installation, model: str) -> Path:
-    """Where the operating points of ``model`` stand: beside its folder, or in the data
-    directory.
-    """
+    """The file of a model's operating points: beside its folder, or in the data directory."""
     if detector.is_imported(model):
         return installation.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
     return operating_points.points_beside(Path(model))
 
 
-class Misuse:
-    """A model as a scorer for curation: the score of a text does not depend on other texts. It
-    pickles by its name.
-    """
+class MisuseScorer:
+    """A model as a scorer for curation. It pickles by its name."""
 
     name = SCORER
 

@@ -1,4 +1,4 @@
-"""Hashed n-grams: what the linear models of the classifier read of a text.
+"""Hashed n-grams: the features of the classifier's linear models.
 
 Every digit becomes a zero, and a text is cut at `TEXT_CHARS_MAX` characters. N-grams are hashed to
 buckets, so that no word is stored. Two kinds are counted: words with punctuation, and characters.
@@ -25,18 +25,15 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 
-def count(texts: Sequence[str]) -> list[Any]:
-    """Counts of words in lower case, with punctuation, and of characters unchanged: two sparse
-    matrices.
-    """
+def count_ngrams(texts: Sequence[str]) -> list[Any]:
+    """Counts of lower-case words with punctuation, and of characters: two sparse matrices."""
     return [
         _counts(texts, token_pattern=_WORD, ngram_range=(1, 2)),
         _counts(texts, analyzer="char_wb", ngram_range=(2, 5), lowercase=False),
     ]
 
 
-# a sparse matrix, which has no type here
-def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401
+def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 SciPy has no types
     from sklearn.feature_extraction.text import HashingVectorizer
 
     folded = [_DIGIT.sub("0", text[:TEXT_CHARS_MAX]) for text in texts]
@@ -45,20 +42,17 @@ def _counts(texts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401
     ).transform(folded)
 
 
-def idf_of(counts: Any) -> Array:  # noqa: ANN401 a sparse matrix, which has no type here
-    """The weight of each bucket, higher for rarer n-grams; that of a bucket without any is the
-    highest.
-    """
-    return np.asarray(np.log((1.0 + counts.shape[0]) / (1.0 + in_texts(counts))) + 1.0)
+def inverse_frequencies(counts: Any) -> Array:  # noqa: ANN401 SciPy has no types
+    """The idf of each bucket, highest for empty ones."""
+    return np.asarray(np.log((1.0 + counts.shape[0]) / (1.0 + document_counts(counts))) + 1.0)
 
 
-def in_texts(counts: Any) -> Rows:  # noqa: ANN401 a sparse matrix, which has no type here
-    """In how many texts each bucket occurs."""
+def document_counts(counts: Any) -> Rows:  # noqa: ANN401 SciPy has no types
+    """The number of texts in which each bucket occurs."""
     return np.bincount(counts.indices, minlength=BUCKETS)
 
 
-# a sparse matrix, which has no type here
-def weigh_counts(counts: Any, idf: Array) -> Any:  # noqa: ANN401
+def weigh_counts(counts: Any, idf: Array) -> Any:  # noqa: ANN401 SciPy has no types
     """Sublinear tf-idf, each row of length 1."""
     from sklearn.preprocessing import normalize
 
@@ -68,9 +62,7 @@ def weigh_counts(counts: Any, idf: Array) -> Any:  # noqa: ANN401
 
 
 def unknown_share(counts: Sequence[Any], known_buckets: Sequence[Mask]) -> Array:
-    """For each text the share of its different n-grams that are not among the ``known_buckets``
-    buckets; 1 without any.
-    """
+    """The share of each text's distinct n-grams outside ``known_buckets``; 1 without n-grams."""
     from scipy.sparse import csr_matrix
 
     unknown, there = np.zeros(counts[0].shape[0]), np.zeros(counts[0].shape[0])

@@ -1,15 +1,13 @@
-"""Operating points of a domain, set from unlabelled conversations: at most a stated share of them
-raises an alarm.
+"""Operating points of a domain, set from unlabelled conversations: thresholds for a bounded share of
+alarms.
 
-The threshold is the lowest score above which so few of the conversations lie that the share of
-alarms among further ones is at most the stated share, at a confidence of `CONFIDENCE` (the upper
-limit of Clopper and Pearson). Fewer than `conversations_min` of them cannot show this: the domain
-then has no point, and nothing of it is suggested. A point holds for `DAYS`, as what is written
-changes.
+The threshold is the lowest score that so few conversations exceed that the share of alarms among
+further ones is at most the stated share, at a confidence of `CONFIDENCE` (the upper limit of
+Clopper and Pearson). With fewer than `conversations_min`, the domain has no point and no
+suggestions. A point is valid for `DAYS`, since conversations change.
 
-Points stand in a file beside the folder of the model, whose own files are signed; those of a model
-of the operator's own stand in the data directory. They name the model by its weights, so
-that a retrained model has none. A threshold is a score: the file holds no conversation and no text.
+Points are in a file beside the model's signed folder, or in the data directory for a custom model.
+They name the model by its hash, so a retrained model has none. The file holds no text.
 
 Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (Biometrika 1934).
 """
@@ -33,8 +31,8 @@ DAYS = 90
 
 
 class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Above ``threshold`` lay ``above`` of ``conversations`` of ``domain``: of further ones at most
-    ``alarm_bound``, which is at most the stated share ``alarms``.
+    """``above`` of ``conversations`` of ``domain`` exceeded ``threshold``; of further ones at most
+    ``alarm_bound`` will, which is at most the stated share ``alarms``.
     """
 
     domain: str
@@ -54,9 +52,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def alarm_bound(above: int, conversations: int) -> float:
-    """The highest share of alarms that ``above`` of ``conversations`` agree with, at
-    `CONFIDENCE`.
-    """
+    """The upper bound of the share of alarms, from ``above`` of ``conversations``."""
     from scipy.stats import beta
 
     return (
@@ -67,16 +63,12 @@ def alarm_bound(above: int, conversations: int) -> float:
 
 
 def conversations_min(alarms: float) -> int:
-    """The fewest conversations that show that at most the share ``alarms`` raises an alarm: none of
-    them does.
-    """
+    """The fewest conversations, all without an alarm, that bound the share by ``alarms``."""
     return int(np.ceil(np.log(1.0 - CONFIDENCE) / np.log(1.0 - alarms)))
 
 
-def choose(domain: str, scores: Array, alarms: float, now: datetime) -> OperatingPoint | None:
-    """The point for ``alarms`` from the scores of a domain's conversations, NaN where the model
-    abstains; None if they are too few.
-    """
+def choose_point(domain: str, scores: Array, alarms: float, now: datetime) -> OperatingPoint | None:
+    """The point for ``alarms`` from a domain's scores, NaN for abstentions; None for too few."""
     ranked = np.sort(np.nan_to_num(scores, nan=0.0))[::-1]
     if len(ranked) < conversations_min(alarms):
         return None
@@ -100,9 +92,7 @@ def choose(domain: str, scores: Array, alarms: float, now: datetime) -> Operatin
 def read_points(
     path: Path, weights: str, alarms: float, now: datetime
 ) -> dict[str, OperatingPoint]:
-    """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by
-    domain.
-    """
+    """The valid points for ``alarms`` of the model with hash ``weights``, by domain."""
     return {
         point.domain: point
         for point in _read_all_points(path, weights)
@@ -110,10 +100,8 @@ def read_points(
     }
 
 
-def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
-    """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its
-    domain and share.
-    """
+def add_points(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
+    """Adds or replaces, by domain and share, points of the model with hash ``weights``."""
     new = {
         (point.domain, point.alarms): point for point in (*_read_all_points(path, weights), *points)
     }

@@ -1,9 +1,8 @@
-"""Ordinary prompts that look dangerous: on these a classifier that only reads words raises false
-alarms.
+"""Ordinary prompts that look dangerous, on which a bag-of-words classifier raises false alarms.
 
 Written for this project, in the manner of XSTest (Röttger et al., NAACL 2024): figures of speech,
-programming, games and fiction, history, science, health, safety, law, and homonyms. A model is
-measured on them and never learns from them.
+programming, games and fiction, history, science, health, safety, law, and homonyms. For evaluation
+only, never for training.
 """
 
 ORDINARY_PROMPTS = tuple(

@@ -1,13 +1,12 @@
 """Screening: reads conversations with a misuse classifier and stores those above its operating
 point as suggestions.
 
-To score a conversation is to read it. It is therefore read under the rules for staff
-(`vault.staff_reads`): by a privacy officer, with a ticket, each conversation recorded before it is
-opened and visible to its person. Only what the person wrote is opened. A conversation is not read
-if it is incognito, deleted, expired, of a closed account, or flagged completely; nor if it was read
-under the same ticket and has no newer turn. Its domain is the surface on which it began. A domain
-is read only if it has an operating point, or enough conversations to set one
-(`misuse.operating_points`).
+Scoring a conversation counts as a reading by staff (`vault.staff_reads`): by a privacy officer,
+with a ticket, each recorded before the conversation is opened and visible to its person. Only the
+person's turns are opened. A conversation is not read if it is incognito, deleted, expired, of a
+closed account, or flagged completely; nor if it was read under the same ticket and has no newer
+turn. Its domain is the surface on which it began. A domain is read only if it has an operating
+point, or enough conversations to set one (`misuse.operating_points`).
 
 Nothing is stored of a conversation that is not suggested.
 """
@@ -33,7 +32,7 @@ from licet.misuse.suggestions import (
     count_readable,
     select_open,
     select_readable,
-    store,
+    store_suggestion,
 )
 from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
@@ -51,11 +50,9 @@ TURNS_READ_MAX = 1_000
 
 
 class ScreenedDomain(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of a domain, on how many conversations the model abstained, and the point above
-    which it suggests.
+    """The readings, abstentions and operating point of a domain.
 
-    ``point`` is None if the domain has none: its ``waiting`` conversations are too few, and none of
-    them is suggested.
+    ``point`` is None if its ``waiting`` conversations are too few, so that none is suggested.
     """
 
     domain: str
@@ -68,9 +65,7 @@ class ScreenedDomain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScreeningResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many conversations were read, and those suggested; ``more``: there are further ones to
-    read.
-    """
+    """The number of readings, and the suggestions; ``more``: further conversations can be read."""
 
     read: int
     abstained: int
@@ -89,12 +84,11 @@ def suggest(
     limit: int = CONVERSATIONS,
     alarms: float = ALARMS,
 ) -> ScreeningResult:
-    """Reads up to ``limit`` conversations, the newest first, and suggests those that score above
-    the operating point of their domain. A domain without a point gets one from what is read of it,
-    if that is enough.
+    """Reads up to ``limit`` conversations, newest first, and suggests those that score above their
+    domain's operating point. A domain without a point gets one if enough is read of it.
 
-    ``points_file`` has the model's points; at most the share ``alarms`` of a domain is suggested,
-    one of `classifier.FALSE_ALARMS`.
+    ``points_file`` has the model's points; ``alarms``: the share of a domain to suggest at most, one
+    of `classifier.FALSE_ALARMS`.
     """
     _check_call(reader, ticket, limit, alarms)
     weights, now = bytes.fromhex(model.sha256), installation.clock()
@@ -114,9 +108,9 @@ def suggest(
         if point is not None or len(in_domain) >= conversations_min:
             scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
             if point is None:
-                point = operating_points.choose(domain, _scores(scored), alarms, now)
+                point = operating_points.choose_point(domain, _scores(scored), alarms, now)
                 if point is not None:
-                    operating_points.write(points_file, model.sha256, [point])
+                    operating_points.add_points(points_file, model.sha256, [point])
         threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
         above = [
             conversation
@@ -157,10 +151,10 @@ def _store_all(
     weights: bytes,
     reader: StaffMember,
 ) -> None:
-    """Stores a suggestion for each, in a transaction of its own."""
+    """Stores suggestions, each in its own transaction."""
     for conversation in scored:
         with transaction(installation.pool) as tx:
-            store(tx, conversation, weights, installation.clock(), reader)
+            store_suggestion(tx, conversation, weights, installation.clock(), reader)
 
 
 def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
@@ -173,7 +167,7 @@ def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> 
         raise UsageError(f"`--ticket` must match {staff_reads.TICKET.pattern}")
     if not 1 <= limit <= CONVERSATIONS_MAX or alarms not in FALSE_ALARMS:
         raise UsageError(
-            f"it reads 1 to {CONVERSATIONS_MAX} conversations, at a share of alarms out of "
+            f"1 to {CONVERSATIONS_MAX} conversations can be read, at a share of alarms out of "
             f"{FALSE_ALARMS}"
         )
 
@@ -186,7 +180,7 @@ def _score_conversations(
     reader: StaffMember,
     ticket: str,
 ) -> list[ScoredConversation]:
-    """The scores of those conversations that may be opened; each reading is recorded before."""
+    """Scores the conversations that may be opened; each reading is recorded first."""
     scored = []
     for account, conversation in conversations:
         text, last_turn = _read_text(installation, account, conversation, reader, ticket)
@@ -207,9 +201,7 @@ def _scores(scored: Sequence[ScoredConversation]) -> Array:
 def _read_text(
     installation: Installation, account: UUID, conversation: UUID, reader: StaffMember, ticket: str
 ) -> tuple[str | None, int]:
-    """What its person wrote in a conversation, and the number of its last turn; None if nothing may
-    be opened.
-    """
+    """The person's text in a conversation, None if it may not be opened, and its last turn."""
     reading = Reading(
         staff=reader.staff_id,
         role=ReaderRole.privacy_officer,

@@ -1,5 +1,4 @@
-"""Suggestions of a misuse classifier (`misuse.screener`) and what people decide on them: the model
-decides nothing.
+"""Suggestions of a misuse classifier (`misuse.screener`) and people's decisions on them.
 
 A stored suggestion is a score without text; it is deleted with the first segment of its
 conversation that is erased.
@@ -31,9 +30,7 @@ LISTED_MAX = 1_000
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation to review, who read it, and what was decided. ``score`` is None if the model
-    did not suggest it.
-    """
+    """A conversation to review, its reader and decision. ``score`` is None without a suggestion."""
 
     account: str
     conversation: str
@@ -46,7 +43,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_undecided(installation: Installation) -> list[Suggestion]:
-    """The suggestions that nobody has decided, the highest score first."""
+    """The undecided suggestions, highest score first."""
     with transaction(installation.pool) as tx:
         return select_open(tx, installation.clock())
 
@@ -64,9 +61,7 @@ def decide(
     """Flags a conversation, dismisses its suggestion, or overturns or upholds its flag; recorded as
     ``actor``'s decision.
 
-    RefusedError if there is nothing to flag, to dismiss, to overturn or to uphold; with
-    ``only_open`` also
-    where nothing that was suggested of it waits for a decision.
+    RefusedError if that is not possible; with ``only_open`` also without an undecided suggestion.
     """
     if not actor.roles & DECIDERS:
         raise DeniedError(
@@ -124,13 +119,13 @@ _REFUSED = {
 
 
 def _word(*, dismiss: bool, overturn: bool, uphold: bool) -> str:
-    """A decision as it is stored."""
+    """The stored word of a decision."""
     words = {"dismissed": dismiss, "overturned": overturn, "upheld": uphold}
     return next((word for word, decided in words.items() if decided), "flagged")
 
 
-def get(installation: Installation, conversation: str) -> Suggestion:
-    """What was suggested of a conversation, and decided; NotFoundError where nothing was."""
+def get_suggestion(installation: Installation, conversation: str) -> Suggestion:
+    """The suggestion of a conversation and its decision; NotFoundError."""
     conversation_id = parse(Prefix.conversation, conversation)
     with transaction(installation.pool) as tx:
         account = account_view.owner(tx, conversation_id)
@@ -145,7 +140,7 @@ def _require(found: Sequence[Suggestion], conversation: str) -> Suggestion:
 
 
 def check_undecided(found: Suggestion) -> None:
-    """RefusedError where somebody has decided."""
+    """Raises RefusedError if the suggestion was decided."""
     if found.decided_at is not None:
         raise RefusedError(
             f"it was {found.decision} already, by {found.decided_by}", because="decided"
@@ -195,7 +190,7 @@ _SUGGESTED = (
     KeyColumn("t.suggested_at", KeyType.timestamptz),
     KeyColumn("t.conversation_id", KeyType.uuid),
 )
-# Of a conversation that is deleted, or of which nothing is kept, nothing is to be decided.
+# Deleted and expired conversations need no decision.
 _ALIVE = """EXISTS (SELECT FROM conversations c JOIN segments s USING (account_id, conversation_id)
     WHERE c.account_id = t.account_id AND c.conversation_id = t.conversation_id
       AND c.deleted_at IS NULL
@@ -270,7 +265,7 @@ def _to_suggestions(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[Sugg
 
 
 class ScoredConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that was read; ``score`` is NaN if the model abstained."""
+    """A scored conversation; ``score`` is NaN if the model abstained."""
 
     account: UUID
     conversation: UUID
@@ -296,8 +291,8 @@ _READABLE = """SELECT c.account_id, c.conversation_id, max(s.last_at) AS last_at
 
 
 def count_readable(tx: Transaction, now: datetime, ticket: str, weights: bytes) -> dict[str, int]:
-    """How many conversations may be read, by domain."""
-    asked = {
+    """The number of readable conversations by domain."""
+    values = {
         "at": now,
         "reason": ReadReason.misuse_review.value,
         "ticket": ticket,
@@ -305,7 +300,7 @@ def count_readable(tx: Transaction, now: datetime, ticket: str, weights: bytes) 
     }
     return dict(
         tx.execute(
-            f"SELECT domain, count(*) FROM ({_READABLE}) w GROUP BY domain ORDER BY domain", asked
+            f"SELECT domain, count(*) FROM ({_READABLE}) w GROUP BY domain ORDER BY domain", values
         ).fetchall()
     )
 
@@ -313,8 +308,8 @@ def count_readable(tx: Transaction, now: datetime, ticket: str, weights: bytes) 
 def select_readable(
     tx: Transaction, now: datetime, ticket: str, weights: bytes, domains: Sequence[str], limit: int
 ) -> list[tuple[UUID, UUID, str]]:
-    """The newest conversations of ``domains`` that may be read, each with its domain."""
-    asked = {
+    """The newest readable conversations of ``domains``, each with its domain."""
+    values = {
         "at": now,
         "reason": ReadReason.misuse_review.value,
         "ticket": ticket,
@@ -326,11 +321,11 @@ def select_readable(
         f"""SELECT account_id, conversation_id, domain FROM ({_READABLE}) w
             WHERE domain = ANY(%(domains)s)
             ORDER BY last_at DESC, conversation_id LIMIT %(limit)s""",
-        asked,
+        values,
     ).fetchall()
 
 
-def store(
+def store_suggestion(
     tx: Transaction, scored: ScoredConversation, weights: bytes, now: datetime, reader: StaffMember
 ) -> None:
     """Stores a suggestion, unless the conversation was erased meanwhile: an erasure locks its

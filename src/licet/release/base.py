@@ -1,20 +1,17 @@
-"""The rows of an earlier release that the next one carries: what was curated once is not curated
-again.
+"""Incremental builds: reuses the curated rows of an earlier release, the base.
 
-A release is decided, registered, sealed and proved row by row whether or not it has a base: every
-decision is made now, under the policy in force now, and every row gets another id and another key.
-What is carried is the work of curation alone: the texts with their surrogates, the counts of what
-was replaced, and the labels. So the rows are the same, byte for byte, as those of a build without a
-base.
+Only the work of curation is reused: texts with surrogates, counts of replacements, and labels.
+Every row is still decided under the policy in force now, and registered, sealed and proved under a
+new id and key, so the rows equal, byte for byte, those of a build without a base.
 
-A row is carried if it is made of the same turns under the same keys: its sources are those of the
-base's row, and the base's row opens with them. Surrogates are drawn with a key of the conversation,
-so that key has to be the same too. Everything else is curated again: conversations with new turns,
-rows of which something ended, duplicates that lost then and are elected now.
+A row is reused if it has the same sources under the same keys, and the base's row opens with them.
+Surrogates are drawn with the conversation's key, which must be the same too. Everything else is
+curated again: conversations with new turns, rows with an ended source, duplicates that lost then
+and are elected now.
 
-A base that was curated otherwise, by other software, that was purged or is not what was sealed is
-not carried at all; the build then says so, and is whole. A part that is not the file of the
-manifest is passed over in the same way.
+A base with another curation plan or software version, a purged one, or one that differs from what
+was sealed is not used at all: the build reports why and curates every row. So are the rows of a
+part that does not match the manifest.
 """
 
 from __future__ import annotations
@@ -32,16 +29,16 @@ from licet.release import manifest, registry
 from licet.release.curation import Curated
 from licet.release.decision_pages import Thread, ThreadSources
 from licet.release.manifest import ReleaseManifest
-from licet.release.part import PartPromise, PartReader, RowGroup, verified
+from licet.release.part import PartPromise, PartReader, RowGroup, open_verified
 from licet.release.registry import Release
 from licet.release.row_keys import open_row, row_key
 from licet.release.row_runs import RowSources
-from licet.release.rows import Labels, Payload, row_id_of, surrogates_mark
+from licet.release.rows import Labels, Payload, derive_row_id, surrogates_mark
 from licet.store.connect import Transaction
 
 
 class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a base must have been built with for its rows to be carried."""
+    """The settings that a base must share for its rows to be reused."""
 
     purpose: str
     plan: str
@@ -51,7 +48,7 @@ class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BaseRelease:
-    """A sealed release whose rows are carried, and its parts while they are read."""
+    """A sealed release whose rows are reused, and its open part."""
 
     def __init__(
         self, folder: Path, release: Release, promised: ReleaseManifest, says: Callable[[str], None]
@@ -59,10 +56,8 @@ class BaseRelease:
         self.folder, self.known, self.promised = folder, release, promised
         self._parts = _Parts(folder, promised.parts, says)
 
-    def carried(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:
-        """What curation made of those of ``threads`` that are rows here, by their number;
-        ``threads`` are of one page.
-        """
+    def find_reusable(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:
+        """The reusable results for the ``threads`` of one page, by position."""
         if not threads:
             return {}
         ends = [
@@ -76,22 +71,22 @@ class BaseRelease:
         found = {}
         for number, thread in enumerate(threads):
             row = known.get((thread.row.conversation_id, tuple(thread.of.keys), thread.of.sources))
-            payload = self._opened(row, thread.of) if row is not None else None
+            payload = self._open_row(row, thread.of) if row is not None else None
             if payload is not None and self._is_alike(payload, thread):
-                found[number] = _curated(payload)
+                found[number] = _as_curated(payload)
         return found
 
-    def _opened(self, row: RowSources, sources: ThreadSources) -> Payload | None:
+    def _open_row(self, row: RowSources, sources: ThreadSources) -> Payload | None:
         sealed = self._parts.sealed(row.ordinal)
         if sealed is None:
             return None
         release = self.known.release_id.bytes
-        row_id = row_id_of(release, row.ordinal)
+        row_id = derive_row_id(release, row.ordinal)
         try:
             return open_row(
                 sealed, row_key(list(sources.keys.values()), release, row_id), release, row_id
             )
-        # a segment has another key by now, so it is another text for all we know
+        # a segment has another key by now, so its text may differ
         except (BrokenError, DeniedError):
             return None
 
@@ -111,12 +106,12 @@ class BaseRelease:
         self.close()
 
 
-def why_whole(
+def check_base(
     folder: Path, release: Release, wanted: BaseSettings
 ) -> tuple[ReleaseManifest | None, str]:
-    """The manifest of a base whose rows can be carried, or None and why they cannot."""
+    """The manifest of a usable base, or None and why it is not usable."""
     try:
-        promised, sha256 = manifest.read(folder)
+        promised, sha256 = manifest.read_manifest(folder)
     except LicetError as error:
         return None, f"its manifest {error}"
     curation = promised.curation
@@ -139,7 +134,7 @@ def why_whole(
     return (None if why else promised), why
 
 
-def _curated(payload: Payload) -> Curated:
+def _as_curated(payload: Payload) -> Curated:
     texts: list[str] = []
     for message in payload.messages:
         texts += [message["content"], message.get("tools") or message.get("name", "")]
@@ -163,14 +158,12 @@ class _Parts:
         self._group: tuple[int, dict[int, bytes]] = (-1, {})
 
     def sealed(self, ordinal: int) -> bytes | None:
-        """The sealed row; None if its part is not the file that the manifest names, which is said
-        once.
-        """
+        """The sealed row; None if its part does not match the manifest, reported once a part."""
         number = bisect_right(self._firsts, ordinal) - 1
         if number < 0:
             return None
         if number != self._number:
-            self._turn_to(number)
+            self._open_part(number)
         if self._reader is None or ordinal not in self._groups:
             return None
         group = self._groups[ordinal]
@@ -179,12 +172,12 @@ class _Parts:
             self._group = group, dict(zip(read.ordinals, read.sealed, strict=True))
         return self._group[1][ordinal]
 
-    def _turn_to(self, number: int) -> None:
+    def _open_part(self, number: int) -> None:
         self.close()
         self._number, self._groups, self._group = number, {}, (-1, {})
         try:
             self._reader = PartReader(
-                self._open.enter_context(verified(self._folder, self._parts[number]))
+                self._open.enter_context(open_verified(self._folder, self._parts[number]))
             )
             for group in range(self._reader.groups):
                 self._groups |= dict.fromkeys(self._reader.ordinals(group), group)

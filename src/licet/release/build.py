@@ -11,21 +11,19 @@ endings since the pin, and those past their end date, are decided again. Then th
 proofs and the manifest are written, and the release is sealed without a lock. Its time is that of
 the position.
 
-Whatever ends after the position is as if it ended after the seal: every lease decides each row by
-what is committed then (`release.live_leases`), so no row that ended is read, and nothing is written
-twice for it (docs/adr/0031).
+An ending after the position counts as one after the seal: every lease decides each row by what is
+committed then (`release.live_leases`), so no ended row is read (docs/adr/0031).
 
 A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a
 decision and its use.
 
-Which crash each order survives: until the seal commits, the release is `building` and no row of it
-can be leased. A page's transaction stores the result of the page (`release.draft`), so a build that
-was killed continues after the complete parts (`release.resume`) as if it had paused: with the
-position that it pinned, so that it catches up with all endings meanwhile. It starts over if the
-purpose, the policy version, the year, the curation plan, the software or the part size differs. A
-build that was killed after the decision is decided again, as of a later position. The manifest is
-written just before the seal: a manifest in a folder proves nothing without it. One build of a name
-runs at a time, under a lock of its connection.
+Crash order: until the seal commits, the release is `building` and no row of it can be leased. A
+page's transaction stores its result (`release.draft`), so a killed build continues after the
+complete parts (`release.resume`), from the position that it pinned, and so catches up with all
+endings meanwhile. It starts over if the purpose, policy version, year, curation plan, software or
+part size differs. A build that was killed after the decision is decided again, as of a later
+position. The manifest is written just before the seal: a manifest in a folder proves nothing
+without it. One build of a name runs at a time, under an advisory lock.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ from licet.release import (
     row_counts,
     sketch_source,
 )
-from licet.release.base import BaseRelease, BaseSettings, why_whole
+from licet.release.base import BaseRelease, BaseSettings, check_base
 from licet.release.build_order import (
     BuildOrder,
     BuildResult,
@@ -70,12 +68,17 @@ from licet.release.build_order import (
     DecidedAs,
     UnreadLanguagesError,
 )
-from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
-from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, unusual
-from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
+from licet.release.build_workers import (
+    BuildWorkers,
+    WorkerSettings,
+    connection_string,
+    picklable_curation,
+)
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, find_unusual
+from licet.release.curation import Cleaner, Curation, LeftOut, PlainCuration, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
-from licet.release.live_leases import verdicts
+from licet.release.live_leases import decide_rows
 from licet.release.manifest import (
     PROOF_FOLDER,
     PROOF_NAMES,
@@ -135,9 +138,9 @@ class Builder:
         self._rows_per_part, self._page_bytes_max = rows_per_part, page_bytes_max
         self._pool, self._keyring, self._policies = pool, keyring, policies
         self._cleaner, self._clock, self._progress, self._says = cleaner, clock, progress, says
-        self._curation = curation or Plain(cleaner)
+        self._curation = curation or PlainCuration(cleaner)
         self._workers = workers if workers is not None and workers.count > 1 else None
-        self._passed_on = passed_on(self._curation) if self._workers is not None else None
+        self._passed_on = picklable_curation(self._curation) if self._workers is not None else None
         self._held = ExitStack()  # what a build has open
         self._survey: SurveyProtocol | None = None
         self._base: BaseRelease | None = None
@@ -171,9 +174,7 @@ class Builder:
                 )
 
     def _carry_from(self, order: BuildOrder) -> BaseRelease | None:
-        """The base, open; None if there is none, or if nothing of it can be carried, which is
-        reported with the reason.
-        """
+        """The open base; None without one, or if it is unusable, which is reported."""
         if order.base is None:
             return None
         wanted = BaseSettings(
@@ -184,7 +185,7 @@ class Builder:
             names=self._curation.found_by.names,
         )
         folder, known = order.base
-        promised, self._whole_because = why_whole(folder, known, wanted)
+        promised, self._whole_because = check_base(folder, known, wanted)
         if promised is None:
             self._says(
                 f"builds whole, nothing is carried from `{known.name}`: {self._whole_because}"
@@ -200,8 +201,8 @@ class Builder:
                 f"it covers {', '.join(sorted(self._policies.in_force(at).covers))}",
                 because="purpose",
             )
-        self._hold_to_names(at)
-        draft.forget_sealed(self._pool)
+        self._check_names(at)
+        draft.delete_sealed(self._pool)
         known = self._unfinished(order)
         # so the journal has these changes before the pin
         verbs.advance(self._pool, self._policies, at)
@@ -211,12 +212,12 @@ class Builder:
             rows_per_part=self._rows_per_part,
             base=self._base.known.release_id if self._base is not None else None,
         )
-        taken = self._take_up(known, order, made, at) if known else None
+        taken = self._load_unfinished(known, order, made, at) if known else None
         if taken is not None:
             with Proofs(
                 order.folder, taken.release.release_id, order.purpose, self._keyring.random
             ) as proofs:
-                return self._go_on(taken, order, proofs)
+                return self._resume(taken, order, proofs)
         if known is not None:
             self._discard(known, order)
         release, kept = self._pin(order, made, at)
@@ -228,9 +229,9 @@ class Builder:
         ) as proofs:
             return self._write(release, kept, order, proofs, iter(()))
 
-    def _hold_to_names(self, now: datetime) -> None:
-        """RefusedError where nothing looks for people's names and a version up to the one in force
-        has them replaced.
+    def _check_names(self, now: datetime) -> None:
+        """Raises RefusedError if nothing detects names and any policy version up to now replaces
+        them.
         """
         replacing = (
             None
@@ -252,8 +253,8 @@ class Builder:
         names = self._curation.found_by.names
         return names is not msgspec.UNSET and notice.PERSON in names.kinds
 
-    def _go_on(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
-        """Resumes a build that was killed, after its complete parts."""
+    def _resume(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
+        """Resumes a killed build after its complete parts."""
         resume.restore(self._pool, self._keyring, taken, proofs)
         self._tally, self._end, self._parts = taken.tally, taken.end, taken.parts
         self._progress(self._tally.candidates)
@@ -273,31 +274,34 @@ class Builder:
         stage: Stage = Stage.reading,
     ) -> BuildResult:
         if stage is not Stage.elected:
-            self._compare(release, order, reads=stage is Stage.reading)
+            self._sketch_again(release, order, reads=stage is Stage.reading)
         if stage is Stage.reading:
             every = chain(rows, self._sealed_rows(release, kept, proofs))
             for part in write_parts(order.folder, every, rows_per_part=self._rows_per_part):
                 self._parts[part.number] = part
-                self._keep_part(kept, part)
-            self._enter(kept, Stage.electing)
+                self._store_part(kept, part)
+            self._save_stage(kept, Stage.electing)
         if stage is not Stage.elected:
             self._elect(release, kept, order.folder, proofs)
-            self._enter(kept, Stage.elected)
-        self._hold_to_languages()
-        self._hold_to_usual(release, order)
+            self._save_stage(kept, Stage.elected)
+        self._check_languages()
+        self._check_changes(release, order)
         now = self._clock()
         question = self._policies.in_force(now).question_of(release.purpose)
-        row_counts.log_counts(self._pool, release.release_id, question, release.begun_at.year, now)
+        row_counts.add_missing_leaves(
+            self._pool, release.release_id, question, release.begun_at.year, now
+        )
         decided_as = self._decide_again(release, kept, order.folder, proofs)
         sealed = self._seal(release, order, decided_as, proofs)
-        draft.forget_sealed(self._pool)
+        draft.delete_sealed(self._pool)
         return BuildResult(folder=order.folder, manifest=sealed, lock_seconds=self._lock_seconds)
 
-    def _hold_to_usual(self, release: Release, order: BuildOrder) -> None:
-        """DamageError where more was replaced than is usual, unless the order accepts that. A
-        resumed build finds places anew, because none is stored.
+    def _check_changes(self, release: Release, order: BuildOrder) -> None:
+        """Raises DamageError if unusually many words were replaced and the order does not accept it.
+
+        A resumed build collects samples again, because none is stored.
         """
-        found = unusual(self._tally.changes)
+        found = find_unusual(self._tally.changes)
         if not found or order.accepts_changes:
             return
         places = self._samples or sketch_source.changed_places(
@@ -305,22 +309,18 @@ class Builder:
         )
         raise DamageError(found, places[:SAMPLES_MAX])
 
-    def _hold_to_languages(self) -> None:
-        """UnreadLanguagesError where conversations are left out for their language, and the policy
-        has the build stop.
-        """
+    def _check_languages(self) -> None:
+        """Raises UnreadLanguagesError if a language is not searched and the policy stops for it."""
         policy = self._policies.in_force(self._clock())
         if self._tally.unread and policy.unread_languages is UnreadLanguagesTerm.build_stopped:
             raise UnreadLanguagesError(self._tally.unread)
 
-    def _enter(self, kept: Draft, stage: Stage) -> None:
+    def _save_stage(self, kept: Draft, stage: Stage) -> None:
         with transaction(self._pool) as tx:
-            kept.enter(tx, stage)
+            kept.set_stage(tx, stage)
 
     def _unfinished(self, order: BuildOrder) -> Release | None:
-        """The unfinished build of this name; RefusedError if the name or the folder belongs to
-        something else.
-        """
+        """The unfinished build of this name; RefusedError if name or folder is taken."""
         with transaction(self._pool) as tx:
             known = registry.find(tx, order.name)
         if known is not None and known.state == "sealed":
@@ -337,12 +337,10 @@ class Builder:
             )
         return known
 
-    def _take_up(
+    def _load_unfinished(
         self, release: Release, order: BuildOrder, made: BuildSettings, now: datetime
     ) -> ResumedBuild | None:
-        """The unfinished build, ready to resume; None if it has to start over, which is reported
-        with the reason.
-        """
+        """The unfinished build, ready to resume; None if it must start over, which is reported."""
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, release.release_id)
             opens = found is not None and found[0].opens(tx)
@@ -352,11 +350,11 @@ class Builder:
         elif found is not None and opens:
             kept, of, stage = found
             version = self._policies.number(now)
-            why = draft.obstacle(
+            why = draft.resume_obstacle(
                 release, made, settings=of, purpose=order.purpose, version=version, now=now
             )
             if not why:
-                taken = resume.take_up(
+                taken = resume.truncate_to_complete(
                     self._pool, release, kept, stage, order.folder, self._rows_per_part
                 )
                 why = "no page of it is complete"
@@ -365,13 +363,11 @@ class Builder:
         return taken
 
     def _discard(self, release: Release, order: BuildOrder) -> None:
-        """Discards an unfinished build, from the database last, so that the folder is still known
-        if this is interrupted.
-        """
+        """Discards an unfinished build, from the database last: an interruption can be repeated."""
         if order.folder.exists():
             shutil.rmtree(order.folder)
         with transaction(self._pool) as tx:
-            draft.forget(tx, release.release_id)
+            draft.delete_state(tx, release.release_id)
             registry.discard(tx, release.release_id)
 
     def _pin(self, order: BuildOrder, made: BuildSettings, now: datetime) -> tuple[Release, Draft]:
@@ -397,10 +393,8 @@ class Builder:
             registry.begin(tx, release)
             return release, Draft.begin(tx, self._keyring, release.release_id, made)
 
-    def _compare(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
-        """Sketches the rows from before the build was killed; if it continues to read, a survey may
-        come first.
-        """
+    def _sketch_again(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
+        """Sketches the rows of earlier pages again; a build that still reads may survey first."""
         duplicates, last = self._curation.duplicates, self._end.place
         if duplicates is None:
             return
@@ -429,14 +423,14 @@ class Builder:
     def _sealed_rows(self, release: Release, kept: Draft, proofs: Proofs) -> Iterator[SealedRow]:
         for page in self._pages(release, kept):
             # Registered and committed: now it may be written.
-            self._take(page, proofs)
+            self._add_page(page, proofs)
             yield from page.sealed
 
     def _pages(self, release: Release, kept: Draft) -> Iterator[BuiltPage]:
-        """The pages behind the last one, in order, each committed before it comes out."""
+        """The pages after the last one, in order, each yielded once committed."""
         turns = TurnsInOrder(self._clock, self._survey, self._progress, self._end.rows)
         if self._workers is not None:
-            workers = self._held.enter_context(self._started(release, self._workers))
+            workers = self._held.enter_context(self._start_workers(release, self._workers))
             yield from workers.pages(self._end, turns)
             workers.close()
             return
@@ -454,10 +448,10 @@ class Builder:
         while (page := builder.build(self._end.page + 1, self._end.place, turns)) is not None:
             yield page
 
-    def _started(self, release: Release, workers: WorkerSettings) -> BuildWorkers:
+    def _start_workers(self, release: Release, workers: WorkerSettings) -> BuildWorkers:
         assert self._passed_on is not None
         job = WorkerJob(
-            dsn=dsn_of(self._pool),
+            dsn=connection_string(self._pool),
             config=workers.config,
             policies=self._policies,
             release=release,
@@ -470,8 +464,8 @@ class Builder:
         )
         return BuildWorkers(workers, job, self._says)
 
-    def _take(self, page: BuiltPage, proofs: Proofs) -> None:
-        """Counts a page, and enters its rows for the election."""
+    def _add_page(self, page: BuiltPage, proofs: Proofs) -> None:
+        """Counts a page and enters its rows for the election."""
         kept, first = page.kept, self._tally.rows
         self._tally.count_page(kept)
         if len(self._samples) < SAMPLES_MAX:
@@ -484,23 +478,23 @@ class Builder:
         proofs.add(page.candidates, page.rows)
         self._end = page.end
 
-    def _keep_part(self, kept: Draft, part: PartPromise) -> None:
+    def _store_part(self, kept: Draft, part: PartPromise) -> None:
         ends = min((part.number + 1) * self._rows_per_part, self._tally.rows)
         with transaction(self._pool) as tx:
             kept.keep_part(tx, part, ends)
 
-    def _salted(
+    def _derive_salts(
         self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs
     ) -> None:
-        proofs.salted(
+        proofs.set_salts(
             accounts, LogKeys(self._keyring).log_keys(tx, accounts, release.begun_at.year)
         )
 
     # Duplicates
 
     def _elect(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> None:
-        """Removes the rows whose content others have. All rows were decided; a later ending does
-        not bring a duplicate back in: the next release chooses again.
+        """Removes duplicate rows. A later ending brings no duplicate back: the next release elects
+        again.
         """
         lost = (
             sorted(self._curation.duplicates.lost())
@@ -516,45 +510,43 @@ class Builder:
                     (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)})
                     for row in rows
                 ]
-                self._let_go(tx, release, kept, gone)
-                self._salted(tx, release, {row.account for row in rows}, proofs)
-            self._count_out(gone, proofs)
+                self._delete_rows(tx, release, kept, gone)
+                self._derive_salts(tx, release, {row.account for row in rows}, proofs)
+            self._count_removed(gone, proofs)
         self._rewrite(kept, folder, set(lost))
 
-    def _let_go(
+    def _delete_rows(
         self,
         tx: Transaction,
         release: Release,
         kept: Draft,
         gone: Sequence[tuple[RowSources, Mapping[str, int]]],
     ) -> None:
-        """Removes rows from the database, each with its turns by reason."""
+        """Deletes rows from the database; ``gone`` has their turns by reason."""
         registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in gone])
         kept.keep_gone(
             tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone]
         )
 
-    def _count_out(
+    def _count_removed(
         self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs
     ) -> None:
         for row, reasons in gone:
             self._tally.take_out(row.ordinal, reasons)
-            proofs.gone(row.ordinal, row.account, reasons)
+            proofs.remove_row(row.ordinal, row.account, reasons)
 
     # Deciding as of one position, and sealing
 
     @contextmanager
-    def _decided_as(self, release: Release) -> Iterator[tuple[Transaction, DecidedAs]]:
-        """Fixes the position as of which the rows are decided, and yields the database as it was
-        there.
+    def _fix_decision(self, release: Release) -> Iterator[tuple[Transaction, DecidedAs]]:
+        """Fixes the position of the decision, and yields the database as of it.
 
-        The snapshot is taken, and the leaf committed, while no ending is in progress: what the log
-        tells before the leaf is what the snapshot has. The lock is free again when this yields.
+        The snapshot is taken, and the leaf committed, while no ending is in progress: the log
+        before the leaf and the snapshot agree. The lock is released before this yields.
         """
         with snapshot(self._pool) as seen:
             with transaction(self._pool) as tx:
-                # Nobody waits for the disk under the lock: whatever commits after this is durable
-                # together with it.
+                # No fsync under the lock: what commits after this makes it durable too.
                 tx.execute("SET LOCAL synchronous_commit = off")
                 versions.block_changes(
                     tx
@@ -574,20 +566,18 @@ class Builder:
     def _decide_again(
         self, release: Release, kept: Draft, folder: Path, proofs: Proofs
     ) -> DecidedAs:
-        """Decides again, as of one position, the rows affected by endings since the pinned one and
-        those past their end.
-        """
-        with self._decided_as(release) as (seen, decided_as):
+        """Decides again, as of one position, rows with endings since the pin or past their end."""
+        with self._fix_decision(release) as (seen, decided_as):
             now, policies = decided_as.now, decided_as.policies
             due = self._tally.due(now)
-            rows = registry.rows_of(
+            rows = registry.rows_by_conversation(
                 seen, release.release_id, account_journal.endings_after(seen, release.pinned)
             )
             rows += registry.rows_at(seen, release.release_id, list(due))
             touched = {row.ordinal: row for row in rows}
-            decided = verdicts(seen, list(touched.values()), policies, release.purpose, now)
-            # A row past its end is never opened, even if what it was made from is kept for longer
-            # now; one whose end came nearer would promise too much in clear.
+            decided = decide_rows(seen, list(touched.values()), policies, release.purpose, now)
+            # A row past its end is never opened, even if its sources are kept longer by now; one
+            # whose end moved earlier states too late an end in clear.
             gone = [
                 (v.row, _reasons(v.row, v.refused))
                 for v in decided
@@ -600,13 +590,13 @@ class Builder:
             views = account_view.load_views(
                 seen, sorted({(r.account, r.conversation) for r in still}), policies, now
             )
-            self._salted(seen, release, {row.account for row in touched.values()}, proofs)
+            self._derive_salts(seen, release, {row.account for row in touched.values()}, proofs)
         for row in still:
-            proofs.again(views[row.conversation], policies, row)
+            proofs.replace_row(views[row.conversation], policies, row)
         if gone:
             with transaction(self._pool) as tx:
-                self._let_go(tx, release, kept, gone)
-        self._count_out(gone, proofs)
+                self._delete_rows(tx, release, kept, gone)
+        self._count_removed(gone, proofs)
         self._rewrite(kept, folder, out)
         return decided_as
 
@@ -634,7 +624,7 @@ class Builder:
         root, proof = self._tally.root(), proofs.write(self._tally.gone, decided_as.policies)
         promised = self._manifest(release, order, root, decided_as, proof)
         card.write(order.folder, promised)
-        croissant.write(order.folder, promised, purge.begin(promised, ""))
+        croissant.write(order.folder, promised, purge.empty_chain(promised, ""))
         sha256 = manifest.write(order.folder, promised)
         sealed = msgspec.structs.replace(
             release,
@@ -656,9 +646,7 @@ class Builder:
         return promised
 
     def _left_in(self) -> str | msgspec.UnsetType:
-        """What nothing looked for, in the English words of the notice, if people's names are among
-        it.
-        """
+        """The notice's English sentence on what is not detected, if names are part of it."""
         names = self._curation.found_by.names
         kinds = names.kinds if names is not msgspec.UNSET else ()
         return (
@@ -668,7 +656,7 @@ class Builder:
         )
 
     def _base_pin(self) -> BasePin | msgspec.UnsetType:
-        """What was carried from the base, of the rows that stayed."""
+        """The rows reused from the base, of those that stayed."""
         if self._base is None:
             return msgspec.UNSET
         promised, gone = self._base.promised, self._tally.gone
@@ -718,7 +706,7 @@ class Builder:
                 names=self._curation.found_by.names,
                 measured=self._curation.found_by.measured,
                 left_in=self._left_in(),
-                accepted=tuple(map(str, unusual(self._tally.changes))) or msgspec.UNSET,
+                accepted=tuple(map(str, find_unusual(self._tally.changes))) or msgspec.UNSET,
                 unread=dict(sorted(self._tally.unread.items())) or msgspec.UNSET,
             ),
             licet=order.software,
@@ -732,20 +720,17 @@ class Builder:
 
 
 def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[str, int]:
-    """The turns of a row that is removed, by the reason against them."""
+    """The turns of a removed row by reason."""
     turns = sum(source.count for source in row.sources)
     reasons = Counter({because.value: count for because, count in refused.items()})
-    # A row is included completely or not at all: the usable turns of a removed row come with the
-    # next release.
+    # A row is included whole or not at all; its usable turns come with the next release.
     if turns > reasons.total():
         reasons[INCOMPLETE] += turns - reasons.total()
     return reasons
 
 
 def _is_unfinished(folder: Path, release: Release) -> bool:
-    """Whether everything in ``folder`` belongs to the unfinished build: nothing else is ever
-    deleted.
-    """
+    """Whether all of ``folder`` belongs to the unfinished build: nothing else is ever deleted."""
     if not folder.is_dir() or folder.is_symlink():
         return False
     found = [entry for entry in folder.rglob("*") if entry != folder / PROOF_FOLDER]
@@ -761,7 +746,7 @@ def _is_unfinished(folder: Path, release: Release) -> bool:
     try:
         return (
             not (folder / manifest.FILE).exists()
-            or manifest.read(folder)[0].release_id == release.release_id.bytes
+            or manifest.read_manifest(folder)[0].release_id == release.release_id.bytes
         )
     except LicetError:
         return False

@@ -1,4 +1,4 @@
-"""What a build is asked for, and how it ends: order, result, the two stops that show examples."""
+"""A build's order, its result, and the two errors that show examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from licet.errors import RefusedError
 from licet.policy.file import Policies
-from licet.release.changed_words import ChangedPlace, ChangedShare, lines
+from licet.release.changed_words import ChangedPlace, ChangedShare, describe_unusual
 from licet.release.manifest import (
     ReleaseManifest,
 )
@@ -18,11 +18,10 @@ from licet.release.registry import Release
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and its folder. ``lock_seconds`` is for how long endings had to wait for it.
+    """A sealed release and its folder. ``lock_seconds``: how long endings had to wait.
 
-    ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an
-    uninterrupted build.
-    ``whole_because``: why nothing was carried from the base that was named.
+    ``resumed_from``: the first part written after a resumption, None without one.
+    ``whole_because``: why the named base was not used.
     """
 
     folder: Path
@@ -33,9 +32,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecidedAs(msgspec.Struct, frozen=True, kw_only=True):
-    """As of when the rows of a release are decided: the journal's position, the time, the policy
-    versions applied.
-    """
+    """The journal position, time and policy versions of a release's decision."""
 
     position: int
     now: datetime
@@ -44,9 +41,9 @@ class DecidedAs(msgspec.Struct, frozen=True, kw_only=True):
 
 class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What to build. ``folder`` must not exist, unless an unfinished build of the same name left
-    it: that build is resumed, or discarded with ``afresh``. ``accepts_changes``: it is sealed
-    though more was replaced than is usual. ``base`` is a release whose rows are carried where
-    nothing changed, with its folder.
+    it: that build is resumed, or discarded with ``afresh``. ``accepts_changes`` seals it although
+    unusually many words were replaced. ``base``: the release whose unchanged rows are reused, with
+    its folder.
     """
 
     name: str
@@ -59,13 +56,12 @@ class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DamageError(RefusedError):
-    """A build that would seal more replaced words than is usual: the shares, and some of the
-    places.
-    """
+    """An unusual share of words was replaced: the shares, and samples of the places."""
 
     def __init__(self, shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> None:
         super().__init__(
-            "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
+            "more words were replaced than is usual: nothing is sealed\n"
+            + describe_unusual(shares, samples),
             "look at the places; if they are right, run the same command with `--accept-changes`, "
             "which the manifest"
             " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy "
@@ -77,9 +73,7 @@ class DamageError(RefusedError):
 
 
 class UnreadLanguagesError(RefusedError):
-    """A build that would leave out conversations for their language, where the policy has it stop:
-    how many, by language.
-    """
+    """Conversations are in languages that are not searched, by language, and the policy stops."""
 
     def __init__(self, conversations: Mapping[str, int]) -> None:
         each = ", ".join(

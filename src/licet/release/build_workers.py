@@ -1,33 +1,28 @@
-"""Builds pages in several workers at once. The release is the same, byte for byte, as from one
-process.
+"""Builds pages in several workers at once; the release equals, byte for byte, that of one process.
 
 Each worker makes whole pages (`release.page_builder`): it decides, opens, curates, seals, registers
-and commits them under its own connection. The build gives out the pages and holds what they share:
-it tells a page where it begins, the ordinals and ids of its rows and which documents lose, enters
-the sketches for the election, and writes the parts, because a part of consecutive ordinals is made
-of pages of several workers. At any time there is one page a worker:
+and commits them under its own connection. The build assigns the pages and their shared state: where
+a page begins, the ordinals and ids of its rows, and which documents lose. It enters the sketches
+for the election and writes the parts, since a part spans pages of several workers. Each worker has
+one page at a time:
 
-    a page begins where the page before ends, once that page has reported its last conversation
-    it gets ordinals when all pages before it know how many rows they have
-    it commits when all pages before it are committed
+    a page begins where the previous page ends, once that page has reported its last conversation
+    it gets ordinals when all earlier pages have reported their number of rows
+    it commits when all earlier pages are committed
 
-So the pages in the database are always the first ones without a gap, as they are from one process,
-and a build that was killed resumes in the same way. It loses at most a part and a page of each
-worker.
+So the committed pages never have a gap, as from one process, and a killed build resumes in the same
+way. It loses at most one part, and one page of each worker.
 
-A worker that dies ends the build with BusyError: its page is rolled back, and the same command goes
-on behind the last page. Workers end with the build: one whose build was killed ends when it next
-asks for something, or at once where it notices; anyone who continues the build waits for the page
-that it still holds.
+If a worker dies, the build ends with BusyError: the worker's page is rolled back, and the same
+command resumes. A worker whose build was killed ends when it next sends a message, or at once if it
+notices; a resumed build waits for the page that it still holds.
 
-A `Crew` is where workers come from: processes of this machine, here, or actors of a cluster
-(`curate.ray_workers`).
+A `Crew` supplies workers: local processes, here, or actors of a cluster (`curate.ray_workers`).
 
-Processes are forked from one that has nothing but modules: it is started anew, and loads what all
-of them need once (`Processes.preload`), while the build still prepares. It ends with the process
-that builds. What they need comes over a pipe, never in their arguments or their environment: the
-connection string, the configuration, the plan. They open the key provider themselves, as every
-command does. Decided content does not leave a worker but sealed; sketches are keyed hashes.
+Processes are forked from a fresh server process that imports the shared modules once
+(`Processes.preload`) while the build prepares, and ends with the build. Connection string,
+configuration and plan are sent over a pipe, never as arguments or environment. Workers open the key
+provider themselves. Decided content leaves a worker only sealed; sketches are keyed hashes.
 """
 
 from __future__ import annotations
@@ -71,40 +66,38 @@ RUN_AGAIN = "run the command again: the build resumes"
 
 
 class PageMaker(Protocol):
-    """One worker. ``page``: the number of the page that it makes; 0 for none."""
+    """A worker. ``page``: the number of its current page, 0 for none."""
 
     page: int
 
     def begin(self, job: WorkerJob) -> None:
-        """The first that it is told. What goes wrong there is told by `take`."""
+        """Sends the job, first of all; `take` raises what goes wrong."""
 
     def give(self, message: BuildMessage) -> None:
-        """A task, or the answer to what it asked last."""
+        """Sends a task, or the answer to the worker's last message."""
 
     def take(self) -> WorkerMessage:
-        """What it says next; BusyError if it died."""
+        """Receives the worker's next message; BusyError if it died."""
 
     def end(self) -> None:
-        """Ends it; the page that it still makes is rolled back."""
+        """Ends the worker; its current page is rolled back."""
 
 
 class Crew(Protocol):
-    """Where the workers of a build come from."""
+    """A supply of workers for a build."""
 
     def prepare(self) -> None:
-        """Called while the build prepares, before the first worker is hired."""
+        """Prepares for hiring, while the build prepares."""
 
     def hire(self) -> PageMaker:
-        """A worker that waits for its job; BusyError if there is none to be had."""
+        """A worker that waits for its job; BusyError if none is available."""
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
-        """Those of its workers who have something to say, as soon as one has."""
+        """Waits for messages; returns the ``workers`` that have one."""
 
 
 class Processes(msgspec.Struct, frozen=True):
-    """Processes of this machine. ``preload``: the modules that are imported before they are
-    forked.
-    """
+    """Local processes. ``preload``: modules that are imported before forking."""
 
     preload: tuple[str, ...] = ()
 
@@ -121,9 +114,7 @@ class Processes(msgspec.Struct, frozen=True):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How many workers build, where they come from, and the configuration with which they open the
-    installation.
-    """
+    """The number and supply of workers, and their configuration of the installation."""
 
     count: int
     config: Configuration
@@ -134,8 +125,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"a build has 1 to `{WORKERS_MAX}` workers, not `{self.count}`")
 
 
-def passed_on(curation: Curation) -> PageCuration:
-    """What of ``curation`` goes to workers; UsageError if it is bound to this process."""
+def picklable_curation(curation: Curation) -> PageCuration:
+    """The curation to send to workers; UsageError if it does not pickle."""
     passed = curation.elsewhere()
     try:
         ForkingPickler.dumps(passed)  # as the pipe to a worker writes it
@@ -148,7 +139,7 @@ def passed_on(curation: Curation) -> PageCuration:
 
 
 class BuildWorkers:
-    """The workers of one build; they end with the block, or when they are closed."""
+    """The workers of one build, ended on exit from the block or by `close`."""
 
     def __init__(
         self, settings: WorkerSettings, job: WorkerJob, says: Callable[[str], None]
@@ -172,24 +163,21 @@ class BuildWorkers:
         self.close()
 
     def pages(self, end: End, turns: PageTurn) -> Iterator[BuiltPage]:
-        """The pages behind ``end``, in order, each committed before it comes out. ``turns`` are the
-        build's own.
-        """
+        """The pages after ``end``, in order, each yielded once committed. ``turns``: the build's."""
         return _Pages(self._crew, self._workers, end, turns, self._says).built()
 
     def close(self) -> None:
-        """Ends the workers; the page that one still makes is rolled back."""
+        """Ends the workers; their current pages are rolled back."""
         for worker in self._workers:
             worker.end()
         self._workers.clear()
 
 
 class LocalWorker:
-    """A process of this machine that makes pages."""
+    """A local worker process."""
 
     def __init__(self) -> None:
-        # A fork of this process would take over connections, and locks of threads that it does not
-        # have.
+        # A fork of this process would inherit connections, and locks of threads that it lacks.
         context = multiprocessing.get_context("forkserver")
         self.pipe, theirs = context.Pipe()
         self.page = 0
@@ -208,14 +196,14 @@ class LocalWorker:
         self.give(job)
 
     def give(self, message: BuildMessage) -> None:
-        with contextlib.suppress(OSError):  # it died: `take` tells
+        with contextlib.suppress(OSError):  # it died: `take` raises
             self.pipe.send(message)
 
     def take(self) -> WorkerMessage:
         try:
             message: WorkerMessage = self.pipe.recv()
         except (EOFError, OSError):
-            raise self._died() from None
+            raise self._death_error() from None
         return message
 
     def end(self) -> None:
@@ -226,7 +214,7 @@ class LocalWorker:
             self._process.join()
         self._process.close()
 
-    def _died(self) -> BusyError:
+    def _death_error(self) -> BusyError:
         self._process.join(END_SECONDS_MAX)
         code = self._process.exitcode
         how = f"with exit code `{code}`"
@@ -237,9 +225,7 @@ class LocalWorker:
 
 
 class _Pages:
-    """Gives out pages to workers and answers what they ask, so that their results are those of
-    pages made in order.
-    """
+    """Assigns pages and answers workers so that results equal those of pages made in order."""
 
     def __init__(
         self,
@@ -252,32 +238,32 @@ class _Pages:
         self._crew, self._workers, self._turns, self._says = crew, workers, turns, says
         self._idle = deque(workers)
         self._next = PageTask(end.page + 1, end.place)
-        self._is_told = True  # where the next page begins
+        self._is_start_known = True  # of the next page
         self._is_over = False
         self._counted = self._committed = end.page
         self._waiting: dict[int, tuple[PageMaker, PageRows | PageCommits]] = {}
         self._made: deque[BuiltPage] = deque()
 
     def built(self) -> Iterator[BuiltPage]:
-        self._give_out()
+        self._assign_page()
         while any(worker.page for worker in self._workers):
             for worker in self._crew.ready(self._workers):
                 self._answer(worker, worker.take())
-            while self._made:  # only when nobody waits for an answer that can be given
+            while self._made:  # only after every possible answer was sent
                 yield self._made.popleft()
 
-    def _give_out(self) -> None:
-        """The next page to a worker without one, once it is known where it begins."""
-        if self._is_told and not self._is_over and self._idle:
+    def _assign_page(self) -> None:
+        """Assigns the next page to an idle worker, once the page's start is known."""
+        if self._is_start_known and not self._is_over and self._idle:
             worker = self._idle.popleft()
-            worker.page, self._is_told = self._next.number, False
+            worker.page, self._is_start_known = self._next.number, False
             worker.give(self._next)
 
     def _answer(self, worker: PageMaker, message: WorkerMessage) -> None:
         match message:
             case PageBegins(last):
                 worker.give(self._turns.begins(last))
-                self._next, self._is_told = PageTask(worker.page + 1, last), True
+                self._next, self._is_start_known = PageTask(worker.page + 1, last), True
             case PageLost(names):
                 worker.give(self._turns.lost(names))
             case PageRows() | PageCommits():
@@ -295,16 +281,14 @@ class _Pages:
             case WorkerFailed():
                 raise message.error()
         self._answer_waiting()
-        self._give_out()
+        self._assign_page()
 
     def _is_free(self, worker: PageMaker) -> None:
         worker.page = 0
         self._idle.append(worker)
 
     def _answer_waiting(self) -> None:
-        """Ordinals to the first page that has none, and the commit to the first that is not
-        committed.
-        """
+        """Answers the first page that waits for ordinals, and the first that waits to commit."""
         while (found := self._waiting.get(self._counted + 1)) and isinstance(found[1], PageRows):
             del self._waiting[self._counted + 1]
             self._counted += 1
@@ -316,7 +300,7 @@ class _Pages:
             found[0].give(None)
 
 
-def dsn_of(pool: Pool) -> str:
+def connection_string(pool: Pool) -> str:
     """The connection string of an open pool."""
     dsn = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
     assert isinstance(dsn, str)

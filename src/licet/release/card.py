@@ -1,11 +1,10 @@
 """The dataset card: README.md of a release, for people and for tools that read Hugging Face's front
 matter.
 
-A card is derived exactly from the manifest, and from the review and the measurement beside it once
-there are some, and quotes their hashes, so that ``verify`` can check it against them. It states
-what is included, what was left out and why, that rows are sealed, and that nothing here is
-anonymous. Form: https://huggingface.co/docs/hub/datasets-cards; counts by reason as in the
-manifest.
+A card is derived exactly from the manifest, and from a review and a measurement beside it, and
+quotes their hashes, so that ``verify`` can check it. It states what is included, what was left out
+and why, that rows are sealed, and that nothing is anonymous. Form:
+https://huggingface.co/docs/hub/datasets-cards; counts by reason as in the manifest.
 """
 
 from __future__ import annotations
@@ -139,27 +138,27 @@ signed with the key of the log (SHA-256 `{sha256}`).
 """
 
 
-def text(
+def render(
     manifest: ReleaseManifest,
     stated: StatedReview | None = None,
     measured: StatedMeasurement | None = None,
 ) -> str:
-    """The card of ``manifest``, whole; with what a review and a measurement stated."""
+    """The card of ``manifest``, with the statements of a review and a measurement."""
     counts = manifest.counts
     included = {"came into question": counts.candidates, "**are in**": counts.included}
     body = _TEXT.format(
-        name=_escaped(manifest.name),
+        name=_escape(manifest.name),
         rows=manifest.rows,
         purpose=manifest.purpose,
         built_at=f"{manifest.built_at:%Y-%m-%d %H:%M} UTC",
-        licet=_escaped(manifest.licet),
-        policy=_escaped(manifest.policy.name),
-        version=_escaped(manifest.policy.version),
+        licet=_escape(manifest.licet),
+        policy=_escape(manifest.policy.name),
+        version=_escape(manifest.policy.version),
         journal=manifest.journal,
         counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
         contents=_contents(manifest) + _refused(manifest),
         release=shown(Prefix.release, UUID(hex=manifest.release)),
-        rules=_escaped(manifest.deidentification.rules),
+        rules=_escape(manifest.deidentification.rules),
         names=_names(manifest),
         measured=_measured(manifest.deidentification),
         replaced=_table(
@@ -203,9 +202,7 @@ _OF = {
 
 
 def breakdowns(contents: ReleaseContents) -> Iterator[tuple[str, str, int]]:
-    """What the rows contain by their values: of what, the value, and its count; the most frequent
-    of each first.
-    """
+    """(property, value, count) of the contents, the most frequent value of each property first."""
     for name, of in _OF.items():
         values = getattr(contents, name)
         for value, count in _by_count(values) if values is not msgspec.UNSET else ():
@@ -213,9 +210,7 @@ def breakdowns(contents: ReleaseContents) -> Iterator[tuple[str, str, int]]:
 
 
 def _contents(manifest: ReleaseManifest) -> str:
-    """What the rows contain, as a table; empty for a manifest of before it was counted, and for one
-    without rows.
-    """
+    """The table of contents; empty for an older manifest without counts, or without rows."""
     contents = manifest.contents
     if contents is msgspec.UNSET or not manifest.rows:
         return ""
@@ -251,7 +246,7 @@ What the rule of quality refused, of the conversations in each language that cam
 
 
 def _refused(manifest: ReleaseManifest) -> str:
-    """The share that the rule of quality refused by language; empty where nothing was judged."""
+    """The share that the quality rule refused by language; empty if nothing was judged."""
     pin = manifest.curation
     if pin is msgspec.UNSET or pin.quality is msgspec.UNSET:
         return ""
@@ -269,12 +264,10 @@ _ACCEPTED = "More words were replaced than is usual, which who built it accepted
 
 
 def _names(manifest: ReleaseManifest) -> str:
-    """What was used to look for names, in a sentence or two; what stayed in is told in the words of
-    the notice.
-    """
+    """How names were detected; what stayed in is stated in the notice's words."""
     made = manifest.deidentification
     allowed = (
-        f"Each version of the policy up to `{_escaped(manifest.policy.version)}` says "
+        f"Each version of the policy up to `{_escape(manifest.policy.version)}` says "
         "`names: "
         "left in`."
     )
@@ -282,7 +275,7 @@ def _names(manifest: ReleaseManifest) -> str:
     accepted = (
         ""
         if made.accepted is msgspec.UNSET
-        else f"{_ACCEPTED} {_escaped('; '.join(made.accepted))}."
+        else f"{_ACCEPTED} {_escape('; '.join(made.accepted))}."
     )
     if made.names is msgspec.UNSET:
         looked_for = (
@@ -303,15 +296,15 @@ def _names(manifest: ReleaseManifest) -> str:
 
 
 def _unread(manifest: ReleaseManifest) -> str:
-    """The conversations that were left out for their language, by that language; empty for none."""
+    """The conversations left out for their language, by language; empty for none."""
     unread = manifest.deidentification.unread
     if unread is msgspec.UNSET:
         return ""
-    each = (f"{count:,} in `{_escaped(language)}`" for language, count in unread.items())
+    each = (f"{count:,} in `{_escape(language)}`" for language, count in unread.items())
     return f"Conversations left out for that: {', '.join(each)}."
 
 
-# What the samples are on which the package's figures were measured, and what they do not cover.
+# The samples of the package's figures, and what they do not cover.
 SAMPLES = {
     "presidio": "sentences in English that Presidio's generator made from templates; its national ids are of the United"
     " States alone: social security numbers and driving licences.",
@@ -331,16 +324,14 @@ _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for
 
 
 def _measured(made: Deidentification) -> str:
-    """What de-identification finds in labelled texts, as a table with their description, or that
-    nobody measured it.
-    """
+    """De-identification's measured recall and precision as a table, or that it was not measured."""
     if made.measured is msgspec.UNSET:
         return (
             "How much of what identifies is found this way has not been measured: assume that "
             f"much is missed. {_UNSOUGHT}"
         )
     lines = [
-        f"| {_escaped(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | "
+        f"| {_escape(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | "
         f"{_interval(m.found, m.labelled)}"
         f" | {m.labelled:,} |"
         for m in made.measured
@@ -374,36 +365,36 @@ def _sample(name: str) -> str:
     return f"- `{name}`: {SAMPLES.get(name, _OWN_SAMPLE)}"
 
 
-def _share(found: int, of: int) -> str:
-    return f"{found / of:.3f}" if of else "-"
+def _share(found: int, labelled: int) -> str:
+    return f"{found / labelled:.3f}" if labelled else "-"
 
 
-def _interval(found: int, of: int) -> str:
-    """The interval of a share in which it lies with 95 % (Wilson 1927)."""
-    if not of:
+def _interval(found: int, labelled: int) -> str:
+    """The 95 % confidence interval of a share (Wilson 1927)."""
+    if not labelled:
         return "-"
-    z, share = 1.96, found / of
+    z, share = 1.96, found / labelled
     middle, width = (
-        share + z * z / (2 * of),
-        z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)),
+        share + z * z / (2 * labelled),
+        z * math.sqrt(share * (1 - share) / labelled + z * z / (4 * labelled * labelled)),
     )
-    low, high = ((middle + sign * width) / (1 + z * z / of) for sign in (-1, 1))
+    low, high = ((middle + sign * width) / (1 + z * z / labelled) for sign in (-1, 1))
     return f"{max(low, 0):.3f} to {min(high, 1):.3f}"
 
 
 def write(folder: Path, manifest: ReleaseManifest) -> None:
-    """Writes the card of a release that was just sealed into ``folder``, durably and atomically."""
-    _write(folder, text(manifest))
+    """Writes the card of a newly sealed release into ``folder``, durably and atomically."""
+    _write(folder, render(manifest))
 
 
 def rewrite(folder: Path) -> None:
-    """Writes the card that follows from the manifest and from what lies beside it, durably and
-    atomically.
-    """
+    """Rewrites the card from the manifest and the statements beside it, durably and atomically."""
     _write(
         folder,
-        text(
-            manifests.read(folder)[0], review.SIGNED.read(folder), measurement.SIGNED.read(folder)
+        render(
+            manifests.read_manifest(folder)[0],
+            review.SIGNED.read(folder),
+            measurement.SIGNED.read(folder),
         ),
     )
 
@@ -478,6 +469,6 @@ def _by_count(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _escaped(words: str) -> str:
+def _escape(words: str) -> str:
     """``words`` without characters that Markdown or HTML would interpret."""
     return "".join(f"&#{ord(c)};" if c in "&<>[]()`*_|\\#!~" else c for c in words)

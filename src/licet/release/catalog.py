@@ -30,16 +30,16 @@ from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
 
-def releases(installation: Installation) -> list[Release]:
+def list_releases(installation: Installation) -> list[Release]:
     with transaction(installation.pool) as tx:
-        return registry.every(tx)
+        return registry.list_all(tx)
 
 
-def without_names(installation: Installation) -> list[str]:
-    """The sealed releases whose own copy states that nobody looked for names in it, by name."""
+def list_without_names(installation: Installation) -> list[str]:
+    """The names of sealed releases whose manifest states that no names were detected."""
     sealed = [
-        (known.name, homes.promised(installation, known))
-        for known in releases(installation)
+        (known.name, homes.find_manifest(installation, known))
+        for known in list_releases(installation)
         if known.state == "sealed"
     ]
     return [
@@ -50,9 +50,7 @@ def without_names(installation: Installation) -> list[str]:
 
 
 def find_release(installation: Installation, name: str) -> tuple[Path, Release]:
-    """The folder and the record of a release, by its name or by any folder that holds a copy of
-    it.
-    """
+    """The folder and record of a release, by its name or by any folder with a copy of it."""
     own = installation.config.releases / name
     if "/" not in name and buckets.open_bucket(installation.config.store) is not None:
         with transaction(installation.pool) as tx:
@@ -60,13 +58,13 @@ def find_release(installation: Installation, name: str) -> tuple[Path, Release]:
         if (
             shared is not None
             and shared.state == "sealed"
-            and (found := homes.folder(installation, shared)) is not None
+            and (found := homes.find_folder(installation, shared)) is not None
         ):
             return found, shared
     folder = own if own.is_dir() and "/" not in name else Path(name)
     with transaction(installation.pool) as tx:
         if folder.is_dir():
-            promised, _ = manifest.read(folder)
+            promised, _ = manifest.read_manifest(folder)
             return folder, registry.get(tx, UUID(hex=promised.release))
         known = registry.find(tx, name)
     if known is None:
@@ -107,15 +105,13 @@ def usable_rows(
 
 
 def _span(promised: manifest.ReleaseManifest, first: int) -> int:
-    """How many ordinals a part may have: up to the next part's first, or a full part for the
-    last.
-    """
+    """How many ordinals a part may have: up to the next part, or a full part for the last."""
     later = [part.first_ordinal for part in promised.parts if part.first_ordinal > first]
     return min(later) - first if later else 50_000
 
 
 def verify_release(installation: Installation, name: str) -> list[folder_check.BrokenPromise]:
-    """Every contradiction between a release's folder and what was sealed."""
+    """Every contradiction between a release's folder and the sealed release."""
     folder, known = sealed_release(installation, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     found = folder_check.verify(
@@ -147,7 +143,7 @@ def open_release(
     seed: int | None = None,
     labels: bool = True,
 ) -> LoadedRows:
-    """The rows of a release, from an open installation, as `reader.load` has them."""
+    """The rows of a release of an open installation (`reader.load`)."""
     folder, known = find_release(installation, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     leases = DatabaseLeases(installation.pool, installation.keyring, installation.clock)
@@ -166,17 +162,19 @@ def open_release(
 
 
 def _living(installation: Installation, release: Release) -> Living:
-    """Which rows no purge may have removed, according to the database."""
+    """Finds rows that no purge may have removed, by the database."""
 
     def ask(ordinals: Sequence[int]) -> list[int]:
         with transaction(installation.pool) as tx:
-            return purge_rows.living(tx, release.release_id, ordinals, log_key_in(installation, tx))
+            return purge_rows.find_living(
+                tx, release.release_id, ordinals, log_key_in(installation, tx)
+            )
 
     return ask
 
 
 def log_key(installation: Installation) -> LogKey:
-    """The log's public key, against which a purge's addendum is verified."""
+    """The log's public key, which verifies a purge's addendum."""
 
     def ask() -> bytes:
         with transaction(installation.pool) as tx:
@@ -186,7 +184,7 @@ def log_key(installation: Installation) -> LogKey:
 
 
 def log_key_in(installation: Installation, tx: Transaction) -> LogKey:
-    """As `log_key`, in a transaction that is open."""
+    """`log_key` in an open transaction."""
     return lambda: jws.public_key(installation.keyring.log_seed(tx))
 
 
@@ -195,6 +193,8 @@ def diff_releases(installation: Installation, old: str, new: str) -> diffs.Relea
     sides = []
     for name in (old, new):
         folder, known = sealed_release(installation, name)
-        sides.append(diffs.Side(folder=folder, manifest=manifest.read(folder)[0], known=known))
+        sides.append(
+            diffs.DiffSide(folder=folder, manifest=manifest.read_manifest(folder)[0], known=known)
+        )
     with transaction(installation.pool) as tx:
         return diffs.diff(tx, installation.keyring, *sides)

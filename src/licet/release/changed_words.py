@@ -1,9 +1,8 @@
-"""What de-identification changed in a build: words by kind, language and place, and whether that is
-usual.
+"""Counts the words that de-identification replaced in a build, by kind, language and place.
 
-Invariants: counts hold no content. Samples do; they stay in the memory of the process that builds,
-and no draft, log or manifest holds one. What is usual was measured on texts of people
-(docs/curate.md); beyond a bound a build stops.
+Beyond usual shares, measured on texts of people (docs/curate.md), a build stops. Counts hold no
+content. Samples do: they stay in the memory of the building process, and no draft, log or manifest
+holds one.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from enum import StrEnum
 import msgspec
 
 SAMPLES_MAX = 20
-SAMPLE_CHARS = 40  # on each side of what was replaced
-WORDS_MIN = 2_000  # of a language and a place, below which no share is judged
+SAMPLE_CHARS = 40  # on each side of a replacement
+WORDS_MIN = 2_000  # of a language and a place, to judge a share
 NAMES = frozenset({"person", "address", "place", "organisation"})
 
 
 class ChangePlace(StrEnum):
-    """Where something was replaced."""
+    """The place of a replacement."""
 
     prose = "prose"
     code = "code"  # in fences, in backticks, in lines or texts of code
@@ -29,9 +28,8 @@ class ChangePlace(StrEnum):
     within = "within"  # a part of a word, a number or an identifier
 
 
-# The largest usual share of words that are replaced by kinds of names, and by each other kind. A
-# name within a word, or one without a letter, is never usual: one in ten thousand words is the most
-# that chance does.
+# The largest usual share of replaced words, for names and for each other kind. A name within a word
+# or without a letter is never usual: by chance, at most one in ten thousand words is one.
 SHARES_MAX = {
     True: {
         ChangePlace.prose: 0.03,
@@ -49,7 +47,7 @@ SHARES_MAX = {
 
 
 class ChangedPlace(msgspec.Struct, frozen=True):
-    """A place as it was said and as it leaves, with a few words around it."""
+    """A replacement before and after, with a few words around it."""
 
     kind: str
     place: ChangePlace
@@ -62,9 +60,7 @@ class ChangedPlace(msgspec.Struct, frozen=True):
 
 
 class ChangedWords(msgspec.Struct, frozen=True):
-    """Of one conversation: ``words`` of prose and of code, and those ``changed`` by kind and
-    place.
-    """
+    """The ``words`` of a conversation in prose and code, and those ``changed`` by kind and place."""
 
     words: Mapping[ChangePlace, int] = {}
     changed: Mapping[tuple[str, ChangePlace], int] = {}
@@ -72,7 +68,7 @@ class ChangedWords(msgspec.Struct, frozen=True):
 
 
 class ChangedShare(msgspec.Struct, frozen=True):
-    """A share of words: ``changed`` of ``words`` of a language and a place."""
+    """``changed`` of the ``words`` of a language and a place."""
 
     kind: str
     language: str
@@ -89,8 +85,8 @@ class ChangedShare(msgspec.Struct, frozen=True):
 
 
 def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[str, int]:
-    """The counts of conversations, each with its language: `language place` has words, `language
-    place kind` changed ones.
+    """Sums conversations with their language: words by `language place`, changed ones by `language
+    place kind`.
     """
     counts = Counter[str]()
     for language, own in conversations:
@@ -101,10 +97,8 @@ def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[st
     return counts
 
 
-def sampled(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedPlace, ...]:
-    """At most ``SAMPLES_MAX`` places of conversations, each with its language, those that are never
-    usual first.
-    """
+def choose_samples(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedPlace, ...]:
+    """At most ``SAMPLES_MAX`` places of conversations with their language, never usual ones first."""
     every = [
         msgspec.structs.replace(sample, language=language)
         for language, own in conversations
@@ -114,8 +108,8 @@ def sampled(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedP
     return tuple(sorted(every, key=lambda one: rank.index(one.place))[:SAMPLES_MAX])
 
 
-def shares(counts: Mapping[str, int]) -> list[ChangedShare]:
-    """Each share that was counted, usual or not, by language, place and kind."""
+def list_shares(counts: Mapping[str, int]) -> list[ChangedShare]:
+    """All shares, usual or not, by language, place and kind."""
     out = []
     for key, changed in sorted(counts.items()):
         if key.count(" ") != 2:
@@ -132,27 +126,27 @@ def shares(counts: Mapping[str, int]) -> list[ChangedShare]:
     return out
 
 
-def unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
-    """The shares beyond their bounds; each language by itself, and all together."""
+def find_unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
+    """The shares beyond their bounds, of each language and of all together."""
     every = Counter(counts)
     for key, count in counts.items():
         every["all " + key.partition(" ")[2]] += count
     return [
         one
-        for one in shares(every)
+        for one in list_shares(every)
         if one.words >= WORDS_MIN
         and one.changed > SHARES_MAX[one.kind in NAMES][one.place] * one.words
     ]
 
 
-def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
-    """The unusual shares and the places, for a person to read."""
+def describe_unusual(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
+    """Describes unusual shares and sample places."""
     return "\n".join(
-        [*(f"  {one}" for one in found), *(f"  {sample_line(one)}" for one in samples)]
+        [*(f"  {one}" for one in found), *(f"  {describe_place(one)}" for one in samples)]
     )
 
 
-def sample_line(place: ChangedPlace) -> str:
-    """A place, for a person to read."""
+def describe_place(place: ChangedPlace) -> str:
+    """Describes a place."""
     where = f"{place.kind}, {place.place.value} of `{place.language}`"
     return f"{where}:  {place.before!r}  ->  {place.after!r}"

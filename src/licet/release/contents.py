@@ -1,18 +1,15 @@
-"""What a release contains, in numbers: counted row by row while it is built, and never by a second
-reading.
+"""Counts the contents of a release row by row while it is built, without a second reading.
 
-Each row leaves its figures with the tally: 8 bytes that tell its account from others, the months of
-its first and last turn, the bytes of its text, and its profile: rows by kind and language, turns by
-origin, surface, plan and generating model. Rows with equal profiles share one. A row that is
-removed before the seal is left out of the sums.
+A row's figures are 8 bytes of its account's id, the months of its first and last turn, the bytes of
+its text, and its profile: rows by kind and language, turns by origin, surface, plan and generating
+model. Rows with equal profiles share one. Rows removed before the seal are not counted.
 
-Bytes are those of the text in UTF-8 as the release has it, surrogates included, without the names
-of fields. A token is four of these bytes, rounded up once for the whole release: a unit that needs
-no tokenizer and that anybody can repeat.
+Bytes are those of the released text in UTF-8, surrogates included, without field names. A token is
+four of these bytes, rounded up once for the release: a unit without a tokenizer.
 
-Rule of small numbers: a value (a language, a surface, a model, ..) is named only if rows of at
-least `ACCOUNTS_MIN` accounts have it. All others are counted together as ``other``. A release of
-fewer accounts does not say how many.
+Small-count rule: a value (a language, a surface, a model, ..) is named only if rows of at least
+`ACCOUNTS_MIN` accounts have it; all others are counted as ``other``. A release of fewer accounts
+does not state their number.
 """
 
 from __future__ import annotations
@@ -36,9 +33,8 @@ Profile: TypeAlias = tuple[tuple[str, str, int], ...]  # (breakdown, value, rows
 
 
 class RowFigures(msgspec.Struct, frozen=True, array_like=True):
-    """The figures of one row. ``account`` are 8 bytes of the account's id as a number; months count
-    from the year 0;
-    ``gapped``: a turn between or before its messages was left out.
+    """The figures of one row. ``account``: 8 bytes of the account's id as a number; months count
+    from the year 0; ``gapped``: a turn between or before its messages was left out.
     """
 
     account: int
@@ -50,7 +46,7 @@ class RowFigures(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ContentTally:
-    """The figures of the rows by ordinal. Memory: 25 bytes a row, and each profile once."""
+    """The figures of rows by ordinal. Memory: 25 bytes a row, and each distinct profile."""
 
     def __init__(self) -> None:
         self._accounts = array("Q")
@@ -63,7 +59,7 @@ class ContentTally:
         return len(self._accounts)
 
     def add(self, row: RowFigures) -> None:
-        """The figures of the next row."""
+        """Adds the next row."""
         number = self._numbers.setdefault(row.profile, len(self._known))
         if number == len(self._known):
             self._known.append(row.profile)
@@ -75,7 +71,7 @@ class ContentTally:
         self._profiles.append(number)
 
     def contents(self, gone: Collection[int]) -> ReleaseContents:
-        """The sums over all rows that are not ``gone``."""
+        """Sums all rows except the ``gone`` ordinals."""
         left = (
             array("I", (n for n in range(len(self)) if n not in gone)) if gone else range(len(self))
         )
@@ -98,13 +94,13 @@ class ContentTally:
         )
 
     def _has_languages(self) -> bool:
-        """Whether rows were labelled: without curation nobody looked for languages."""
+        """Whether rows have a language: without curation they have none."""
         return any(
             breakdown == "languages" for profile in self._known for breakdown, _, _ in profile
         )
 
     def _breakdown_counts(self, left: Iterable[int]) -> dict[str, dict[str, int]]:
-        """Each breakdown with its values by the rule of small numbers."""
+        """The breakdowns under the small-count rule."""
         counts: dict[tuple[str, str], int] = Counter()
         accounts: dict[tuple[str, str], set[int]] = {}
         for n in left:
@@ -123,7 +119,7 @@ class ContentTally:
 BREAKDOWNS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
 
 
-def profile_of(breakdowns: Mapping[str, Mapping[str, int]]) -> Profile:
+def build_profile(breakdowns: Mapping[str, Mapping[str, int]]) -> Profile:
     """The profile of a row from its counts."""
     return tuple(
         (name, value, count)
@@ -132,15 +128,13 @@ def profile_of(breakdowns: Mapping[str, Mapping[str, int]]) -> Profile:
     )
 
 
-def model_named(stated: str) -> str:
-    """The generating model as the manifest may name it: what a host writes there is a name only if
-    it looks like one.
-    """
+def public_model_name(stated: str) -> str:
+    """The model's name for the manifest: the host's text only if it looks like a name."""
     return stated if _MODEL.fullmatch(stated) else OTHER if stated else UNSTATED
 
 
 def account_mark(account: UUID) -> int:
-    """8 bytes of an account's id, the random ones."""
+    """The 8 random bytes of an account's id."""
     return account.int & (2**64 - 1)
 
 

@@ -1,11 +1,9 @@
-"""The machine-readable description of a release: ``croissant.json``, for catalogues and loaders of
-data sets.
+"""The machine-readable description of a release, ``croissant.json``, for catalogues and loaders.
 
 Croissant 1.1 (http://mlcommons.org/croissant/1.1) with the RAI vocabulary 1.0 and W3C PROV-O. It is
-derived from the manifest and the chain of its purges exactly, as the card is from the manifest, so
-that ``verify`` can check it against them. It lists the parts that exist now, while the card stays
-as it was published. Rows are described as they are stored in a part: sealed. No personal data, no
-statistics, no example.
+derived exactly from the manifest and the chain of its purges, so that ``verify`` can check it. It
+lists the current parts, while the card stays as published. Rows are described as stored: sealed. No
+personal data, no statistics, no examples.
 """
 
 from __future__ import annotations
@@ -73,8 +71,7 @@ CONTEXT: dict[str, Json] = {
 }
 # not the registered media type, but the only one that readers of Croissant know
 PARQUET = "application/x-parquet"
-# The columns that Croissant has a type for. It has none for bytes, so `row_id` and `sealed` are
-# described in text.
+# The columns of Croissant types: bytes have none, so `row_id` and `sealed` are described in text.
 COLUMNS = {
     "ordinal": (
         "cr:UInt32",
@@ -84,9 +81,13 @@ COLUMNS = {
 }
 
 
-def text(manifest: ReleaseManifest, chain: Chain) -> str:
+def render(manifest: ReleaseManifest, chain: Chain) -> str:
     """The description of a release."""
-    parts = [part for promised in manifest.parts if (part := chain.now(promised).part) is not None]
+    parts = [
+        part
+        for promised in manifest.parts
+        if (part := chain.current_state(promised).part) is not None
+    ]
     document: dict[str, Json] = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -114,7 +115,7 @@ def text(manifest: ReleaseManifest, chain: Chain) -> str:
 def write(folder: Path, manifest: ReleaseManifest, chain: Chain) -> None:
     """Writes the description into ``folder``, durably and atomically."""
     with replacing(folder / FILE) as file:
-        file.write(text(manifest, chain).encode())
+        file.write(render(manifest, chain).encode())
 
 
 def _description(manifest: ReleaseManifest) -> str:
@@ -129,9 +130,7 @@ def _description(manifest: ReleaseManifest) -> str:
 
 
 def _distribution(parts: list[PartPromise]) -> list[Json]:
-    """A file object per part, with its hash, and the file set of all parts, from which the records
-    come.
-    """
+    """A file object with its hash per part, and the file set of all parts, the records' source."""
     if not parts:
         return []
     files: list[Json] = [
@@ -184,7 +183,7 @@ def _detectors(manifest: ReleaseManifest) -> str:
 
 
 def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
-    """What anyone who is responsible for the use of the data must know, in the RAI vocabulary."""
+    """Responsible-use properties, in the RAI vocabulary."""
     dropped = (
         ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items()))
         or "none"
@@ -241,9 +240,7 @@ def _labels(manifest: ReleaseManifest) -> str:
 
 
 def _provenance(manifest: ReleaseManifest) -> dict[str, Json]:
-    """The provenance, in PROV-O: a build, from the journal up to a position, under a policy and
-    rules.
-    """
+    """The build's journal position, policy and rules, in PROV-O."""
     return {
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",

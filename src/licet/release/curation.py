@@ -1,11 +1,9 @@
-"""The interface between a build and curation: plain values, so that the build does not depend on an
-engine.
+"""The interface between a build and curation: plain values, independent of an engine.
 
-A build passes the documents of a page that it decided and unsealed. It gets each back with
-identifiers replaced, its labels, and the reason if a rule rejects it. Duplicates are known only at
-the end: the build enters the sketch of each document that became a row, and then asks which rows
-lose. If curation is expensive, a survey of sketches alone comes
-first: it tells which documents are going to lose, so that they need not be curated.
+A build passes the decided and unsealed documents of a page. Each comes back with identifiers
+replaced, labels, and the reason if a rule rejects it. Duplicates are known only at the end: the
+build enters the sketch of each row, then asks which rows lose. If curation is expensive, a survey
+of sketches comes first and predicts the losers, which then need no curation.
 
 ``repr`` is masked, because a document is content.
 """
@@ -26,10 +24,9 @@ from licet.release.rows import Labels
 
 
 class Voice(StrEnum):
-    """The author of a text; ``name`` and ``call`` are the name and the arguments of a tool call,
-    ``system`` and ``offered`` the host's instructions and its descriptions of tools. These two are
-    the same in many conversations: they are cleaned, and tell nothing of language, quality or
-    duplicates.
+    """The author of a text. ``name`` and ``call``: the name and arguments of a tool call;
+    ``system`` and ``offered``: the host's instructions and tool descriptions, which many
+    conversations share, so that they are cleaned but not used for labels or duplicates.
     """
 
     user = "user"
@@ -47,16 +44,14 @@ class LeftOut(StrEnum):
     duplicate = "duplicate"
     low_quality = "low_quality"
     doubtful = "doubtful"
-    unread_language = "unread_language"  # nothing looks for names in it
+    unread_language = "unread_language"  # names are not detected in it
     benchmark = "benchmark"
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate row. ``name`` distinguishes it from others in every release; ``key`` is the key
-    of its surrogates.
+    """A candidate row. ``name`` identifies it in every release; ``key`` is its surrogates' key.
 
-    ``known``: what the same finder found in each text before, as `Curated.found` has it; empty if
-    nothing is known of any.
+    ``known``: earlier findings of the same finder in each text (`Curated.found`), or empty.
     """
 
     account: bytes
@@ -72,11 +67,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curated(msgspec.Struct, frozen=True, kw_only=True):
-    """A curated document: its texts, one each; how many of each kind were replaced in them; why it
-    is rejected, or None; its sketch for duplicates, and what was found in each text by who looks
-    for names, which only curation reads.
-    ``unread_language``: the first language of its texts in which nothing looks for names, where it
-    is left out for that.
+    """A curated document: its texts, replacements by kind, the reason if it is rejected, its sketch
+    for duplicates, and the name findings in each text, in curation's own encoding.
+
+    ``unread_language``: the language for which it is left out, because names are not detected in
+    it.
     """
 
     texts: Sequence[str]
@@ -93,8 +88,8 @@ class Curated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CleanedTexts(NamedTuple):
-    """The texts, one each, with identifiers replaced, and how many of each kind were. ``doubtful``:
-    what could not be read, or cut safely, is in them; the conversation is left out.
+    """The texts with identifiers replaced, and replacements by kind. ``doubtful``: something could
+    not be read or cut safely, so the conversation is left out.
     """
 
     texts: Sequence[str]
@@ -126,11 +121,11 @@ class FoundBy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageCuration(Protocol):
-    """What curates the documents of pages, in any process."""
+    """Curates the documents of pages, in any process."""
 
     @property
     def finder(self) -> str:
-        """The hash of all that `Curated.found` depends on beside the text; empty if nobody looks
+        """The hash of all that `Curated.found` depends on beside the text; empty without a search
         for names.
         """
 
@@ -140,13 +135,13 @@ class PageCuration(Protocol):
         """
 
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
-        """For each document, in order, the sketch that `curate` returns, and nothing else; empty if
-        nothing is compared.
+        """The sketch of each document alone, in order, as `curate` returns it; empty if nothing is
+        compared.
         """
 
 
 class Curation(PageCuration, Protocol):
-    """What happens to documents between unsealing and sealing. One object serves one build."""
+    """The processing of documents between unsealing and sealing; one object serves one build."""
 
     @property
     def plan(self) -> str:
@@ -154,69 +149,58 @@ class Curation(PageCuration, Protocol):
 
     @property
     def found_by(self) -> FoundBy:
-        """What looked for names, and what de-identification as a whole is known to find."""
+        """The name detection, and the measured figures of de-identification."""
 
     @property
     def duplicates(self) -> Duplicates | None:
         """The detector of duplicates; None if nothing is compared."""
 
     def elsewhere(self) -> PageCuration:
-        """The same curation for another process, to which it goes pickled; UsageError if it is
-        bound to this one.
-        """
+        """A picklable equivalent for another process; UsageError if it is bound to this one."""
 
 
 class Duplicates(Protocol):
-    """Finds the rows of a build whose content other rows have too. Its state is dropped with the
-    build.
-    """
+    """Finds a build's duplicate rows. Its state is dropped with the build."""
 
     def enter(self, ordinal: int, sketch: object) -> None:
-        """Takes note of what became the row ``ordinal``."""
+        """Adds the sketch of the row ``ordinal``."""
 
     def lost(self) -> Sequence[int]:
-        """The ordinals of the entered rows whose content other rows have too; called once, at the
-        end.
-        """
+        """The ordinals of rows to drop as duplicates; called once, at the end."""
 
     def survey(self) -> SurveyProtocol | None:
-        """A survey for this build; None if curating what loses costs less than looking ahead."""
+        """A survey for this build; None if curating losers costs less than a survey."""
 
 
 class SurveyProtocol(Protocol):
-    """Predicts which documents lose, before the build. All are entered first; then it asks about
-    those to which others lose.
-    """
+    """Predicts which documents lose. All are entered first; then it asks about possible winners."""
 
     def enter(self, document: Document, sketch: object, *, stays: bool = False) -> None:
-        """Takes note of a document; ``stays``: it is a row already."""
+        """Adds a document; ``stays``: it is a row already."""
 
-    def asked(self) -> SurveyQuestion | None:
-        """Documents to which others lose, if they stay: does curation accept them? None if that is
-        known of all.
+    def next_question(self) -> SurveyQuestion | None:
+        """The possible winners that curation has yet to judge; None if there are none left.
 
-        Those that were asked about and not judged since count as rejected.
+        Those of the previous question that were not judged count as rejected.
         """
 
     def judge(self, document: Document, *, stays: bool) -> None:
-        """The answer about one of them."""
+        """Records whether curation accepts a document."""
 
     def is_lost(self, name: bytes) -> bool:
-        """Whether documents that stay have the content of the one of this name; called when nothing
-        more is to be asked.
-        """
+        """Whether the named document is a duplicate; called once no question is left."""
 
 
 class SurveyQuestion(Protocol):
-    """Documents about which a survey asks."""
+    """Documents that a survey asks about."""
 
-    def some_of(self, conversation: UUID) -> bool:
+    def concerns(self, conversation: UUID) -> bool:
         """Whether any document of a conversation is among them."""
 
     def __contains__(self, document: Document, /) -> bool: ...
 
 
-class Plain:
+class PlainCuration:
     """Only de-identifies."""
 
     plan = finder = ""
@@ -241,5 +225,5 @@ class Plain:
     def sketch(self, documents: Sequence[Document]) -> Sequence[object]:
         return ()
 
-    def elsewhere(self) -> Plain:
+    def elsewhere(self) -> PlainCuration:
         return self

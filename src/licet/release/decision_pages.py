@@ -1,14 +1,11 @@
-"""A page of a build: the next conversations in the order of account and id, decided segment by
-segment and opened.
+"""A page of a build: conversations in order of account and id, decided segment by segment, opened.
 
-A segment's turns were taken under the same conditions: the rule answers alike for all that have the
-same origin and are on the same side of a flag's end (`AccountView.decide_segment`). So each such
-kind is decided once, and the answer holds for its turns as columns. What is left out of a thread
-for its own sake (an empty message, another thread's) is found turn by turn once it is opened.
+The rule answers alike for all turns of a segment with the same origin, on the same side of a flag's
+end (`AccountView.decide_segment`), so each such group is decided once. Turns that cannot become
+part of a row (empty messages, other threads) are found after opening.
 
-A page is bounded in conversations and in bytes of content, and is read from one snapshot: its
-caller's transaction is REPEATABLE READ, so that a sweep cannot remove a key between a decision and
-its use.
+A page is bounded in conversations and in bytes of content, and read from one snapshot: the caller's
+transaction is REPEATABLE READ, so that a sweep cannot remove a key between a decision and its use.
 """
 
 from __future__ import annotations
@@ -54,7 +51,7 @@ from licet.vault.tables import AccountRow, ConversationRow
 
 PAGE_BYTES_MAX = 64 * 2**20
 EMPTY, TOO_LARGE, ERASED, INCOMPLETE = "empty", "too_large", "erased", "incomplete_row"
-READ_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+REPEATABLE_READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _VOICES = {role: (Voice(role.value), Voice.name) for role in TurnRole} | {
     TurnRole.system: (Voice.system, Voice.offered)
 }
@@ -65,9 +62,7 @@ GivePermit: TypeAlias = Callable[
 
 
 class ThreadPart(NamedTuple):
-    """Turns of a thread that one permit opened: of one segment, with a content each, the key that
-    opened them, and when their use ends.
-    """
+    """Turns of one segment that one permit opened: contents, the key, and the end of use."""
 
     turns: TurnColumns
     contents: Sequence[Content]
@@ -76,21 +71,19 @@ class ThreadPart(NamedTuple):
     until: datetime
 
     def select(self, places: Sequence[int]) -> ThreadPart:
-        """The turns at these places."""
+        """The turns at ``places``."""
         contents = [self.contents[place] for place in places]
         return self._replace(turns=self.turns.select(places), contents=contents)
 
 
 class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row of a thread is made of: the keys of its segments in order, and its turns by
-    segment and origin.
-    """
+    """A row's sources: its segments' keys in order, and its turns by segment and origin."""
 
     keys: Mapping[tuple[int, CopyPlace], bytes]
     sources: tuple[RowSource, ...]
 
     @classmethod
-    def of(cls, parts: Sequence[ThreadPart]) -> ThreadSources:
+    def from_parts(cls, parts: Sequence[ThreadPart]) -> ThreadSources:
         counts, last = Counter[tuple[int, str]](), dict[tuple[int, str], int]()
         for turns, *_ in parts:
             newest = dict(zip(turns.origins, turns.numbers, strict=True))
@@ -107,9 +100,8 @@ class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thread(NamedTuple):
-    """A candidate row: its turns, what curation gets of them, the places before which a turn was
-    left out, those of them at which only the results of the calls just before were, and what a row
-    of it is made of.
+    """A candidate row: its turns, its document for curation, the places before which a turn was
+    left out, those where only results of the preceding calls were, and the row's sources.
     """
 
     row: ConversationRow
@@ -121,17 +113,15 @@ class Thread(NamedTuple):
 
     @property
     def turns(self) -> int:
-        """How many turns it has."""
+        """The number of turns."""
         return sum(len(part.contents) for part in self.parts)
 
 
 class DecisionPage:
-    """What was decided about the turns of some conversations. ``dropped``: by conversation, the
-    turns left out, by the first reason; ``left_out``: the permitted turns that could not become
-    part of a row, by number.
+    """The decisions on some conversations. ``dropped``: by conversation, the excluded turns by
+    first reason; ``left_out``: permitted turns that cannot become part of a row, by number.
 
-    ``seen`` and ``permit`` are the live ones, unless a preview passes its own: it shows a person
-    their own words.
+    A preview passes its own ``seen`` and ``permit``: it shows a person their own words.
     """
 
     def __init__(
@@ -150,12 +140,11 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
-        # Turns that are left out for their origin, by number: results of tools, and instructions of
-        # the host.
+        # numbers of turns left out for their origin: tool results and the host's instructions
         self._by_origin: dict[UUID, dict[TurnRole, set[int]]] = {}
-        # conversations of which the policy leaves out what goes with them
+        # conversations whose rows the policy leaves out
         self._leaves_out_rows: set[UUID] = set()
-        # what the rule of quality saw by language, once the page was curated
+        # judged by the quality rule, by language, once the page is curated
         self.judged: Sequence[JudgedRows] = ()
         self._chosen: list[tuple[ConversationRow, list[_Chosen]]] = []
         for _, conversation in places:
@@ -165,7 +154,7 @@ class DecisionPage:
                     decided = here.decide_segment(
                         alike.segment, alike.numbers[0], set(alike.origins), policies, purpose
                     )
-                    mine += self._permitted(here, alike, decided, permit)
+                    mine += self._select_permitted(here, alike, decided, permit)
             if mine:
                 self._chosen.append((here.conversation, mine))
             if self._numbers(conversation, TurnRole.tool) and policies.leaves_out_rows(
@@ -173,15 +162,15 @@ class DecisionPage:
             ):
                 self._leaves_out_rows.add(conversation)
 
-    def _permitted(
+    def _select_permitted(
         self,
         here: AccountView,
         turns: TurnColumns,
         decided: Mapping[str, Decision],
         permit: GivePermit,
     ) -> Iterator[_Chosen]:
-        """Those of ``turns`` that may be used, by the decision on each origin; the others are
-        counted. All decisions that permit use are the same.
+        """The usable ``turns``, by the decision on each origin; the others are counted. All
+        decisions that permit use are equal.
         """
         conversation, given = here.conversation.conversation_id, None
         for origin, decision in decided.items():
@@ -214,20 +203,20 @@ class DecisionPage:
                     known.setdefault(role, set()).add(number)
 
     def _numbers(self, conversation: UUID, role: TurnRole) -> Collection[int]:
-        """The turns of a role that were left out for their origin."""
+        """The numbers of turns of a role that were left out for their origin."""
         return self._by_origin.get(conversation, {}).get(role, ())
 
     @property
     def turns(self) -> int:
-        """How many turns were decided."""
-        return sum(map(self.turns_of, self.candidates))
+        """The number of decided turns."""
+        return sum(map(self.count_turns, self.candidates))
 
-    def turns_of(self, conversation: UUID) -> int:
-        """How many of them are of a conversation."""
+    def count_turns(self, conversation: UUID) -> int:
+        """The number of decided turns of a conversation."""
         return sum(len(turns.numbers) for turns in self.candidates.get(conversation, ()))
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Counts turns that are excluded."""
+        """Counts excluded turns."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
     def _leave_out(self, conversation: UUID, because: str, numbers: Sequence[int]) -> None:
@@ -242,13 +231,11 @@ class DecisionPage:
         return [one.permit for _, mine in self._chosen for one in mine]
 
     def content_bytes(self, tx: Transaction, keyring: Keyring, limit: int) -> int:
-        """How many bytes of content `threads` would open; above ``limit`` as `permit.content_bytes`
-        reports it.
-        """
+        """The bytes of content that `threads` opens; ``limit`` as in `permit.content_bytes`."""
         return content_bytes(tx, keyring, self._permits(), limit)
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
-        """The candidate rows, opened, conversation by conversation."""
+        """The opened candidate rows, conversation by conversation."""
         opened = iter(open_permits(tx, keyring, self._permits()))
         threads: list[Thread] = []
         for row, mine in self._chosen:
@@ -260,9 +247,7 @@ class DecisionPage:
         return threads
 
     def _threads(self, row: ConversationRow, opened: Sequence[ThreadPart]) -> Iterator[Thread]:
-        """The candidate rows of one conversation: the conversation itself, and each side thread in
-        it.
-        """
+        """The candidate rows of one conversation: its main thread and each side thread."""
         conversation = row.conversation_id
         threads: dict[str, list[ThreadPart]] = {}
         for part in opened:
@@ -282,7 +267,7 @@ class DecisionPage:
             return
         surrogates = hashlib.sha256(b"licet surrogates" + opened[0].key).digest()
         for name, thread in threads.items():
-            of, numbers = ThreadSources.of(thread), turn_numbers(thread)
+            of, numbers = ThreadSources.from_parts(thread), turn_numbers(thread)
             if (
                 len(numbers) > MESSAGES_MAX
                 or len(of.keys) > SOURCES_MAX
@@ -291,18 +276,23 @@ class DecisionPage:
                 self._leave_out(conversation, TOO_LARGE, numbers)
             else:
                 instructions = self._numbers(conversation, TurnRole.system)
-                places_left = gaps(name, numbers, opened, instructions)
+                places_left = find_gaps(name, numbers, opened, instructions)
                 results = self._numbers(conversation, TurnRole.tool)
                 filled = (
                     results_left_out(thread, places_left, results, instructions) if results else ()
                 )
                 yield Thread(
-                    row, thread, document(row, name, thread, surrogates), places_left, filled, of
+                    row,
+                    thread,
+                    build_document(row, name, thread, surrogates),
+                    places_left,
+                    filled,
+                    of,
                 )
 
 
 class _Chosen(NamedTuple):
-    """Turns that may be used, until when, and the permit that opens them."""
+    """Usable turns, the end of their use, and the permit that opens them."""
 
     permit: Permit
     turns: TurnColumns
@@ -310,7 +300,7 @@ class _Chosen(NamedTuple):
 
 
 def _by_flag(turns: TurnColumns, flagged_turn: int) -> Sequence[TurnColumns]:
-    """The turns that a flag covers, and those behind its end."""
+    """The turns that a flag covers, and those after its end."""
     covered = bisect_right(turns.numbers, flagged_turn)
     if covered in (0, len(turns.numbers)):
         return (turns,)
@@ -324,28 +314,27 @@ def turn_numbers(parts: Sequence[ThreadPart]) -> Sequence[int]:
     return [number for part in parts for number in part.turns.numbers]
 
 
-def spoken(parts: Sequence[ThreadPart]) -> Iterator[tuple[Content, TurnRole]]:
+def list_contents(parts: Sequence[ThreadPart]) -> Iterator[tuple[Content, TurnRole]]:
     """The content and the role of each turn, in order."""
     return chain.from_iterable(zip(part.contents, part.turns.roles, strict=True) for part in parts)
 
 
-def gaps(
+def find_gaps(
     name: str, thread: Sequence[int], opened: Sequence[ThreadPart], instructions: Collection[int]
 ) -> tuple[int, ...]:
-    """The places in a thread of these numbers before which a turn is missing, of all that was
-    opened of its conversation.
+    """The places in ``thread``, by turn numbers, before which a turn is missing.
 
-    A turn that was not opened may be of any thread, so it is missing in each that goes on around
-    it. An empty message is missing unless it is the assistant's: an answer that was broken off
-    before its first word separates nothing. Nor do the ``instructions`` of the host that were left
-    out, by number: nobody answers them.
+    An unopened turn may belong to any thread, so it is missing in every thread that continues
+    around it. An empty message is missing unless it is the assistant's: an answer broken off before
+    its first word separates nothing. Omitted ``instructions`` of the host, by number, leave no gap,
+    because nobody answers them.
     """
     last = thread[-1]
     if len(thread) == last:  # every turn up to its last, as of most conversations
         return ()
     here = {
         number
-        for number, (content, role) in zip(turn_numbers(opened), spoken(opened), strict=True)
+        for number, (content, role) in zip(turn_numbers(opened), list_contents(opened), strict=True)
         if content.thread != name or _has_words(content) or role is TurnRole.assistant
     }
     missing = [
@@ -361,15 +350,13 @@ def results_left_out(
     results: Collection[int],
     instructions: Collection[int],
 ) -> tuple[int, ...]:
-    """Those of the gaps at ``places`` at which nothing is missing but results of the tools that
-    were called just before, at least one a call; ``results`` are the numbers of such turns in the
-    conversation, ``instructions`` those of the host's that were left out.
+    """The gaps of ``places`` where only results of the preceding calls are missing, at least one a
+    call. ``results`` and ``instructions`` are the numbers of omitted turns of the conversation.
 
-    With fewer results than calls one was never recorded, and a marker would stand for what nobody
-    left out.
+    With fewer results than calls one was never recorded, so a marker would be false.
     """
     found, gaps_before, numbers = [], set(places), turn_numbers(thread)
-    messages = list(spoken(thread))
+    messages = list(list_contents(thread))
     for place in places:
         if place == 0:
             continue
@@ -384,7 +371,7 @@ def results_left_out(
 def _calls_before(
     messages: Sequence[tuple[Content, TurnRole]], place: int, gaps_before: Collection[int]
 ) -> int:
-    """How many tools the assistant called in the messages that stand together before ``place``."""
+    """The number of tool calls in the messages without a gap before ``place``."""
     calls = 0
     while place:
         place -= 1
@@ -402,13 +389,15 @@ def _has_words(content: Content) -> bool:
     return bool((text and not text.isspace()) or content.tool_calls or content.tools)
 
 
-def document(row: ConversationRow, name: str, thread: Sequence[ThreadPart], key: bytes) -> Document:
-    """A thread as curation expects it: for each turn its text and its tool's name (of the host's
-    instructions its descriptions of tools), then for each call its name and arguments.
+def build_document(
+    row: ConversationRow, name: str, thread: Sequence[ThreadPart], key: bytes
+) -> Document:
+    """A thread's document: for each turn its text and its tool's name (for the host's instructions
+    the tool descriptions), then the name and arguments of each call.
     """
     texts: list[str] = []
     voices: list[Voice] = []
-    for content, role in spoken(thread):
+    for content, role in list_contents(thread):
         texts += content.text, content.tools if role is TurnRole.system else content.tool_name
         voices += _VOICES[role]
         for call in content.tool_calls:
@@ -425,11 +414,9 @@ def document(row: ConversationRow, name: str, thread: Sequence[ThreadPart], key:
 
 
 def row_messages(thread: Sequence[ThreadPart], texts: Sequence[str]) -> tuple[RowMessage, ...]:
-    """The messages of a thread with the texts that curation gave back for it, in the order of
-    `document`.
-    """
+    """The messages of a thread with its curated texts, in the order of `build_document`."""
     text, messages = iter(texts), list[RowMessage]()
-    for content, role in spoken(thread):
+    for content, role in list_contents(thread):
         body, name = next(text), next(text)
         if not (name or content.tool_calls or content.tool_call_id):  # most
             messages.append(RowMessage(role=role, content=body))

@@ -1,11 +1,9 @@
-"""The differences between two releases: what they promise, and which rows were added or removed,
-and why.
+"""Compares two releases: their manifests, and which rows were added or removed, and why.
 
-A row has a different id in every release, so rows are compared by the conversation from which they
-were made. Why a conversation is not in a release is in that release's proofs. A reason that reveals
-something about a person is a commitment there, which the salt of their account opens. If the
-account's key is destroyed, nobody can open it any more. The result contains no id, no pseudonym and
-no content.
+A row has a different id in every release, so rows are compared by their conversation. A release's
+proofs state why a conversation is not in it. A reason that reveals something about a person is a
+commitment, which the salt of their account opens; once the account's key is destroyed, nobody can.
+The result contains no id, pseudonym or content.
 """
 
 from __future__ import annotations
@@ -40,8 +38,8 @@ Plain: TypeAlias = str | int
 _Moved: TypeAlias = tuple[UUID, UUID, int]
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two: its folder, its manifest and its record."""
+class DiffSide(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the compared releases: folder, manifest and record."""
 
     folder: Path
     manifest: ReleaseManifest
@@ -49,7 +47,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManifestChange(msgspec.Struct, frozen=True):
-    """The manifest's values for ``key``, in the one and in the other."""
+    """The values of a manifest's ``key``."""
 
     key: str
     old: Plain
@@ -57,11 +55,11 @@ class ManifestChange(msgspec.Struct, frozen=True):
 
 
 class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """``kept`` rows are in both. ``came`` by why they were not in the older one, ``went`` by why
-    they are not in the newer.
+    """``kept`` rows are in both. ``came``: added rows by why the older release lacks them; ``went``:
+    removed rows by why the newer does.
 
-    ``new`` was not a candidate then, ``gone`` is no longer one, and for ``erased`` nobody can know:
-    its keys are destroyed.
+    ``new`` was not a candidate then, ``gone`` no longer is; of ``erased`` the reason is unknown,
+    since its keys are destroyed.
     """
 
     changes: tuple[ManifestChange, ...]
@@ -70,8 +68,8 @@ class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
     went: dict[str, int]
 
 
-def diff(tx: Transaction, keyring: Keyring, old: Side, new: Side) -> ReleaseDiff:
-    """What ``new`` has that ``old`` does not, and the reverse."""
+def diff(tx: Transaction, keyring: Keyring, old: DiffSide, new: DiffSide) -> ReleaseDiff:
+    """Compares ``old`` with ``new``."""
     ids = {"old": old.known.release_id, "new": new.known.release_id}
     came: list[_Moved] = []
     went: list[_Moved] = []
@@ -126,9 +124,9 @@ def _promises(of: ReleaseManifest) -> dict[str, Plain]:
 
 
 def _reasons(
-    tx: Transaction, keyring: Keyring, side: Side, moved: list[_Moved], otherwise: str
+    tx: Transaction, keyring: Keyring, side: DiffSide, moved: list[_Moved], otherwise: str
 ) -> dict[str, int]:
-    """For conversations without rows in ``side``: how many rows, by reason."""
+    """Counts rows of conversations that are not in ``side``, by reason."""
     salts = _salts(tx, keyring, side, {account for account, _, _ in moved})
     counted: Counter[str] = Counter()
     wanted: dict[str, tuple[bytes, int]] = {}
@@ -146,9 +144,9 @@ def _reasons(
 
 
 def _salts(
-    tx: Transaction, keyring: Keyring, side: Side, accounts: Collection[UUID]
+    tx: Transaction, keyring: Keyring, side: DiffSide, accounts: Collection[UUID]
 ) -> dict[UUID, bytes]:
-    """The salts of the accounts whose keys exist, for the year of the release."""
+    """The salts of accounts with existing keys, for the release's year."""
     keys, ordered = LogKeys(keyring), sorted(accounts)
     salts: dict[UUID, bytes] = {}
     for start in range(0, len(ordered), ACCOUNTS_MAX):
@@ -160,7 +158,7 @@ def _salts(
 def _candidates(
     folder: Path, wanted: Collection[str]
 ) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
-    """The requested candidates of a release: handle, open reasons, commitments."""
+    """(handle, open reasons, commitments) of the ``wanted`` candidates of a release."""
     with gzip.open(folder / PROOF_NAMES["candidates"]) as lines:
         for line in lines:
             one: dict[str, Any] = msgspec.json.decode(line)

@@ -1,13 +1,12 @@
 """The stored state of an unsealed build: enough to resume one that was killed, and no more.
 
 A page is stored in the transaction that registers its rows. Its counts and proofs are encrypted
-under the build's own secret, because counts by reason may reveal something about the texts. Nothing
-that identifies duplicates is stored, encrypted or not (docs/adr/0008), and no salt: the lines are
-those of the final proofs (`release.proofs`).
+under a secret of the build, because counts by reason may reveal something about the texts. Neither
+data that identifies duplicates (docs/adr/0008) nor salts are stored; the lines are those of the
+final proofs (`release.proofs`).
 
-The hash of a part is stored once it is on disk; before it is rewritten, the hash of the new content
-is stored too. Every file that a crash leaves is therefore one of two known ones, or it does not
-count.
+The hash of a part is stored once it is on disk, and before a rewrite the hash of the new content
+too: a file left by a crash is one of the two, or is discarded.
 """
 
 from __future__ import annotations
@@ -32,13 +31,11 @@ from licet.vault.conversation_pages import Place
 
 PAGES_AT_ONCE = 64
 SEALED_BYTES_MAX = 2**30  # of one page before it is compressed
-_LEVEL = 1  # most of a page are hashes in hexadecimal, and its row goes with the build
+_LEVEL = 1  # a page is mostly hexadecimal hashes, and is deleted with the build's state
 
 
 class Stage(StrEnum):
-    """The progress of a build: its pages are read, its duplicates are known, or they have been
-    removed.
-    """
+    """A build's progress: reading pages, electing among duplicates, or duplicates removed."""
 
     reading = "reading"
     electing = "electing"
@@ -46,8 +43,8 @@ class Stage(StrEnum):
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a build beside its policy and its purpose: ``plan`` is the hash of its
-    curation, ``base`` the release whose rows it carries.
+    """A build's settings beside policy and purpose: ``plan`` is the hash of its curation, ``base``
+    the release whose rows it reuses.
     """
 
     plan: str
@@ -56,9 +53,9 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     base: UUID | None = None
 
 
-class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A page: turns decided and excluded, replacements, the splits and figures of its rows, which
-    were carried, and the lines of its proofs.
+class StoredPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A page: decided and excluded turns, replacements, its rows' splits and figures, which rows
+    were reused, and its proof lines.
     """
 
     candidates: int
@@ -68,17 +65,17 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     candidate_lines: Sequence[bytes]
     row_lines: Sequence[bytes]
     carried: Sequence[bool]
-    figures: Sequence[RowFigures] = ()  # a page of before they were counted has none
+    figures: Sequence[RowFigures] = ()  # none in pages of older versions
     judged: Sequence[JudgedRows] = ()
-    # words, and those that were changed (changed_words.by_language)
+    # words and changed words (changed_words.by_language)
     changes: Mapping[str, int] = {}
-    # conversations left out because nothing looks for names in their language
+    # conversations left out for an unsearched language
     unread: Mapping[str, int] = {}
 
 
-class KeptPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part: the ordinal after its last, its hash, and the hash of its pending replacement: empty
-    for no file.
+class StoredPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part: the ordinal after its last, its hash, and that of its pending replacement, empty for
+    a removal.
     """
 
     part: int
@@ -96,7 +93,7 @@ class DroppedRows(msgspec.Struct, frozen=True, array_like=True):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a page ends: its number, the rows up to there, its last conversation."""
+    """The end of a page: its number, the rows so far, its last conversation."""
 
     page: int
     rows: int
@@ -104,7 +101,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_page = msgspec.msgpack.Decoder(KeptPage).decode
+_page = msgspec.msgpack.Decoder(StoredPage).decode
 _gone = msgspec.msgpack.Decoder(list[DroppedRows]).decode
 
 
@@ -142,12 +139,12 @@ class Draft:
             Stage(row[4]),
         )
 
-    def enter(self, tx: Transaction, stage: Stage) -> None:
+    def set_stage(self, tx: Transaction, stage: Stage) -> None:
         tx.execute("UPDATE builds SET stage = %s WHERE release_id = %s", [stage, self._id])
 
     # Pages
 
-    def keep_page(self, tx: Transaction, end: End, kept: KeptPage) -> None:
+    def keep_page(self, tx: Transaction, end: End, kept: StoredPage) -> None:
         tx.execute(
             """INSERT INTO build_pages (release_id, page, rows, account_id, conversation_id, sealed)
                VALUES (%s, %s, %s, %s, %s, %s)""",
@@ -161,7 +158,7 @@ class Draft:
         )
 
     def last_end(self, tx: Transaction, rows_max: int) -> End | None:
-        """The end of the last page up to which there are at most ``rows_max`` rows."""
+        """The end of the last page with at most ``rows_max`` rows so far."""
         row = tx.execute(
             """SELECT page, rows, account_id, conversation_id FROM build_pages
                 WHERE release_id = %s AND rows <= %s ORDER BY page DESC LIMIT 1""",
@@ -179,7 +176,7 @@ class Draft:
         except BrokenError:
             return False
 
-    def pages(self, pool: Pool) -> Iterator[KeptPage]:
+    def pages(self, pool: Pool) -> Iterator[StoredPage]:
         """The pages, in order; BrokenError if one is missing or cannot be decrypted."""
         count = 0
         while True:
@@ -200,7 +197,7 @@ class Draft:
     # Parts
 
     def keep_part(self, tx: Transaction, part: PartPromise, ends: int) -> None:
-        """Stores a part that is on disk, or its replacement."""
+        """Stores the hash of a part on disk."""
         tx.execute(
             """INSERT INTO build_parts (release_id, part, ends, sha256) VALUES (%s, %s, %s, %s)
                ON CONFLICT (release_id, part) DO UPDATE SET (ends, sha256, becomes)
@@ -212,7 +209,7 @@ class Draft:
     def declare(
         self, tx: Transaction, part: PartPromise, becomes: PartPromise | None, ends_max: int
     ) -> None:
-        """Announces that a part is about to be rewritten, or removed."""
+        """Stores the pending replacement of a part, before it is rewritten or removed."""
         tx.execute(
             """UPDATE build_parts SET (ends, sha256, becomes) = (least(ends, %s), %s, %s)
                 WHERE release_id = %s AND part = %s""",
@@ -225,18 +222,18 @@ class Draft:
             ],
         )
 
-    def parts(self, tx: Transaction) -> list[KeptPart]:
+    def parts(self, tx: Transaction) -> list[StoredPart]:
         rows = tx.execute(
             "SELECT part, ends, sha256, becomes FROM build_parts WHERE release_id = %s "
             "ORDER BY part",
             [self._id],
         )
         return [
-            KeptPart(part=part, ends=ends, sha256=sha256, becomes=becomes)
+            StoredPart(part=part, ends=ends, sha256=sha256, becomes=becomes)
             for part, ends, sha256, becomes in rows
         ]
 
-    # Rows that went
+    # Removed rows
 
     def keep_gone(self, tx: Transaction, gone: Sequence[DroppedRows]) -> None:
         sealed = self._seal("gone", _encode(gone))
@@ -255,11 +252,11 @@ class Draft:
             for _, sealed in rows:
                 yield _gone(self._open("gone", sealed))
 
-    # Less of it
+    # Truncation
 
     def cut(self, tx: Transaction, end: End, first_part: int) -> bool:
-        """Drops what comes after ``end``, and the parts from ``first_part`` on; returns whether
-        that included a page.
+        """Drops pages after ``end`` and parts from ``first_part`` on; returns whether there was such
+        a page.
         """
         cut = tx.execute(
             "DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]
@@ -272,7 +269,7 @@ class Draft:
             tx.execute("DELETE FROM build_gone WHERE release_id = %s", [self._id])
             for batch in filter(None, kept):
                 self.keep_gone(tx, batch)
-            self.enter(tx, Stage.reading)
+            self.set_stage(tx, Stage.reading)
         return cut > 0
 
     def _seal(self, what: str, data: bytes) -> bytes:
@@ -295,8 +292,8 @@ class Draft:
         return b"d1" + self._id.bytes + what.encode()
 
 
-def forget(tx: Transaction, release_id: UUID) -> None:
-    """Deletes the stored state of a build, and its secret."""
+def delete_state(tx: Transaction, release_id: UUID) -> None:
+    """Deletes a build's stored state and secret."""
     tx.execute("DELETE FROM build_pages WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM build_parts WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM build_gone WHERE release_id = %s", [release_id])
@@ -304,18 +301,18 @@ def forget(tx: Transaction, release_id: UUID) -> None:
     forget_build_key(tx, release_id)
 
 
-def forget_sealed(pool: Pool) -> None:
-    """Deletes the state of sealed builds: after the seal, which must be short, and again if that is
-    killed.
+def delete_sealed(pool: Pool) -> None:
+    """Deletes the state of sealed builds: after the seal, which must be short, and at the next
+    build.
     """
     with transaction(pool) as tx:
         for (release_id,) in tx.execute(
             "SELECT release_id FROM builds JOIN releases USING (release_id) WHERE state = 'sealed'"
         ).fetchall():
-            forget(tx, release_id)
+            delete_state(tx, release_id)
 
 
-def obstacle(
+def resume_obstacle(
     release: Release,
     made: BuildSettings,
     *,

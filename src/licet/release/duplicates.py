@@ -1,9 +1,7 @@
-"""The duplicates of a release in figures: how many clusters there are, how large, and the largest
-of them.
+"""Figures on the duplicates of a release: the number of clusters, their sizes, the largest ones.
 
-A cluster is a conversation that stays and those that hold the same, of which none becomes a row.
-`curate.duplicate_clusters` finds them. Of how many accounts a cluster is, is said from
-`ACCOUNTS_MIN` on.
+A cluster is a kept conversation and its duplicates, none of which becomes a row
+(`curate.duplicate_clusters`). Its number of accounts is stated from `ACCOUNTS_MIN` on.
 """
 
 from __future__ import annotations
@@ -18,9 +16,7 @@ LARGEST_MAX = 20
 
 
 class ClusterSizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The clusters of from ``least`` to ``most`` conversations, and how many conversations these
-    are.
-    """
+    """The clusters of ``least`` to ``most`` conversations, and their conversations in total."""
 
     least: int
     most: int
@@ -29,8 +25,8 @@ class ClusterSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateCluster(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster. ``accounts``: None if they are fewer than `ACCOUNTS_MIN`; ``row``: a row of the
-    release that is in it, None if there is none.
+    """A cluster. ``accounts``: None below `ACCOUNTS_MIN`; ``row``: its row in the release, if
+    any.
     """
 
     conversations: int
@@ -39,9 +35,7 @@ class DuplicateCluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateClusters(msgspec.Struct, frozen=True, kw_only=True):
-    """``looked_at`` conversations and side threads may be used, of which ``left_out`` hold what
-    another one holds.
-    """
+    """Of ``looked_at`` usable conversations and side threads, ``left_out`` are duplicates."""
 
     release: str
     looked_at: int
@@ -52,9 +46,7 @@ class DuplicateClusters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
-    """Clusters of these numbers of conversations, 2 at least, by size: 2, 3 to 4, 5 to 8, and so
-    on.
-    """
+    """Groups clusters by their conversations, at least 2: 2, 3 to 4, 5 to 8, and so on."""
     found: dict[int, list[int]] = {}
     for count in conversations:
         found.setdefault((count - 1).bit_length(), []).append(count)
@@ -70,5 +62,5 @@ def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
 
 
 def published_accounts(accounts: int) -> int | None:
-    """The number of accounts as it may be told."""
+    """The number of accounts if it may be published, else None."""
     return accounts if accounts >= ACCOUNTS_MIN else None

@@ -1,9 +1,7 @@
-"""What was counted last of a release, kept for pages that could not wait for it: numbers and closed
-words, no text.
+"""Stores the last computed figures of a release for the console: numbers and closed words, no text.
 
-Counting reads every row, or everything that may be used, and so takes as long as there is to read.
-A command counts, and keeps the result with its moment; a page shows both. Counting again replaces
-them.
+Computing them reads every row, or all usable content, which is too slow for a page. A command
+computes and stores them with their time; the next computation replaces them.
 """
 
 from __future__ import annotations
@@ -21,20 +19,20 @@ Figures = TypeVar("Figures", bound=msgspec.Struct)
 
 
 class FiguresKind(StrEnum):
-    """What was counted (`release.stats`, `release.duplicates`)."""
+    """The kind of figures (`release.stats`, `release.duplicates`)."""
 
     stats = "stats"
     duplicates = "duplicates"
 
 
-class KeptFigures(msgspec.Struct, Generic[Figures], frozen=True, kw_only=True):
-    """Figures, and when they were counted."""
+class StoredFigures(msgspec.Struct, Generic[Figures], frozen=True, kw_only=True):
+    """Stored figures with their time."""
 
     counted_at: datetime
     figures: Figures
 
 
-def keep(
+def store_figures(
     tx: Transaction, release_id: UUID, kind: FiguresKind, figures: msgspec.Struct, now: datetime
 ) -> None:
     tx.execute(
@@ -46,18 +44,16 @@ def keep(
     )
 
 
-def kept(
+def load_figures(
     tx: Transaction, release_id: UUID, kind: FiguresKind, form: type[Figures]
-) -> KeptFigures[Figures] | None:
-    """The figures as they were counted last, of the ``form`` of this kind; None where nobody has
-    counted yet.
-    """
+) -> StoredFigures[Figures] | None:
+    """The last stored figures of a kind, whose type is ``form``; None if there are none."""
     row = tx.execute(
         "SELECT counted_at, figures FROM release_figures WHERE release_id = %s AND counted = %s",
         [release_id, kind],
     ).fetchone()
     return (
-        KeptFigures(counted_at=row[0], figures=msgspec.json.decode(row[1], type=form))
+        StoredFigures(counted_at=row[0], figures=msgspec.json.decode(row[1], type=form))
         if row is not None
         else None
     )

@@ -1,15 +1,13 @@
-"""Verifies a release's folder against its manifest, without a key: anybody can do it, offline.
+"""Verifies a release's folder against its manifest, offline and without a key.
 
 Every contradiction is reported by file and promise. If there is none, each file exists and matches
 the manifest, and the rows in them have its root. Only a hash from elsewhere can prove that the
 manifest itself is the original one (the log's leaf has it): pass it as ``manifest_sha256``. Without
 it, the hash that the card quotes detects damage, but not a careful forgery. The rows that a purge
-removed must be those that the row proofs name, and, if ``living`` is given,
-dead: their keys are destroyed.
+removed must be named by the row proofs and, if ``living`` is given, dead: their keys are destroyed.
 
-A file whose hash differs is not parsed. The verifier for third parties repeats the rows' decisions,
-from the proofs and without the log; that comes last, after everything else matches. Memory for
-parts is bounded by one row group.
+A file whose hash differs is not parsed. Last, if all else matches, the verifier for third parties
+repeats the rows' decisions from the proofs, without the log. Memory is bounded by one row group.
 """
 
 from __future__ import annotations
@@ -33,11 +31,11 @@ from licet.release.manifest import ProofFile, ReleaseManifest
 from licet.release.part import EPOCH, PartPromise, groups
 from licet.release.purge import Chain, Living, LogKey, PartState
 
-UNFINISHED = "as it was before its last purge, which `licet release purge` goes on with"
+UNFINISHED = "in its state before the last purge, which `licet release purge` continues"
 
 
 class ReleasePromise(StrEnum):
-    """What a release promises, in the order in which it is checked."""
+    """A release's promises, in the order of checking."""
 
     MANIFEST = "the manifest is whole, in canonical form, and reconciles"
     SEALED = "the manifest is the one that was sealed"
@@ -66,7 +64,7 @@ class ReleasePromise(StrEnum):
 
 
 class BrokenPromise(msgspec.Struct, frozen=True, kw_only=True):
-    """A promise that ``file`` breaks, and what was found instead."""
+    """A promise that ``file`` breaks, and the contrary finding."""
 
     file: str
     promise: ReleasePromise
@@ -84,14 +82,14 @@ def verify(
     """Every contradiction between ``folder`` and its manifest; empty if there is none.
 
     ``proofs`` False skips the decisions, for callers that repeat them with the log. ``living``
-    returns which of the rows that a purge removed are not dead; without it, that is not checked.
-    ``key`` returns the log's public key, which must have signed each purge, the review and the
-    measurement; without it, each is a contradiction, because anybody can write one.
+    returns the purged rows that are not dead; None skips this check. ``key`` returns the log's
+    public key, which must have signed each purge, the review and the measurement; without it, each
+    of them is a contradiction, because anybody can write one.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", "name the folder of a release", file=str(folder))
     try:
-        promised, found_sha256 = manifest.read(folder)
+        promised, found_sha256 = manifest.read_manifest(folder)
     except LicetError as error:
         return [_contradiction(manifest.FILE, ReleasePromise.MANIFEST, error.message)]
     contradictions: list[BrokenPromise] = []
@@ -104,7 +102,7 @@ def verify(
     contradictions += _files(folder, promised, chain)
     contradictions += _card(folder, promised, key or _no_key)
     contradictions += _text(
-        folder, croissant.FILE, ReleasePromise.CROISSANT, croissant.text(promised, chain)
+        folder, croissant.FILE, ReleasePromise.CROISSANT, croissant.render(promised, chain)
     )
     for proof in promised.proof.files:
         contradictions += _proof(folder, proof)
@@ -153,17 +151,17 @@ def _chain(
 ) -> tuple[Chain, list[BrokenPromise]]:
     """The chain of purges, or an empty one if it is broken."""
     try:
-        return purge.read(folder, promised, manifest_sha256, key), []
+        return purge.read_chain(folder, promised, manifest_sha256, key), []
     except (LicetError, OSError) as error:
         found = error.message if isinstance(error, LicetError) else "cannot be read"
-        return purge.begin(promised, manifest_sha256), [
+        return purge.empty_chain(promised, manifest_sha256), [
             _contradiction("purge-1.json", ReleasePromise.PURGES, found)
         ]
 
 
 def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[BrokenPromise]:
     expected = {manifest.FILE, card.FILE, croissant.FILE, *(made.file for made in chain.purges)}
-    expected |= {part.file for part in promised.parts if chain.now(part).part is not None}
+    expected |= {part.file for part in promised.parts if chain.current_state(part).part is not None}
     expected |= {proof.file for proof in promised.proof.files}
     found = (entry for entry in folder.rglob("*") if entry != folder / manifest.PROOF_FOLDER)
     present = {entry.relative_to(folder).as_posix() for entry in found}
@@ -177,8 +175,8 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
 
 
 def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
-    """Contradictions in the card, the review and the measurement. A card is written after what it
-    tells of: until then one without it is correct too.
+    """Contradictions in the card, the review and the measurement. The card is written after the
+    statements that it quotes: until then one without them is correct too.
     """
     found: list[BrokenPromise] = []
     beside: list[Any] = []
@@ -206,7 +204,7 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
         *((None,) if stated is None else (stated, None) for stated in beside)
     ):
         whole = list(
-            _text(folder, card.FILE, ReleasePromise.CARD, card.text(promised, reviewed, measured))
+            _text(folder, card.FILE, ReleasePromise.CARD, card.render(promised, reviewed, measured))
         )
         if not whole:
             break
@@ -227,9 +225,7 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
 
 
 def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
-    """The leaves of the removed rows, from the proofs of the rows, whose hash the manifest
-    names.
-    """
+    """The leaves of removed rows, from the row proofs, whose hash the manifest has."""
     found: dict[int, bytes] = {}
     with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
         for line in lines:
@@ -241,7 +237,7 @@ def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
                     bytes.fromhex(row["row_id"]),
                     bytes.fromhex(row["sealed_sha256"]),
                 )
-                found[row["ordinal"]] = merkle.leaf_of(
+                found[row["ordinal"]] = merkle.leaf_from_hash(
                     row["ordinal"], row_id, until_us, sealed_sha256
                 )
     return found
@@ -254,9 +250,7 @@ def _part(
     missing: Mapping[int, bytes],
     tree: merkle.Tree,
 ) -> Iterator[BrokenPromise]:
-    """Contradictions in a part. Its rows, and in their places the removed ones, are appended to
-    ``tree``.
-    """
+    """Contradictions in a part. Appends its rows, removed ones included, to ``tree``."""
     states = chain.states[promised.file]
     state = states[-1]
     gone = [
@@ -271,8 +265,8 @@ def _part(
 def _rows(
     folder: Path, states: Sequence[PartState], gone: list[tuple[int, bytes]], tree: merkle.Tree
 ) -> Iterator[BrokenPromise]:
-    """Contradictions in a part in its expected state. ``gone``: the removed rows, with their
-    leaves, the last one first.
+    """Contradictions in a part in its expected state. ``gone``: removed rows with their leaves, in
+    reverse order.
     """
     part = states[-1].part
     assert part is not None

@@ -1,26 +1,24 @@
-"""Where the releases of an installation lie: in folders of one host, or in the bucket that its
-hosts share.
+"""Storage of an installation's releases: in folders of one host, or in a bucket shared by hosts.
 
-With a bucket (`LICET_STORE__URL`) a sealed release lies there, and each host has a copy of those
-that it needs, as an ordinary folder under their name, below `config.releases`:
+With a bucket (`LICET_STORE__URL`) sealed releases are stored there, and each host caches those that
+it needs as ordinary folders below `config.releases`:
 
     releases/RELEASE/SHA256        a file of the release, under the hash of its bytes: never written over
     releases/RELEASE/files.json    {"files":{name:SHA-256},"v":1}: what the release is now, replaced under a condition
     .NAME.json                     on a host: the version of `files.json` that its folder has, beside the folder
 
-`files.json` is written last, and its manifest must be the one that the database has as sealed. So a
-reader has all files of one version, or none: a host that was killed while it wrote left files that
-nothing names. Each file is compared with its hash before it comes into the folder. What is done
-after the seal (a review, a measurement, a purge) is done in the folder of one host, under a lock of
-the database, and is what all hosts see when the block of `changing` ends. If the host is killed
-inside, it goes on when it next uses the release, and what the database has of it is brought by
-anyone who does the same again.
+`files.json` is written last, and its manifest must be the sealed one in the database. So a reader
+has all files of one version, or none: a writer killed midway leaves only unreferenced files. Each
+file's hash is checked before it enters the folder. Changes after the seal (review, measurement,
+purge) are made in one host's folder under a database lock, and all hosts see them when the block of
+`publish_changes` ends. If the host is killed inside, it continues when it next uses the release; the
+database's part of the change is redone by whoever repeats the command.
 
-Anyone who writes to a release in the bucket holds its lock of the database, and so does `collect`,
-which deletes what a killed process left there.
+Every writer to a release in the bucket holds its database lock, and so does `delete_unreferenced`, which
+deletes unreferenced objects.
 
-Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago
-are removed, none that was used within an hour.
+Cached folders may take `LICET_STORE__RELEASES_BYTES`: the least recently used are removed, none
+that was used within an hour.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ import msgspec
 from licet.errors import BrokenError, BusyError
 from licet.ledger.canonical_json import canonical
 from licet.release import manifest, registry
-from licet.release.push import INDEX_FILE, decoded_index
+from licet.release.push import INDEX_FILE, decode_index
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket, TaggedObject
@@ -52,14 +50,14 @@ from licet.vault.installation import Installation
 CHANGE_LOCK = 0x11CE9
 ATTEMPTS_MAX = 5
 KEPT_SECONDS = 3_600
-LEFT_DAYS = 7  # after which an object that nothing names is taken for what a killed process left
+LEFT_DAYS = 7  # after which an unreferenced object is deleted
 _NAME = re.compile(
     r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII
 )
 
 
-class _Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host knows of its folder. ``tag`` is empty until it has all files of a version."""
+class _FolderState(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's record of its folder. ``tag`` is empty until all files of a version are there."""
 
     release: str
     tag: str
@@ -67,10 +65,10 @@ class _Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_changing: bool = False
 
 
-def folder(installation: Installation, release: Release) -> Path | None:
-    """The folder of a release on this host, as all hosts have it now; None if it is nowhere.
+def find_folder(installation: Installation, release: Release) -> Path | None:
+    """The up-to-date folder of a release on this host; None if it is stored nowhere.
 
-    BrokenError where something else lies in its place.
+    BrokenError if something else has its path.
     """
     place, bucket = (
         installation.config.releases / release.name,
@@ -80,23 +78,23 @@ def folder(installation: Installation, release: Release) -> Path | None:
         return place if place.is_dir() else None
     home = _Home(installation, bucket, release, place)
     with home.locked():
-        standing = home.standing()
+        standing = home.load_state()
         if standing is not None and standing.is_changing:
-            with home.alone() as mine:
-                if mine:  # who changed it was killed
-                    home.settle(standing)
-            return place  # another process changes it now: a reader accepts every state in between
-        return place if home.bring() else None
+            with home.exclude_writers() as mine:
+                if mine:  # the process that changed it was killed
+                    home.publish_interrupted(standing)
+            return place  # another process is changing it: readers accept every state in between
+        return place if home.fetch() else None
 
 
-def promised(installation: Installation, release: Release) -> manifest.ReleaseManifest | None:
-    """The manifest of a release, from this host or from the bucket; None if it is nowhere."""
+def find_manifest(installation: Installation, release: Release) -> manifest.ReleaseManifest | None:
+    """The manifest of a release, from this host or the bucket; None if it is stored nowhere."""
     place, bucket = (
         installation.config.releases / release.name,
         buckets.open_bucket(installation.config.store),
     )
     if (place / manifest.FILE).is_file():
-        made, hashed = manifest.read(place)
+        made, hashed = manifest.read_manifest(place)
         if (
             bucket is None
             or release.manifest_sha256 is None
@@ -110,9 +108,7 @@ def promised(installation: Installation, release: Release) -> manifest.ReleaseMa
 
 
 def publish(installation: Installation, release: Release, place: Path) -> None:
-    """Puts a release that was just sealed into the bucket, if there is one, from the folder that it
-    was built into.
-    """
+    """Uploads a newly sealed release from its folder to the bucket, if there is one."""
     bucket = buckets.open_bucket(installation.config.store)
     if bucket is None or release.state != "sealed":
         return
@@ -122,11 +118,9 @@ def publish(installation: Installation, release: Release, place: Path) -> None:
 
 
 @contextmanager
-def changing(installation: Installation, release: Release, place: Path) -> Iterator[None]:
-    """Changes of a release's own folder, which all hosts see when the block ends; BusyError while
-    another host changes it.
-
-    Another copy of the release, in a folder that somebody named, is changed and nothing else.
+def publish_changes(installation: Installation, release: Release, place: Path) -> Iterator[None]:
+    """Publishes the block's changes of a release's own folder to all hosts; BusyError while another
+    host changes it. Changes of any other copy of the release are not published.
     """
     bucket = buckets.open_bucket(installation.config.store)
     if (
@@ -136,35 +130,34 @@ def changing(installation: Installation, release: Release, place: Path) -> Itera
         yield
         return
     home = _Home(installation, bucket, release, place)
-    with home.alone() as mine:
+    with home.exclude_writers() as mine:
         if not mine:
             raise BusyError(
                 f"release `{release.name}` is being changed on another host", "try again"
             )
         with home.locked():
-            home.bring(is_alone=True)
+            home.fetch(is_alone=True)
             home.begin_change()
         yield
         with home.locked():
             home.publish(home.index())
 
 
-def collect(
+def delete_unreferenced(
     installation: Installation, now: datetime, *, dry_run: bool = False
 ) -> dict[str, list[str]]:
-    """Deletes the objects of sealed releases that `files.json` does not name and that are older
-    than `LEFT_DAYS`; returns them by release. Such are left by a process that was killed while it
-    published, or before it deleted parts of before a purge. A release that is being published or
-    changed is passed over, and so is what the database does not know.
+    """Deletes objects of sealed releases that `files.json` does not name and that are older than
+    `LEFT_DAYS`; returns them by release. A process killed during a publication or purge leaves such
+    objects. Releases that are being published or changed, or that the database lacks, are skipped.
     """
     bucket, gone = buckets.open_bucket(installation.config.store), dict[str, list[str]]()
     if bucket is None:
         return gone
     with transaction(installation.pool) as tx:
-        sealed = [known for known in registry.every(tx) if known.state == "sealed"]
+        sealed = [known for known in registry.list_all(tx) if known.state == "sealed"]
     for known in sealed:
         home = _Home(installation, bucket, known, installation.config.releases / known.name)
-        with home.alone() as mine:
+        with home.exclude_writers() as mine:
             if mine and (found := home.leftovers(now - timedelta(days=LEFT_DAYS))):
                 gone[known.name] = found
                 for name in () if dry_run else found:
@@ -173,15 +166,15 @@ def collect(
 
 
 class ReleaseObjects(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bucket has of a release."""
+    """The size of a release in the bucket."""
 
     files: int
     bytes: int
 
 
-def compared(installation: Installation, release: Release) -> ReleaseObjects | None:
-    """Reads every file of a release in the bucket and compares it with its hash; None if it is not
-    there. BrokenError if one is missing or has other bytes.
+def verify_objects(installation: Installation, release: Release) -> ReleaseObjects | None:
+    """Verifies the hash of every file of a release in the bucket; None if the release is not there.
+    BrokenError for a missing or different file.
     """
     bucket = buckets.open_bucket(installation.config.store)
     if bucket is None or release.state != "sealed":
@@ -192,7 +185,7 @@ def compared(installation: Installation, release: Release) -> ReleaseObjects | N
 
 
 class _Home:
-    """A sealed release in the bucket, and its folder here."""
+    """A sealed release in the bucket, and its folder on this host."""
 
     def __init__(
         self, installation: Installation, bucket: Bucket, release: Release, place: Path
@@ -205,7 +198,7 @@ class _Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One process of this host at a time; the kernel drops the lock of one that dies."""
+        """Excludes other processes of this host; the kernel releases a dead process's lock."""
         if not self._is_own:
             yield
             return
@@ -215,10 +208,8 @@ class _Home:
             yield
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Whether no other process of any host changes the release, which then holds until the
-        block ends.
-        """
+    def exclude_writers(self) -> Iterator[bool]:
+        """Tries to exclude all other writers for the block; yields whether that succeeded."""
         with transaction(self._here.pool) as tx:
             row = tx.execute(
                 "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
@@ -226,10 +217,10 @@ class _Home:
             ).fetchone()
             yield row is not None and bool(row[0])
 
-    def standing(self) -> _Standing | None:
-        """What is known of the folder; None for one that nobody published or brought."""
+    def load_state(self) -> _FolderState | None:
+        """The record of the folder; None for one that was neither published nor fetched."""
         try:
-            found = msgspec.json.decode(self._file.read_bytes(), type=_Standing)
+            found = msgspec.json.decode(self._file.read_bytes(), type=_FolderState)
         except (FileNotFoundError, *UNDECODABLE):
             return None
         return found if found.release == self._known.release_id.hex else None
@@ -237,10 +228,9 @@ class _Home:
     def index(self) -> TaggedObject | None:
         return self._bucket.read(_object(self._known, INDEX_FILE))
 
-    def bring(self, *, is_alone: bool = False) -> bool:
-        """Gives the folder the files that the bucket has; False if it has none, and the folder has
-        not either. ``is_alone`` where the caller has made sure that no other process changes the
-        release.
+    def fetch(self, *, is_alone: bool = False) -> bool:
+        """Updates the folder from the bucket; False if neither has the release. ``is_alone``: the
+        caller excludes other writers.
         """
         for _ in range(ATTEMPTS_MAX):
             found = self.index()
@@ -250,9 +240,9 @@ class _Home:
                 if is_alone:
                     self.publish(None)
                 else:
-                    self.publish_new()  # its builder was killed before
+                    self.publish_new()  # its builder was killed before publishing
                 return True
-            standing = self.standing()
+            standing = self.load_state()
             if standing is not None and standing.tag == found.tag and self._place.is_dir():
                 os.utime(self._file)
                 return True
@@ -277,26 +267,24 @@ class _Home:
                 )
         return ReleaseObjects(files=len(files), bytes=size)
 
-    def settle(self, standing: _Standing) -> None:
-        """Publishes what a killed process changed, unless another host changed the release since:
-        then that counts, and the database has what else there is.
+    def publish_interrupted(self, standing: _FolderState) -> None:
+        """Publishes the changes of a killed process, unless another host changed the release since:
+        its changes then win.
         """
         found = self.index()
         if found is not None and found.tag == standing.tag:
             self.publish(found)
         else:
-            self.bring(is_alone=True)
+            self.fetch(is_alone=True)
 
     def begin_change(self) -> None:
-        standing = self.standing()
+        standing = self.load_state()
         assert standing is not None
         self._write(msgspec.structs.replace(standing, is_changing=True))
 
     def publish_new(self) -> None:
-        """`publish`, while no other process of any host changes the release, or collects what
-        nothing names.
-        """
-        with self.alone() as mine:
+        """Publishes while excluding all other writers."""
+        with self.exclude_writers() as mine:
             if not mine:
                 raise BusyError(
                     f"release `{self._known.name}` is being changed on another host", "try again"
@@ -304,15 +292,13 @@ class _Home:
             self.publish(self.index())
 
     def leftovers(self, before: datetime) -> list[str]:
-        """The objects that nothing names and that were written before this, and so by a process
-        that was killed.
-        """
+        """The unreferenced objects written before ``before``, thus by killed processes."""
         written, found = self._bucket.written(_object(self._known, "")), self.index()
         named = {INDEX_FILE, *(self._files(found).values() if found is not None else ())}
         return sorted(name for name, at in written.items() if name not in named and at < before)
 
     def publish(self, before: TaggedObject | None) -> None:
-        """Makes the folder what all hosts see; BusyError if another host was first."""
+        """Publishes the folder to all hosts; BusyError if another host was first."""
         was = self._files(before) if before is not None else {}
         now = self._digests()
         if now.get(manifest.FILE) != self._sealed:
@@ -330,21 +316,19 @@ class _Home:
             raise BusyError(
                 f"release `{self._known.name}` was changed on another host meanwhile", "try again"
             )
-        self._write(_Standing(release=self._known.release_id.hex, tag=tag, files=now))
+        self._write(_FolderState(release=self._known.release_id.hex, tag=tag, files=now))
         for hashed in set(was.values()) - set(now.values()):
             self._bucket.delete(_object(self._known, hashed))
 
     def _is_whole(self) -> bool:
-        """Whether the folder has the sealed release: the manifest is the last file that a build
-        writes.
-        """
+        """Whether the folder has the sealed release: a build writes the manifest last."""
         return (self._place / manifest.FILE).is_file() and digest(
             self._place / manifest.FILE
         ) == self._sealed
 
     def _files(self, found: TaggedObject) -> Mapping[str, str]:
         try:
-            files = decoded_index(found.content)
+            files = decode_index(found.content)
         except BrokenError:
             files = {}
         if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
@@ -355,18 +339,16 @@ class _Home:
         return files
 
     def _fetch(self, files: Mapping[str, str], tag: str) -> bool:
-        """Gives the folder these files and no others; False if one of them is not there any
-        more.
-        """
-        standing = self.standing()
+        """Makes the folder contain exactly these files; False if an object is gone."""
+        standing = self.load_state()
         if standing is None and self._place.exists() and not self._is_whole():
             raise BrokenError(
-                f"`{self._place}` is in the place of release `{self._known.name}`",
+                f"`{self._place}` has the path of release `{self._known.name}`",
                 "move it away, then try again",
             )
         is_known = standing is not None and standing.tag and not standing.is_changing
         own = standing.files if standing is not None and is_known else self._digests()
-        self._write(_Standing(release=self._known.release_id.hex, tag="", files={}))
+        self._write(_FolderState(release=self._known.release_id.hex, tag="", files={}))
         for name in sorted(set(files), key=lambda one: (one == manifest.FILE, one)):
             if own.get(name) == files[name] and (self._place / name).is_file():
                 continue
@@ -377,7 +359,7 @@ class _Home:
             self._keep(name, files[name], chunks)
         for name in set(own) - set(files):
             (self._place / name).unlink(missing_ok=True)
-        self._write(_Standing(release=self._known.release_id.hex, tag=tag, files=files))
+        self._write(_FolderState(release=self._known.release_id.hex, tag=tag, files=files))
         return True
 
     def _keep(self, name: str, expected: str, chunks: Iterator[bytes]) -> None:
@@ -393,7 +375,7 @@ class _Home:
                 )
 
     def _digests(self) -> dict[str, str]:
-        """The files of the folder with their hashes, without those that somebody is writing."""
+        """The hash of each complete file of the folder."""
         found = {
             path.relative_to(self._place).as_posix(): path
             for path in self._place.rglob("*")
@@ -402,9 +384,7 @@ class _Home:
         return {name: digest(path) for name, path in sorted(found.items()) if _NAME.fullmatch(name)}
 
     def _make_room(self) -> None:
-        """Removes folders that the bucket has too, the one used longest ago first, until the rest
-        fits.
-        """
+        """Removes cached folders, least recently used first, until the rest fits."""
         found = []
         for file in self._place.parent.glob(".*.json"):
             place = file.with_name(file.name[1 : -len(".json")])
@@ -413,14 +393,14 @@ class _Home:
                 found.append((file.stat().st_mtime, bytes_, file, place))
         own = sum(path.stat().st_size for path in self._place.rglob("*") if path.is_file())
         total = own + sum(bytes_ for _, bytes_, _, _ in found)
-        now = self._file.stat().st_mtime  # which was written a moment ago
+        now = self._file.stat().st_mtime  # written a moment ago
         for used, bytes_, file, place in sorted(found):
             if total <= self._here.config.store.releases_bytes or now - used < KEPT_SECONDS:
                 return
             if _removed(file, place):
                 total -= bytes_
 
-    def _write(self, standing: _Standing) -> None:
+    def _write(self, standing: _FolderState) -> None:
         if not self._is_own:
             return
         with replacing(self._file) as file:
@@ -428,16 +408,16 @@ class _Home:
 
 
 def _removed(file: Path, place: Path) -> bool:
-    """Removes a folder that is as the bucket has it, unless it is in use."""
+    """Removes a folder equal to the bucket's copy, unless it is in use."""
     with place.with_name(f".{place.name}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            standing = msgspec.json.decode(file.read_bytes(), type=_Standing)
+            standing = msgspec.json.decode(file.read_bytes(), type=_FolderState)
         except (BlockingIOError, FileNotFoundError, *UNDECODABLE):
             return False
         if standing.is_changing:
             return False
-        # so that one that is killed here leaves no folder that passes for whole
+        # if killed here, the folder does not pass for whole
         with replacing(file) as target:
             target.write(msgspec.json.encode(msgspec.structs.replace(standing, tag="", files={})))
         shutil.rmtree(place)

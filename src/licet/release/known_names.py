@@ -1,9 +1,8 @@
-"""What earlier builds found in the turns of a page, for its curation, and what this one found, for
-the next.
+"""Reuses name findings across builds: loads earlier ones for a page and stores new ones.
 
-The vault keeps it with the segment of a turn (`vault.found_names`); curation alone knows what the
-bytes say. Turns that were opened from a safety copy are read by each build: their copy has a period
-and a key of its own.
+The vault stores them with a turn's segment (`vault.found_names`), in an encoding of curation's own.
+Turns opened from a safety copy are searched by each build, since the copy has its own period and
+key.
 """
 
 from __future__ import annotations
@@ -19,14 +18,12 @@ from licet.vault import found_names
 from licet.vault.copies import CopyPlace
 from licet.vault.found_names import NamedSegment
 
-# where what is found in a text is kept, and under which mark
+# a text's segment, and its mark there
 Marked = tuple[NamedSegment, bytes] | None
 
 
 class KnownNames:
-    """Of one page. ``finder`` names who looks for names; with an empty one nothing is known, and
-    nothing is kept.
-    """
+    """The findings of one page by ``finder``; if it is empty, nothing is loaded or stored."""
 
     def __init__(self, finder: str) -> None:
         self._finder = finder
@@ -35,7 +32,7 @@ class KnownNames:
         self._marks: list[list[Marked]] = []
 
     def documents(self, tx: Transaction, threads: Sequence[Thread]) -> list[Document]:
-        """The documents of ``threads``, each with what is known of its texts."""
+        """The documents of ``threads`` with earlier findings in their texts."""
         documents = [thread.document for thread in threads]
         if not self._finder or not documents:
             return documents
@@ -51,16 +48,16 @@ class KnownNames:
             for document, marks in zip(documents, self._marks, strict=True)
         ]
 
-    def found(self, curated: Sequence[Curated]) -> None:
-        """Takes note of what curation found in the documents, in their order."""
+    def collect(self, curated: Sequence[Curated]) -> None:
+        """Collects curation's new findings in the documents, in order."""
         for marks, made in zip(self._marks, curated, strict=bool(self._marks)):
             for marked, packed in zip(marks, made.found, strict=False):
                 if marked is not None and packed and self._found_before(marked) != packed:
                     segment, mark = marked
                     self._fresh.setdefault(segment, {})[mark] = packed
 
-    def keep(self, pool: Pool) -> None:
-        """Keeps what was not known, once the page is committed."""
+    def store(self, pool: Pool) -> None:
+        """Stores the new findings, once the page is committed."""
         if self._fresh:
             records = [
                 (segment, self._known[segment] | fresh) for segment, fresh in self._fresh.items()
@@ -73,7 +70,7 @@ class KnownNames:
 
 
 def _marked(thread: Thread) -> Iterator[Marked]:
-    """Of each text of the thread's document, in order."""
+    """The mark of each text of the thread's document, in order."""
     document = thread.document
     for text, voice, segment in zip(
         document.texts, document.voices, _segments(thread), strict=True
@@ -83,9 +80,7 @@ def _marked(thread: Thread) -> Iterator[Marked]:
 
 
 def _segments(thread: Thread) -> Iterator[NamedSegment | None]:
-    """Of each text of the thread's document the segment of its turn: two of a turn, and two of each
-    call.
-    """
+    """The segment of each text of the thread's document: two texts a turn, and two a call."""
     for part in thread.parts:
         segment = None
         if part.permit.place is CopyPlace.vault:

@@ -1,14 +1,12 @@
 """The live decision on rows: whether a row may be unsealed now, and with which keys.
 
-A row may be used while every source from which it was made may be used, for the purpose of its
-release. Its key is derived from the keys of its segments, so that nobody can derive it any more
-once one of them is destroyed. A row key that was leased before and kept still opens its row: a
-lease cannot be revoked.
+A row may be used while all its sources may be used for the purpose of its release. Its key is
+derived from the keys of its segments, so nobody can derive it once one of them is destroyed. A row
+key that was leased before and kept still opens its row: a lease cannot be revoked.
 
-`verdicts` decides by the rule in Python and gives reasons, which a build needs. `leased` decides
-the same rows in one statement, by the rule in SQL (`vault.population`), and returns only what may
-be used: a lease needs no more, and it takes a tenth of the time. A test holds the two equal on
-generated histories.
+`decide_rows` decides by the rule in Python and gives reasons, for builds. `lease_rows` decides in
+one statement, by the rule in SQL (`vault.population`), and returns only usable rows, in a tenth of
+the time. A test holds the two equal on generated histories.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ from licet.release.ratings import IS_RATED
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
 from licet.release.registry import Release
 from licet.release.row_keys import RowKeys
-from licet.release.row_runs import BLOCK_ROWS, RowSources, unpacked
+from licet.release.row_runs import BLOCK_ROWS, RowSources, unpack_row
 from licet.store.connect import Pool, Transaction, transaction
 from licet.store.rows import arrays, pipelined
 from licet.vault import account_view, population
@@ -57,7 +55,7 @@ from licet.vault.tables import AccountRow
 
 LAST_SECONDS = 10
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-# of an answer of `_LEASED`: account, its key, its bucket in four, and whether it ever rated
+# of a result row of `_LEASED`: account, its key, its bucket in four, and whether it ever rated
 _RUN_COLUMNS = 7
 
 
@@ -80,10 +78,10 @@ class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
         return not self.refused and bool(self.slots)
 
 
-def verdicts(
+def decide_rows(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, now: datetime
 ) -> list[RowDecision]:
-    """Decides each row at ``now``, by the same rule that admitted it."""
+    """Decides each row at ``now``, by the rule that admitted it."""
     seen = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
@@ -120,8 +118,7 @@ def verdicts(
     return result
 
 
-# The end of use of row `m`, and whether it may be used at all: every source of it must have an end
-# in the future.
+# The end of use of row `m`, and whether it may be used: every source must have an end in the future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
              FROM release_row_sources(m.sources, m.origins) t
@@ -130,13 +127,13 @@ ROW_ENDS = f"""(
                      AND s.segment = t.segment
                   ) d ON true
              LEFT JOIN {VERSIONS} ON v.number = d.version)"""
-# A row of the answer is a run, and its columns are those of the keys of its rows: numbers of one
-# width after another, the slots cut out of their pages, which are thirty-two times as long. An
-# account is decided once a run. Everything else is looked up by primary keys, behind OFFSET 0:
-# joins of the sets that arrays unfold to have no statistics, took a hundred times as long, and read
-# all segments of a conversation, all pages of an account or all runs of a release that nobody has
-# analysed yet. Every source must have an end: that of the segment where all origins of the run are
-# listed, or else its own.
+#
+# A result row is a run; its columns concatenate fixed-width values of its rows' keys, with slots cut
+# out of their pages, which are thirty-two times as long. An account is decided once a run. All else
+# is looked up by primary key behind OFFSET 0: joins of unnested arrays have no statistics, took a
+# hundred times as long, and read all segments of a conversation, pages of an account, or runs of a
+# release that is not yet analysed. Every source must have an end: the segment's if all origins of
+# the run are listed, or else its own.
 _UNTIL = f"""coalesce(
                   CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END,
                   (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END
@@ -155,7 +152,7 @@ _LEASED = f"""
                          WHERE string_to_array(m.origins, ',') <@ string_to_array(v.origins,
                            ',')) AS listed
              FROM unnest(%(blocks)s::int4[], %(masks)s::int8[]) AS w(block, mask)
-            CROSS JOIN LATERAL ( -- those of the block's runs that have a row which is asked for
+            CROSS JOIN LATERAL ( -- the block's runs that have a requested row
                   SELECT * FROM release_runs WHERE release_id = %(release)s AND first / 64 = w.block
                      AND w.mask >> (first & 63) & (2::int8 << (get_byte(sources[cardinality(sources)], 0) & 63)) - 1 <> 0
                   OFFSET 0) m
@@ -195,7 +192,7 @@ _LEASED = f"""
 
 
 class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that may be used: its key, and the end of its use."""
+    """A usable row: its key, and the end of its use."""
 
     ordinal: int
     key: bytes
@@ -206,8 +203,8 @@ class LeasedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows that may be used, as columns of equal length. ``until_us``: microseconds since 2000,
-    as PostgreSQL counts.
+    """Usable rows, as columns of equal length. ``until_us``: microseconds since 2000, as PostgreSQL
+    counts.
 
     ``rated`` are those of accounts that ever rated an answer.
     """
@@ -221,7 +218,7 @@ class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
         return f"LeasedRows({len(self.ordinals)}, sealed)"
 
 
-def leased(
+def lease_rows(
     tx: Transaction,
     keyring: Keyring,
     release: Release,
@@ -229,10 +226,10 @@ def leased(
     policies: Policies,
     now: datetime,
 ) -> list[LeasedRow]:
-    """Those of ``ordinals`` that may be used at ``now`` and for `LAST_SECONDS` more, and whose keys
-    all exist.
+    """The rows among ``ordinals`` that may be used at ``now`` and for `LAST_SECONDS` more, and
+    whose keys exist.
     """
-    rows = leased_columns(tx, keyring, release, ordinals, policies, now)
+    rows = lease_columns(tx, keyring, release, ordinals, policies, now)
     columns = zip(rows.ordinals, rows.keys, rows.until_us, strict=True)
     return [
         LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us))
@@ -240,7 +237,7 @@ def leased(
     ]
 
 
-def leased_columns(
+def lease_columns(
     tx: Transaction,
     keyring: Keyring,
     release: Release,
@@ -248,7 +245,7 @@ def leased_columns(
     policies: Policies,
     now: datetime,
 ) -> LeasedRows:
-    """As `leased`, in columns."""
+    """As `lease_rows`, in columns."""
     found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
         return found
@@ -285,9 +282,7 @@ def _add(
     places: Sequence[int],
     row_ids: Sequence[bytes | None],
 ) -> None:
-    """Adds the rows of a run, as `_LEASED` has it: those of which every key is there, and none is
-    destroyed.
-    """
+    """Adds the rows of a run of `_LEASED` whose keys all exist."""
     count = len(places)
     numbers, ends = struct.unpack(f">{count}i", ordinals), struct.unpack(f">{count}q", untils)
     opened = unseal_slots(key, account, slots, wrapped)
@@ -303,7 +298,7 @@ def _add(
             add_key(keys.key(one, row_id or keys.row_id(ordinal)))
             add_end(until_us)
     for ordinal, at in several.items():
-        row = unpacked(account, account, ordinal, origins.split(","), sources[at[0]])
+        row = unpack_row(account, account, ordinal, origins.split(","), sources[at[0]])
         living = [one for n in sorted(at, key=places.__getitem__) if (one := opened[n]) is not None]
         if len(living) == len(row.keys) and {one.segment for one in row.sources} <= {
             segment for segment, _ in row.keys
@@ -314,16 +309,14 @@ def _add(
 
 
 def _is_of_one_key(made: bytes) -> bool:
-    """Whether a packed row (`row_runs`) has a single key, and all its sources are of that key's
-    segment: nearly all.
-    """
+    """Whether a packed row (`row_runs`) has one key, with all sources in its segment: nearly all."""
     segments = made[3::4]
     return made[0] < BLOCK_ROWS and made[1] == 1 and segments.count(made[2] >> 1) == len(segments)
 
 
 def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:
-    """The answer of `_LEASED`. It is planned once a connection: planning it takes as long as a
-    thousand rows of it.
+    """The result of `_LEASED`, planned once a connection: planning takes as long as a thousand
+    rows.
     """
     with tx.cursor(binary=True) as cursor:
         with pipelined(tx):
@@ -334,7 +327,7 @@ def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:
 
 
 def _block_masks(ordinals: Sequence[int]) -> dict[str, Any]:
-    """The blocks of these ordinals, and which of its rows are asked for in each."""
+    """The blocks of ``ordinals``, and a bit mask of the requested rows in each."""
     masks: dict[int, int] = {}
     for ordinal in ordinals:
         block = ordinal // BLOCK_ROWS
@@ -348,11 +341,10 @@ def _moment(until_us: int) -> datetime:
 
 
 class DatabaseLeases:
-    """Leases from the vault itself: each is decided anew and is valid for ``seconds``, but never
-    past a row's own end. Ratings come with it, if they are valid for as long.
+    """Leases from the vault itself: each is decided anew and valid for ``seconds``, but never past
+    a row's own end, with ratings that are valid as long.
 
-    A row in its last seconds is not leased: the lease would expire before it is used, and that of
-    other rows with it.
+    A row in its last seconds is not leased: it would end the lease of the other rows too early.
     """
 
     def __init__(
@@ -367,7 +359,7 @@ class DatabaseLeases:
         self._pool, self._keyring, self._clock, self._seconds = pool, keyring, clock, seconds
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
-        """The keys of the rows that may be used now; DeniedError if the release is not sealed."""
+        """The keys of usable rows; DeniedError if the release is not sealed."""
         now = self._clock()
         release = UUID(bytes=release_id)
         with transaction(self._pool) as tx:
@@ -377,11 +369,11 @@ class DatabaseLeases:
             policies = versions.load(tx)
             if policies is None:
                 raise DeniedError("no policy has been applied, so nothing may be used")
-            rows = leased_columns(tx, self._keyring, known, ordinals, policies, now)
+            rows = lease_columns(tx, self._keyring, known, ordinals, policies, now)
             expires = now + timedelta(seconds=self._seconds)
             if rows.until_us:
                 expires = min(expires, _moment(min(rows.until_us)))
-            rated = ratings.rated(tx, known, rows.rated, policies, now, expires)
+            rated = ratings.load_ratings(tx, known, rows.rated, policies, now, expires)
         return Lease(
             keys=dict(zip(rows.ordinals, rows.keys, strict=True)), expires=expires, ratings=rated
         )

@@ -1,9 +1,8 @@
 """The manifest: what a release promises about itself, as one value and as one canonical file.
 
-File: ``manifest.json``, canonical JSON as of RFC 8785 (keys sorted, no spaces, UTF-8, only whole
-numbers), with ``"format": "licet-release-1"``; a tag is never reused. A file that is not byte for
-byte the canonical form of its content is refused. The hash of the file is therefore the hash of the
-value, and no key occurs twice.
+File: ``manifest.json``, canonical JSON of RFC 8785 (keys sorted, no spaces, UTF-8, only whole
+numbers), with ``"format": "licet-release-1"``; a tag is never reused. A file in any other form is
+refused, so the hash of the file is the hash of the value, and no key occurs twice.
 
 Invariants, checked on construction: candidates = included + the sum of dropped, in turns; rows =
 the sum of the parts' rows; parts are in order of file and ordinals; every hash and time has its one
@@ -34,7 +33,7 @@ from licet.undecodable import UNDECODABLE
 FILE = "manifest.json"
 MANIFEST_BYTES_MAX = 64 * 2**20
 NAME_CHARS_MAX = 200
-ACCOUNTS_MIN = 10  # rows of so many accounts must have a value before `contents` names it
+ACCOUNTS_MIN = 10  # accounts whose rows must have a value before `contents` names it
 BYTES_PER_TOKEN = 4
 OTHER = "other"
 
@@ -61,9 +60,7 @@ class PolicyPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Turns: all candidates, those that were included, and the others by the first reason against
-    each.
-    """
+    """Turns: all candidates, the included ones, and the others by first reason."""
 
     candidates: Count
     included: Count
@@ -90,8 +87,7 @@ class DetectorPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What looked for names, the kinds that were replaced, and the languages that were looked at,
-    as codes of ISO 639-1.
+    """The name detectors, the kinds replaced, and the languages searched (ISO 639-1).
     ``other_languages``: the notice's sentence on what happens in the languages that were not.
     """
 
@@ -102,14 +98,13 @@ class NamesPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Deidentification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules that were applied to text (``sha256`` of their file), and how many spans of each
-    kind were replaced.
-    ``names``: the detectors of names, absent if there were none; ``measured``: what all of it finds
-    in labelled texts, absent if nobody measured exactly this. ``left_in``: the notice's sentence on
-    what nothing looked for, where people's names are among it; each version of the policy up to the
-    pinned one says `names: left in` then. ``accepted``: the shares of replaced words that are
-    beyond what is usual, and were accepted by who built it. ``unread``: the conversations that were
-    left out because nothing looks for names in their language, by that language; absent for none.
+    """The rules applied to text (``sha256`` of their file), and the replaced spans by kind.
+    ``names``: the name detectors, absent without any; ``measured``: the figures of exactly this
+    configuration, absent if there are none. ``left_in``: the notice's sentence on what was not
+    detected, if that includes names; every policy version up to the pinned one then says `names:
+    left in`. ``accepted``: the unusual shares of replaced words that the builder accepted.
+    ``unread``: the conversations left out because their language is not searched, by language;
+    absent for none.
     """
 
     rules: str
@@ -133,7 +128,7 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ProofPins(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The files with which third parties repeat the decisions (`release.proofs`)."""
+    """The files from which third parties repeat the decisions (`release.proofs`)."""
 
     policies: ProofFile
     candidates: ProofFile
@@ -148,9 +143,7 @@ PROOF_NAMES = {name: f"{PROOF_FOLDER}/{name}.jsonl.gz" for name in ProofPins.__s
 
 
 class LanguageQuality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many conversations in a language came before the rule of quality, and how many it
-    refused.
-    """
+    """The conversations in a language that the quality rule judged, and those it refused."""
 
     rows: Count
     refused: Count
@@ -160,8 +153,8 @@ class CurationPin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How rows were curated (``plan`` is the hash of the steps), and the ordinals of each split:
     runs of a first and a last one, so that a loader reads a split without unsealing rows of
     another. Rows may be missing from a run.
-    ``quality``: what the rule of quality refused by language (`release.quality_counts`), absent if
-    nothing was judged.
+    ``quality``: the quality rule's counts by language (`release.quality_counts`), absent if nothing
+    was judged.
     """
 
     plan: str
@@ -175,9 +168,9 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     them.
 
     A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are
-    counted as ``other``. ``accounts`` is null below that number, the months where there is no row;
-    ``languages`` is absent if nobody looked. ``gapped`` counts rows in which a turn was left out
-    before one of their messages; it is absent in releases of before rows said so.
+    counted as ``other``. ``accounts`` is null below that number, the months without rows;
+    ``languages`` is absent if rows have none. ``gapped`` counts rows with a turn left out before one
+    of their messages; it is absent in older releases.
     """
 
     accounts: Count | None
@@ -195,9 +188,8 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class BasePin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The release that this one was made from (`release.base`), by its id and its root. Of this
-    release's rows, ``carried`` were curated then and ``rebuilt`` now; of the ``rows`` of the base,
-    ``dropped`` were not carried.
+    """The base (`release.base`), by id and root. Of this release's rows, ``carried`` were curated
+    then and ``rebuilt`` now; of the base's ``rows``, ``dropped`` were not reused.
     """
 
     release: str
@@ -209,9 +201,8 @@ class BasePin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last position of the
-    journal that it includes; ``contents`` is absent in releases of before it was counted, ``base``
-    in those that were built whole.
+    """A release. ``release``: its 16-byte id in hexadecimal; ``journal``: the last journal position
+    that it includes; ``contents`` is absent in older releases, ``base`` in builds without one.
     """
 
     format: Literal["licet-release-1"] = "licet-release-1"
@@ -250,7 +241,7 @@ class ReleaseManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def looked_for_names(self) -> bool:
-        """Whether anything looked for names; if nothing did, all of them are still in the text."""
+        """Whether names were detected; if not, all of them are still in the text."""
         return self.deidentification.names is not msgspec.UNSET
 
 
@@ -264,8 +255,8 @@ def encode(manifest: ReleaseManifest) -> bytes:
 
 
 def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
-    """The manifest in ``data``; InputError names file and key of a mistake, BrokenError a count
-    that does not add up.
+    """Decodes a manifest; InputError names the file and key of a mistake, BrokenError for a wrong
+    count.
     """
     try:
         manifest = _decode(data)
@@ -283,19 +274,15 @@ def decode(data: bytes, *, file: str = FILE) -> ReleaseManifest:
 
 
 def write(folder: Path, manifest: ReleaseManifest) -> str:
-    """Writes the manifest into ``folder``, durably and atomically; returns its hash, in
-    hexadecimal.
-    """
+    """Writes the manifest into ``folder``, durably and atomically; returns its SHA-256."""
     data = encode(manifest)
     with replacing(folder / FILE) as file:
         file.write(data)
     return sha256(data).hexdigest()
 
 
-def read(folder: Path) -> tuple[ReleaseManifest, str]:
-    """The manifest of the release in ``folder`` and its hash, in hexadecimal; raises as
-    ``decode``.
-    """
+def read_manifest(folder: Path) -> tuple[ReleaseManifest, str]:
+    """The manifest in ``folder`` and its SHA-256 in hexadecimal; raises as ``decode``."""
     path = folder / FILE
     try:
         with path.open("rb") as file:
@@ -459,7 +446,7 @@ def _check_base(base: BasePin, manifest: ReleaseManifest) -> None:
 
 
 def _input_error(message: str, file: str) -> InputError:
-    """msgspec's message, as an error of Licet that names the key."""
+    """Converts msgspec's message to an InputError that names the key."""
     at, field = _AT.search(message), _FIELD.search(message)
     path = at["path"] if at else ""
     name = field["field"] if field else ""

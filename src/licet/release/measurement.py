@@ -1,9 +1,8 @@
-"""What curation costs a release as training data: a statement on models that were trained to find
-out.
+"""The signed statement on what curation costs a release as training data (`train.usefulness`).
 
-The same model is trained on the rows as they were said and as they leave, and with the rows that a
-filter left out beside them; its loss is measured on what people said who are in none of these runs.
-The figures are stated, signed, beside the sealed manifest, as a review is (ADR 14):
+The same model is trained on the original and on the curated rows, and with the rows that a filter
+dropped added; its loss is measured on the original rows of held-out people. The statement is stored
+beside the sealed manifest, as a review is (ADR 14):
 
     measurement.json    as `signed_file` has it, typ `licet-measurement+jws`
     its payload         {"code":{"blocks":n,"broken":n},"confidence_percent":95,"costs":[..],"held_out":{"people":n,"rows":n},
@@ -12,10 +11,9 @@ The figures are stated, signed, beside the sealed manifest, as a review is (ADR 
                          "words":{"changed":n,"said":n}}
     a cost              {"cost_ppm":n,"high_ppm":n,"low_ppm":n,"of":word,"people":n,"rows":n,"slice":word,"value":word}
 
-A cost is by how much the loss on the held-out people's answers is higher than without the step, in
-a million of that loss; it is below 0 where the step helps. ``low_ppm`` and ``high_ppm`` are the
-bounds of its interval. A slice is named if ``ACCOUNTS_MIN`` held-out people are in it. A leaf of
-the log has the SHA-256 of the JWS.
+A cost is the increase of the held-out loss due to a step, in millionths of the loss without it;
+below 0 the step helps. ``low_ppm`` and ``high_ppm`` bound its interval. A slice is named if it has
+``ACCOUNTS_MIN`` held-out people. A leaf of the log has the SHA-256 of the JWS.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ ALL = "all"  # the value of the slice of the same name
 
 
 class CostSlice(StrEnum):
-    """What a held-out row is counted by; ``turns`` is how many messages it has."""
+    """The property that defines a slice; ``turns`` is the number of messages."""
 
     all = "all"
     language = "language"
@@ -54,11 +52,10 @@ class CostSlice(StrEnum):
 
 
 class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one step of curation costs on the held-out rows of a slice, in a million of the loss,
-    with its interval.
+    """The cost of a curation step on a slice of held-out rows, in millionths, with its interval.
 
-    ``rows`` and ``people`` are those of the slice. Without the step it is: without
-    de-identification, or with the rows that the filter ``of`` left out.
+    ``rows`` and ``people`` are those of the slice. ``of``: de-identification, or the filter whose
+    dropped rows were added for comparison.
     """
 
     of: str
@@ -72,9 +69,9 @@ class MeasuredCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class MeasuringModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The models that were trained: ``base`` is the name of the folder that they began from. None:
-    a model that counts words (`train.word_model`), whose ``tokens`` are the words of its longest
-    sequences, and whose one step reads every row.
+    """The trained models: ``base`` is the folder name of the base model. None: a model that counts
+    words (`train.word_model`), whose ``tokens`` are the words of its longest sequences, and whose
+    one step reads every row.
     """
 
     base: str | None
@@ -86,25 +83,21 @@ class MeasuringModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class HeldOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the loss was measured on."""
+    """The rows that the loss was measured on."""
 
     rows: int
     people: int
 
 
 class CodeKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fenced blocks of code that their parser takes as they were said, and those of them that it
-    takes no more.
-    """
+    """Fenced code blocks that parse in the original, and those that no longer do."""
 
     blocks: int
     broken: int
 
 
 class WordsKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words as they were ``said``, between spaces, and those of them that leave ``changed``:
-    counted, with no model.
-    """
+    """The words between spaces in the original, and those ``changed``: a count without a model."""
 
     said: int
     changed: int
@@ -115,9 +108,7 @@ class WordsKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The figures of one measurement. ``rows`` is how many rows of the release the models were
-    trained on.
-    """
+    """The figures of a measurement. ``rows``: the rows of the release trained on."""
 
     v: Literal[1] = 1
     type: Literal["licet-release-measurement"] = "licet-release-measurement"
@@ -193,7 +184,7 @@ SIGNED = SignedFile(
 def add(
     tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, now: datetime
 ) -> None:
-    """Puts a statement on record, with its leaf."""
+    """Records a statement, with its leaf."""
     statement, digest = stated.statement, stated.sha256
     tx.execute(
         """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement,
@@ -211,7 +202,7 @@ def add(
 
 
 def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:
-    """The newest statement on a release that was made here."""
+    """The newest statement of this installation on a release."""
     row = tx.execute(
         """SELECT statement FROM release_measurements WHERE release_id = %s
             ORDER BY measured_at DESC, measurement_id DESC LIMIT 1""",
@@ -221,7 +212,7 @@ def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:
 
 
 def is_stated(tx: Transaction, release_id: UUID, signed: str) -> bool:
-    """Whether a statement was made here."""
+    """Whether this installation made a statement."""
     row = tx.execute(
         "SELECT FROM release_measurements WHERE release_id = %s AND statement_sha256 = %s",
         [release_id, sha256(signed.encode()).digest()],
@@ -233,12 +224,12 @@ def is_stated(tx: Transaction, release_id: UUID, signed: str) -> bool:
 
 
 def percent(ppm: int) -> str:
-    """A cost for people, with its sign: `+0.42 %`."""
+    """A cost in percent with its sign: `+0.42 %`."""
     return f"{ppm / 10_000:+.2f} %"
 
 
 def sentences(statement: MeasurementStatement) -> Sequence[str]:
-    """What was measured, and on what."""
+    """Describes the figures and their basis."""
     model, whole = (
         statement.model,
         next(one for one in statement.costs if one.slice is CostSlice.all),
@@ -275,7 +266,7 @@ def _trained(model: MeasuringModel, rows: int) -> str:
     )
 
 
-def statement_of(
+def build_statement(
     *,
     release: str,
     manifest_sha256: str,
@@ -287,7 +278,7 @@ def statement_of(
     code: CodeKept,
     words: WordsKept,
 ) -> MeasurementStatement:
-    """The statement of a measurement; BrokenError where it does not reconcile."""
+    """Builds a statement; BrokenError if the figures do not reconcile."""
     made = MeasurementStatement(
         release=release,
         manifest_sha256=manifest_sha256,

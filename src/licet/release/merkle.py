@@ -2,9 +2,8 @@
 
 The tree and its hashes are those of the ledger, RFC 6962 section 2.1; this one is in memory, the
 ledger's is in files. A leaf's data, integers big-endian: ordinal (4 bytes), row id (16), ``until``
-(8, signed, microseconds since 1970), SHA-256 of the sealed bytes (32): everything that is in a
-part, and nothing that was sealed. The tree grows leaf by leaf and keeps one hash per level, so the
-root of a release of any size needs constant memory.
+(8, signed, microseconds since 1970), SHA-256 of the sealed bytes (32): all that a part states of a
+row. The tree keeps one hash per level, so the root of any release needs constant memory.
 """
 
 from __future__ import annotations
@@ -21,28 +20,26 @@ _ROW = struct.Struct(">I16sq32s")
 
 def leaf(ordinal: int, row_id: bytes, until_us: int, sealed: bytes) -> bytes:
     """The leaf hash of a row; ``until_us`` in microseconds since 1970."""
-    return leaf_of(ordinal, row_id, until_us, sha256(sealed).digest())
+    return leaf_from_hash(ordinal, row_id, until_us, sha256(sealed).digest())
 
 
-def leaf_of(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
-    """The leaf hash of a row of which only the hash of its sealed bytes is known."""
+def leaf_from_hash(ordinal: int, row_id: bytes, until_us: int, sealed_sha256: bytes) -> bytes:
+    """The leaf hash of a row, from the hash of its sealed bytes."""
     return leaf_hash(_ROW.pack(ordinal, row_id, until_us, sealed_sha256))
 
 
 _BLOCK = 2**12  # hashes at once
 
 
-def root_of(hashes: Iterable[bytes]) -> bytes:
-    """The root over ``hashes``, as `Tree` has it: those of leaves, or of whole subtrees of one size
-    but for the last.
-    """
+def root_over(hashes: Iterable[bytes]) -> bytes:
+    """The root (`Tree`) over hashes of leaves, or of full subtrees of equal size and a last one."""
     rest = iter(hashes)
-    roots = [_folded(block) for block in iter(lambda: list(islice(rest, _BLOCK)), [])]
-    return _folded(roots) if roots else EMPTY_ROOT
+    roots = [_reduce(block) for block in iter(lambda: list(islice(rest, _BLOCK)), [])]
+    return _reduce(roots) if roots else EMPTY_ROOT
 
 
-def _folded(nodes: Sequence[bytes]) -> bytes:
-    """Level by level: a node without a neighbour goes up as it is."""
+def _reduce(nodes: Sequence[bytes]) -> bytes:
+    """Hashes pairs level by level; a node without a sibling moves up unchanged."""
     while len(nodes) > 1:
         pairs = zip(nodes[::2], nodes[1::2], strict=False)
         above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
@@ -62,7 +59,7 @@ class Tree:
         self._size = 0
 
     def append(self, leaf_hash: bytes) -> None:
-        # this leaf completes as many full subtrees as the size so far has trailing ones
+        # this leaf completes as many subtrees as the current size has trailing one bits
         size, node = self._size, leaf_hash
         while size & 1:
             node = node_hash(self._peaks.pop(), node)

@@ -1,16 +1,16 @@
 """Builds the pages of a release: decides, opens, curates, seals and registers the rows of one page
 in one transaction.
 
-A page does not know of the others. What it has to know of them (where it begins, the ordinal of its
-first row, which documents lose, when it may commit) it asks of its `PageTurn`. So the pages of a
-build are made one after another in one process, or several at once in several
-(`release.build_workers`), by the same code and with the same result.
+A page gets all state shared with other pages (its start, the ordinal of its first row, which
+documents lose, when it may commit) from its `PageTurn`. So pages are made one after another in one
+process, or concurrently in several (`release.build_workers`), by the same code with the same
+result.
 
 A page is read from one snapshot (REPEATABLE READ), so a sweep cannot remove a key between a
 decision and its use. Its transaction registers the rows and stores the result (`release.draft`), so
-that a row is registered before anybody writes it to a part. While it runs, it holds the lock of the
-build's pages: who continues a build that was killed waits for it (`wait_for_pages`), so that no
-page of a process that died is committed behind the back of the next.
+a row is registered before it is written to a part. Meanwhile it holds the lock of the build's
+pages: a resumed build waits for it (`wait_for_pages`), so that no page of a dead process is
+committed later.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from licet.policy.file import Policies
 from licet.policy.state import ConversationKind, TurnRole
 from licet.release import contents, merkle, registry
 from licet.release.base import BaseRelease
-from licet.release.changed_words import ChangedPlace, ChangedWords, by_language, sampled
+from licet.release.changed_words import ChangedPlace, ChangedWords, by_language, choose_samples
 from licet.release.contents import Profile, RowFigures
 from licet.release.curation import Curated, LeftOut, PageCuration, SurveyProtocol
 from licet.release.decision_pages import (
-    READ_AT_ONE_MOMENT,
+    REPEATABLE_READ,
     TOO_LARGE,
     DecisionPage,
     Thread,
+    list_contents,
     row_messages,
-    spoken,
 )
-from licet.release.draft import Draft, End, KeptPage
+from licet.release.draft import Draft, End, StoredPage
 from licet.release.known_names import KnownNames
-from licet.release.proofs import PageProofs, ProofLine, salts_of
+from licet.release.proofs import PageProofs, ProofLine, derive_salts
 from licet.release.quality_counts import JudgedRows
 from licet.release.registry import Release
 from licet.release.row_keys import SealedRow, row_key, seal_row
 from licet.release.row_runs import RowSources
-from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage, row_id_of, surrogates_mark
+from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage, derive_row_id, surrogates_mark
 from licet.release.tally import microseconds
 from licet.store.connect import Pool, Transaction, transaction
 from licet.vault.blocks import unpack_time
@@ -57,10 +57,9 @@ from licet.vault.conversation_pages import Place, page_after
 from licet.vault.tables import ConversationRow
 
 MESSAGE_BYTES = 128  # the space of a message or a call in a row, without its text
-PROFILES_MAX = 1_024  # that are remembered
+PROFILES_MAX = 1_024  # cached
 PAGES_LOCK = (
-    # with the hash of the release's name: held shared by every page, exclusively by who waits for
-    # them
+    # with the hash of the release's name: held shared by pages, exclusively to wait for them
     0x11CE9
 )
 
@@ -68,31 +67,23 @@ Progress: TypeAlias = Callable[[int], None]
 
 
 class PageTurn(Protocol):
-    """What a page asks of the build that it is a page of, in this order. Each may wait for the
-    pages before it.
-    """
+    """A page's requests to its build, in this order. Each may wait for earlier pages."""
 
     def begins(self, last: Place) -> datetime:
-        """The page ends with the conversation ``last``: returns the time at which it is decided."""
+        """Reports the page's last conversation; returns the time of decision."""
 
     def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
-        """Which documents of these names are going to lose to others; asked only of a build that
-        looked ahead.
-        """
+        """Whether each named document will lose; only in a build with a survey."""
 
     def rows(self, turns: int, count: int) -> int:
-        """The page has ``turns`` turns and becomes ``count`` rows: returns the ordinal of the
-        first.
-        """
+        """Reports the page's turns and number of rows; returns the ordinal of its first row."""
 
     def commits(self) -> None:
-        """Returns when the page may be committed: a committed page is always behind all pages
-        before it.
-        """
+        """Returns when the page may be committed: after all earlier pages."""
 
 
 class TurnsInOrder:
-    """The turns of pages that are made one after another, in this process."""
+    """The turns of pages made one after another in this process."""
 
     def __init__(
         self, clock: Clock, survey: SurveyProtocol | None, progress: Progress, rows: int
@@ -112,16 +103,14 @@ class TurnsInOrder:
         return first
 
     def commits(self) -> None:
-        """The pages before are committed already."""
+        """Earlier pages are committed already."""
 
 
 class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page that is committed: what is kept of it, and its rows, each with its leaf, its end and
-    its sketch.
-    """
+    """A committed page: its stored result, and the leaf, end and sketch of each row."""
 
     end: End
-    kept: KeptPage
+    kept: StoredPage
     sealed: Sequence[SealedRow]
     leaves: Sequence[bytes]
     untils_us: Sequence[int]
@@ -132,7 +121,7 @@ class BuiltPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WrittenRow(NamedTuple):
-    """A thread that becomes a row, with its messages and the bytes that were said in them."""
+    """A thread that becomes a row, with its messages and the bytes of their text."""
 
     thread: Thread
     messages: tuple[RowMessage, ...]
@@ -141,9 +130,7 @@ class WrittenRow(NamedTuple):
 
 
 class PageBuilder:
-    """Makes the pages of one build in this process. ``looks_ahead``: the build knows who is going
-    to lose.
-    """
+    """Makes pages of one build. ``looks_ahead``: the build has a survey."""
 
     def __init__(
         self,
@@ -163,12 +150,10 @@ class PageBuilder:
         self._page_bytes_max, self._looks_ahead = page_bytes_max, looks_ahead
 
     def build(self, number: int, after: Place, turn: PageTurn) -> BuiltPage | None:
-        """Makes and commits the page ``number``, of the conversations behind ``after``; None if
-        there are none.
-        """
+        """Makes and commits a page of the conversations after ``after``; None if there are none."""
         names = KnownNames(self._curation.finder)
         with transaction(self._pool) as tx:
-            tx.execute(READ_AT_ONE_MOMENT)
+            tx.execute(REPEATABLE_READ)
             tx.execute(
                 "SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))",
                 [PAGES_LOCK, self._release.name],
@@ -178,21 +163,21 @@ class PageBuilder:
                 return None
             at = turn.begins(places[-1])
             page = DecisionPage(tx, places, self._policies, self._release.purpose, at)
-            built = self._built(tx, page, number, turn, names)
+            built = self._build_in(tx, page, number, turn, names)
             self._kept.keep_page(tx, built.end, built.kept)
             turn.commits()
-        names.keep(self._pool)
+        names.store(self._pool)
         return built
 
-    def _built(
+    def _build_in(
         self, tx: Transaction, page: DecisionPage, number: int, turn: PageTurn, names: KnownNames
     ) -> BuiltPage:
         threads = page.threads(tx, self._keyring)
         if self._looks_ahead:
             threads = list(_not_lost(page, threads, turn))
-        carried = self._base.carried(tx, threads) if self._base is not None else {}
-        curated = self._curated(tx, threads, carried, names)
-        page.judged = _judged(
+        carried = self._base.find_reusable(tx, threads) if self._base is not None else {}
+        curated = self._curate(tx, threads, carried, names)
+        page.judged = _count_judged(
             (thread.row, made) for thread, made in zip(threads, curated, strict=True)
         )
         written = dict(_kept_threads(page, threads, curated))
@@ -203,10 +188,10 @@ class PageBuilder:
         proofs = self._proofs(tx, page, rows, digests)
         made = [one.made for one in written.values()]
         untils = [microseconds(sealed.until) for sealed, _ in rows]
-        kept = KeptPage(
+        kept = StoredPage(
             candidates=page.turns,
             dropped=page.reasons(),
-            replaced=_replaced(made),
+            replaced=_count_replaced(made),
             splits=[one.labels.split if one.labels else "" for one in made],
             candidate_lines=[line for _, line in proofs.candidates],
             row_lines=[line for _, line in proofs.rows],
@@ -225,25 +210,25 @@ class PageBuilder:
             untils_us=untils,
             sketches=[one.sketch for one in made],
             leaves=[
-                merkle.leaf_of(sealed.ordinal, sealed.row_id, until_us, digest)
+                merkle.leaf_from_hash(sealed.ordinal, sealed.row_id, until_us, digest)
                 for (sealed, _), until_us, digest in zip(rows, untils, digests, strict=True)
             ],
             candidates=proofs.candidates,
             rows=proofs.rows,
-            samples=sampled(map(_changes, made)),
+            samples=choose_samples(map(_changes, made)),
         )
 
-    def _curated(
+    def _curate(
         self,
         tx: Transaction,
         threads: Sequence[Thread],
         carried: Mapping[int, Curated],
         names: KnownNames,
     ) -> list[Curated]:
-        """Each of ``threads`` curated: as the base has it, with a sketch of this build, or now."""
+        """The curated ``threads``: the base's result with this build's sketch, or a new one."""
         fresh = names.documents(tx, [one for n, one in enumerate(threads) if n not in carried])
         made = self._curation.curate(fresh)
-        names.found(made)
+        names.collect(made)
         anew = iter(made)
         if not carried:
             return list(anew)
@@ -260,7 +245,7 @@ class PageBuilder:
     def _seal_row(self, ordinal: int, written: WrittenRow) -> tuple[SealedRow, RowSources]:
         thread, messages, curated, _ = written
         row, of, release_id = thread.row, thread.of, self._release.release_id.bytes
-        row_id = row_id_of(release_id, ordinal)
+        row_id = derive_row_id(release_id, ordinal)
         made = ReleaseRow(
             row_id=row_id,
             ordinal=ordinal,
@@ -293,16 +278,14 @@ class PageBuilder:
         rows: Sequence[tuple[SealedRow, RowSources]],
         digests: Sequence[bytes],
     ) -> PageProofs:
-        """The basis of the page's decisions, so that third parties can repeat them; ``digests`` are
-        of the sealed rows.
-        """
+        """The proofs of the page's decisions; ``digests`` are of the sealed rows."""
         accounts = {account for account, _ in page.places}
         log_keys = LogKeys(self._keyring).log_keys(tx, accounts, self._release.begun_at.year)
-        salts = salts_of(accounts, log_keys, self._keyring.random)
+        salts = derive_salts(accounts, log_keys, self._keyring.random)
         proofs = PageProofs(self._release.release_id, self._release.purpose, salts)
         for account, conversation in page.places:
             dropped: Mapping[str, int] = page.dropped.get(conversation, {})
-            included = page.turns_of(conversation) - sum(dropped.values())
+            included = page.count_turns(conversation) - sum(dropped.values())
             if included or dropped:
                 proofs.candidate(account, conversation, included, dropped)
         for (sealed, row), digest in zip(rows, digests, strict=True):
@@ -311,9 +294,7 @@ class PageBuilder:
 
 
 def wait_for_pages(tx: Transaction, name: str) -> None:
-    """Returns when no page of the release ``name`` is being made, no matter who made it. ``tx``
-    holds nothing afterwards.
-    """
+    """Returns once no process makes a page of the release ``name``; ``tx`` then holds no lock."""
     tx.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [PAGES_LOCK, name])
     tx.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PAGES_LOCK, name])
 
@@ -330,9 +311,7 @@ def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> 
 def _kept_threads(
     page: DecisionPage, threads: Sequence[Thread], curated: Sequence[Curated]
 ) -> Iterator[tuple[int, WrittenRow]]:
-    """The threads that curation leaves of a page, by their number, with the messages of their
-    rows.
-    """
+    """The threads that curation accepted, by number, with the messages of their rows."""
     for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
         if made.dropped:
             page.drop(thread.row.conversation_id, made.dropped.value, thread.turns)
@@ -346,7 +325,7 @@ def _kept_threads(
 
 
 def _figures(written: WrittenRow) -> RowFigures:
-    """What a row adds to the contents of the release."""
+    """The figures of a row for the release's contents."""
     labels, thread = written.made.labels, written.thread
     row, state = thread.row, thread.row.state
     stamps = [state.segments[source.segment].stamp for source in thread.of.sources]
@@ -355,9 +334,13 @@ def _figures(written: WrittenRow) -> RowFigures:
         for source, stamp in zip(thread.of.sources, stamps, strict=True)
     )
     stated = Counter(
-        [content.model for content, role in spoken(thread.parts) if role is TurnRole.assistant]
+        [
+            content.model
+            for content, role in list_contents(thread.parts)
+            if role is TurnRole.assistant
+        ]
     )
-    models = _summed((contents.model_named(model), count) for model, count in stated.items())
+    models = _sum((contents.public_model_name(model), count) for model, count in stated.items())
     profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
     first = min(min(part.turns.times) for part in thread.parts)
     last = max(max(part.turns.times) for part in thread.parts)
@@ -378,24 +361,23 @@ def _profile(
     models: tuple[tuple[str, int], ...],
     language: str | None,
 ) -> Profile:
-    """The profile of a row from the origin, surface and plan of its turns, and from the names that
-    the models which generated them may be given, each with how many turns; most rows are alike in
-    it.
+    """The profile of a row, from the counts of its turns' (origin, surface, plan) and of its
+    models' public names; cached, since most rows share one.
     """
     counts: dict[str, Mapping[str, int]] = {
         "kinds": {kind.value: 1},
-        "origins": _summed((origin, count) for origin, _, _, count in turns),
-        "surfaces": _summed((surface, count) for _, surface, _, count in turns),
-        "plans": _summed((plan, count) for _, _, plan, count in turns),
+        "origins": _sum((origin, count) for origin, _, _, count in turns),
+        "surfaces": _sum((surface, count) for _, surface, _, count in turns),
+        "plans": _sum((plan, count) for _, _, plan, count in turns),
         "models": dict(models),
     }
     if language is not None:
         counts["languages"] = {language: 1}
-    return contents.profile_of(counts)
+    return contents.build_profile(counts)
 
 
-def _summed(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
-    """How many of each value; one may come several times."""
+def _sum(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
+    """Sums the counts of each value."""
     summed = Counter[str]()
     for value, count in counts:
         summed[value] += count
@@ -403,17 +385,17 @@ def _summed(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
 
 
 def _changes(made: Curated) -> tuple[str, ChangedWords]:
-    """What was changed in a conversation, with its language."""
+    """The changed words of a conversation, with its language."""
     return made.labels.language if made.labels else "und", made.changes
 
 
-def _replaced(curated: Iterable[Curated]) -> Mapping[str, int]:
-    """How much was replaced, by kind."""
-    return _summed(item for one in curated for item in one.replaced.items())
+def _count_replaced(curated: Iterable[Curated]) -> Mapping[str, int]:
+    """The replacements by kind."""
+    return _sum(item for one in curated for item in one.replaced.items())
 
 
-def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
-    """What the rule of quality saw of each account by language, and refused."""
+def _count_judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRows]:
+    """The rows that the quality rule judged and refused, by account and language."""
     rows, refused = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
     for row, made in curated:
         if made.labels is not None:
@@ -427,7 +409,7 @@ def _judged(curated: Iterable[tuple[ConversationRow, Curated]]) -> list[JudgedRo
 
 
 def _other_bytes(messages: Sequence[RowMessage]) -> int:
-    """A lower bound of the bytes of messages in a row, beside what was said."""
+    """A lower bound of a row's bytes beside its text."""
     calls = [call for message in messages for call in message.tool_calls]
     ids = [call.id for call in calls] + [message.tool_call_id for message in messages]
     return sum(len(one.encode()) for one in filter(None, ids)) + MESSAGE_BYTES * (

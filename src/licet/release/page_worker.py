@@ -1,9 +1,9 @@
 """The worker's side of a build in several processes (`release.build_workers`): the messages between
 a build and its workers, and the loop that makes the pages that a build asks for.
 
-A worker gets a `WorkerJob` first, then a `PageTask` for each page. It answers a task with what its
-`PageTurn` asks, one message at a time, each of which it waits to be answered, and ends with
-`PageBuilt`. `WorkerSays` is not answered.
+A worker gets a `WorkerJob` first, then a `PageTask` for each page. During a task it sends the
+requests of its `PageTurn`, waiting for each answer, and finally `PageBuilt`. `WorkerSays` has no
+answer.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ LOCK_SECONDS_MAX = 60
 
 
 class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker needs for one build. ``base``: folder, release and manifest of the release
-    that is carried.
-    """
+    """All that a worker needs for a build. ``base``: the base's folder, record and manifest."""
 
     dsn: str
     config: Configuration
@@ -61,37 +59,33 @@ class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageTask(msgspec.Struct, frozen=True, tag=True):
-    """Make the page ``number``, of the conversations behind ``after``."""
+    """Requests the page ``number``, of the conversations after ``after``."""
 
     number: int
     after: Place
 
 
 class PageBegins(msgspec.Struct, frozen=True, tag=True):
-    """The page ends with the conversation ``last``; answered with the time at which it is
-    decided.
-    """
+    """Reports the page's last conversation; answered with the time of decision."""
 
     last: Place
 
 
 class PageLost(msgspec.Struct, frozen=True, tag=True):
-    """Which documents of these names lose? Answered with a truth for each."""
+    """Asks whether the named documents lose; answered with a bool for each."""
 
     names: Sequence[bytes]
 
 
 class PageRows(msgspec.Struct, frozen=True, tag=True):
-    """The page has so many turns, and becomes so many rows; answered with the ordinal of the
-    first.
-    """
+    """Reports the page's turns and rows; answered with the first row's ordinal."""
 
     turns: int
     rows: int
 
 
 class PageCommits(msgspec.Struct, frozen=True, tag=True):
-    """May the page be committed? Answered with nothing, when all pages before it are."""
+    """Asks to commit the page; answered with None once all earlier pages are committed."""
 
 
 class PageBuilt(msgspec.Struct, frozen=True, tag=True):
@@ -101,15 +95,13 @@ class PageBuilt(msgspec.Struct, frozen=True, tag=True):
 
 
 class WorkerSays(msgspec.Struct, frozen=True, tag=True):
-    """A line for anyone who runs the build."""
+    """A line of output for the operator."""
 
     line: str
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
-    """An error of the worker, by the name of its class; ``because`` is empty for one without a
-    reason.
-    """
+    """An error of the worker, by class name; ``because`` is empty for one without a reason."""
 
     kind: str
     message: str
@@ -117,23 +109,23 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag=True):
     because: str = ""
 
     @classmethod
-    def of(cls, error: LicetError) -> WorkerFailed:
+    def from_error(cls, error: LicetError) -> WorkerFailed:
         because = error.because if isinstance(error, RefusedError) else ""
         return cls(type(error).__name__, error.message, error.hint, because)
 
     def error(self) -> LicetError:
-        """The worker's error; BrokenError if it is of no class of this tree."""
+        """The worker's error; BrokenError for an unknown class."""
         kind = next((one for one in _errors() if one.__name__ == self.kind), BrokenError)
         error = kind.__new__(kind)
         LicetError.__init__(error, self.message, self.hint)
         if isinstance(error, RefusedError):
-            # what a message says in lines is for a terminal
+            # the message's lines are for a terminal
             error.because, error.details = self.because, {}
         return error
 
 
 def _errors() -> Iterator[type[LicetError]]:
-    """Every class of the error tree that is imported here."""
+    """All imported classes of the error tree."""
     left: list[type[LicetError]] = [LicetError]
     while left:
         one = left.pop()
@@ -145,15 +137,12 @@ WorkerMessage: TypeAlias = (
     PageBegins | PageLost | PageRows | PageCommits | PageBuilt | WorkerSays | WorkerFailed
 )
 
-# What a build says: the job, a task, or the answer to `PageBegins`, `PageLost`, `PageRows` and
-# `PageCommits`, in this order.
+# A job, a task, or the answer to `PageBegins`, `PageLost`, `PageRows` and `PageCommits`, in order.
 BuildMessage: TypeAlias = WorkerJob | PageTask | datetime | Sequence[bool] | int | None
 
 
 class BuildChannel(Protocol):
-    """What connects a worker with its build. Both methods raise EOFError or OSError when the build
-    has ended.
-    """
+    """A worker's connection to its build; EOFError or OSError once the build has ended."""
 
     def send(self, obj: Any, /) -> None: ...  # noqa: ANN401 a message
 
@@ -161,26 +150,22 @@ class BuildChannel(Protocol):
 
 
 def work(pipe: Connection) -> None:
-    """What a worker process does: it makes the pages that it is given, until its build closes the
-    pipe.
-    """
+    """Runs a worker process until its build closes the pipe."""
     harden()
-    # Ctrl-C reaches the whole group: the build ends its workers itself
+    # Ctrl-C reaches the whole process group: the build ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_build, daemon=True).start()
     make_pages(pipe)
 
 
 def make_pages(channel: BuildChannel) -> None:
-    """Makes the pages that a build asks for, until it ends. An error is passed on to the build, and
-    ends the loop.
-    """
+    """Makes the requested pages until the build ends; sends an error to the build and stops."""
     try:
         _make_pages(channel)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the build has ended
     except LicetError as error:
-        _send_failure(channel, WorkerFailed.of(error))
+        _send_failure(channel, WorkerFailed.from_error(error))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = (
@@ -192,14 +177,14 @@ def make_pages(channel: BuildChannel) -> None:
 
 def _make_pages(channel: BuildChannel) -> None:
     job: WorkerJob = channel.recv()
-    turn = _AskedTurn(channel)
+    turn = _RemoteTurn(channel)
     keyring = Keyring(provider(job.config), cold=objects.open_cold_store(job.config))
     with ExitStack() as held:
         pool = held.enter_context(open_pool(job.dsn, 1))
         with transaction(pool) as tx:
-            # A page that waits for its turn holds what it wrote. Anyone who waits for that and is
-            # waited for by the page before would stop all three, and the database sees no circle:
-            # so a page does not wait for ever.
+            # A page that waits for its turn holds row locks. A third party that waits for these and
+            # blocks the previous page would be a deadlock that the database cannot see: so waits
+            # have a timeout.
             tx.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")
             found = Draft.find(tx, keyring, job.release.release_id)
         if found is None:
@@ -231,36 +216,34 @@ def _send_failure(channel: BuildChannel, failed: WorkerFailed) -> None:
 
 
 def _end_with_the_build() -> None:
-    """Ends this process when its build has died: nobody waits for its page, and its connection
-    rolls it back.
-    """
+    """Exits once the build has died; the database rolls the page back."""
     build = parent_process()
     if build is not None:
         build.join()
     os._exit(1)
 
 
-class _AskedTurn:
-    """The turn of a page whose build is another process."""
+class _RemoteTurn:
+    """The turn of a page whose build is in another process."""
 
     def __init__(self, channel: BuildChannel) -> None:
         self._channel = channel
 
     def begins(self, last: Place) -> datetime:
-        at: datetime = self._asked(PageBegins(last))
+        at: datetime = self._ask(PageBegins(last))
         return at
 
     def lost(self, names: Sequence[bytes]) -> Sequence[bool]:
-        lost: Sequence[bool] = self._asked(PageLost(names))
+        lost: Sequence[bool] = self._ask(PageLost(names))
         return lost
 
     def rows(self, turns: int, count: int) -> int:
-        first: int = self._asked(PageRows(turns, count))
+        first: int = self._ask(PageRows(turns, count))
         return first
 
     def commits(self) -> None:
-        self._asked(PageCommits())
+        self._ask(PageCommits())
 
-    def _asked(self, question: WorkerMessage) -> Any:  # noqa: ANN401 what the question says
+    def _ask(self, question: WorkerMessage) -> Any:  # noqa: ANN401 what the question says
         self._channel.send(question)
         return self._channel.recv()

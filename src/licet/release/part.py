@@ -1,15 +1,14 @@
 """A part: a Parquet file of sealed rows in the order of their ordinals, readable by row group.
 
 Columns: ``row_id`` binary(16), ``ordinal`` uint32, ``until`` timestamp(us, UTC), ``sealed`` binary.
-No column is compressed (sealed bytes do not compress, and strangers read the others with nothing
-but Python: `verifier.parquet`) or dictionary-encoded, and no footer contains a value of the sealed
-one.
+No column is compressed (sealed bytes do not compress, and third parties read the others with plain
+Python: `verifier.parquet`) or dictionary-encoded, and no footer contains a value of ``sealed``.
 
 Invariants: the same rows give the same bytes with one version of the Parquet library, and a part
 that is rewritten without some rows is byte-equal to one written without them. A row group is
-bounded in rows and bytes, and so is a reader's memory. A file appears atomically: it is written
-beside its place, synced and renamed, and the folder is synced. A crash before the rename leaves the
-former file and a ``.tmp``, which the next write of that file replaces and ``verify`` reports.
+bounded in rows and bytes, and so is a reader's memory. A file appears atomically: it is written to
+``.tmp``, synced and renamed, and the folder is synced. A crash before the rename leaves the former
+file and a ``.tmp``, which the next write replaces and ``verify`` reports.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ from licet.release.row_keys import SealedRow
 from licet.release.rows import ROW_ID_BYTES
 from licet.store.files import replacing, sync
 
-# A command that only names a release loads neither Arrow nor what it stands on: a third of a
-# second.
+# Commands that only name a release must not load Arrow, which takes a third of a second.
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -93,8 +91,7 @@ class RowGroup(msgspec.Struct, frozen=True, kw_only=True):
 def write_parts(
     folder: Path, sealed_rows: Iterable[SealedRow], *, rows_per_part: int = ROWS_PER_PART_MAX
 ) -> Iterator[PartPromise]:
-    """Writes ``sealed_rows`` into parts and yields each when it is durable. The part of a row
-    follows from its ordinal: each part has ``rows_per_part`` ordinals.
+    """Writes ``sealed_rows`` into parts of ``rows_per_part`` ordinals; yields each once durable.
 
     Raises BrokenError if ordinals do not increase from row to row; parts already yielded remain.
     """
@@ -136,7 +133,7 @@ def rewrite_part(
 
 
 @contextmanager
-def verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
+def open_verified(folder: Path, part: PartPromise) -> Iterator[BinaryIO]:
     """The file of ``part``, open; BrokenError unless it has the hash in the manifest.
 
     Later reads use the same descriptor, so a file that replaces it meanwhile is not read.
@@ -216,7 +213,7 @@ def _as_part() -> Iterator[None]:
 
 
 def moment(until_us: int) -> datetime:
-    """The instant of a Group's ``until_us``, aware, in UTC."""
+    """An aware UTC time from a `RowGroup`'s ``until_us``."""
     return EPOCH + timedelta(microseconds=until_us)
 
 
@@ -257,8 +254,7 @@ def _writer(file: BinaryIO) -> pq.ParquetWriter:
 def _record_batch(batch: list[SealedRow]) -> pa.RecordBatch:
     import pyarrow as pa
 
-    # From buffers: ``pa.array`` of a list loads pandas where it is installed, which takes half a
-    # second.
+    # From buffers: ``pa.array`` of a list loads pandas, if installed, in half a second.
     buffers: dict[str, list[bytes | array[int]]] = {
         "row_id": [b"".join([row.row_id for row in batch])],
         "ordinal": [array("I", [row.ordinal for row in batch])],
@@ -291,8 +287,7 @@ def _batches(sealed_rows: Iterable[SealedRow]) -> Iterator[list[SealedRow]]:
 
 
 def _group(table: pa.Table) -> RowGroup:
-    # sliced from the columns' buffers: ``to_pylist`` makes an object of Arrow's a value, and takes
-    # three times as long
+    # sliced from buffers: ``to_pylist`` makes an Arrow object for each value, three times as slow
     row_ids = _buffers(table["row_id"])[1].to_pybytes()
     _, offsets, sealed = _buffers(table["sealed"])
     values = memoryview(sealed)
@@ -311,13 +306,13 @@ def _group(table: pa.Table) -> RowGroup:
 
 
 def _buffers(column: pa.ChunkedArray[Any]) -> list[pa.Buffer]:
-    # a column that may not be null declares that to Parquet only; a foreign file is not trusted
+    # only Parquet enforces that a column has no nulls; a foreign file is not trusted
     if column.null_count:
         raise BrokenError("a column of the part has nulls")
     import pyarrow as pa
 
     chunks = column.chunks
-    array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)  # which would copy one, too
+    array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)  # which copies even one
     if array.offset:
         raise BrokenError("a column of the part does not begin at its first value")
     return array.buffers()  # type: ignore[return-value]  # only the first, of validity, may be None
@@ -339,8 +334,8 @@ def _growing(sealed_rows: Iterable[SealedRow]) -> Iterator[SealedRow]:
 def _up_to(
     last: int, sealed_rows: Iterable[SealedRow], held: list[SealedRow]
 ) -> Iterator[SealedRow]:
-    """The rows up to the ordinal ``last``. The first one after it is ``held``; none is read after
-    ``last`` itself.
+    """The rows up to ordinal ``last``. The first one beyond goes into ``held``; if ``last`` itself
+    comes, nothing more is read.
     """
     for row in sealed_rows:
         if row.ordinal > last:

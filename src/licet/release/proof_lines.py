@@ -1,8 +1,7 @@
-"""Writes a proof file: lines in blocks, each a gzip member, and behind them the index by which one
-is found.
+"""Writes a proof file: blocks of lines, each a gzip member, followed by an index of conversations.
 
-The layout is that of `verifier.line_index`, which reads it; it is written here without it, so that
-one misunderstanding does not pass both. Lines that belong to no conversation have no index.
+`verifier.line_index` reads this layout; the writer shares no code with it, so that one mistake
+cannot pass both. Files without conversations have no index.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from licet.release.manifest import ProofFile
 from licet.store.files import replacing
 
 LEVEL = 6
-LINES_EACH = 256  # of a block, and groups of an index
+LINES_EACH = 256  # in a block, and entries in an index group
 _EXTRA = 4  # the flag of a member that has an extra field
 _EMPTY = zlib.compress(b"", wbits=-15)
 _ENTRY, _END = struct.Struct(">32sQI32s"), struct.Struct(">BQIBQ")
@@ -30,7 +29,7 @@ INDEX_VERSION = 1
 
 
 class _Keyed(msgspec.Struct):
-    """What the index takes from a line."""
+    """A line's fields for the index."""
 
     conversation: str | None = None
 
@@ -41,17 +40,15 @@ NO_HANDLE = bytes(HANDLE_BYTES)
 
 
 def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
-    """Writes ``lines`` as a gzip file, atomically and durably; the same lines give the same
-    bytes.
-    """
+    """Writes ``lines`` as a gzip file, atomically, durably and deterministically."""
     count, roots, index = 0, list[bytes](), list[bytes]()
     path = folder / name
     with replacing(path) as file:
         out = _Out(file)
         for block in _blocks(lines):
             place = out.member(b"\n".join(block) + b"\n")
-            roots.append(merkle.root_of(map(leaf_hash, block)))
-            index.append(_ENTRY.pack(_conversation_of(block[0]), *place, roots[-1]))
+            roots.append(merkle.root_over(map(leaf_hash, block)))
+            index.append(_ENTRY.pack(_handle_of(block[0]), *place, roots[-1]))
             count += len(block)
         if count == 0:
             out.member(b"")
@@ -62,18 +59,18 @@ def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
         sha256=out.digest.hexdigest(),
         bytes=out.end,
         lines=count,
-        root=merkle.root_of(roots).hex(),
+        root=merkle.root_over(roots).hex(),
     )
 
 
 class _Out:
-    """A file of gzip members, with its hash so far."""
+    """A file of gzip members, with its running hash."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.end, self.digest = file, 0, sha256()
 
     def member(self, text: bytes, field: bytes = b"") -> tuple[int, int]:
-        """Writes a member; where it lies, and its length."""
+        """Writes a member; returns its offset and length."""
         packer = zlib.compressobj(LEVEL, wbits=-15)
         packed = packer.compress(text) + packer.flush() if text else _EMPTY
         extra = struct.pack("<H2sH", len(field) + 4, b"Li", len(field)) + field if field else b""
@@ -99,8 +96,8 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield block
 
 
-def _conversation_of(line: bytes) -> bytes:
-    """The handle of a line's conversation."""
+def _handle_of(line: bytes) -> bytes:
+    """The conversation handle of a line."""
     try:
         handle = bytes.fromhex(_decode(line).conversation or "")
     except ValueError:
@@ -109,15 +106,15 @@ def _conversation_of(line: bytes) -> bytes:
 
 
 def _write_index(out: _Out, entries: list[bytes], lines: int) -> None:
-    """Groups of entries, level by level, until one is left; the last member says where that is."""
+    """Writes groups of entries level by level up to one root; the last member has its place."""
     levels = 1
     while len(entries) > LINES_EACH:
-        entries, levels = [_group(out, each) for each in _grouped(entries)], levels + 1
+        entries, levels = [_group(out, each) for each in _group_entries(entries)], levels + 1
     start, length = out.member(b"", b"".join(entries))
     out.member(b"", _END.pack(INDEX_VERSION, start, length, levels, lines))
 
 
-def _grouped(entries: list[bytes]) -> Iterator[list[bytes]]:
+def _group_entries(entries: list[bytes]) -> Iterator[list[bytes]]:
     for start in range(0, len(entries), LINES_EACH):
         yield entries[start : start + LINES_EACH]
 
@@ -127,5 +124,5 @@ def _group(out: _Out, entries: list[bytes]) -> bytes:
     return _ENTRY.pack(
         entries[0][:HANDLE_BYTES],
         *place,
-        merkle.root_of(entry[-HANDLE_BYTES:] for entry in entries),
+        merkle.root_over(entry[-HANDLE_BYTES:] for entry in entries),
     )

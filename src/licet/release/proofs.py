@@ -1,5 +1,4 @@
-"""The proofs of a release: with them and the log, third parties can repeat its decisions without
-its content.
+"""The proofs of a release, from which, with the log, third parties can repeat its decisions.
 
     proof/policies.jsonl.gz     a policy version a line, canonical, by its number
     proof/candidates.jsonl.gz   a conversation a line: {"conversation":handle,"in":turns,"out":{reason:turns},
@@ -10,10 +9,10 @@ its content.
     a source                    {"because","grant","keep_until":day,"last_on":day,"mark":place in marks,"narrowing",
                                 "place","said_on":day of the deciding segment's last turn,"segment","turns":{origin:n}}
 
-A row that rests on a grant names the question that covers the purpose, and its project where the
-grant is for the project; else these are null. Rows of version 1 are of before there were questions:
-they have neither, and ``widening``, how often the conversation had been let in, in the place of
-``narrowing``, how often it had been kept out.
+A row under a grant names the question that covers the purpose, and its project if the grant is for
+the project; else these are null. Rows of version 1 predate questions: they have neither, and
+``widening``, how often the conversation had been let in, instead of ``narrowing``, how often it had
+been kept out.
 
 Canonical JSON (RFC 8785), one value per line; candidates in the order of their handles, rows in
 that of handle and ordinal, so that two neighbours prove that nothing is between them. An RFC 6962
@@ -26,9 +25,9 @@ instant would reveal when somebody wrote. A reason that reveals something about 
 commitment, HMAC-SHA256(salt, "why" || release id || handle || reason): the person's salt opens it,
 and when the account's key is destroyed nobody else can. Nothing here opens a commitment of the log.
 
-The lines that are collected during a build are in an unnamed temporary file, of which a crash
-leaves nothing. The lines of a page do not change, except for rows that are removed later, so a
-resumed build reads them from the draft (`release.draft`).
+During a build, lines are collected in an unnamed temporary file. The lines of a page do not change,
+except for rows that are removed later, so a resumed build reads them from the draft
+(`release.draft`).
 """
 
 from __future__ import annotations
@@ -63,8 +62,7 @@ ROW_VERSION: Literal[2] = 2
 SALT_BYTES = 32
 HANDLE_BYTES = 32
 _LENGTH_BITS = 24  # of a line; its place has the other forty
-# These reasons are given in clear: they concern the content, its age or the terms. All others are
-# salted.
+# Reasons in clear: they concern the content, its age or the terms. All others are salted.
 OPEN_REASONS = frozenset(
     {
         DecisionReason.before_grant.value,
@@ -84,8 +82,8 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Spool:
-    """Lines, each behind its key of `HANDLE_BYTES`, in an unnamed file; only their positions, with
-    their lengths in the last bits, are in memory. The file grows at its end alone.
+    """Lines, each after its key of `HANDLE_BYTES`, in an unnamed append-only file; only positions,
+    with lengths in the last bits, are in memory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -126,10 +124,8 @@ class _Spool:
             self._mapped = mmap.mmap(self._file.fileno(), self._end, access=mmap.ACCESS_READ)
         return self._mapped
 
-    def ordered(self) -> Iterator[tuple[int, bytes]]:
-        """Number and line of each, by key and number: sorted by the keys' first byte, and then the
-        few that share one.
-        """
+    def sorted_lines(self) -> Iterator[tuple[int, bytes]]:
+        """(number, line) sorted by key and number: by the keys' first byte, then each bucket."""
         alike = [array("I") for _ in range(256)]
         for number in range(len(self)):
             alike[self.key(number)[0]].append(number)
@@ -144,7 +140,7 @@ class _Spool:
 
 
 class _Moved:
-    """The turns of a conversation that were removed since its page, as its line reports them."""
+    """The turns of a conversation removed after its page, as reported in its line."""
 
     __slots__ = ("out", "salted", "turns")
 
@@ -162,9 +158,7 @@ class ProofLine(NamedTuple):
 
 
 class PageProofs:
-    """The lines of one page, in the process that decides it, with the salts of the page's
-    accounts.
-    """
+    """The lines of one page, made where it is decided; ``salts`` of the page's accounts."""
 
     def __init__(self, release_id: UUID, purpose: str, salts: Mapping[UUID, bytes]) -> None:
         self._release, self._purpose, self._salts = release_id, purpose, salts
@@ -176,9 +170,7 @@ class PageProofs:
     def candidate(
         self, account: UUID, conversation: UUID, included: int, dropped: Mapping[str, int]
     ) -> None:
-        """A candidate conversation: how many of its turns are included, and the others by
-        reason.
-        """
+        """Adds a candidate conversation: its included turns, and the others by reason."""
         salt = self._salts[account]
         handle = self._handles[conversation] = entries.conversation_pseudonym(salt, conversation)
         line = candidate_line(handle, included, dropped, self._release, salt)
@@ -192,9 +184,7 @@ class PageProofs:
         sealed: SealedRow,
         sealed_sha256: bytes,
     ) -> None:
-        """A row of a candidate, with the basis of its decision. Rows come in the order of their
-        ordinals.
-        """
+        """Adds a row of a candidate with the basis of its decision; rows in order of ordinals."""
         salt, handle = self._salts[row.account], self._handles[row.conversation]
         if row.account not in self._who:
             self._who[row.account] = entries.account_tag(salt)
@@ -207,16 +197,14 @@ class PageProofs:
             "sealed_sha256": sealed_sha256.hex(),
             "until": _day(sealed.until),
         }
-        decided = decided_of(seen, policies, self._purpose, row, salt)
+        decided = decision_basis(seen, policies, self._purpose, row, salt)
         self.rows.append(ProofLine(bytes.fromhex(handle), _encode({**identity, **decided})))
 
 
-def salts_of(
+def derive_salts(
     accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes], random: Callable[[int], bytes]
 ) -> dict[UUID, bytes]:
-    """The salt of each account. One whose key is destroyed gets a name that nobody can derive
-    again.
-    """
+    """The salt of each account; a random one if its key is destroyed."""
     return {
         account: entries.derive_salt(log_keys[account])
         if account in log_keys
@@ -243,37 +231,33 @@ class Proofs:
         self._moved: dict[bytes, _Moved] = {}  # by handle
 
     def __len__(self) -> int:
-        """How many rows are proved, removed ones included."""
+        """The number of rows, removed ones included."""
         return len(self._rows)
 
     def add(self, candidates: Iterable[ProofLine], rows: Iterable[ProofLine]) -> None:
-        """The lines of a page. Pages come in order."""
+        """Adds the lines of a page; pages come in order."""
         for spool, lines in ((self._candidates, candidates), (self._rows, rows)):
             for handle, line in lines:
                 spool.add(handle, line)
 
-    def salted(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
-        """Provides the salts of these accounts for `again` and `gone`."""
-        self._salts = salts_of(accounts, log_keys, self._random)
+    def set_salts(self, accounts: Iterable[UUID], log_keys: Mapping[UUID, bytes]) -> None:
+        """Sets the salts of these accounts for `replace_row` and `remove_row`."""
+        self._salts = derive_salts(accounts, log_keys, self._random)
 
-    def kept(self, candidate_lines: Iterable[bytes], row_lines: Iterable[bytes]) -> None:
-        """A page of a resumed build, again."""
+    def add_stored(self, candidate_lines: Iterable[bytes], row_lines: Iterable[bytes]) -> None:
+        """Adds a stored page of a resumed build."""
         for spool, lines in ((self._candidates, candidate_lines), (self._rows, row_lines)):
             for line in lines:
                 spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
 
-    def again(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
-        """A row that was affected by an ending, was decided again and stays in; `salted` provided
-        the salt of its account.
-        """
+    def replace_row(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
+        """Replaces the line of a row that was decided again and stays; needs its account's salt."""
         line_values: dict[str, Any] = _decode(self._rows.line(row.ordinal))
-        line_values |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
+        line_values |= decision_basis(seen, policies, self._purpose, row, self._salts[row.account])
         self._rows.replace(row.ordinal, _encode(line_values))
 
-    def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
-        """A row that was removed before the seal, with its turns by reason; `salted` provided the
-        salt of its account.
-        """
+    def remove_row(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
+        """Removes a row, with its turns by reason; needs its account's salt."""
         handle = self._rows.key(ordinal)
         out, salted = _commit_reasons(handle.hex(), reasons, self._release, self._salts[account])
         moved = self._moved.setdefault(handle, _Moved())
@@ -282,7 +266,7 @@ class Proofs:
         moved.salted.update(salted)
 
     def write(self, gone: set[int], policies: Policies) -> ProofPins:
-        """Writes the three files, durably, without the removed rows."""
+        """Writes the three files durably, without removed rows."""
         texts = (version.text() for version in policies.versions)
         return ProofPins(
             policies=write_lines(self._folder, PROOF_NAMES["policies"], texts),
@@ -292,12 +276,12 @@ class Proofs:
             rows=write_lines(
                 self._folder,
                 PROOF_NAMES["rows"],
-                (line for number, line in self._rows.ordered() if number not in gone),
+                (line for number, line in self._rows.sorted_lines() if number not in gone),
             ),
         )
 
     def _candidate_lines(self) -> Iterator[bytes]:
-        for number, line in self._candidates.ordered():
+        for number, line in self._candidates.sorted_lines():
             moved = self._moved.get(self._candidates.key(number))
             if moved is None:
                 yield line
@@ -319,9 +303,7 @@ class Proofs:
 def candidate_line(
     handle: str, included: int, out: Mapping[str, int], release_id: UUID, salt: bytes
 ) -> bytes:
-    """The line of a candidate: reasons that reveal nothing about a person in clear, the others as
-    commitments.
-    """
+    """The line of a candidate: `OPEN_REASONS` in clear, the others as commitments."""
     named, salted = _commit_reasons(handle, out, release_id, salt)
     return _encode(
         {
@@ -337,7 +319,7 @@ def candidate_line(
 def _commit_reasons(
     handle: str, reasons: Mapping[str, int], release_id: UUID, salt: bytes
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Turns by reason, or by commitment to a reason that reveals something about a person."""
+    """Turns by open reason, and by commitment to the other reasons."""
     about = b"why" + release_id.bytes + bytes.fromhex(handle)
     named = {reason: count for reason, count in reasons.items() if reason in OPEN_REASONS}
     salted = {
@@ -348,10 +330,10 @@ def _commit_reasons(
     return named, salted
 
 
-def decided_of(
+def decision_basis(
     seen: AccountView, policies: Policies, purpose: str, row: RowSources, salt: bytes
 ) -> dict[str, Canonical]:
-    """The basis of the decision on a row, without what the log or the policies already state."""
+    """The basis of the decision on a row, beyond what the log and the policies state."""
     chat, now = seen.turns, policies.number(seen.at)
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
@@ -377,7 +359,7 @@ def decided_of(
 
 
 def _project(seen: AccountView, decision: Decision, salt: bytes) -> str | None:
-    """The pseudonym of the conversation's project, if the deciding grant is for the project."""
+    """The pseudonym of the project, if the deciding grant is for the project."""
     scopes = {grant.number: grant.scope for grant in seen.state.grants}
     kind, name = scopes[decision.grant] if decision.grant is not None else WHOLE_ACCOUNT
     return entries.project_pseudonym(salt, UUID(hex=name)) if kind is ScopeKind.project else None

@@ -1,31 +1,29 @@
-"""A purge removes from a release's parts the rows whose keys are destroyed, and states that in a
-signed addendum.
+"""Purges: removal of the rows whose keys are destroyed from a release's parts, with a signed
+addendum.
 
     purge-1.json    {"purge":JWS,"v":2}, canonical JSON; the JWS has the `kid` of the log's key and the typ of `TYP`
     its payload     {"before":hex,"format":"licet-purge-2","number":1,"parts":[{"after":{..}|null,
                      "file":"part-00000.parquet","gone":[[first,last],..],"was":hex},..],"purged_at":time,"release":hex}
 
-It is stored beside the manifest, which stays as it was sealed: its root and its counts can be
-cited, and the row proofs still describe every row. ``before`` is the hash of the previous
-addendum's file, or of the manifest, so that the addenda form a chain; ``was`` is a part's hash
-before, and ``after`` the part afterwards, null if no row is left; ``gone`` are the removed
-ordinals, in runs. Only parts with dead rows are rewritten; no row gets another ordinal. A leaf of
-the log, dated ``purged_at``, has the SHA-256 of the file.
+It is stored beside the manifest, which does not change: its root and counts can be cited, and the
+row proofs still describe every row. ``before`` is the hash of the previous addendum's file, or of
+the manifest, so that the addenda form a chain; ``was`` is a part's previous hash, ``after`` the new
+part, null if no row is left; ``gone`` are the removed ordinals, in runs. Only parts with dead rows
+are rewritten; ordinals do not change. A leaf of the log, dated ``purged_at``, has the SHA-256 of
+the file.
 
-Invariant: an addendum is accepted only if the log's key signed it. Anybody can write a file that
-claims that rows were removed; an unsigned one proves nothing, and missing rows are then an error
-(`licet-purge-1` was not signed, and is not read).
+Invariant: an addendum counts only if the log's key signed it, since anybody can write a file that
+claims removals; without it, missing rows are an error (`licet-purge-1` was unsigned, and is not
+read).
 
-A row is dead when the key of any of its segments is destroyed. That cannot be undone. The
-installation no longer gives out its key; anyone who leased the key before and kept it can still
-open a copy of the row that they kept.
+A row is dead when the key of any of its segments is destroyed, which is irreversible. The
+installation no longer leases its key; a key leased before and kept still opens a kept copy.
 
-Which crash each order survives: the addendum is recorded in the database, in the transaction of its
-leaf, then written, then the parts are replaced one by one. Before the commit nothing has changed
-anywhere. After it, the next purge writes the file and replaces the parts, and until then the folder
-is complete as it was. A reader accepts a part in any state in the chain, so that a folder can be
-read at any time in between; `apply` continues where it stopped, and updates any other copy of the
-folder in the same way.
+Crash order: the addendum is recorded in the database, in the transaction of its leaf, then written,
+then the parts are replaced one by one. Before the commit nothing has changed. After it, the next
+purge writes the file and replaces the parts; until then the folder is complete in its old state. A
+reader accepts a part in any state of the chain, so a folder can be read at any time in between;
+`apply` continues where it stopped, and updates any other copy of the folder likewise.
 """
 
 from __future__ import annotations
@@ -67,7 +65,7 @@ LogKey = Callable[[], bytes]
 
 
 class PurgedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was removed from one part. ``gone`` are runs of a first and a last ordinal, in order."""
+    """The rows removed from one part. ``gone``: runs of a first and a last ordinal, in order."""
 
     file: str
     was: str
@@ -98,15 +96,13 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return sum(last - first + 1 for part in self.parts for first, last in part.gone)
 
     def payload(self) -> dict[str, Canonical]:
-        """The addendum as it is signed."""
+        """The signed content."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
 
 
 class Addendum(msgspec.Struct, frozen=True, kw_only=True):
-    """A purge and its signed form, which `sign` made, or whose signature by the log's key `decode`
-    verified.
-    """
+    """A purge and its signed form, made by `sign` or verified by `decode`."""
 
     purge: Purge
     jws: str
@@ -127,7 +123,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PartState(msgspec.Struct, frozen=True, kw_only=True):
-    """A part after the manifest or an addendum; ``part`` is None if no row is left, ``gone`` are
+    """A part as of the manifest or an addendum; ``part`` is None if no row is left, ``gone`` has
     all removed rows.
     """
 
@@ -151,24 +147,24 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     def purges(self) -> tuple[Purge, ...]:
         return tuple(one.purge for one in self.addenda)
 
-    def now(self, part: PartPromise) -> PartState:
+    def current_state(self, part: PartPromise) -> PartState:
         """The current state of a part of the manifest."""
         return self.states[part.file][-1]
 
     @property
     def gone(self) -> list[int]:
-        """The ordinals of all rows that went, in order."""
+        """The ordinals of all removed rows, in order."""
         return [ordinal for states in self.states.values() for ordinal in states[-1].ordinals]
 
 
 def sign(purge: Purge, seed: bytes) -> Addendum:
-    """The addendum, signed with the log's key."""
+    """Signs an addendum with the log's key."""
     return Addendum(purge=purge, jws=signing.sign(purge.payload(), seed, TYP))
 
 
 def decode(data: bytes, file: str, key: LogKey) -> Addendum:
-    """The addendum in ``data``; InputError if it is not one, BrokenError if the log's key did not
-    sign it.
+    """Decodes and verifies an addendum; InputError if it is none, BrokenError for another
+    signature.
     """
     try:
         signed = msgspec.json.decode(data, type=_File).purge
@@ -195,7 +191,7 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
     return made
 
 
-def begin(promised: ReleaseManifest, manifest_sha256: str) -> Chain:
+def empty_chain(promised: ReleaseManifest, manifest_sha256: str) -> Chain:
     """The chain of a release that was never purged."""
     return Chain(
         addenda=(),
@@ -261,11 +257,11 @@ def _after(purge: Purge, purged: PurgedPart, states: Sequence[PartState], end: i
     return PartState(part=after, gone=tuple(gone))
 
 
-def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey) -> Chain:
+def read_chain(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: LogKey) -> Chain:
     """The chain of addenda beside a manifest, each signed by the log; BrokenError or InputError if
     it is broken.
     """
-    chain = begin(promised, manifest_sha256)
+    chain = empty_chain(promised, manifest_sha256)
     for number in range(1, PURGES_MAX + 1):
         path = folder / f"purge-{number}.json"
         if not path.exists():
@@ -279,11 +275,11 @@ def read(folder: Path, promised: ReleaseManifest, manifest_sha256: str, key: Log
 
 
 @contextmanager
-def verified(
+def open_state(
     folder: Path, states: Sequence[PartState], file: str
 ) -> Iterator[tuple[BinaryIO | None, PartState] | None]:
-    """A part's file, open, and its state; no file if no row of it is left; None if it is in none of
-    these states. Later reads use the same descriptor, so a file that replaces it is not read.
+    """The open file of a part and its state, without a file if no row is left; None if it matches
+    none of ``states``. Later reads use the same descriptor, so a replacement is not read.
     """
     try:
         opened = (folder / file).open("rb")
@@ -306,9 +302,7 @@ def verified(
 
 
 def clear(folder: Path) -> None:
-    """Removes the unfinished output of an interrupted purge; only for a caller that holds the lock
-    of purges.
-    """
+    """Removes unfinished output of an interrupted purge; the caller must hold the purge lock."""
     for left in folder.glob(f"{TEMPORARY}*"):
         if left.is_dir():
             shutil.rmtree(left)
@@ -319,16 +313,14 @@ def clear(folder: Path) -> None:
 def prepare(
     folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], now: datetime
 ) -> Purge | None:
-    """The purge that removes ``ordinals``, as far as they are still included; None if none is.
-    Replaces nothing.
-    """
+    """The purge of those ``ordinals`` that are still included, None without any; replaces nothing."""
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
         return None
     parts = []
     with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as beside:
         for part, gone in _by_part(promised, left):
-            was = chain.now(part).part
+            was = chain.current_state(part).part
             if was is None:
                 raise BrokenError(f"`{part.file}` has no rows left, but should lose `{len(gone)}`")
             after = rewrite_part(_beside(folder, part.file, beside), set(gone))
@@ -347,7 +339,7 @@ def prepare(
 
 
 def count(promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int]) -> dict[str, int]:
-    """How many rows a purge of ``ordinals`` would remove from which part."""
+    """The number of rows that a purge of ``ordinals`` would remove, by part."""
     return {
         part.file: len(gone)
         for part, gone in _by_part(promised, sorted(set(ordinals) - set(chain.gone)))
@@ -355,8 +347,8 @@ def count(promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int]) -> d
 
 
 def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Addendum) -> Chain:
-    """Updates a folder to the state of an addendum, or continues an interrupted update. Returns the
-    resulting chain.
+    """Updates a folder to the state of an addendum, or continues an interrupted update; returns the
+    new chain.
     """
     purge = addendum.purge
     if len(chain.addenda) >= purge.number:
@@ -367,18 +359,18 @@ def apply(folder: Path, chain: Chain, promised: ReleaseManifest, addendum: Adden
         with replacing(folder / purge.file) as file:
             file.write(addendum.data)
     for purged in purge.parts:
-        _bring(folder, chain, purge, purged)
+        _update_part(folder, chain, purge, purged)
     return chain
 
 
-def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None:
-    """Updates a part to its state after ``purge``, unless a later purge already removed more."""
+def _update_part(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None:
+    """Updates a part to its state after ``purge``, unless a later purge was already applied."""
     states = chain.states[purged.file]
     place = (
         next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was)
         + 1
     )
-    with verified(folder, states, purged.file) as found:
+    with open_state(folder, states, purged.file) as found:
         if found is None:
             raise BrokenError(
                 f"part `{purged.file}` is in no state that the manifest or a purge names"
@@ -401,7 +393,7 @@ def _bring(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -> None
 
 
 def _beside(folder: Path, file: str, beside: str) -> Path:
-    """A copy of a part under another name, which can be rewritten while the part stays as it is."""
+    """Copies a part to another name, to rewrite the copy."""
     made = Path(beside) / file
     made.symlink_to((folder / file).resolve())
     return made

@@ -1,8 +1,8 @@
 """The dead rows of a release, and the addenda that removed such rows, in the database.
 
-A row is dead when the key of any of its segments, or of its account, is destroyed. A row that only
-may not be used now (withdrawn, kept out, or past its end but under a legal hold) is not dead, and
-no purge removes it.
+A row is dead when the key of any of its segments, or of its account, is destroyed. A row that
+merely may not be used now (withdrawn, kept out, or past its end but under a legal hold) is not
+dead, and no purge removes it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _DEAD = f"""
      ORDER BY m.ordinal"""
 
 
-def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = None) -> list[int]:
-    """The ordinals of the rows, of all or of the given ones, that no key can open any more, in
-    order.
-    """
+def list_dead(
+    tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = None
+) -> list[int]:
+    """The ordinals of dead rows, of all or of ``ordinals``, in order."""
     values = {
         "release": release_id,
         "ordinals": None if ordinals is None else list(ordinals),
@@ -49,19 +49,19 @@ def dead(tx: Transaction, release_id: UUID, ordinals: Sequence[int] | None = Non
     return [ordinal for (ordinal,) in tx.execute(_DEAD, values)]
 
 
-def living(tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey) -> list[int]:
-    """Those of ``ordinals`` that are not dead, and not recorded as removed because they were dead:
-    no purge may have removed these.
-    """
+def find_living(
+    tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey
+) -> list[int]:
+    """The ``ordinals`` that are neither dead nor recorded as purged: no purge may have removed them."""
     taken = {
         n
-        for one in recorded(tx, release_id, key)
+        for one in list_recorded(tx, release_id, key)
         for part in one.purge.parts
         for first, last in part.gone
         for n in range(first, last + 1)
     }
     asked = [ordinal for ordinal in ordinals if ordinal not in taken]
-    return sorted(set(asked) - set(dead(tx, release_id, asked))) if asked else []
+    return sorted(set(asked) - set(list_dead(tx, release_id, asked))) if asked else []
 
 
 _INSERT = (
@@ -101,7 +101,7 @@ def _values(release_id: UUID, addendum: Addendum) -> list[object]:
     ]
 
 
-def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
+def list_recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:
     """The addenda of a release in the database, in order; BrokenError for one that the log did not
     sign.
     """

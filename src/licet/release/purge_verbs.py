@@ -1,7 +1,6 @@
-"""Removal of dead rows from the folders of a release.
+"""Removes dead rows from the folders of a release.
 
-Nobody can get the key of a dead row any more, so its sealed bytes are useless. `purge_release`
-rewrites only the parts with such rows, and states that in a signed addendum (`release.purge`). The
+`purge_release` rewrites only the parts with dead rows, and signs an addendum (`release.purge`). The
 same command updates any copy of the folder, and continues an interrupted purge.
 """
 
@@ -26,10 +25,9 @@ PURGE_LOCK = 0x11CE8
 
 
 class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a purge removed, or would remove: ``parts`` are rows by part, ``addendum`` is the file
-    that states it.
+    """The rows that a purge removed, or would remove, by part, and its ``addendum`` file.
 
-    ``brought`` names the earlier addenda that this folder did not have.
+    ``brought``: earlier addenda that this folder lacked.
     """
 
     folder: Path
@@ -42,7 +40,7 @@ class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
 def purge_release(installation: Installation, name: str, *, dry_run: bool = False) -> PurgeResult:
     """Removes the dead rows from a release's folder; with ``dry_run`` it only counts them."""
     folder, known = find_release(installation, name)
-    promised, sha256 = manifest.read(folder)
+    promised, sha256 = manifest.read_manifest(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(
             f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
@@ -51,14 +49,14 @@ def purge_release(installation: Installation, name: str, *, dry_run: bool = Fals
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
     with (
         _alone(installation, known),
-        nullcontext() if dry_run else homes.changing(installation, known, folder),
+        nullcontext() if dry_run else homes.publish_changes(installation, known, folder),
     ):
-        chain = purge.read(folder, promised, sha256, log_key(installation))
-        recorded = _recorded(installation, known, chain)
+        chain = purge.read_chain(folder, promised, sha256, log_key(installation))
+        recorded = _list_recorded(installation, known, chain)
         with transaction(installation.pool) as tx:
-            dead = purge_rows.dead(tx, known.release_id)
+            dead = purge_rows.list_dead(tx, known.release_id)
         if dry_run:
-            return _would(folder, promised, chain, recorded, dead)
+            return _forecast(folder, promised, chain, recorded, dead)
         return _purge(installation, known, folder, promised, chain, recorded, dead)
 
 
@@ -74,17 +72,15 @@ def _alone(installation: Installation, release: Release) -> Iterator[None]:
         yield
 
 
-def _recorded(installation: Installation, release: Release, chain: Chain) -> list[Addendum]:
-    """The addenda in the database, in order; further ones in the folder must have removed dead rows
-    only.
-    """
+def _list_recorded(installation: Installation, release: Release, chain: Chain) -> list[Addendum]:
+    """The addenda in the database, then further ones in the folder, if they removed dead rows only."""
     with transaction(installation.pool) as tx:
         key = log_key_in(installation, tx)
-        found = purge_rows.recorded(tx, release.release_id, key)
+        found = purge_rows.list_recorded(tx, release.release_id, key)
         beyond = chain.addenda[len(found) :]
         parts = [part for one in beyond for part in one.purge.parts]
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
-        if gone and (alive := purge_rows.living(tx, release.release_id, gone, key)):
+        if gone and (alive := purge_rows.find_living(tx, release.release_id, gone, key)):
             raise BrokenError(
                 f"the row `{min(alive)}` was removed from the release, but is not dead"
             )
@@ -92,7 +88,7 @@ def _recorded(installation: Installation, release: Release, chain: Chain) -> lis
     return [*found, *beyond]
 
 
-def _would(
+def _forecast(
     folder: Path,
     promised: ReleaseManifest,
     chain: Chain,

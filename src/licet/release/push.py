@@ -1,13 +1,11 @@
-"""Copies a sealed release to an object store, and brings that copy to the state of the folder again
-after a purge.
+"""Copies a sealed release to an object store, and updates that copy after a purge.
 
 Layout: the folder's files under the same names, and `files.json`, `{"files":{name:SHA-256},"v":1}`,
-by which the next push knows what is there. Parts and proofs are written before the manifest, so
-that a copy with a manifest has all parts; `files.json` is written last. A push that was killed is
-repeated whole but for what `files.json` names.
+which tells the next push what is there. Parts and proofs are written before the manifest, so that a
+copy with a manifest has all parts; `files.json` is written last. A push after a killed one sends
+everything that `files.json` does not name.
 
-The copy is sealed as the folder is: anyone who can read the bucket sees no text. Nothing here reads
-a key.
+The copy is sealed like the folder: the bucket contains no text. No key is read here.
 """
 
 from __future__ import annotations
@@ -34,9 +32,7 @@ _HINT = (
 
 
 class PushResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was copied, or, in a dry run, would be: files and bytes sent, files deleted, files that
-    were there.
-    """
+    """Files and bytes sent, files deleted and files unchanged, or as a dry run predicts them."""
 
     url: str
     sent: tuple[str, ...]
@@ -46,21 +42,21 @@ class PushResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileIndex(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `files.json` says: the files of a release, each with the SHA-256 of its bytes."""
+    """`files.json`: the files of a release, each with its SHA-256."""
 
     files: Mapping[str, str]
     v: Literal[1] = 1
 
 
-def decoded_index(data: bytes) -> Mapping[str, str]:
-    """The files that a `files.json` names; BrokenError if it is none."""
+def decode_index(data: bytes) -> Mapping[str, str]:
+    """Decodes `files.json`; BrokenError."""
     try:
         return msgspec.json.decode(data, type=FileIndex).files
     except UNDECODABLE:
         raise BrokenError(f"`{INDEX_FILE}` is not that of a release") from None
 
 
-def store_at(url: str) -> ObjectStore:
+def open_store(url: str) -> ObjectStore:
     """The object store at ``url``: `s3://`, `gs://`, `az://` or `file://`, with the credentials of
     the environment.
     """
@@ -81,7 +77,7 @@ def store_at(url: str) -> ObjectStore:
         ) from None
 
 
-def fetched(store: ObjectStore, name: str, bytes_max: int) -> bytes | None:
+def fetch_object(store: ObjectStore, name: str, bytes_max: int) -> bytes | None:
     """A small object; None if it is not there, BusyError if the store does not answer."""
     import obstore
 
@@ -92,13 +88,11 @@ def fetched(store: ObjectStore, name: str, bytes_max: int) -> bytes | None:
     except (obstore.exceptions.NotFoundError, FileNotFoundError):
         return None
     except (obstore.exceptions.BaseError, OSError) as error:
-        raise unreachable("read", error) from None
+        raise store_error("read", error) from None
 
 
-def unreachable(what: str, error: Exception) -> BusyError:
-    """For an object store that does not answer; the library's message is not quoted, as it may have
-    a secret.
-    """
+def store_error(what: str, error: Exception) -> BusyError:
+    """The error for an unreachable store, without the library's message, which may quote a secret."""
     return BusyError(f"an object of a release could not be {what}: {type(error).__name__}", _HINT)
 
 
@@ -109,11 +103,11 @@ def push(
     dry_run: bool = False,
     progress: Callable[[int], Any] = lambda _bytes: None,
 ) -> PushResult:
-    """Brings the copy at ``url`` to the state of ``folder``; ``progress`` is told of bytes sent.
+    """Updates the copy at ``url`` to the state of ``folder``; ``progress`` gets the bytes sent.
 
-    BrokenError where another release lies there.
+    BrokenError if another release is there.
     """
-    store, name = store_at(url), manifest.FILE
+    store, name = open_store(url), manifest.FILE
     there = _index(store)
     own = {
         path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
@@ -159,14 +153,14 @@ def _send(
             store, INDEX_FILE, msgspec.json.encode({"files": dict(sorted(digests.items())), "v": 1})
         )
     except (obstore.exceptions.BaseError, OSError) as error:
-        raise unreachable("written", error) from None
+        raise store_error("written", error) from None
 
 
 def _index(store: ObjectStore) -> Mapping[str, str]:
-    data = fetched(store, INDEX_FILE, INDEX_BYTES_MAX)
+    data = fetch_object(store, INDEX_FILE, INDEX_BYTES_MAX)
     if data is None:
         return {}
-    return decoded_index(data)
+    return decode_index(data)
 
 
 def _digest(path: Path) -> str:

@@ -1,9 +1,7 @@
-"""How often the rule of quality refused what was said in each language, counted while a release is
-built.
+"""Counts what the quality rule refused by language, while a release is built.
 
-A conversation counts once it was curated: what was declined, deleted or lost as a duplicate before
-is not judged. A language is named by the rule of small numbers of `release.contents`: the others
-are counted together as ``other``.
+Only curated conversations count, not those excluded earlier. A language is named by the small-count
+rule of `release.contents`; the others are counted as ``other``.
 """
 
 from __future__ import annotations
@@ -16,9 +14,7 @@ from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 
 
 class JudgedRows(msgspec.Struct, frozen=True, array_like=True):
-    """Of an account how many conversations in a language were judged on a page, and refused.
-    ``account`` is its mark.
-    """
+    """An account's judged and refused conversations in a language on a page. ``account``: its mark."""
 
     language: str
     account: int
@@ -27,7 +23,7 @@ class JudgedRows(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QualityTally:
-    """The counts of all pages. Memory: a few numbers a language."""
+    """The counts of all pages; a few numbers a language in memory."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}
@@ -42,7 +38,7 @@ class QualityTally:
                 seen.add(one.account)
 
     def by_language(self) -> Mapping[str, LanguageQuality]:
-        """The counts of each language that enough accounts speak, and of the others together."""
+        """The counts of each language with enough accounts, and of the others together."""
         named: dict[str, tuple[int, int]] = {}
         for language, (rows, refused) in sorted(self._counts.items()):
             name = language if len(self._accounts[language]) >= ACCOUNTS_MIN else OTHER

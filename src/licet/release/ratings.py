@@ -1,14 +1,12 @@
-"""Ratings, and checks of the host, which come with a lease: decided anew each time, and stored in
-no release.
+"""Ratings and host checks of a row's answers, decided with each lease and stored in no release.
 
-Feedback has its own date, grant and end, which may be earlier than those of the turns that it is
-about. Sealed in a row, it would live as long as the row; and if it selected rows during a build,
-the presence of a row would reveal it. A rating is therefore a label that comes with the row's key
-and expires with it.
+Feedback has its own date, grant and end, which may be earlier than those of its turns. Sealed in a
+row, it would live as long as the row; and if it selected rows during a build, the presence of a row
+would reveal it. A rating is therefore a label that comes with the row's key and expires with it.
 
-Promises: a rating is returned only if `policy.decide_feedback` permits it, for the purpose that
-feedback serves, and only if it is valid for as long as the lease. Only the last rating of an answer
-counts, and the last check of each kind: if it may not be used, no earlier one takes its place.
+A rating is returned only if `policy.decide_feedback` permits it, for the purpose that feedback
+serves, and it is valid for as long as the lease. Only the last rating of an answer counts, and the
+last check of each kind: if that may not be used, no earlier one replaces it.
 """
 
 from __future__ import annotations
@@ -30,14 +28,13 @@ from licet.store.connect import Transaction
 from licet.store.rows import arrays
 from licet.vault import account_view
 
-# Whether the account of `m` ever rated: in order of the index, or the planner may read the table
-# from its start to find one.
+# Whether the account of `m` ever rated; ordered by the index, or the planner may scan the table.
 IS_RATED = (
     "(SELECT true FROM feedback f WHERE f.account_id = m.account_id ORDER BY "
     "f.conversation_id "
     "LIMIT 1)"
 )
-# Row by row, each looking its conversation's feedback up by the index: most rows have none.
+# Row by row, by the index on the conversation's feedback: most rows have none.
 _GIVEN = """
     SELECT m.ordinal, m.conversation_id, f.turn, f.rating, f.share, f.version, f.narrowed,
       f.grant_no,
@@ -57,7 +54,7 @@ _Said: TypeAlias = tuple[str, str, float | None]  # rating, check, score
 _Given: TypeAlias = tuple[int, UUID, int, _Said, Feedback]  # ordinal, conversation, turn
 
 
-def rated(
+def load_ratings(
     tx: Transaction,
     release: Release,
     ordinals: Sequence[int],
@@ -65,8 +62,8 @@ def rated(
     now: datetime,
     expires: datetime,
 ) -> dict[int, tuple[RatedMessage, ...]]:
-    """The ratings of these rows that may be used at ``now`` and are valid beyond ``expires``, by
-    ordinal, in order.
+    """The usable ratings of rows at ``now`` that are valid beyond ``expires``, by ordinal, in
+    order.
     """
     if not ordinals or release.purpose != IMPROVE:
         return {}
@@ -139,7 +136,7 @@ def _usable(
     policies: Policies,
     now: datetime,
 ) -> list[_Given]:
-    """Those that the rule permits. A row that was removed since the first statement has none."""
+    """The feedback that the rule permits; none for rows removed since the first statement."""
     keys = {(row.account, row.conversation) for row in rows.values()}
     seen = account_view.load_views(tx, sorted(keys), policies, now)
     return [
@@ -151,7 +148,7 @@ def _usable(
 
 
 def _places(row: RowSources, turns: Sequence[TurnState]) -> dict[int, int]:
-    """The message of the row for each turn; empty if some turns of its sources are not in it.
+    """The message index for each turn; empty if some turns of the row's sources are not in it.
 
     A row records, for each segment and origin, the last turn and the count. If these are all turns
     of the conversation up to there, the order of the turns is that of the messages. Storing a row's

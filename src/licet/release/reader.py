@@ -1,16 +1,13 @@
-"""Reads a release: the rows that may be used now, in order or mixed, each opened under a valid
-lease.
+"""Reads the usable rows of a release, in order or shuffled, each opened under a valid lease.
 
-Invariants: the hash of a part is compared with the manifest's, or with that of a purge in the chain
-from the manifest, before any of it is read. A purge is accepted only if the log's key signed it. A
-row is returned only while its lease is valid and its own end has not come. An expired lease is
-renewed before the next row, for the remaining rows; if that fails, reading stops with the error,
-now and at every further call. Time never runs backward here, whatever the clock
-does: setting a clock back does not extend a lease. Row keys are in the lease, in memory, for one
-row group at most, or for the rows that are mixed; nothing is written.
+Invariants: a part's hash is compared with the manifest's, or that of a purge signed by the log's
+key, before any of it is read. A row is returned only while its lease is valid and before its own
+end. An expired lease is renewed before the next row; if that fails, reading stops with the error,
+now and at every further call. Setting a clock back does not extend a lease. Row keys are in memory
+only, for one row group or one shuffled window at most; nothing is written.
 
-A row without a key is skipped and counted. A row whose key does not open it stops the reading,
-because either the folder or the source of leases is not what it claims to be.
+A row without a key is skipped and counted. A row that its key does not open stops the reading:
+either the folder or the source of leases is not what it claims to be.
 """
 
 from __future__ import annotations
@@ -38,15 +35,14 @@ from licet.release.rows import ROWS_MAX, ConversationShape, LabelsShape, Payload
 UP = "up"
 LEASE_SECONDS = 300
 LEASE_SECONDS_MAX = 3600
-# In memory, sealed, where rows are mixed: so many neighbours, or fewer if they are large.
+# The shuffled window in memory, sealed: so many neighbouring rows, or fewer large ones.
 DEALT_ROWS, DEALT_BYTES_MAX = 8_192, 64 * 2**20
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class RatedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's rating, `up` or `down`: of the answer that is ``message`` in the row, None for the
-    conversation. With ``check`` it is the host's: whether the answer passed, with a ``score`` where
-    there is one.
+    """A person's rating, `up` or `down`, of the answer at ``message``, None for the conversation.
+    With ``check``, a host check: whether the answer passed, with an optional ``score``.
     """
 
     message: int | None
@@ -59,7 +55,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The right to unseal rows for a limited time: the keys by ordinal, until ``expires``,
     exclusive, aware.
 
-    ``ratings`` are of rows by ordinal, and may be used for as long; no release contains them.
+    ``ratings``: usable as long, by ordinal; no release contains them.
     """
 
     keys: Mapping[int, bytes]
@@ -96,7 +92,7 @@ class Leases(Protocol):
 
 
 class RowFilter(Protocol):
-    """Which rows are read, by their labels."""
+    """Selects rows by their labels."""
 
     def may_match(self, split: str) -> bool:
         """Whether a row of ``split`` can match, whatever its other labels are."""
@@ -115,8 +111,8 @@ class RatedShape(TypedDict):
 
 
 class CheckedShape(TypedDict):
-    """What a host checked of an answer, or of the conversation if ``message`` is None: by what
-    (`vault.commands.HostCheck`), whether it passed, and its score, if it has one.
+    """A host check (`vault.commands.HostCheck`) of an answer, or of the conversation if ``message``
+    is None.
     """
 
     message: int | None
@@ -126,13 +122,13 @@ class CheckedShape(TypedDict):
 
 
 class LoadedRow(ConversationShape):
-    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, of this release alone;
+    """A row of plain dictionaries and lists. ``row_id`` in hexadecimal, unique to the release;
     ``ordinal`` counts from 0, with gaps for removed rows.
 
-    ``gaps`` are the places of messages before which a turn was left out, present if there are some,
-    and ``results_left_out`` those of them at which only the results of the tools just called are
-    missing, likewise; ``labels`` is present if the release was curated, ``ratings`` if the person's
-    own may be used now, ``checks`` if the host's may.
+    Present if not empty: ``gaps``, the messages before which a turn was left out;
+    ``results_left_out``, the gaps where only results of the preceding calls are missing;
+    ``labels``, in a curated release; ``ratings`` and ``checks``, the person's and the host's, if
+    usable now.
     """
 
     row_id: str
@@ -142,8 +138,8 @@ class LoadedRow(ConversationShape):
     checks: NotRequired[list[CheckedShape]]
 
 
-def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
-    """An opened row as it is returned, with the ratings that may be used as long as the lease."""
+def to_loaded_row(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> LoadedRow:
+    """Converts an opened row to a `LoadedRow`, with the lease's ratings."""
     row: LoadedRow = {"messages": payload.messages, "row_id": row_id.hex(), "ordinal": ordinal}
     if payload.gaps:
         row["gaps"] = payload.gaps
@@ -173,10 +169,8 @@ def loaded(payload: Payload, row_id: bytes, ordinal: int, lease: Lease) -> Loade
 
 
 class LoadedRows(Iterator[LoadedRow]):
-    """The rows of a release, once, in order or mixed by a seed, with how many were ``yielded``,
-    ``withheld`` and, by their labels alone, ``passed_over`` so far.
-
-    ``complete`` is true once every row of the release is one of these.
+    """The rows of a release, once, in order or shuffled by a seed; counts rows ``yielded``,
+    ``withheld``, and ``passed_over`` for their labels. ``complete`` once every row was counted.
     """
 
     def __init__(
@@ -191,7 +185,7 @@ class LoadedRows(Iterator[LoadedRow]):
         seed: int | None = None,
         labels: bool = True,
     ) -> None:
-        self.manifest, found_sha256 = manifest.read(folder)
+        self.manifest, found_sha256 = manifest.read_manifest(folder)
         if manifest_sha256 and manifest_sha256 != found_sha256:
             raise BrokenError(f"the manifest has hash `{found_sha256}`, not `{manifest_sha256}`")
         self._sha256, self._living, self._seed, self._last = found_sha256, living, seed, -1
@@ -219,8 +213,7 @@ class LoadedRows(Iterator[LoadedRow]):
         except StopIteration:
             raise
         except Exception as error:
-            # a generator that has raised just ends at the next call, and a truncated release would
-            # look complete
+            # a generator just ends after raising: a truncated release would look complete
             self._failure = error
             raise
 
@@ -248,15 +241,13 @@ class LoadedRows(Iterator[LoadedRow]):
         self.complete = True
 
     def _groups(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
-        """The row groups of a part in order, or the rows of every `DEALT_ROWS` ordinals as one,
-        mixed by the seed.
-        """
+        """The row groups of a part in order, or groups of shuffled rows of `DEALT_ROWS` ordinals."""
         found = self._in_order(part, file)
         if self._seed is None:
             yield from found
             return
         for rows in _windows(found):
-            mixed = sorted(rows, key=lambda row: _dealt(self._release_id, self._seed, row[0]))
+            mixed = sorted(rows, key=lambda row: _shuffle_key(self._release_id, self._seed, row[0]))
             ordinals, row_ids, until_us, sealed = (
                 list(column) for column in zip(*mixed, strict=True)
             )
@@ -275,15 +266,13 @@ class LoadedRows(Iterator[LoadedRow]):
 
     @contextmanager
     def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
-        """A part in any state in the chain; a purge in progress may have extended the chain since
-        it was read.
-        """
-        with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
+        """A part in any state of the chain, which a concurrent purge may have extended."""
+        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as found:
             if found is not None:
                 yield found
                 return
         self._chain = self._purged()
-        with purge.verified(self._folder, self._chain.states[part.file], part.file) as found:
+        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as found:
             if found is None:
                 is_there = (self._folder / part.file).exists()
                 found_is = (
@@ -295,7 +284,7 @@ class LoadedRows(Iterator[LoadedRow]):
             yield found
 
     def _purged(self) -> Chain:
-        return purge.read(
+        return purge.read_chain(
             self._folder,
             self.manifest,
             self._sha256,
@@ -303,9 +292,7 @@ class LoadedRows(Iterator[LoadedRow]):
         )
 
     def _count_purged(self, state: PartState) -> int:
-        """Counts the rows that a purge removed as withheld; BrokenError if one of them is not
-        dead.
-        """
+        """Counts purged rows as withheld; BrokenError if one of them is not dead."""
         gone = state.ordinals
         if gone and self._living is not None and (alive := self._living(gone)):
             raise BrokenError(
@@ -340,11 +327,11 @@ class LoadedRows(Iterator[LoadedRow]):
                 continue
             payload = open_row(sealed, key, release_id, row_id, labels=self._with_labels)
             self.yielded += 1
-            yield loaded(payload, row_id, ordinal, lease)
+            yield to_loaded_row(payload, row_id, ordinal, lease)
         self._now = now
 
     def _matches(self, sealed: bytes, key: bytes, row_id: bytes) -> bool:
-        """Whether the labels of a row match, whose content stays sealed."""
+        """Whether the labels of a row match; opens nothing else."""
         labels = open_labels(sealed, key, self._release_id, row_id)
         if labels is None:
             raise UsageError(
@@ -354,7 +341,7 @@ class LoadedRows(Iterator[LoadedRow]):
         return self._where(labels)
 
     def _lease(self, part: PartPromise, ordinals: Sequence[int]) -> tuple[Lease, datetime]:
-        """A lease, and the time after it was given, at which it is valid."""
+        """A lease, and a later time at which it is valid."""
         lease = self._leases.lease(self._release_id, part.number, ordinals)
         self._now = max(self._now, self._at())
         if lease.expires <= self._now:
@@ -376,22 +363,20 @@ def load(
     seed: int | None = None,
     labels: bool = True,
 ) -> LoadedRows:
-    """The rows of the release in ``folder`` that may be used at the times that ``now`` returns, read
-    one by one.
+    """Reads the usable rows of the release in ``folder`` one by one; ``now`` is the clock.
 
-    ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not
-    compared. ``living`` returns which of the purged rows are not dead: none may be; None: not
-    checked. ``split`` names the only split whose rows are leased, unsealed and counted; empty: all;
-    ``where`` says which of them are read. ``seed``: mixed among `DEALT_ROWS` ordinals, alike for
-    the same seed. without ``labels`` these stay sealed. Raises UsageError for a split that the
-    release does not have, InputError or BrokenError for an invalid manifest; while reading,
-    BrokenError for a part that does not match the manifest, DeniedError for a row or lease that
-    does not open, and whatever ``leases`` raises.
+    ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty skips the
+    comparison. ``living`` returns the purged rows that are not dead, of which there may be none;
+    None skips the check. ``split``: the only split to lease and count; empty: all. ``where``
+    filters by labels. ``seed`` shuffles rows within `DEALT_ROWS` ordinals, deterministically.
+    Without ``labels`` these stay sealed. Raises UsageError for an unknown split, InputError or
+    BrokenError for an invalid manifest; while reading, BrokenError for a part that does not match
+    the manifest, DeniedError for a row or lease that does not open, and whatever ``leases`` raises.
     """
     return LoadedRows(folder, leases, now, manifest_sha256, split, living, where, seed, labels)
 
 
-def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
+def split_runs(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
     """The ordinals of a split, as runs in order; UsageError if the release has no such split."""
     splits = {} if promised.curation is msgspec.UNSET else promised.curation.splits
     if split not in splits:
@@ -405,12 +390,10 @@ def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:
 def _chosen_runs(
     promised: ReleaseManifest, split: str, where: RowFilter | None
 ) -> Sequence[tuple[int, int]] | None:
-    """The runs of ``split``, or of all splits, that may match ``where``; None where every row is
-    read.
-    """
+    """The runs of ``split``, or of all splits, that may match ``where``; None for all rows."""
     if promised.curation is msgspec.UNSET or where is None:
-        return runs_of(promised, split) if split else None
-    splits = {split: runs_of(promised, split)} if split else promised.curation.splits
+        return split_runs(promised, split) if split else None
+    splits = {split: split_runs(promised, split)} if split else promised.curation.splits
     return sorted(run for name, runs in splits.items() if where.may_match(name) for run in runs)
 
 
@@ -434,9 +417,7 @@ _Row: TypeAlias = tuple[int, bytes, int, bytes]
 
 
 def _windows(found: Iterable[RowGroup]) -> Iterator[list[_Row]]:
-    """The rows of each `DEALT_ROWS` ordinals, or fewer where these are larger than
-    `DEALT_BYTES_MAX`.
-    """
+    """Windows of rows within `DEALT_ROWS` ordinals and `DEALT_BYTES_MAX`."""
     window: list[_Row] = []
     size = 0
     for group in found:
@@ -452,15 +433,13 @@ def _windows(found: Iterable[RowGroup]) -> Iterator[list[_Row]]:
         yield window
 
 
-def _dealt(release_id: bytes, seed: int | None, ordinal: int) -> bytes:
-    """By what rows are mixed: it does not depend on which others are there."""
+def _shuffle_key(release_id: bytes, seed: int | None, ordinal: int) -> bytes:
+    """The sort key of a shuffled row, independent of the other rows."""
     return sha256(b"licet dealt %s %d %d" % (release_id, seed or 0, ordinal)).digest()
 
 
 def estimated_tokens(row: LoadedRow) -> int:
-    """A quarter of the bytes of its messages: what usual vocabularies need of English, and too few
-    for most others.
-    """
+    """A quarter of the bytes of a row's messages: about right for English, too few for most others."""
     return max(
         1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN
     )

@@ -1,4 +1,4 @@
-"""Releases and their rows in the database: what was built, from what, and whether it may be read.
+"""Releases and their rows in the database: builds, their sources, and whether they are sealed.
 
 A release is `building` until one short transaction seals it; rows of an unsealed release cannot be
 leased.
@@ -23,9 +23,7 @@ from licet.store.rows import copy_in
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """``pinned`` is the journal's position when the build began, ``position`` when it was
-    sealed.
-    """
+    """``pinned`` and ``position``: the journal's positions at the start of the build and the seal."""
 
     release_id: UUID
     name: str
@@ -62,7 +60,7 @@ def begin(tx: Transaction, release: Release) -> None:
 
 def find(tx: Transaction, name: str) -> Release | None:
     row = tx.execute(f"SELECT {_COLUMNS} FROM releases WHERE name = %s", [name]).fetchone()
-    return _read(row) if row else None
+    return _to_release(row) if row else None
 
 
 def get(tx: Transaction, release_id: UUID) -> Release:
@@ -71,7 +69,7 @@ def get(tx: Transaction, release_id: UUID) -> Release:
     ).fetchone()
     if row is None:
         raise NotFoundError(f"no release `{release_id.hex}`")
-    return _read(row)
+    return _to_release(row)
 
 
 def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
@@ -85,28 +83,30 @@ def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
     )
 
 
-def every(tx: Transaction) -> list[Release]:
-    return [_read(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM releases ORDER BY begun_at")]
+def list_all(tx: Transaction) -> list[Release]:
+    return [
+        _to_release(row) for row in tx.execute(f"SELECT {_COLUMNS} FROM releases ORDER BY begun_at")
+    ]
 
 
-def _read(row: Sequence[Any]) -> Release:
+def _to_release(row: Sequence[Any]) -> Release:
     return Release(**dict(zip(Release.__struct_fields__, row, strict=True)))
 
 
 def discard(tx: Transaction, release_id: UUID) -> None:
-    """Deletes a build that was never sealed; nobody ever had a key of its rows."""
+    """Deletes a build that was never sealed, so that no key of its rows was ever leased."""
     tx.execute("DELETE FROM release_runs WHERE release_id = %s", [release_id])
     tx.execute("DELETE FROM releases WHERE release_id = %s AND state = 'building'", [release_id])
 
 
 def decide(tx: Transaction, release_id: UUID, position: int, now: datetime) -> None:
-    """Divides the log: by what it tells before this leaf the rows of the release are decided."""
+    """Adds the leaf that divides the log: the release is decided by the entries before it."""
     facts: dict[str, str | int | bool | None] = {"release": release_id.hex, "position": position}
     outbox.append(tx, [Entry(kind=EntryKind.release_decided, occurred_at=now, facts=facts)])
 
 
 def seal(tx: Transaction, release: Release) -> None:
-    """Seals a build, with its leaf; BrokenError if two of its rows have one number."""
+    """Seals a build, with its leaf; BrokenError for duplicate ordinals."""
     assert release.root is not None
     assert release.manifest_sha256 is not None
     assert release.sealed_at is not None
@@ -117,7 +117,7 @@ def seal(tx: Transaction, release: Release) -> None:
     ).fetchone()
     if twice is not None:
         raise BrokenError(
-            f"two rows of the release `{release.name}` have the number `{twice[0]}`",
+            f"two rows of the release `{release.name}` have the ordinal `{twice[0]}`",
             "build it again",
         )
     tx.execute(
@@ -174,7 +174,7 @@ def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[
 
 
 def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUID, int]:
-    """How many rows were made from each account, of a release or of all, the most first."""
+    """The rows of each account, of a release or of all, most first."""
     rows = tx.execute(
         """SELECT account_id, count(*) FROM release_rows WHERE %(release)s::uuid IS NULL
             OR release_id = %(release)s::uuid
@@ -195,12 +195,10 @@ def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> d
     )
 
 
-def rows_of(
+def rows_by_conversation(
     tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUID | None]]
 ) -> list[RowSources]:
-    """The rows made from any of these conversations, each with its account; None stands for all of
-    an account.
-    """
+    """The rows of these conversations, given with their accounts; None: all of an account."""
     found = tx.execute(
         f"""{_SELECT_ROWS} AND account_id = ANY(%(accounts)s)
              AND (account_id = ANY(%(whole)s) OR conversation_id = ANY(%(conversations)s))""",
@@ -216,7 +214,7 @@ def rows_of(
     return [_row(row) for row in found]
 
 
-def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
+def sealed_rows_by_account(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
     """The account's rows by sealed release: the conversation of each ordinal."""
     found: dict[UUID, dict[int, UUID]] = {}
     rows = tx.execute(
@@ -231,7 +229,7 @@ def sealed_rows_of(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]
 
 
 def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int]:
-    """The ordinals of the rows from ``first`` up to, and without, the ordinal ``end``."""
+    """The ordinals of rows from ``first`` up to ``end``, exclusive."""
     found = tx.execute(
         """SELECT ordinal FROM release_rows WHERE release_id = %(release)s
               AND block BETWEEN %(from)s AND %(to)s
@@ -248,7 +246,7 @@ def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int
 
 
 def rows_end(tx: Transaction, release_id: UUID) -> int:
-    """The ordinal behind the last row, 0 without any."""
+    """The ordinal after the last row's, 0 without rows."""
     row = tx.execute(
         f"""SELECT max(ordinal) + 1 FROM release_rows WHERE release_id = %(release)s
                AND block = (SELECT max(first / {BLOCK_ROWS}) FROM release_runs
@@ -259,8 +257,8 @@ def rows_end(tx: Transaction, release_id: UUID) -> int:
 
 
 def drop_from(tx: Transaction, release_id: UUID, first: int, runs: int) -> int:
-    """Removes the last rows of a build, of at most ``runs`` runs, with none before the ordinal
-    ``first``; returns how many.
+    """Removes a build's last rows, of at most ``runs`` runs, from ordinal ``first`` on; returns how
+    many.
     """
     found = tx.execute(
         f"""{_SELECT_ROWS} AND ordinal >= %(first)s AND block >= %(block)s AND block >= coalesce(
@@ -316,4 +314,4 @@ def drop_rows(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> Non
 
 def _row(row: Sequence[Any]) -> RowSources:
     account, conversation, ordinal, origins, sources = row
-    return row_runs.unpacked(account, conversation, ordinal, origins.split(","), bytes(sources))
+    return row_runs.unpack_row(account, conversation, ordinal, origins.split(","), bytes(sources))

@@ -1,13 +1,11 @@
-"""Resumes a build that was killed: what is complete on disk stays, and the build continues after
-it.
+"""Resumes a killed build after the parts that are complete on disk.
 
-A part is complete if its file is one of the two that the draft records, and has every registered
-row. The first incomplete part ends what stays: the build returns to the last page whose rows are
-all before it. Files are truncated first and the database afterwards, so no file has a row for
-longer than the register lists it. Each step may be repeated, and a second interruption is resumed
-in the same way.
+A part is complete if its file is one of the two in the draft and has every registered row. At the
+first incomplete part, the build returns to the last page whose rows are all before it. Files are
+truncated before the database, so no file has a row that is not registered. Each step may be
+repeated after a second interruption.
 
-Nothing is unsealed here: rows of a part that is begun again are copied as they are.
+Nothing is unsealed: sealed rows of a partly written part are copied.
 """
 
 from __future__ import annotations
@@ -23,8 +21,8 @@ from licet.errors import BrokenError
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.release import merkle, registry
-from licet.release.draft import Draft, End, KeptPart, Stage
-from licet.release.part import PartPromise, part_file, rewrite_part, rows, verified
+from licet.release.draft import Draft, End, Stage, StoredPart
+from licet.release.part import PartPromise, open_verified, part_file, rewrite_part, rows
 from licet.release.proofs import Proofs
 from licet.release.registry import Release
 from licet.release.row_keys import SealedRow
@@ -36,10 +34,9 @@ DROPPED_RUNS_MAX = 500
 
 
 class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """A resumed build: after the page that ends at ``end``, with ``parts`` and the rows of
-    ``tally`` up to there.
+    """A resumed build: the page end, the parts and the counts so far.
 
-    ``out`` are the ordinals of rows that were removed before it was killed.
+    ``out``: ordinals of rows removed before the interruption.
     """
 
     release: Release
@@ -51,16 +48,16 @@ class ResumedBuild(msgspec.Struct, frozen=True, kw_only=True):
     out: set[int]
 
     def straddling(self, folder: Path, rows_per_part: int) -> Iterator[SealedRow]:
-        """The rows of the last part, if more are to be added to it."""
+        """The rows of the last part, if it is not full."""
         part = self.parts.get(self.end.rows // rows_per_part)
         if part is not None:
-            with verified(folder, part) as file:
+            with open_verified(folder, part) as file:
                 yield from rows(file)
 
 
-class _Lying(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete part on disk: None if its last row was removed. By ordinal, the leaf and the end
-    of each row; ``litter`` are rows that are no longer registered.
+class _CompletePart(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete part on disk, None if no row is left. By ordinal, the leaf and the end of each
+    row; ``litter``: rows that are no longer registered.
     """
 
     part: PartPromise | None
@@ -68,12 +65,10 @@ class _Lying(msgspec.Struct, frozen=True, kw_only=True):
     litter: set[int]
 
 
-def take_up(
+def truncate_to_complete(
     pool: Pool, release: Release, draft: Draft, stage: Stage, folder: Path, rows_per_part: int
 ) -> ResumedBuild | None:
-    """What remains of a build, after everything else was removed from ``folder``; None if nothing
-    is complete.
-    """
+    """Truncates a build to its complete parts; None if there are none."""
     tally, parts, out, litter = _complete_parts(pool, release, draft, folder, rows_per_part)
     with transaction(pool) as tx:
         end = draft.last_end(tx, tally.rows)
@@ -103,20 +98,20 @@ def take_up(
 
 
 def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -> None:
-    """Counts and proves again the stored pages and the removed rows."""
+    """Restores counts and proofs from the stored pages and removed rows."""
     tally, out = taken.tally, set(taken.out)
     for page in taken.draft.pages(pool):
         tally.count_page(page)
-        proofs.kept(page.candidate_lines, page.row_lines)
+        proofs.add_stored(page.candidate_lines, page.row_lines)
     year = taken.release.begun_at.year
     with transaction(pool) as tx:
         for batch in taken.draft.gone(tx):
             mine = [one for one in batch if one.ordinal in out]
             accounts = {one.account for one in mine}
-            proofs.salted(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
+            proofs.set_salts(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
             for one in mine:
                 tally.take_out(one.ordinal, one.reasons)
-                proofs.gone(one.ordinal, one.account, one.reasons)
+                proofs.remove_row(one.ordinal, one.account, one.reasons)
                 out.discard(one.ordinal)
     if out or {len(tally.splits), len(tally.carried), len(tally.contents), len(proofs)} != {
         tally.rows
@@ -129,9 +124,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
 def _complete_parts(
     pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
 ) -> tuple[Tally, dict[int, PartPromise], set[int], dict[int, set[int]]]:
-    """The rows of the complete parts, these parts, the removed rows, and the surplus rows of
-    files.
-    """
+    """The rows of the complete parts, the parts, the removed rows, and surplus rows of files."""
     tally, out = Tally(), set[int]()
     parts: dict[int, PartPromise] = {}
     litter: dict[int, set[int]] = {}
@@ -143,7 +136,7 @@ def _complete_parts(
             break
         with transaction(pool) as tx:
             registered = registry.ordinals(tx, release.release_id, first, kept.ends)
-        lying = _lying(folder / part_file(kept.part), kept, registered)
+        lying = _complete_part(folder / part_file(kept.part), kept, registered)
         if lying is None:
             break
         if lying.part is not None:
@@ -158,12 +151,12 @@ def _complete_parts(
     return tally, parts, out, litter
 
 
-def _lying(path: Path, kept: KeptPart, registered: set[int]) -> _Lying | None:
+def _complete_part(path: Path, kept: StoredPart, registered: set[int]) -> _CompletePart | None:
     """A part on disk; None if it is not complete."""
     leaves: dict[int, tuple[bytes, int]] = {}
     litter: set[int] = set()
     if kept.becomes == b"" and not path.exists():
-        return None if registered else _Lying(part=None, leaves=leaves, litter=litter)
+        return None if registered else _CompletePart(part=None, leaves=leaves, litter=litter)
     try:
         with path.open("rb") as file:
             digest, size = file_digest(file, sha256).digest(), file.tell()
@@ -187,7 +180,7 @@ def _lying(path: Path, kept: KeptPart, registered: set[int]) -> _Lying | None:
     part = PartPromise(
         file=path.name, sha256=digest.hex(), bytes=size, rows=len(every), first_ordinal=min(every)
     )
-    return _Lying(part=part, leaves=leaves, litter=litter)
+    return _CompletePart(part=part, leaves=leaves, litter=litter)
 
 
 def _cut_files(
@@ -198,7 +191,7 @@ def _cut_files(
     litter: dict[int, set[int]],
     end: int,
 ) -> None:
-    """Leaves only these parts in the folder, without their surplus rows; updates ``parts``."""
+    """Removes all other files and surplus rows from the folder; updates ``parts``."""
     make_folder(folder)
     files = {part.file for part in parts.values()}
     for entry in folder.iterdir():

@@ -1,17 +1,15 @@
-"""A sample of a release that people read, and the bound for the whole that follows from it.
+"""Manual review of a release: a sample that staff read, and the bound for the whole release.
 
-Part of a sample is drawn at random, from all rows that can be opened, and part by risk. Only the
-random part gives a bound: with a confidence of 95 %, at most that share of the rows that could be
-opened contains something that identifies a person. It is the exact one-sided bound of Clopper and
-Pearson (Biometrika 26:404, 1934). Rows are drawn without replacement, which makes it slightly
-conservative.
-Rows of the sample that were withdrawn or erased before anybody read them may have held more than
-the rest: a second bound counts each of them as if it held something. Rows drawn by risk are those
-in which a scan finds the most patterns of identifying data; what is found in them shows what to
-fix, and says nothing about the share.
+Part of a sample is drawn at random from all rows that can be opened, part by risk. Only the random
+part gives a bound: with 95 % confidence, at most that share of the rows that could be opened
+contains something that identifies a person (exact one-sided bound of Clopper and Pearson,
+Biometrika 26:404, 1934; rows are drawn without replacement, so it is slightly conservative). Rows
+that were withdrawn or erased before they were read may differ from the rest: a second bound counts
+each of them as a finding. Rows drawn by risk are those with the most patterns of identifying data;
+findings in them show what to fix, and say nothing about the share.
 
-A sample is closed when every row of it was read or is out of reach, so that nobody can stop at a
-convenient number. The findings are then stated, signed, beside the sealed manifest:
+A sample is closed when every row was read or is out of reach, so that nobody can stop at a
+convenient number. The signed statement is then stored beside the sealed manifest:
 
     review.json    as `signed_file` has it, typ `licet-review+jws`
     its payload    {"bound":{"confidence_percent":95,"found":n,"ppm":n,"rows":n,"unread":n,"worst_ppm":n},
@@ -19,8 +17,8 @@ convenient number. The findings are then stated, signed, beside the sealed manif
                     "drawn_at":time,"manifest_sha256":hex,"readers":n,"release":hex,"review":hex,
                     "risk":{..as chance},"type":"licet-release-review","v":2}
 
-A statement has counts and closed words, and no name of a reader. A leaf of the log has its SHA-256,
-over the JWS.
+A statement has counts and closed words, and no name of a reader. A leaf of the log has the SHA-256
+of the JWS.
 """
 
 from __future__ import annotations
@@ -47,9 +45,7 @@ SCANNED_CHARACTERS_MAX = 200_000
 
 
 class ReviewFinding(StrEnum):
-    """What a reader found in a row. ``out_of_reach``: nobody read it, because it may not be opened
-    any more.
-    """
+    """A reader's finding in a row. ``out_of_reach``: it could no longer be opened for reading."""
 
     nothing = "nothing"
     name = "name"
@@ -81,7 +77,7 @@ class FindingCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most ``ppm`` in a million, from ``found`` in ``rows`` randomly drawn rows that were read.
-    ``worst_ppm`` is as if each of the ``unread`` ones, which were drawn too, held something.
+    ``worst_ppm`` counts each of the ``unread`` drawn rows as a finding.
     """
 
     confidence_percent: Literal[95]
@@ -93,8 +89,8 @@ class LeakBound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The findings of a closed sample. ``readers`` is how many members of staff read; times are
-    text, in the form of the log.
+    """The findings of a closed sample. ``readers``: the number of readers; times are text, in the
+    form of the log.
     """
 
     v: Literal[2] = 2
@@ -126,8 +122,8 @@ class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 # The sample
 
 
-def shuffled(random: Random, count: int) -> Iterator[int]:
-    """Every number below ``count`` once, in random order, drawn lazily."""
+def shuffle_numbers(random: Random, count: int) -> Iterator[int]:
+    """The numbers below ``count`` in random order, drawn lazily."""
     moved: dict[int, int] = {}
     for place in range(count):
         other = random.randrange(place, count)
@@ -136,9 +132,8 @@ def shuffled(random: Random, count: int) -> Iterator[int]:
         yield chosen
 
 
-# Shapes that often identify, each linear in the text: marks of an address, digits in a row, a word
-# in the middle of a sentence that begins with a capital, and how people introduce themselves or
-# hand out a secret.
+# Patterns of identifying data, each linear in the text: marks of an address, runs of digits,
+# capitalised words within a sentence, and phrases that introduce a person or a secret.
 _SHAPES = (
     (re.compile(r"[@]|://|\\\\"), 2.0),
     (re.compile(r"\d{4,}"), 1.0),
@@ -154,13 +149,13 @@ _SHAPES = (
 
 
 def risk(messages: Sequence[MessageShape]) -> float:
-    """How much of a row looks like identifying data; the higher, the earlier it should be read."""
+    """Scores how much of a row looks like identifying data."""
     text = "\n".join(message["content"] for message in messages)[:SCANNED_CHARACTERS_MAX]
     return sum(weight * sum(1 for _ in shape.finditer(text)) for shape, weight in _SHAPES)
 
 
 def shapes(text: str) -> Iterator[tuple[int, int]]:
-    """Where a text has what `risk` counts, what weighs most first."""
+    """The places that `risk` counts in a text, highest weight first."""
     for shape, _ in sorted(_SHAPES, key=lambda one: -one[1]):
         for found in shape.finditer(text[:SCANNED_CHARACTERS_MAX]):
             yield found.span()
@@ -170,8 +165,8 @@ def shapes(text: str) -> Iterator[tuple[int, int]]:
 
 
 def bound(found: int, rows: int, unread: int = 0) -> LeakBound:
-    """The bound for all rows from ``found`` in ``rows`` randomly drawn ones that were read, at 95
-    %, rounded up; and that with ``unread`` more, as if each of them held something.
+    """The 95 % bound for all rows from ``found`` in ``rows`` randomly drawn and read ones, rounded
+    up; and the bound that counts ``unread`` more as findings.
     """
     return LeakBound(
         confidence_percent=CONFIDENCE_PERCENT,
@@ -184,12 +179,11 @@ def bound(found: int, rows: int, unread: int = 0) -> LeakBound:
 
 
 def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Krippendorff's alpha of two findings a row, for words without an order; None where all of
-    them are the same.
+    """Krippendorff's alpha of two nominal findings a row; None if all are equal.
 
-    1 is agreement, 0 is what chance alone gives. It asks of no reader that they read every row, as
-    Cohen's kappa does (Krippendorff, Content Analysis, 4th edition 2019, chapter 12; Hayes and
-    Krippendorff, Communication Methods and Measures 1:77, 2007).
+    1 is agreement, 0 chance. Unlike Cohen's kappa it does not require that each reader reads every
+    row (Krippendorff, Content Analysis, 4th edition 2019, chapter 12; Hayes and Krippendorff,
+    Communication Methods and Measures 1:77, 2007).
     """
     counts = Counter(word for pair in pairs for word in pair)
     values = counts.total()
@@ -201,12 +195,10 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def _ppm(found: int, rows: int) -> int:
-    """The exact one-sided bound of Clopper and Pearson, in a million, rounded up; all of it where
-    no row was read.
-    """
+    """The one-sided Clopper-Pearson bound in millionths, rounded up; all rows if none was read."""
     if found >= rows:
         return MILLION
-    # in a million: the smallest share for which so few findings are rarer than 1 in 20
+    # in millionths: the smallest share for which so few findings have a probability below 1 in 20
     low, high = found, MILLION
     while high - low > 1:
         middle = (low + high) // 2
@@ -218,9 +210,7 @@ def _ppm(found: int, rows: int) -> int:
 
 
 def _at_most(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows where ``share`` of all have
-    one.
-    """
+    """The probability of at most ``found`` findings in ``rows`` rows if ``share`` of all have one."""
     if share >= 1:
         return 0.0
     logs = (
@@ -237,7 +227,7 @@ def _at_most(found: int, rows: int, share: float) -> float:
 # The statement
 
 
-def state(
+def build_statement(
     *,
     release: str,
     manifest_sha256: str,
@@ -247,7 +237,7 @@ def state(
     rows: Sequence[tuple[DrawnBy, ReviewFinding]],
     readers: int,
 ) -> ReviewStatement:
-    """The statement on the rows of a sample, from how each was drawn and what was found in it."""
+    """The statement on a sample, from the draw and finding of each row."""
     chance, by_risk = (
         _count_findings([found for drawn, found in rows if drawn is each]) for each in DrawnBy
     )

@@ -1,11 +1,10 @@
-"""Repeats policies and grants in the log of a release's year, so that it contains all that the
-release's rows rest on.
+"""Repeats policies and grants in the log of a release's year, so that it has the whole basis of the
+release's rows.
 
-Each year has a log of its own. A policy version that was applied in an earlier year, or a grant (a
-person's yes to one question) that began then and has had no entry since, would be unknown to
-somebody who reads this year's log. Before a release is sealed, each of those that a row rests on
-therefore gets a leaf, once a year. That happens under the lock of the table or of the account, like
-any change of them: a withdrawal is either wholly before the leaf or wholly after it.
+Each year has its own log. A policy version applied in an earlier year, or a grant (a person's yes
+to one question) that began then without an entry since, would be missing in this year's log. Before
+a release is sealed, each of those that a row is based on therefore gets a leaf, once a year, under
+the lock of the table or of the account: a withdrawal is either wholly before or wholly after it.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ from licet.vault.tables import AccountRow, lock_accounts
 GRANTS_MAX = 500
 
 
-def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, now: datetime) -> int:
-    """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the
-    number of leaves.
+def add_missing_leaves(
+    pool: Pool, release_id: UUID, question: str | None, year: int, now: datetime
+) -> int:
+    """Adds the missing leaves for a release's rows to the log of ``year``; returns their number.
 
     ``question`` is the one that covers the release's purpose.
     """
@@ -33,7 +33,7 @@ def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, no
         added = _log_policies(tx, year, now)
     while question is not None:
         with transaction(pool) as tx:
-            untold = _untold(tx, release_id, question, year)
+            untold = _unlogged_grants(tx, release_id, question, year)
             if not untold:
                 return added
             rows = lock_accounts(tx, {account for account, _ in untold})
@@ -75,12 +75,12 @@ def _standing_entry(row: AccountRow, grant: Grant, now: datetime) -> Entry:
     )
 
 
-def _untold(tx: Transaction, release_id: UUID, question: str, year: int) -> list[tuple[UUID, int]]:
-    """The accounts of the rows, and the grants in force for their conversations, that have no leaf
-    in ``year``.
+def _unlogged_grants(
+    tx: Transaction, release_id: UUID, question: str, year: int
+) -> list[tuple[UUID, int]]:
+    """(account, grant) in force for the rows' conversations without a leaf in ``year``.
 
-    Wider grants too: a row comes to rest on one if the narrower one ends before the rows are
-    decided.
+    Wider grants too: a row needs one if the narrower one ends before the decision.
     """
     return tx.execute(
         f"""SELECT DISTINCT g.account_id, g.grant_no

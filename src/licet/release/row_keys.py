@@ -1,5 +1,5 @@
-"""The key and the encryption of a row: no row key can be derived once the key of any of its
-segments is destroyed. A row key that was leased before and kept still opens its row.
+"""The key and encryption of a row. The key cannot be derived once the key of any of its segments is
+destroyed; one that was leased before and kept still opens its row.
 
 Key = HKDF-SHA256 (RFC 5869) with the 32-byte keys of the row's segments, one after another in the
 order of the row, as input; the release id as salt; row id and format version as info. No source key
@@ -68,11 +68,10 @@ def row_key(source_keys: Sequence[bytes], release_id: bytes, row_id: bytes) -> b
 
 
 def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
-    """``row`` sealed under its key. Its ``until`` in clear is the first instant of that day.
+    """Seals ``row`` under its key, with ``until`` in clear rounded down to the day.
 
-    The exact instant is that of a person's last turn plus five years: in clear it would reveal when
-    somebody wrote, and link the rows of two releases. A day early is safe; a lease has the exact
-    instant.
+    The exact time would reveal when a person wrote (the last turn plus five years) and link rows of
+    two releases. A day early is safe; a lease has the exact time.
     """
     _check_ids(release_id, row.row_id)
     if len(key) != KEY_BYTES:  # AESGCM would take 16 bytes and seal with AES-128
@@ -92,8 +91,7 @@ def seal_row(row: ReleaseRow, key: bytes, release_id: bytes) -> SealedRow:
 
 
 class RowKeys:
-    """`row_key` and `row_id_of` for many rows of a release: what depends on the release alone is
-    written once.
+    """`row_key` and `row_id_of` for many rows of a release, with its share of the work done once.
 
     HMAC of a few bytes by its definition (RFC 2104): the library's takes a third longer.
     """
@@ -112,13 +110,13 @@ class RowKeys:
         return sha256(extracted.translate(_OUTER) + inner).digest()
 
     def row_id(self, ordinal: int) -> bytes:
-        return rows.row_id_of(self._release_id, ordinal)
+        return rows.derive_row_id(self._release_id, ordinal)
 
 
 def open_row(
     sealed: bytes, key: bytes, release_id: bytes, row_id: bytes, *, labels: bool = True
 ) -> Payload:
-    """The content of a sealed row, with its ``labels``; DeniedError if the key does not open it,
+    """The content and ``labels`` of a sealed row; DeniedError if the key does not open it,
     BrokenError if the bytes are not a sealed row.
     """
     end = _head_end(sealed, key, row_id)
@@ -131,9 +129,7 @@ def open_row(
 
 
 def open_labels(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> LabelsShape | None:
-    """The labels of a sealed row, None where it has none; its content stays sealed. Raises as
-    `open_row`.
-    """
+    """The labels of a sealed row, None without any; opens nothing else. Raises as `open_row`."""
     end = _head_end(sealed, key, row_id)
     if end == _HEAD_BYTES:
         return None
@@ -160,7 +156,7 @@ def _decrypt(aead: AESGCM, sealed: bytes, beside: bytes, row_id: bytes) -> bytes
 
 
 def _head_end(sealed: bytes, key: bytes, row_id: bytes) -> int:
-    """Where the content begins, behind the labels."""
+    """The start of the content, after the labels."""
     if not sealed.startswith(SEALED_V2) or len(sealed) < _HEAD_BYTES:
         raise BrokenError(f"row `{row_id.hex()}` is not sealed in a known format")
     if len(key) != KEY_BYTES:

@@ -1,16 +1,14 @@
-"""What the rows of a release were made from, packed: a run is the rows of one account whose
-ordinals lie in one block.
+"""The packed sources of a release's rows: a run has the rows of one account in one block of ordinals.
 
     ordinal of a row    the run's ``first`` + the first byte of its ``sources`` & 63
     sources             that byte, with 128 if the numbers after it have four bytes each and not one; then numbers:
                         how many keys; a key each: segment * 2 + (1 if the key is that of the safety copy);
                         then a source each: segment, origin (its place in the run's ``origins``), last turn, turns
 
-Invariants: a run never reaches over the end of its block of `BLOCK_ROWS` ordinals, so that the runs
-that hold an ordinal are found by the number of its block; it has the rows of one account. Keys and
-sources keep their order: a row's key is derived in it. Functions of the schema
-(``release_row_keys``, ``release_row_sources``) read the same bytes in SQL, and the view
-``release_rows`` shows runs row by row.
+Invariants: a run stays within its block of `BLOCK_ROWS` ordinals, so that runs are found by block
+number, and within one account. Keys and sources keep their order, in which a row's key is derived.
+The schema's functions ``release_row_keys`` and ``release_row_sources`` read the same bytes in SQL,
+and the view ``release_rows`` shows runs row by row.
 """
 
 from __future__ import annotations
@@ -33,9 +31,7 @@ _KEY_PLACES = (CopyPlace.vault, CopyPlace.safety)
 
 
 class RowSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns of one segment and one origin in a row; ``turn`` is the last of them, ``count`` how
-    many.
-    """
+    """The turns of one segment and origin in a row: the last one, and their count."""
 
     segment: int
     origin: str
@@ -56,7 +52,7 @@ class RowSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(NamedTuple):
-    """Rows of one account, as the table has them. ``origins`` are names between commas."""
+    """Rows of one account, as stored. ``origins``: names separated by commas."""
 
     account: UUID
     first: int
@@ -66,7 +62,7 @@ class Run(NamedTuple):
 
 
 def runs(rows: Iterable[RowSources]) -> Iterator[Run]:
-    """``rows`` in runs, in the order of their ordinals."""
+    """Groups ``rows`` into runs, in order of ordinals."""
     ordered = sorted(rows, key=lambda row: row.ordinal)
     for (account, _), together in groupby(
         ordered, key=lambda row: (row.account, row.ordinal // BLOCK_ROWS)
@@ -76,14 +72,14 @@ def runs(rows: Iterable[RowSources]) -> Iterator[Run]:
         for row in mine:
             for source in row.sources:
                 origins.setdefault(source.origin, len(origins))
-        packed = [_packed(row, row.ordinal - first, origins) for row in mine]
+        packed = [_pack(row, row.ordinal - first, origins) for row in mine]
         yield Run(account, first, ",".join(origins), [row.conversation for row in mine], packed)
 
 
-def unpacked(
+def unpack_row(
     account: UUID, conversation: UUID, ordinal: int, origins: Sequence[str], packed: bytes
 ) -> RowSources:
-    """A row of a run, from what the view shows of it."""
+    """Unpacks a row of the view ``release_rows``."""
     numbers: Sequence[int] = packed[1:]
     if packed[0] & _WIDE:
         numbers = struct.unpack(f">{len(numbers) // 4}i", packed[1:])
@@ -105,7 +101,7 @@ def unpacked(
     )
 
 
-def _packed(row: RowSources, place: int, origins: dict[str, int]) -> bytes:
+def _pack(row: RowSources, place: int, origins: dict[str, int]) -> bytes:
     numbers = [len(row.keys)]
     for segment, where in row.keys:
         if where not in _KEY_PLACES:

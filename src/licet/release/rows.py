@@ -1,29 +1,25 @@
-"""One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
+"""A row of a release, and the encoding of its plaintext.
 
-Labels have a plaintext of their own, so that anyone who looks for rows by them opens no message:
-the version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
-"scores"}``.
+Labels have a plaintext of their own, so that selecting rows opens no message: the version byte
+`LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality", "scores"}``.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a
 checksum: the seal is one) over MessagePack of ``{"kind", "messages", "sources"}``, keys in that
 order, then those of ``"gaps"``, ``"results_left_out"``, ``"replaced"`` and ``"surrogates"`` that
-the row has. ``messages`` has the shape that OpenAI's chat format and TRL read, without absent
-fields, so that a trainer can take what a reader unpacks. ``gaps`` are the places of messages before
-which something was said that is not in the row; ``results_left_out`` are those of them at which
-nothing is missing but the results of the tools called just before, at least one a call.
-``replaced`` counts what was replaced by kind, and ``surrogates`` is `surrogates_mark` of the key
-that surrogates were drawn with: both are for the release that carries the row on.
+the row has. ``messages`` has the shape of OpenAI's chat format and TRL, without absent fields, so
+that trainers can use it unchanged. ``gaps`` are the positions of messages before which a turn is
+missing; ``results_left_out`` those where only results of the preceding calls are, at least one a
+call. ``replaced`` counts replacements by kind, and ``surrogates`` is `surrogates_mark` of the
+surrogates' key: both serve the next release (`release.base`).
 
-The version is 6: versions 1 and 2 had no gaps, version 3 could not tell which of them a marker may
-fill, version 4 had no instructions of the host, and version 5 had the labels, so they are not read.
-A version byte is never reused.
-The MessagePack is canonical; the frame is canonical for one zstd release, which is enough: another
-frame is another plaintext, and the seal then has another nonce.
+The version is 6; older ones are not read: 1 and 2 had no gaps, 3 did not say which of them a marker
+may fill, 4 had no instructions of the host, and 5 contained the labels. A version byte is never
+reused. The MessagePack is canonical; the frame is canonical for one zstd release, which is enough:
+another frame is another plaintext with another nonce.
 
-Invariants: a row has the words of one account, so that one frame never compresses two authors
-together; its id (`row_id_of`) follows from its release and its ordinal, so that it tells nothing of
-either row and links no rows of two releases; ordinals are dense in the release as built.
-``repr`` is masked, as in every type that holds content.
+Invariants: a row has the text of one account, so that one frame never compresses two authors
+together; its id (`derive_row_id`) follows from release and ordinal, reveals nothing else and links no
+rows of two releases; ordinals are dense in the release as built. ``repr`` is masked.
 """
 
 from __future__ import annotations
@@ -51,14 +47,14 @@ ROWS_MAX = 2**32
 MESSAGES_MAX = 100_000
 SOURCES_MAX = 10_000
 MARK_BYTES = 8
-# Level -1 leaves literals as they are. Rows are a few KiB, and building Huffman tables for each is
-# most of the time of reading one: level 3 made frames a quarter smaller and opened a row 1.5 times
-# as slowly (bench/release_load.py).
+# Level -1 stores literals uncompressed. Rows are a few KiB, and Huffman tables would dominate the
+# time of reading one: level 3 made frames a quarter smaller and opened a row 1.5 times as slowly
+# (bench/release_load.py).
 _LEVEL = -1
 
 
 class CalledFunction(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool call calls; ``arguments`` is JSON text."""
+    """A called function; ``arguments`` is JSON text."""
 
     name: str
     arguments: str
@@ -73,9 +69,8 @@ class RowCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One turn as a trainer reads it, and as it is written. ``tool_call_id`` and ``name`` identify
-    the call that a tool's message answers; ``tools`` are, of the host's instructions, the tools
-    that it offered, as JSON text.
+    """A turn as trainers read it. ``tool_call_id`` and ``name`` identify the call that a tool's
+    message answers; ``tools``: in the host's instructions, the offered tools as JSON text.
     """
 
     role: TurnRole
@@ -90,9 +85,7 @@ class RowMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Quality signals. Shares are of 1; if there is nothing to count they are 0, and ``alphabetic``
-    is 1.
-    """
+    """Quality signals. Shares are 0 if there is nothing to count, except ``alphabetic``, 1."""
 
     words: int
     word_letters: float  # the mean length of a word, in characters
@@ -100,13 +93,12 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     alphabetic: float  # of words with a letter
     bullets: float  # of lines that begin with one
     ellipses: float  # of lines that end with one
-    repeated_lines: float  # of lines that were there before in the same turn
-    repeated_fives: float  # of five words in a row that were there before in the same turn
+    repeated_lines: float  # of lines that occurred before in the same turn
+    repeated_fives: float  # of runs of five words that occurred before in the same turn
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Properties of a row, for anyone who mixes rows later: closed words and numbers, never text of
-    the row.
+    """Properties of a row by which to select or mix rows: closed words and numbers, never its text.
 
     ``language`` is an ISO 639 code, ``und`` if unknown; ``scores`` are those of plugged-in scorers,
     by name.
@@ -141,10 +133,9 @@ class LabelsShape(TypedDict):
 
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row before it is sealed. ``sources`` counts the segments from whose keys its own key is
-    derived; ``gaps`` are the places of messages before which a turn of the conversation was left
-    out, in order; ``results_left_out`` those of them at which only the results of the calls just
-    before are missing.
+    """A row before it is sealed. ``sources``: the number of segments from whose keys its key is
+    derived; ``gaps``: the positions of messages before which a turn was left out, in order;
+    ``results_left_out``: those where only results of the preceding calls are missing.
     """
 
     row_id: bytes
@@ -210,7 +201,7 @@ class MessageShape(TypedDict):
 
 
 class ConversationShape(TypedDict):
-    """What a row says of its conversation, as a plain dictionary."""
+    """A row's conversation as a plain dictionary."""
 
     messages: list[MessageShape]
     gaps: NotRequired[list[int]]
@@ -220,9 +211,7 @@ class ConversationShape(TypedDict):
 class Payload(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The content of a row's plaintext, with messages as plain dictionaries, and its labels beside
-    it, likewise.
-    """
+    """The content and labels of a row, as plain dictionaries."""
 
     kind: ConversationKind
     messages: list[MessageShape]
@@ -231,7 +220,7 @@ class Payload(
     results_left_out: list[int] = []
     replaced: dict[str, int] = {}
     surrogates: bytes = b""
-    labels: LabelsShape | msgspec.UnsetType = msgspec.UNSET  # plain: a reader returns it as it is
+    labels: LabelsShape | msgspec.UnsetType = msgspec.UNSET  # returned by readers unchanged
 
     def __repr__(self) -> str:
         return (
@@ -255,28 +244,22 @@ _decode_labels = msgspec.msgpack.Decoder(LabelsShape).decode
 
 
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
-    """What tells in one release whether surrogates were drawn with ``key``; it links no rows of two
-    releases.
-    """
+    """A hash of the surrogates' ``key``, specific to the release: it links no rows of two releases."""
     return sha256(b"licet surrogates mark" + release_id + key).digest()[:MARK_BYTES]
 
 
-def row_id_of(release_id: bytes, ordinal: int) -> bytes:
-    """The id of a row: it says no more than the release and the ordinal, so that nobody has to keep
-    it.
-    """
+def derive_row_id(release_id: bytes, ordinal: int) -> bytes:
+    """The id of a row, derived from release and ordinal, so that it need not be stored."""
     return sha256(b"licet row id" + release_id + ordinal.to_bytes(4, "big")).digest()[:ROW_ID_BYTES]
 
 
 def encode(row: ReleaseRow) -> bytes:
-    """The plaintext of ``row``, ready to be sealed; BrokenError above ``ROW_BYTES_MAX`` bytes
-    before compression.
-    """
+    """The plaintext of ``row``; BrokenError above ``ROW_BYTES_MAX`` uncompressed bytes."""
     try:
         packed = _encode(
             Payload(
                 kind=row.kind,
-                messages=cast("list[MessageShape]", row.messages),  # they are written in this shape
+                messages=cast("list[MessageShape]", row.messages),  # encoded in this shape
                 sources=row.sources,
                 gaps=list(row.gaps),
                 results_left_out=list(row.results_left_out),
@@ -294,12 +277,12 @@ def encode(row: ReleaseRow) -> bytes:
 
 
 def encode_labels(labels: Labels | None) -> bytes:
-    """The plaintext of a row's labels, ready to be sealed; empty where it has none."""
+    """The plaintext of a row's labels; empty without any."""
     return b"" if labels is None else LABELS_V1 + _encode(labels)
 
 
 def decode_labels(plaintext: bytes) -> LabelsShape:
-    """The labels of a plaintext; BrokenError for an unknown version or other bytes."""
+    """Decodes labels; BrokenError for an unknown version or other bytes."""
     if not plaintext.startswith(LABELS_V1):
         raise BrokenError(f"unknown labels `{plaintext[:1].hex()}`")
     try:
@@ -309,21 +292,21 @@ def decode_labels(plaintext: bytes) -> LabelsShape:
 
 
 def decode(plaintext: bytes) -> Payload:
-    """The payload of a plaintext; BrokenError for an unknown version or other bytes."""
+    """Decodes a row's plaintext; BrokenError for an unknown version or other bytes."""
     if not plaintext.startswith(PLAINTEXT_V6):
         raise BrokenError(f"unknown row plaintext `{plaintext[:1].hex()}`")
     frame = plaintext[1:]
     try:
-        # the size that a frame states is allocated before anything is read, so it is bounded first;
-        # a frame that states none is not decompressed
+        # the frame's stated size is allocated at once, so it is bounded first; a frame without one
+        # is not decompressed
         if _frame_content_size(frame) > ROW_BYTES_MAX:
             raise BrokenError(f"row plaintext claims more than `{ROW_BYTES_MAX}` bytes")
         payload = _decode(_contexts.decompress(frame))
     except (zstandard.ZstdError, *UNDECODABLE):
-        # a decoder's error quotes what it could not read, which is content
+        # a decoder's error quotes content
         raise BrokenError("row plaintext cannot be decoded") from None
     if payload.labels is not msgspec.UNSET:
-        raise BrokenError("row plaintext has labels, which stand beside it")
+        raise BrokenError("row plaintext has labels, which have a plaintext of their own")
     if payload.gaps and not _are_places(payload.gaps, len(payload.messages)):
         raise BrokenError("row plaintext has a gap before none of its messages, or twice")
     if payload.results_left_out and not _is_part(payload.results_left_out, payload.gaps):

@@ -1,9 +1,8 @@
-"""The samples of a release in the database, and the opening of their rows under the live decision.
+"""The review samples of a release in the database; opens their rows under the live decision.
 
-A row is opened for a reader in the transaction that records the reading: who, whose content, and
-that it was to review a release. A row that may not be opened any more is out of reach, and nobody
-reads it. Signatures refer to a manifest and the statement of a closed sample; each has a leaf in
-the log with its number, without a name.
+A row is opened for a reader in the transaction that records the reading: reader, account and the
+review as reason. A row that may no longer be opened is out of reach. Signatures refer to a manifest
+and the statement of a closed sample; each has a leaf in the log with its number, without a name.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies
 from licet.release import purge, registry
-from licet.release.live_leases import LeasedRow, leased
+from licet.release.live_leases import LeasedRow, lease_rows
 from licet.release.manifest import ReleaseManifest
 from licet.release.part import groups
 from licet.release.purge import Chain
 from licet.release.registry import Release
-from licet.release.review import DrawnBy, ReviewFinding, StatedReview, risk, shuffled
+from licet.release.review import DrawnBy, ReviewFinding, StatedReview, risk, shuffle_numbers
 from licet.release.row_keys import open_row
 from licet.release.rows import Payload
 from licet.store.connect import Transaction
@@ -65,9 +64,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a sample. ``second`` is what another reader found, and who that was; None where
-    nobody read it again. The identities are those of the identity provider, with which they had
-    signed in.
+    """A row of a sample. ``second``: another reader's finding, None without one. Identities are
+    those of the identity provider at sign-in.
     """
 
     ordinal: int
@@ -81,7 +79,7 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pair(self) -> tuple[ReviewFinding, ReviewFinding] | None:
-        """Both findings, where two people have read it."""
+        """Both findings, if two people have read it."""
         away = (None, ReviewFinding.out_of_reach)
         if (
             self.finding is None
@@ -94,18 +92,14 @@ class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stated(self) -> ReviewFinding | None:
-        """What is stated of it: what either reader found counts, and of two kinds the first
-        reader's.
-        """
+        """The finding for the statement: either reader's, and of two kinds the first reader's."""
         if self.pair is not None and self.finding is ReviewFinding.nothing:
             return self.second
         return self.finding
 
 
 class ReviewSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed, where, and when. ``has_identity``: they had signed in with the identity
-    provider.
-    """
+    """A signature. ``has_identity``: the signer was signed in with the identity provider."""
 
     email: str
     via: str
@@ -124,9 +118,7 @@ class RowRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lock(tx: Transaction, release_id: UUID) -> None:
-    """Lets one caller at a time draw, close or sign, because each depends on the state that the
-    previous one left.
-    """
+    """Serialises drawing, closing and signing, which depend on one another's state."""
     tx.execute("SELECT FROM releases WHERE release_id = %s FOR UPDATE", [release_id])
 
 
@@ -143,15 +135,12 @@ def draw(
     chance: int,
     by_risk: int,
 ) -> Review:
-    """A new sample: ``chance`` rows at random, then from the rest ``by_risk`` of the riskiest rows
-    of some parts.
-    """
-    # seeded with as much as it accepts
-    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311
+    """Draws a sample: ``chance`` rows at random, then ``by_risk`` of the riskiest others."""
+    random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311 seeded with 256 secret bits
     drawn = dict.fromkeys(
-        _by_chance(tx, keyring, copy, policies, now, random, chance), DrawnBy.chance
+        _draw_by_chance(tx, keyring, copy, policies, now, random, chance), DrawnBy.chance
     )
-    risky = _by_risk(tx, keyring, copy, policies, now, random, set(drawn), by_risk)
+    risky = _draw_by_risk(tx, keyring, copy, policies, now, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)
     assert copy.known.manifest_sha256 is not None
     review = Review(
@@ -176,7 +165,7 @@ def draw(
     return review
 
 
-def _by_chance(
+def _draw_by_chance(
     tx: Transaction,
     keyring: Keyring,
     copy: ReleaseCopy,
@@ -185,17 +174,20 @@ def _by_chance(
     random: Random,
     count: int,
 ) -> list[int]:
-    """Rows that can be opened, each equally likely, in random order."""
-    named, chosen = shuffled(random, registry.rows_end(tx, copy.known.release_id)), list[int]()
+    """Openable rows, uniformly drawn, in random order."""
+    named, chosen = (
+        shuffle_numbers(random, registry.rows_end(tx, copy.known.release_id)),
+        list[int](),
+    )
     while len(chosen) < count and (
         asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
     ):
-        usable = {row.ordinal for row in leased(tx, keyring, copy.known, asked, policies, now)}
+        usable = {row.ordinal for row in lease_rows(tx, keyring, copy.known, asked, policies, now)}
         chosen += [ordinal for ordinal in asked if ordinal in usable]
     return chosen[:count]
 
 
-def _by_risk(
+def _draw_by_risk(
     tx: Transaction,
     keyring: Keyring,
     copy: ReleaseCopy,
@@ -205,13 +197,13 @@ def _by_risk(
     without: set[int],
     count: int,
 ) -> list[int]:
-    """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
-    rows = scanned(tx, keyring, copy, policies, now, random, without) if count else ()
+    """The riskiest rows of some parts; only their scores are kept."""
+    rows = scan_rows(tx, keyring, copy, policies, now, random, without) if count else ()
     scores = {ordinal: risk(payload.messages) for ordinal, payload in rows}
     return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
 
 
-def scanned(
+def scan_rows(
     tx: Transaction,
     keyring: Keyring,
     copy: ReleaseCopy,
@@ -220,8 +212,8 @@ def scanned(
     random: Random,
     without: Collection[int] = (),
 ) -> Iterator[tuple[int, Payload]]:
-    """At most `SCANNED_ROWS_MAX` rows of `SCANNED_PARTS_MAX` parts, of those that can be opened:
-    for a program, which shows nobody a text.
+    """At most `SCANNED_ROWS_MAX` openable rows of `SCANNED_PARTS_MAX` parts, for programs that show
+    no text.
     """
     parts = random.sample(copy.manifest.parts, min(SCANNED_PARTS_MAX, len(copy.manifest.parts)))
     wanted = [
@@ -230,15 +222,16 @@ def scanned(
         for ordinal in range(part.first_ordinal, part.first_ordinal + part.rows)
         if ordinal not in without
     ]
-    # in order: a part is read a few times
+    # in order, so that a part is read a few times
     drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))
     for start in range(0, len(drawn), ASKED_MAX):
-        yield from opened(
-            copy, leased(tx, keyring, copy.known, drawn[start : start + ASKED_MAX], policies, now)
+        yield from open_rows(
+            copy,
+            lease_rows(tx, keyring, copy.known, drawn[start : start + ASKED_MAX], policies, now),
         )
 
 
-def numbered(
+def open_ordinals(
     tx: Transaction,
     keyring: Keyring,
     copy: ReleaseCopy,
@@ -246,14 +239,12 @@ def numbered(
     now: datetime,
     ordinals: Collection[int],
 ) -> Iterator[tuple[int, Payload]]:
-    """The rows with these ordinals, of those that can be opened."""
-    yield from opened(copy, leased(tx, keyring, copy.known, sorted(ordinals), policies, now))
+    """The openable rows among ``ordinals``."""
+    yield from open_rows(copy, lease_rows(tx, keyring, copy.known, sorted(ordinals), policies, now))
 
 
-def opened(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
-    """The rows under their keys, from the folder; the hash of each part is checked before any of it
-    is read.
-    """
+def open_rows(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
+    """Opens rows from the folder; each part's hash is verified first."""
     keys = {row.ordinal: row.key for row in rows}
     for number, part in enumerate(copy.manifest.parts):
         after = copy.manifest.parts[number + 1 :][:1]
@@ -264,7 +255,7 @@ def opened(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int
         }
         if not mine:
             continue
-        with purge.verified(copy.folder, copy.chain.states[part.file], part.file) as found:
+        with purge.open_state(copy.folder, copy.chain.states[part.file], part.file) as found:
             if found is None or found[0] is None:
                 raise BrokenError(
                     f"part `{part.file}` is missing, or is not the file that the manifest names"
@@ -297,9 +288,9 @@ def newest(tx: Transaction, release_id: UUID, *, closed: bool) -> Review | None:
 
 
 class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release that too few people have signed. ``left`` rows of an open sample have no
-    finding, None without one; ``closed`` says that a sample was closed, and ``signatures`` are
-    those under its newest statement that count.
+    """A sealed release with too few signatures. ``left``: rows of an open sample without a finding,
+    None without a sample; ``closed``: a sample was closed; ``signatures``: the valid ones under its
+    newest statement.
     """
 
     release_id: UUID
@@ -310,13 +301,12 @@ class UnsignedRelease(msgspec.Struct, frozen=True, kw_only=True):
     signatures: int
 
 
-def unsigned(
+def list_unsigned(
     tx: Transaction, needed: int, limit: int, *, identities: bool
 ) -> list[UnsignedRelease]:
-    """The sealed releases with fewer than ``needed`` signatures, or with a sample that is open; the
-    newest first.
+    """The sealed releases with fewer than ``needed`` signatures or an open sample, newest first.
 
-    ``identities``: a signature counts once for each identity of the identity provider, and not
+    ``identities``: signatures count once for each identity of the identity provider, and not
     without one.
     """
     rows = tx.execute(
@@ -348,7 +338,7 @@ def unsigned(
     ]
 
 
-def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
+def list_rows(tx: Transaction, review: Review) -> list[SampleRow]:
     rows = tx.execute(
         """SELECT r.ordinal, r.drawn_by, r.finding, r.staff_id, r.identity, s.finding, s.staff_id,
              s.identity
@@ -374,8 +364,7 @@ def rows_of(tx: Transaction, review: Review) -> list[SampleRow]:
 _FIRST = """SELECT ordinal FROM review_rows WHERE review_id = %(review)s AND finding IS NULL
     ORDER BY staff_id IS DISTINCT FROM %(staff)s, staff_id IS NOT NULL, ordinal LIMIT 1
       FOR UPDATE SKIP LOCKED"""
-# Of rows that somebody else judged first: what this reader opened, then what nobody read a second
-# time.
+# Rows that another reader judged first: those that this reader opened, then unread ones.
 _SECOND = """SELECT r.ordinal FROM review_rows r LEFT
    JOIN second_findings s USING (review_id, ordinal)
    WHERE r.review_id = %(review)s AND r.finding <> 'out_of_reach' AND r.staff_id <> %(staff)s
@@ -409,11 +398,10 @@ def read_next(
     random: Callable[[int], bytes],
     second: bool = False,
 ) -> RowRead | None:
-    """The next row for a reader, recorded and opened: first one that they opened and did not judge,
-    then one that nobody opened, then one that somebody else left. None if every row has its finding
-    or is out of reach.
+    """Records and opens a reader's next row: one that they opened without judging, then an unopened
+    one, then one that another reader left. None if every row has a finding or is out of reach.
 
-    ``second``: the next one that somebody else judged, to be judged again.
+    ``second``: the next row that another reader judged, for a second judgement.
     """
     asked: dict[str, object] = {
         "review": review.review_id,
@@ -427,7 +415,7 @@ def read_next(
         if row is None:
             return None
         ordinal = int(row[0])
-        keys = leased(tx, keyring, copy.known, [ordinal], policies, now)
+        keys = lease_rows(tx, keyring, copy.known, [ordinal], policies, now)
         if not keys:
             tx.execute(
                 _JUDGED[second],
@@ -445,7 +433,7 @@ def read_next(
             random=random,
         )
         tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
-        ((_, payload),) = opened(copy, keys)
+        ((_, payload),) = open_rows(copy, keys)
         return RowRead(ordinal=ordinal, payload=payload)
 
 
@@ -460,7 +448,7 @@ def note_reading(
     role: ReaderRole,
     random: Callable[[int], bytes],
 ) -> None:
-    """Records that a row is opened for a reader, in the transaction that opens it."""
+    """Records the reading of a row, in the transaction that opens it."""
     (source,) = registry.rows_at(tx, copy.known.release_id, [ordinal])
     note = ReadNoted(
         account=source.account,
@@ -500,7 +488,7 @@ _UNDONE = {
 }
 
 
-def found(
+def record_finding(
     tx: Transaction,
     review: Review,
     ordinal: int,
@@ -509,23 +497,23 @@ def found(
     *,
     second: bool = False,
 ) -> bool:
-    """Records the finding of the row that the reader opened last; False if they did not open it."""
+    """Records a finding in the row that the reader opened last; False for any other row."""
     row = tx.execute(_FOUND[second], [finding.value, review.review_id, ordinal, staff]).fetchone()
     return row is not None
 
 
 def undo(tx: Transaction, review: Review, staff: UUID, *, second: bool = False) -> int | None:
-    """Takes the newest finding of a reader back, so that its row is their next one; its ordinal,
-    None where there is none.
+    """Undoes a reader's newest finding, so that its row is next; returns its ordinal, None if there
+    is none.
 
-    A row that a second reader has opened since keeps its first finding: theirs is given beside it.
+    A row that a second reader has opened since keeps its first finding.
     """
     row = tx.execute(_UNDONE[second], {"review": review.review_id, "staff": staff}).fetchone()
     return int(row[0]) if row is not None else None
 
 
 def close(tx: Transaction, review: Review, stated: StatedReview, now: datetime) -> None:
-    """Closes a sample with its signed statement, and its leaf."""
+    """Closes a sample with its signed statement and leaf."""
     statement = stated.statement
     tx.execute(
         """UPDATE reviews SET (closed_at, statement, statement_sha256, bound_ppm) = (%s, %s, %s, %s)
@@ -547,7 +535,7 @@ def close(tx: Transaction, review: Review, stated: StatedReview, now: datetime) 
 
 
 def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
-    """Who signed the release with this closed sample, in order."""
+    """The signatures under a closed sample, in order."""
     rows = tx.execute(
         "SELECT staff_id, via, signed_at, identity IS NOT NULL FROM sign_offs"
         " WHERE release_id = %s AND statement_sha256 = %s",
@@ -564,9 +552,7 @@ def signatures(tx: Transaction, review: Review) -> list[ReviewSignature]:
 
 
 def signing_identities(tx: Transaction, review: Review) -> dict[UUID, bytes | None]:
-    """Of each who signed with this closed sample, the identity of the identity provider with which
-    they did.
-    """
+    """The identity-provider identity of each signer of a closed sample."""
     rows = tx.execute(
         "SELECT staff_id, identity FROM sign_offs WHERE release_id = %s AND statement_sha256 = %s",
         [review.release_id, review.stated_sha256],
@@ -577,11 +563,10 @@ def signing_identities(tx: Transaction, review: Review) -> dict[UUID, bytes | No
 def sign(
     tx: Transaction, review: Review, staff: UUID, via: str, now: datetime, *, identity: bytes | None
 ) -> bool:
-    """Adds a signature for a release and a closed sample, with its leaf; False if they have signed
-    it already.
+    """Adds a signature of a closed sample, with its leaf; False if ``staff`` has signed already.
 
-    Who signed without an identity, and signs again with one, has the identity on record: no second
-    leaf. The caller holds the `lock`, so that signatures are numbered in order.
+    Signing again with an identity adds it to a signature without one, without a second leaf. The
+    caller holds the `lock`, so that signatures are numbered in order.
     """
     assert review.stated_sha256 is not None
     signed = signing_identities(tx, review)
@@ -620,7 +605,7 @@ def sign(
 
 
 def is_stated(tx: Transaction, release_id: UUID, jws: str) -> bool:
-    """Whether a statement is of a sample that was closed here."""
+    """Whether a statement is of a closed sample of this installation."""
     digest = sha256(jws.encode()).digest()
     row = tx.execute(
         "SELECT FROM reviews WHERE release_id = %s AND statement_sha256 = %s", [release_id, digest]

@@ -1,7 +1,7 @@
-"""Replaced names that readers saw beside the text before, and their marks that one was no name.
+"""Replaced names shown to readers beside the original, and the readers' marks of wrong replacements.
 
-Invariants: a row of the table holds a number and a kind, and no text. Only the reader who was last
-shown a place marks it. A mark changes no release and teaches nothing: it is counted.
+The table holds numbers and kinds, no text. Only the reader who was last shown a place may mark it.
+A mark changes no release and trains nothing: it is counted.
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ import msgspec
 
 from licet.store.connect import Transaction
 
-KINDS = frozenset({"person", "address", "place", "organisation"})  # that the table takes
+KINDS = frozenset({"person", "address", "place", "organisation"})  # allowed in the table
 
 
 class PlaceRef(NamedTuple):
-    """A replaced name of a release: the ordinal of its row, and its place among those of the row,
-    counted from 0.
-    """
+    """A replaced name of a release: its row's ordinal, and its index within the row, from 0."""
 
     row: int
     place: int
 
 
 class MarkCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many replaced names of a release readers were ``shown``, and how many of them they marked
-    as ``no_name``.
-    """
+    """The replaced names ``shown`` to readers, and those marked as ``no_name``."""
 
     shown: int = 0
     no_name: int = 0
@@ -57,9 +53,7 @@ def note_shown(
     staff: UUID,
     now: datetime,
 ) -> None:
-    """Records places, each with its kind, that a reader is shown, in the transaction that opens
-    them.
-    """
+    """Records the places and kinds shown to a reader, in the transaction that opens them."""
     values = [(release, *ref, kind, staff, now) for ref, kind in places]
     with tx.cursor() as cursor:
         cursor.executemany(_NOTE, values)
@@ -68,14 +62,14 @@ def note_shown(
 def mark(
     tx: Transaction, release: UUID, ref: PlaceRef, *, staff: UUID, now: datetime | None
 ) -> bool:
-    """Marks a place as no name, or takes the mark back where ``now`` is None; False for one that the
+    """Marks a place as no name, or removes the mark if ``now`` is None; False for a place that the
     reader was not shown.
     """
     return tx.execute(_MARK, [now, release, *ref, staff]).fetchone() is not None
 
 
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
-    """The places of a release that are marked as no name."""
+    """The places of a release marked as no name."""
     found = tx.execute(
         "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
         "IS NOT NULL",
@@ -85,7 +79,7 @@ def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
 
 
 def counts(tx: Transaction, release: UUID) -> Mapping[str, MarkCounts]:
-    """How many places of a release were shown and marked, by kind."""
+    """The counts of shown and marked places of a release, by kind."""
     found = tx.execute(_COUNTS, [release]).fetchall()
     return {
         kind: MarkCounts(shown=shown, no_name=no_name) for kind, shown, no_name in sorted(found)

@@ -1,12 +1,11 @@
-"""People review a sample of a release, and two of them sign it off.
+"""Review and sign-off of releases by staff.
 
-A reader is a member of staff with a suitable role. Each row that they open is recorded with the
-reason `release_review`, and its person sees that. The findings are stated, signed with the key of
-the log, beside the sealed manifest, which never changes. Signing first verifies the whole folder: a
-release that fails a check cannot be signed, nor one whose sample is not closed. A release is signed
-off when `SIGNATURES_NEEDED` addresses of staff have signed its newest statement. That they are two
-people is confirmed only by two identities of the identity provider (`access.identities`); an
-installation may ask for that.
+Each row that a reader opens is recorded with the reason `release_review`, visible to its person.
+The findings are stated beside the sealed manifest, signed with the log's key. Signing first
+verifies the whole folder: a release that fails a check or has an open sample cannot be signed. It
+is signed off when `SIGNATURES_NEEDED` addresses of staff have signed its newest statement. Only two
+identities of the identity provider (`access.identities`) confirm that they are two people; an
+installation may require that.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ SIGNERS = frozenset({"owner", "privacy_officer", "curator"})
 
 
 class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
-    """The acting member of staff, with their roles and the channel: `console`, which knows who is
-    signed in, or `cli`.
+    """The acting member of staff, their roles, and the channel: `console`, with sign-in, or `cli`.
 
     ``identity``: of the identity provider (`access.identities`); None with a link and on the
     command line.
@@ -54,7 +52,7 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of which two readers said different things."""
+    """A row with two different findings."""
 
     row: int
     first: ReviewFinding
@@ -62,9 +60,9 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How far two readers agree, over the ``rows`` that both have read; of ``rows_confirmed`` they
-    are two identities of the identity provider. ``alpha`` is Krippendorff's, for whether a row
-    holds something at all; None where every finding is the same.
+    """The agreement of two readers over ``rows``; in ``rows_confirmed`` they are two identities of
+    the identity provider. ``alpha``: Krippendorff's, of whether a row has any finding; None if all
+    findings are equal.
     """
 
     rows: int
@@ -88,8 +86,8 @@ class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done to a release since its seal. ``statement`` is that of the newest closed sample,
-    ``says`` its bound as text; ``rows_dead`` wait for a purge, None if nobody counted them.
+    """The state of a release since its seal. ``statement``: of the newest closed sample; ``says``:
+    its bound as text; ``rows_dead``: rows to be purged, None if not counted.
     ``measurement`` is the newest.
     ``second_identity``: two identities of the identity provider are among those who signed.
     """
@@ -113,9 +111,7 @@ class ReleaseStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was opened for a reader; how many of the rows ``drawn`` are left, this one
-    included.
-    """
+    """A row opened for a reader; how many of the rows ``drawn`` are left, this one included."""
 
     ordinal: int
     left: int
@@ -126,10 +122,8 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
         return f"RowShown({self.ordinal}, sealed, {len(self.messages)} messages)"
 
 
-def member(installation: Installation, email: str) -> StaffMember:
-    """A member of staff by their address, with the roles given here; NotFoundError for an unknown
-    address.
-    """
+def find_member(installation: Installation, email: str) -> StaffMember:
+    """A member of staff by address; NotFoundError."""
     with transaction(installation.pool) as tx:
         known = sessions.find_staff(tx, email)
     if known is None:
@@ -140,10 +134,10 @@ def member(installation: Installation, email: str) -> StaffMember:
     )
 
 
-def place(installation: Installation, name: str) -> ReleaseCopy:
-    """A sealed release and the intended folder."""
+def find_copy(installation: Installation, name: str) -> ReleaseCopy:
+    """A sealed release with its folder; RefusedError for another one."""
     folder, known = find_release(installation, name)
-    promised, sha256 = manifest.read(folder)
+    promised, sha256 = manifest.read_manifest(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(
             f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
@@ -156,15 +150,15 @@ def place(installation: Installation, name: str) -> ReleaseCopy:
         known=known,
         folder=folder,
         manifest=promised,
-        chain=purge.read(folder, promised, sha256, log_key(installation)),
+        chain=purge.read_chain(folder, promised, sha256, log_key(installation)),
     )
 
 
-def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedRelease]:
-    """The newest ``limit`` sealed releases that are not signed off; with ``identities`` two links
-    sign nothing off.
+def list_unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedRelease]:
+    """The newest ``limit`` sealed releases that are not signed off; ``identities`` as in
+    `sample.list_unsigned`.
     """
-    return sample.unsigned(tx, SIGNATURES_NEEDED, limit, identities=identities)
+    return sample.list_unsigned(tx, SIGNATURES_NEEDED, limit, identities=identities)
 
 
 # Reviewing
@@ -173,12 +167,12 @@ def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedR
 def draw(
     installation: Installation, name: str, *, chance: int = CHANCE_ROWS, by_risk: int = RISK_ROWS
 ) -> ReleaseStanding:
-    """Draws a sample; RefusedError while another of the release is open."""
+    """Draws a sample; RefusedError while one of the release is open."""
     if not (1 <= chance <= SAMPLE_ROWS_MAX and 0 <= by_risk <= SAMPLE_ROWS_MAX):
         raise UsageError(
             f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most"
         )
-    of, known = place(installation, name), load_policies(installation)
+    of, known = find_copy(installation, name), load_policies(installation)
     with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
@@ -196,21 +190,20 @@ def draw(
             chance=chance,
             by_risk=by_risk,
         )
-    return standing(installation, name)
+    return get_standing(installation, name)
 
 
 def read_next(
     installation: Installation, name: str, reader: StaffMember, *, second: bool = False
 ) -> RowShown | None:
-    """Opens the next row of the open sample for a reader, and records that; None if none is left.
+    """Opens and records a reader's next row of the open sample; None if none is left.
 
-    ``second``: the next row that somebody else judged and nobody twice. What they found is not
-    told.
+    ``second``: the next row judged once, by another reader, whose finding is not shown.
     """
     role = reader_role(reader)
     if second:
         identities.check(installation.config.web, reader.identity)
-    of, known = place(installation, name), load_policies(installation)
+    of, known = find_copy(installation, name), load_policies(installation)
     with transaction(installation.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(
@@ -226,7 +219,7 @@ def read_next(
             random=installation.keyring.random,
             second=second,
         )
-        rows = sample.rows_of(tx, drawn)
+        rows = sample.list_rows(tx, drawn)
     left = seconds_left(rows, reader) if second else sum(row.finding is None for row in rows)
     return (
         RowShown(ordinal=read.ordinal, left=left, drawn=len(rows), messages=read.payload.messages)
@@ -236,7 +229,7 @@ def read_next(
 
 
 def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
-    """How many rows this reader may judge as the second one."""
+    """The number of rows that ``reader`` may judge as second reader."""
     away = (None, ReviewFinding.out_of_reach)
     return sum(
         row.finding not in away
@@ -249,25 +242,21 @@ def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
 
 
 def rows_for_second(installation: Installation, name: str, reader: StaffMember) -> int:
-    """How many rows of the open sample this reader may judge as the second one; 0 where none is
-    open.
-    """
-    of = place(installation, name)
+    """The rows of the open sample that ``reader`` may judge as second reader; 0 without a sample."""
+    of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
-        return seconds_left(sample.rows_of(tx, drawn), reader) if drawn is not None else 0
+        return seconds_left(sample.list_rows(tx, drawn), reader) if drawn is not None else 0
 
 
 def undo(
     installation: Installation, name: str, reader: StaffMember, *, second: bool = False
 ) -> int:
-    """Takes the newest finding of a reader back, and returns its row, which is the next that they
-    are given.
-
-    RefusedError where there is none to take back.
+    """Undoes a reader's newest finding; returns its row, which is their next. RefusedError without
+    one.
     """
     reader_role(reader)
-    of = place(installation, name)
+    of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         row = sample.undo(tx, _open(tx, of), reader.staff_id, second=second)
     if row is None:
@@ -275,7 +264,7 @@ def undo(
     return row
 
 
-def found(
+def record_finding(
     installation: Installation,
     name: str,
     reader: StaffMember,
@@ -284,16 +273,14 @@ def found(
     *,
     second: bool = False,
 ) -> SampleSeen:
-    """Records the finding of a row that the reader opened; RefusedError for one that they did not
-    open.
-    """
+    """Records a finding in the row that the reader opened last; RefusedError for any other row."""
     reader_role(reader)
     if finding is ReviewFinding.out_of_reach:
         raise UsageError("a reader cannot record the finding `out_of_reach`")
-    of = place(installation, name)
+    of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         drawn = _open(tx, of)
-        if not sample.found(tx, drawn, ordinal, finding, reader.staff_id, second=second):
+        if not sample.record_finding(tx, drawn, ordinal, finding, reader.staff_id, second=second):
             raise RefusedError(
                 f"row `{ordinal}` is not the one that `{reader.email}` opened last",
                 "open it first",
@@ -303,16 +290,16 @@ def found(
 
 
 def close(installation: Installation, name: str) -> ReleaseStanding:
-    """Closes an open sample: writes its signed statement beside the manifest. Without an open one,
-    it writes the newest again.
+    """Closes the open sample and writes its signed statement beside the manifest; without an open
+    one, writes the newest statement again.
     """
-    of = place(installation, name)
+    of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         if drawn is not None:
             _state(installation, tx, of, drawn)
-    # after the commit, so that a file never states what the database does not have
+    # after the commit, so that no file exists without its database row
     with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         newest = sample.newest(tx, of.known.release_id, closed=True)
@@ -321,21 +308,21 @@ def close(installation: Installation, name: str) -> ReleaseStanding:
                 f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one"
             )
         stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
-        with homes.changing(installation, of.known, of.folder):
+        with homes.publish_changes(installation, of.known, of.folder):
             review.SIGNED.write(of.folder, stated.jws)
             card.rewrite(of.folder)
-    return standing(installation, name)
+    return get_standing(installation, name)
 
 
 def _state(installation: Installation, tx: Transaction, copy: ReleaseCopy, drawn: Review) -> None:
-    rows, at = sample.rows_of(tx, drawn), max(installation.clock(), drawn.drawn_at)
+    rows, at = sample.list_rows(tx, drawn), max(installation.clock(), drawn.drawn_at)
     results = [(row.drawn_by, row.stated) for row in rows if row.stated is not None]
     if left := len(rows) - len(results):
         raise RefusedError(
             f"`{left}` rows of the sample have no finding yet", "read them first", because="open"
         )
     readers = len({staff for row in rows for staff in _readers_of(row)} - {None})
-    statement = review.state(
+    statement = review.build_statement(
         release=copy.manifest.release,
         manifest_sha256=drawn.manifest_sha256.hex(),
         review=drawn.review_id.hex,
@@ -349,7 +336,7 @@ def _state(installation: Installation, tx: Transaction, copy: ReleaseCopy, drawn
 
 
 def reader_role(reader: StaffMember) -> ReaderRole:
-    """As what somebody reads rows; DeniedError for one who may not."""
+    """The role in which ``reader`` reads rows; DeniedError without one."""
     if not reader.roles & READERS:
         raise DeniedError(
             f"`{reader.email}` may not read rows",
@@ -367,12 +354,12 @@ def _open(tx: Transaction, copy: ReleaseCopy) -> Review:
 
 
 def _readers_of(row: SampleRow) -> tuple[UUID | None, UUID | None]:
-    """Who found something, or nothing, in a row."""
+    """The readers who judged a row."""
     return row.staff, row.second_staff if row.pair is not None else None
 
 
 def _sample_view(tx: Transaction, drawn: Review) -> SampleSeen:
-    rows = sample.rows_of(tx, drawn)
+    rows = sample.list_rows(tx, drawn)
     done = sum(row.finding is not None for row in rows)
     chance = [row.stated for row in rows if row.drawn_by is DrawnBy.chance]
     read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
@@ -414,11 +401,9 @@ def _agreement(rows: Sequence[SampleRow]) -> Agreement:
 def sign(
     installation: Installation, name: str, signer: StaffMember, *, names_in: bool = False
 ) -> ReleaseStanding:
-    """Signs a release as it was reviewed; RefusedError if a check fails or they have signed
-    already.
+    """Signs a reviewed release; RefusedError if a check fails or ``signer`` has signed already.
 
-    A release in which nobody looked for names is signed only by somebody who states that they know
-    it: ``names_in``.
+    ``names_in`` confirms that the release contains names, if they were not detected.
     """
     if not signer.roles & SIGNERS:
         raise DeniedError(
@@ -426,7 +411,7 @@ def sign(
             f"signers have the role {' or '.join(sorted(SIGNERS))}",
         )
     identities.check(installation.config.web, signer.identity)
-    of = place(installation, name)
+    of = find_copy(installation, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
             "nobody looked for names in this release: people's names, streets and places "
@@ -463,15 +448,17 @@ def sign(
                 "the other signature must be another person's",
                 because="signed",
             )
-    return standing(installation, name)
+    return get_standing(installation, name)
 
 
-def standing(installation: Installation, name: str, *, count_dead: bool = False) -> ReleaseStanding:
-    """What was done to a release since its seal, and what remains to be done.
+def get_standing(
+    installation: Installation, name: str, *, count_dead: bool = False
+) -> ReleaseStanding:
+    """The state of a release since its seal.
 
     ``count_dead`` checks the keys of every row, which takes about half a minute for a million.
     """
-    of = place(installation, name)
+    of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         newest = sample.newest(tx, of.known.release_id, closed=True)
@@ -480,7 +467,7 @@ def standing(installation: Installation, name: str, *, count_dead: bool = False)
             sample.signing_identities(tx, newest).values()
         )
         dead = (
-            set(purge_rows.dead(tx, of.known.release_id)) - set(of.chain.gone)
+            set(purge_rows.list_dead(tx, of.known.release_id)) - set(of.chain.gone)
             if count_dead
             else None
         )

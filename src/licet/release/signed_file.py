@@ -3,8 +3,8 @@
     NAME.json    {"NAME":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and a `typ` of its kind
 
 The payload is canonical JSON too, and names the release and the hash of its manifest. A leaf of the
-log has the SHA-256 of the JWS. What is read here reconciles; its signature is checked by anyone who
-has the key (`ledger.jws`).
+log has the SHA-256 of the JWS. Statements are decoded and reconciled here; callers with the key
+verify the signature (`ledger.jws`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AGAIN = "copy the file from the release again"
 
 
 class Statement(Protocol):
-    """What a kind of statement has."""
+    """A kind of statement."""
 
     @property
     def release(self) -> str: ...
@@ -81,8 +81,8 @@ class SignedFile(Generic[StatementT]):
         return canonical({self._name: jws, "v": 1})
 
     def decode(self, data: bytes, *, file: str = "") -> Stated[StatementT]:
-        """The statement in ``data``; its signature is not checked. InputError if it is not one, or
-        does not reconcile.
+        """Decodes a statement without verifying its signature; InputError if it is none or does not
+        reconcile.
         """
         where = file or self.file
         try:
@@ -111,16 +111,14 @@ class SignedFile(Generic[StatementT]):
         return payload
 
     def read(self, folder: Path) -> Stated[StatementT] | None:
-        """The statement beside a manifest, if there is one; InputError if it is invalid or of
-        another manifest.
-        """
+        """The statement beside a manifest, if any; InputError for an invalid or another's one."""
         path = folder / self.file
         if not path.exists():
             return None
         with path.open("rb") as file:
             data = file.read(self._bytes_max + 1)
         stated = self.decode(data, file=str(path))
-        promised, manifest_sha256 = manifest.read(folder)
+        promised, manifest_sha256 = manifest.read_manifest(folder)
         if (stated.statement.release, stated.statement.manifest_sha256) != (
             promised.release,
             manifest_sha256,

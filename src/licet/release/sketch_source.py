@@ -1,9 +1,7 @@
-"""Passes over the vault that seal nothing: documents are decided and opened as in a build, only for
-their sketches.
+"""Passes over the vault that decide, open and sketch documents without sealing them.
 
 A resumed build sketches its rows again, because nothing that identifies duplicates is stored. A
-build with a survey sketches everything that may be used, and curates the documents to which others
-lose, before it reads anything else.
+build with a survey first sketches all usable content and curates the possible winners.
 """
 
 from __future__ import annotations
@@ -16,14 +14,14 @@ from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.release import registry
 from licet.release.base import BaseRelease
-from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, sampled
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, choose_samples
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
 from licet.release.decision_pages import (
-    READ_AT_ONE_MOMENT,
+    REPEATABLE_READ,
     DecisionPage,
     Thread,
     ThreadSources,
-    document,
+    build_document,
 )
 from licet.release.known_names import KnownNames
 from licet.release.row_runs import RowSources
@@ -54,29 +52,29 @@ class Passes:
         base: BaseRelease | None = None,
         finder: str = "",
     ) -> Iterator[list[tuple[Document, bool]]]:
-        """The usable documents of the conversations after ``after``, of the requested ones, each
-        with what ``finder`` found in it before and whether ``base`` has it as a row.
+        """The usable documents of the ``wanted`` conversations after ``after``, with ``finder``'s
+        earlier findings, and whether ``base`` has each as a row.
         """
         while True:
             with transaction(self._pool) as tx:
-                tx.execute(READ_AT_ONE_MOMENT)
+                tx.execute(REPEATABLE_READ)
                 places = page_after(tx, after, bytes_max=self._page_bytes_max)
                 if not places:
                     return
                 found = self._threads(tx, [place for place in places if wanted(place[1])])
-                carried = base.carried(tx, found) if base is not None else {}
+                carried = base.find_reusable(tx, found) if base is not None else {}
                 documents = KnownNames(finder).documents(tx, found)
             yield [(one, number in carried) for number, one in enumerate(documents)]
             after = places[-1]
 
     def rows(self, release_id: UUID, last: Place) -> Iterator[list[tuple[int, Document]]]:
-        """The rows of the conversations up to ``last`` with their sources, as they were then. A row
-        with anything that may no longer be used is skipped, because it will be removed.
+        """The documents of a release's rows up to the conversation ``last``, from their original
+        sources. Rows with an ended source are skipped, because they will be removed.
         """
         after = START
         while after < last:
             with transaction(self._pool) as tx:
-                tx.execute(READ_AT_ONE_MOMENT)
+                tx.execute(REPEATABLE_READ)
                 places = [
                     p for p in page_after(tx, after, bytes_max=self._page_bytes_max) if p <= last
                 ]
@@ -84,7 +82,7 @@ class Passes:
                     return
                 rows = registry.rows_within(tx, release_id, places[0], places[-1])
                 found = self._threads(tx, sorted({(row.account, row.conversation) for row in rows}))
-            yield list(_of_rows(rows, found))
+            yield list(_row_documents(rows, found))
             after = places[-1]
 
     def _threads(self, tx: Transaction, places: Sequence[Place]) -> list[Thread]:
@@ -95,32 +93,32 @@ class Passes:
         )
 
 
-def _of_rows(
+def _row_documents(
     rows: Sequence[RowSources], threads: Sequence[Thread]
 ) -> Iterator[tuple[int, Document]]:
     by_chat: dict[UUID, list[Thread]] = {}
     for thread in threads:
         by_chat.setdefault(thread.row.conversation_id, []).append(thread)
     for row in rows:
-        made = (_as_of(row, thread) for thread in by_chat.get(row.conversation, ()))
+        made = (_restrict(row, thread) for thread in by_chat.get(row.conversation, ()))
         found = next((one for one in made if one is not None), None)
         if found is not None:
             yield row.ordinal, found
 
 
-def _as_of(row: RowSources, thread: Thread) -> Document | None:
-    """The thread as it was when it became the row; None if it has changed."""
+def _restrict(row: RowSources, thread: Thread) -> Document | None:
+    """The document of a thread restricted to the sources of ``row``; None if it has changed."""
     last = {(source.segment, source.origin): source.turn for source in row.sources}
     mine = [part.select(list(_up_to(last, part.turns))) for part in thread.parts]
     mine = [part for part in mine if part.contents]
-    if ThreadSources.of(mine).sources != row.sources:
+    if ThreadSources.from_parts(mine).sources != row.sources:
         return None
     now = thread.document
-    return document(thread.row, now.name[16:].decode(), mine, now.key)
+    return build_document(thread.row, now.name[16:].decode(), mine, now.key)
 
 
 def _up_to(last: Mapping[tuple[int, str], int], turns: TurnColumns) -> Iterator[int]:
-    """The places of the turns up to the last of their segment and origin."""
+    """The places of turns up to the ``last`` of their segment and origin."""
     for place, (number, origin) in enumerate(zip(turns.numbers, turns.origins, strict=True)):
         if number <= last.get((turns.segment, origin), -1):
             yield place
@@ -134,7 +132,7 @@ def enter_rows(
     release_id: UUID,
     last: Place,
 ) -> None:
-    """Sketches again the rows from before a build was killed."""
+    """Sketches the rows of a resumed build again."""
     for page in passes.rows(release_id, last):
         sketches = curation.sketch([one for _, one in page])
         for (ordinal, one), sketch in zip(page, sketches, strict=True):
@@ -146,13 +144,11 @@ def enter_rows(
 def changed_places(
     passes: Passes, curation: Curation, release_id: UUID, last: Place
 ) -> list[ChangedPlace]:
-    """Places in the rows from before, in which something was replaced; no more than a few pages are
-    curated for them.
-    """
+    """Samples of replacements in a resumed build's rows, from a few pages curated again."""
     found: list[ChangedPlace] = []
     for page in passes.rows(release_id, last):
         made = curation.curate([one for _, one in page])
-        found += sampled(
+        found += choose_samples(
             (one.labels.language if one.labels else "und", one.changes) for one in made
         )
         if len(found) >= SAMPLES_MAX:
@@ -168,20 +164,19 @@ def look_ahead(
     after: Place,
     base: BaseRelease | None,
 ) -> None:
-    """Lets the survey find out who loses among the documents after ``after``, and against earlier
-    rows.
+    """Runs the survey over the documents after ``after`` and the earlier rows.
 
-    A document that is a row of ``base`` was accepted there, by the same curation.
+    Rows of ``base`` were accepted there by the same curation.
     """
     for page in passes.documents(after, lambda _conversation: True):
         entered = [one for one, _ in page]
         for one, sketch in zip(entered, curation.sketch(entered), strict=True):
             survey.enter(one, sketch)
-    while (asked := survey.asked()) is not None:
-        for page in passes.documents(after, asked.some_of, base, curation.finder):
+    while (question := survey.next_question()) is not None:
+        for page in passes.documents(after, question.concerns, base, curation.finder):
             for one, is_carried in page:
-                if is_carried and one in asked:
+                if is_carried and one in question:
                     survey.judge(one, stays=True)
-            mine = [one for one, is_carried in page if not is_carried and one in asked]
+            mine = [one for one, is_carried in page if not is_carried and one in question]
             for one, curated in zip(mine, curation.curate(mine) if mine else (), strict=True):
                 survey.judge(one, stays=curated.dropped is None)

@@ -1,13 +1,11 @@
-"""What is in a release, in figures: rows, turns, tokens, languages, topics, quality, what was left
-out, and the drift.
+"""Figures of a release: rows, turns, tokens, languages, topics, quality, exclusions, and drift.
 
-Counted over the rows that may be used now, each read under a lease like any other; the result has
-numbers and closed words alone. Tokens are estimated from bytes, as nobody knows the vocabulary yet.
+Counted over the rows that may be used now, each read under a lease; the result has only numbers and
+closed words. Tokens are estimated from bytes.
 
-Drift is between the rows of two releases. For words it is the total variation distance: the share
-of rows that would have to be of another word for the two to be alike. For numbers it is the
-Kolmogorov-Smirnov distance: the largest difference between the shares of rows below any value. Both
-are from 0, the same, to 1, nothing in common.
+Drift compares the rows of two releases: for words by total variation distance, the share of rows
+whose word would have to change; for numbers by Kolmogorov-Smirnov distance, the largest difference
+between the shares of rows below any value. Both range from 0, equal, to 1, disjoint.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ import msgspec
 
 from licet.errors import UsageError
 from licet.release import figures, homes
-from licet.release.catalog import open_release, releases, sealed_release
+from licet.release.catalog import list_releases, open_release, sealed_release
 from licet.release.figures import FiguresKind
-from licet.release.manifest import ReleaseManifest, read
+from licet.release.manifest import ReleaseManifest, read_manifest
 from licet.release.reader import LoadedRow, estimated_tokens
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
@@ -37,7 +35,7 @@ Progress = Callable[[int], None]
 
 
 class StatsSlice(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of a split, a language or a topic, their turns and their estimated tokens."""
+    """The rows, turns and estimated tokens of a split, a language or a topic."""
 
     rows: int
     turns: int
@@ -45,9 +43,7 @@ class StatsSlice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the rows are from those of the release ``against``: a distance from 0 to 1 for each
-    property.
-    """
+    """The distance, 0 to 1, of each property from the release ``against``."""
 
     against: str
     rows: int
@@ -55,10 +51,9 @@ class ReleaseDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` may be used now, of ``promised``; ``gapped`` of them miss a turn before one of their
-    messages. ``spread`` has the 5th, 25th, 50th, 75th and 95th percentile of each number
-    of a row: its turns, its tokens, its quality signals, its scores. ``left_out`` counts turns,
-    duplicates among them.
+    """Of ``promised`` rows, ``rows`` may be used now; ``gapped`` of them lack a turn before one of
+    their messages. ``spread``: the 5th, 25th, 50th, 75th and 95th percentile of each number of a
+    row: turns, tokens, quality signals, scores. ``left_out`` counts turns, duplicates included.
     """
 
     release: str
@@ -83,11 +78,10 @@ def stats(
     against: str | None = None,
     progress: Progress = lambda _rows: None,
 ) -> ReleaseStats:
-    """The figures of a release, and its drift from the one ``against``, by default the last before
-    it of its purpose.
+    """Computes and stores the figures of a release, and its drift from ``against``, by default the
+    previous release with its purpose.
 
-    They are kept, for the console to show. ``progress`` hears of rows as they are read. UsageError
-    for a release against itself.
+    ``progress`` gets the number of rows read. UsageError for a release against itself.
     """
     promised, theirs = _pair(installation, name, against)
     if theirs is not None and theirs.release == promised.release:
@@ -114,12 +108,14 @@ def stats(
         drift=drift,
     )
     with transaction(installation.pool) as tx:
-        figures.keep(tx, UUID(hex=promised.release), FiguresKind.stats, found, installation.clock())
+        figures.store_figures(
+            tx, UUID(hex=promised.release), FiguresKind.stats, found, installation.clock()
+        )
     return found
 
 
 class _Counts:
-    """What was counted of the rows of a release: closed words, and numbers."""
+    """Counts of a release's rows: closed words, and numbers."""
 
     def __init__(self) -> None:
         self.rows = self.gapped = 0
@@ -170,30 +166,30 @@ def _count_rows(installation: Installation, name: str, progress: Progress) -> _C
 def _pair(
     installation: Installation, name: str, against: str | None
 ) -> tuple[ReleaseManifest, ReleaseManifest | None]:
-    """The release, and the one that it is held against; RefusedError for one that was never
-    sealed.
-    """
-    promised = read(sealed_release(installation, name)[0])[0]
+    """The release and the one to compare with; RefusedError for an unsealed one."""
+    promised = read_manifest(sealed_release(installation, name)[0])[0]
     other = against or _before(installation, promised)
-    return promised, read(sealed_release(installation, other)[0])[0] if other is not None else None
+    return promised, read_manifest(sealed_release(installation, other)[0])[
+        0
+    ] if other is not None else None
 
 
 def rows_to_read(installation: Installation, name: str, against: str | None) -> int:
-    """How many rows `stats` reads at most, for anyone who shows its progress."""
+    """The most rows that `stats` reads, for a progress bar."""
     promised, theirs = _pair(installation, name, against)
     return promised.rows + (theirs.rows if theirs is not None else 0)
 
 
 def _before(installation: Installation, promised: ReleaseManifest) -> str | None:
-    """The last release of the same purpose that was sealed before, and whose folder is here."""
+    """The previous sealed release with the same purpose and a local folder."""
     earlier = [
         one.name
-        for one in releases(installation)
+        for one in list_releases(installation)
         if one.state == "sealed"
         and one.purpose == promised.purpose
         and one.release_id.hex != promised.release
         and one.begun_at < promised.built_at
-        and homes.promised(installation, one) is not None
+        and homes.find_manifest(installation, one) is not None
     ]
     return earlier[-1] if earlier else None
 
@@ -202,9 +198,7 @@ def _before(installation: Installation, promised: ReleaseManifest) -> str | None
 
 
 def spread(values: Sequence[float]) -> tuple[float, ...]:
-    """The percentiles `SHARES` of ``values``, of which there is one at least, by the nearest
-    rank.
-    """
+    """The percentiles `SHARES` of non-empty ``values``, by nearest rank."""
     ordered = sorted(values)
     return tuple(round(ordered[max(0, -(-share * len(ordered) // 100) - 1)], 4) for share in SHARES)
 
@@ -225,7 +219,7 @@ def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
 
 
 def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
-    """Half the sum of the differences between the shares of each word."""
+    """Half the sum of absolute differences between the shares of each word."""
     rows, others = sum(one.values()), sum(other.values())
     return (
         sum(abs(one.get(word, 0) / rows - other.get(word, 0) / others) for word in {*one, *other})
@@ -234,7 +228,7 @@ def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
 
 
 def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
-    """The largest difference between the shares of values up to any value."""
+    """The largest difference between the two empirical distribution functions."""
     a, b = sorted(one), sorted(other)
     return max(
         abs(bisect_right(a, value) / len(a) - bisect_right(b, value) / len(b)) for value in {*a, *b}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from licet.release import merkle
 from licet.release.contents import ContentTally
-from licet.release.draft import KeptPage
+from licet.release.draft import StoredPage
 from licet.release.part import EPOCH
 from licet.release.quality_counts import QualityTally
 
@@ -21,9 +21,7 @@ _NEVER = 2**63 - 1
 
 
 class Tally:
-    """Rows are added in the order of their ordinals; `take_out` removes one. ``gone`` are the
-    removed ones.
-    """
+    """Counts rows in order of ordinals; `take_out` removes one. ``gone``: the removed ones."""
 
     def __init__(self) -> None:
         self.candidates = self.included = 0
@@ -42,16 +40,16 @@ class Tally:
 
     @property
     def rows(self) -> int:
-        """How many ordinals were assigned, those of removed rows included."""
+        """The number of assigned ordinals, removed rows included."""
         return len(self._untils)
 
     def add(self, leaf: bytes, until_us: int) -> None:
-        """The next row, as it is stored in its part."""
+        """Adds the next row."""
         self._leaves += leaf
         self._untils.append(until_us)
 
     def skip(self) -> None:
-        """The next row, which was removed: it keeps its ordinal."""
+        """Adds the next row as removed: it keeps its ordinal."""
         self._leaves += bytes(32)
         self._untils.append(_NEVER)
 
@@ -68,7 +66,7 @@ class Tally:
         self.dropped.update(dropped)
         self.replaced.update(replaced)
 
-    def count_page(self, kept: KeptPage) -> None:
+    def count_page(self, kept: StoredPage) -> None:
         """All that is kept of a page; its rows are added one by one."""
         self.count(kept.candidates, kept.dropped, kept.replaced)
         self.changes.update(kept.changes)
@@ -98,7 +96,7 @@ class Tally:
     def root(self) -> bytes:
         """The root over the remaining rows."""
         left = (ordinal for ordinal in range(self.rows) if ordinal not in self.gone)
-        return merkle.root_of(
+        return merkle.root_over(
             bytes(self._leaves[32 * ordinal : 32 * ordinal + 32]) for ordinal in left
         )
 

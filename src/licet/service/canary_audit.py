@@ -122,7 +122,7 @@ def audit(
         if error.because != "broken":
             raise
         broken = error.message  # the weights exist, but contradict the record beside them
-    handed = planted.groups_of(consumption.read(out / consumption.FILE).ordinals)
+    handed = planted.groups_of(consumption.read_record(out / consumption.FILE).ordinals)
     model, tokenizer = _opened(out)
     ranks: dict[CanaryGroup, list[int]] = {}
     for canary in planted.canaries:

@@ -140,7 +140,7 @@ ACKNOWLEDGE: StaffVerb[NoBody, Recall] = StaffVerb(
 
 def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggestion:
     if call.dry_run:
-        found = suggestions.get(call.installation, call.target)
+        found = suggestions.get_suggestion(call.installation, call.target)
         if only_open:
             suggestions.check_undecided(found)
         return found
@@ -165,7 +165,7 @@ DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     run=_decide,
     route="conversations/{conversation:str}/misuse",
     answers=Suggestion,
-    answer=lambda call, done: done or suggestions.get(call.installation, call.target),
+    answer=lambda call, done: done or suggestions.get_suggestion(call.installation, call.target),
 )
 # As DECIDE, of what nobody has decided yet: as items of the inbox, and as rows of its table
 DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(

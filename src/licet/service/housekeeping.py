@@ -78,7 +78,7 @@ def _withdraw(installation: Installation) -> None:
 def _collect(installation: Installation) -> None:
     from licet.release import homes  # imported here, as above
 
-    homes.collect(installation, utc_now())
+    homes.delete_unreferenced(installation, utc_now())
 
 
 class _Daily:

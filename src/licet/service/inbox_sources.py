@@ -562,7 +562,7 @@ def _releases(reading: InboxReading) -> list[InboxItem]:
     asks_for_two = reading.installation.config.web.second_identity
     return [
         _release(release)
-        for release in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
+        for release in signatures.list_unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
     ]
 
 

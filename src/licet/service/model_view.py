@@ -60,7 +60,7 @@ def models(installation: Installation) -> list[ModelView]:
     }
     with transaction(installation.pool) as tx:
         known, audited = model_registry.list_all(tx), canary_register.newest_by_model(tx)
-        ids = {release.name: release.release_id for release in registry.every(tx)}
+        ids = {release.name: release.release_id for release in registry.list_all(tx)}
     result = []
     for model in known:
         at, verdict = audited.get(parse(Prefix.model, model.model), (None, None))
@@ -80,7 +80,7 @@ def show(installation: Installation, name: str) -> ModelDetail:
     """A model by its id, `model_..`; NotFoundError."""
     named = parse(Prefix.model, name)
     with transaction(installation.pool) as tx:
-        known, raw = model_registry.get(tx, named), model_registry.consumed(tx, named)
+        known, raw = model_registry.get(tx, named), model_registry.get_consumed(tx, named)
         audits = canary_register.list_by_model(tx, named)
         release = registry.find(tx, known.release)
         assert release is not None

@@ -86,9 +86,9 @@ def status(installation: Installation) -> PopulationStatus:
                 and content.ends_on is not None
                 and content.ends_on >= now.date()
             ),
-            releases=tuple(registry.every(tx)),
+            releases=tuple(registry.list_all(tx)),
             retraining_due=due,
-            unfinished_runs=tuple(run_marks.unfinished(installation.config.data)),
+            unfinished_runs=tuple(run_marks.list_unfinished(installation.config.data)),
         )
 
 

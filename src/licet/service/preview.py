@@ -33,12 +33,12 @@ from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind, TurnRole, T
 from licet.release.curation import Curated, Document
 from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
-    READ_AT_ONE_MOMENT,
+    REPEATABLE_READ,
     DecisionPage,
     Thread,
     ThreadPart,
+    list_contents,
     row_messages,
-    spoken,
     turn_numbers,
 )
 from licet.release.rows import MESSAGES_MAX
@@ -106,7 +106,7 @@ def preview(
     scope = _scope(conversation, project)
     with alone():
         with transaction(installation.pool) as tx:
-            tx.execute(READ_AT_ONE_MOMENT)
+            tx.execute(REPEATABLE_READ)
             if conversation is not None:
                 ids, more = [conversation], False
             else:
@@ -272,7 +272,7 @@ def _curated(
                 bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max
             )
         if beyond is None:
-            spent, unread = engine.read(conversation.documents, names)
+            spent, unread = engine.search(conversation.documents, names)
             names -= spent
         if conversation.page is None or beyond is not None or unread:
             yield PreviewedConversation(
@@ -389,7 +389,7 @@ def _thread(
 ) -> dict[int, PreviewedTurn]:
     """The turns of a possible row, as a model would read them, or with why curation drops them."""
     found, of_text = {}, iter(replaced)
-    told = zip(turn_numbers(thread), spoken(thread), strict=True)
+    told = zip(turn_numbers(thread), list_contents(thread), strict=True)
     for (number, (content, role)), message in zip(
         told, row_messages(thread, curated.texts), strict=True
     ):

@@ -85,7 +85,7 @@ def measure(
         recipe.check_ready(order.base)
     with transaction(installation.pool) as tx:
         position = account_journal.last_position(tx)
-    promised, _ = manifest.read(folder)
+    promised, _ = manifest.read_manifest(folder)
     found = _Found(installation, known, promised, order)
     says("reading the rows as they leave, and as they were said")
     rows = found.of_release(name)
@@ -103,7 +103,7 @@ def measure(
     )
     kept = [row for row in rows if not row.left_out]
     now = installation.clock()
-    stated = measurement.statement_of(
+    stated = measurement.build_statement(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
         at=now,
@@ -121,7 +121,7 @@ def measure(
             tx, uuid7(now, installation.keyring.random(10)), known.release_id, result, now
         )
     # after the commit, so that a file never states what the database does not have
-    with homes.changing(installation, known, folder):
+    with homes.publish_changes(installation, known, folder):
         measurement.SIGNED.write(folder, jws)
         card.rewrite(folder)
     return result
@@ -233,7 +233,7 @@ class _Found:
                         and len(found.setdefault(reason.value, [])) < self._order.rows_max
                     ):
                         found[reason.value].append(row)
-            while survey.asked() is not None:
+            while survey.next_question() is not None:
                 pass  # only the rows of the release are kept
             lost = [row for name, row in accepted if survey.is_lost(name)]
         if lost:

@@ -161,7 +161,7 @@ def folder_of(installation: Installation, release: str) -> str:
 
 def find_folder(installation: Installation, release: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path. NotFoundError."""
-    folder = homes.folder(installation, release) if release.state == "sealed" else None
+    folder = homes.find_folder(installation, release) if release.state == "sealed" else None
     if folder is None:
         raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)
@@ -176,7 +176,7 @@ def _folder(call: AnyCall) -> str:
 
 
 def _review(call: AnyCall, done: ReleaseStanding | None) -> ReviewAnswer:
-    return review_answer(done or signatures.standing(call.installation, _folder(call)))
+    return review_answer(done or signatures.get_standing(call.installation, _folder(call)))
 
 
 DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
@@ -199,10 +199,10 @@ DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
 
 def _find(call: VerbCall[NewFinding]) -> ReleaseStanding:
     sent, folder = call.sent, _folder(call)
-    signatures.found(
+    signatures.record_finding(
         call.installation, folder, call.staff, sent.row, sent.finding, second=sent.second
     )
-    return signatures.standing(call.installation, folder)
+    return signatures.get_standing(call.installation, folder)
 
 
 FIND: StaffVerb[NewFinding, ReleaseStanding] = StaffVerb(

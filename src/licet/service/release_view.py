@@ -17,7 +17,7 @@ from licet.erasure.recall_register import RecipientHandout, ReleaseHandout
 from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, figures, homes, manifest, registry
 from licet.release.duplicates import DuplicateClusters
-from licet.release.figures import FiguresKind, KeptFigures
+from licet.release.figures import FiguresKind, StoredFigures
 from licet.release.registry import Release
 from licet.release.stats import ReleaseStats
 from licet.store.connect import transaction
@@ -40,7 +40,7 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
 def show(installation: Installation, name: str) -> ReleaseSeen:
     """A release by its name or folder, and the number of its rows usable now."""
     folder, known = catalog.find_release(installation, name)
-    promised, _ = manifest.read(folder)
+    promised, _ = manifest.read_manifest(folder)
     usable = (
         promised.rows - len(export_files.withdrawn_ordinals(installation, known.release_id))
         if known.state == "sealed"
@@ -77,21 +77,23 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
     contents: manifest.ReleaseContents | None
-    stats: KeptFigures[ReleaseStats] | None
-    duplicates: KeptFigures[DuplicateClusters] | None
+    stats: StoredFigures[ReleaseStats] | None
+    duplicates: StoredFigures[DuplicateClusters] | None
 
 
 def view(installation: Installation, release: Release) -> ReleaseView:
     """Views a sealed release whose folder is on this host."""
-    promised = homes.promised(installation, release)
+    promised = homes.find_manifest(installation, release)
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
         handouts = recall_register.handouts_by_release(tx, release.release_id, installation.clock())
         leases = gate_files.leases_by_recipient(tx, release.release_id)
         models = model_registry.list_all(tx)
-        stats = figures.kept(tx, release.release_id, FiguresKind.stats, ReleaseStats)
-        duplicates = figures.kept(tx, release.release_id, FiguresKind.duplicates, DuplicateClusters)
+        stats = figures.load_figures(tx, release.release_id, FiguresKind.stats, ReleaseStats)
+        duplicates = figures.load_figures(
+            tx, release.release_id, FiguresKind.duplicates, DuplicateClusters
+        )
     return ReleaseView(
         candidates=promised.counts.candidates,
         included=promised.counts.included,

@@ -28,7 +28,7 @@ from licet.release.decision_pages import (
     DecisionPage,
     Thread,
     ThreadPart,
-    document,
+    build_document,
     row_messages,
 )
 from licet.release.rows import Payload
@@ -90,7 +90,7 @@ def read(
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
     role = signatures.reader_role(reader)
-    copy, now = signatures.place(installation, name), installation.clock()
+    copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
         reading = _Reading(tx, copy, load_policies(installation), now)
@@ -144,7 +144,7 @@ def mark(
     RefusedError for a place that they were not shown.
     """
     signatures.reader_role(reader)
-    copy = signatures.place(installation, name)
+    copy = signatures.find_copy(installation, name)
     with transaction(installation.pool) as tx:
         at = installation.clock() if no_name else None
         if not shown_replacements.mark(
@@ -171,7 +171,7 @@ def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tup
     random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
     matching = 0
-    for scanned in sample.scanned(
+    for scanned in sample.scan_rows(
         reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
     ):
         if not shown_replacements.KINDS & set(scanned[1].replaced):
@@ -208,7 +208,7 @@ def _places(
     for thread in threads:
         parts = list(_first_turns(thread.parts, len(held)))
         name = parts[0].contents[0].thread
-        made = document(thread.row, name, parts, thread.document.key)
+        made = build_document(thread.row, name, parts, thread.document.key)
         ((curated, replaced),) = engine.curate([made], installation.keyring.random(32))
         cut = thread._replace(parts=parts, document=made)
         if [message.content for message in row_messages(parts, curated.texts)] == held:

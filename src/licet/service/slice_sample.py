@@ -74,7 +74,7 @@ def read(
         scanned = matching = 0
         # each row that matches so far is in it with the same chance; no other text is kept
         found: list[SliceRow] = []
-        for ordinal, payload in sample.scanned(
+        for ordinal, payload in sample.scan_rows(
             reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
         ):
             if payload.labels is msgspec.UNSET:
@@ -104,7 +104,7 @@ def read_numbered(
         )
 
     def found(reading: _Reading) -> SliceRead:
-        opened = sample.numbered(
+        opened = sample.open_ordinals(
             reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
         rows = tuple(_row(*row) for row in opened)
@@ -130,7 +130,7 @@ def _on_record(
 ) -> SliceRead:
     """Returns what ``find`` opens, and records a reading of each row in the same transaction."""
     role = signatures.reader_role(reader)
-    copy, now = signatures.place(installation, name), installation.clock()
+    copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
         found = find(_Reading(tx, copy, load_policies(installation), now))

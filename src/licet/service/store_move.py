@@ -93,8 +93,8 @@ def move(
     with open_installation(_in_bucket(config), clock, create=False) as installation:
         for known in _sealed(installation):
             progress(f"release {known.name}")
-            homes.folder(installation, known)
-            there = homes.compared(installation, known)
+            homes.find_folder(installation, known)
+            there = homes.verify_objects(installation, known)
             parts[known.name] = (
                 MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
             )
@@ -151,7 +151,7 @@ def _alone(installation: Installation) -> Iterator[None]:
 
 
 def _part_here(installation: Installation, release: Release) -> MovedPart | None:
-    folder = homes.folder(installation, release)
+    folder = homes.find_folder(installation, release)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -177,4 +177,4 @@ def _keep(folder: Path) -> None:
 
 def _sealed(installation: Installation) -> list[Release]:
     with transaction(installation.pool) as tx:
-        return [known for known in registry.every(tx) if known.state == "sealed"]
+        return [known for known in registry.list_all(tx) if known.state == "sealed"]

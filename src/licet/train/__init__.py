@@ -1,3 +1,1 @@
-"""Training on a release: the gate, loaders that honour withdrawals, runs and their record, lineage,
-exports, recipients.
-"""
+"""Training on a release: gate, loaders that honour withdrawals, runs, lineage, exports, recipients."""

@@ -1,5 +1,4 @@
-"""Masks withdrawn rows in batches that were read ahead, in the training process just before the
-step.
+"""Masks withdrawn rows in prefetched batches, in the training process just before the step.
 
 A batch is a list of rows with `ordinal`, or a mapping of tensors, lists and arrays with one
 `ordinal` per row, or per token if sequences are packed (a tensor in the shape of `input_ids`; -1
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from licet.errors import BrokenError, UsageError
-from licet.train.dataset import ORDINAL, drawn_number
+from licet.train.dataset import ORDINAL, hash_ordinal
 from licet.train.gate import HandOff, RowGate, Used
 
 MASKED = -100
@@ -61,14 +60,14 @@ class MaskedBatches:
 
 
 def mask_batch(
-    batch: Any,  # noqa: ANN401  # any loader's
+    batch: Any,  # noqa: ANN401 any loader's
     hand_off: HandOff,
     step: int,
     *,
     pad: int = 0,
     ordinal: str = ORDINAL,
 ) -> tuple[Any, bool]:
-    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is
+    """Masks the rows of ``batch`` that may not be used in ``step``; also returns whether any is
     left.
     """
     if isinstance(batch, Mapping):
@@ -95,7 +94,7 @@ def _mask_rows(
     result = list(batch)
     for place in gone:
         blank = {"messages": [], "row_id": "", name: NO_ROW}
-        result[place] = usable[drawn_number(ordinals[place]) % len(usable)] if usable else blank
+        result[place] = usable[hash_ordinal(ordinals[place]) % len(usable)] if usable else blank
     return result, bool(usable)
 
 
@@ -119,9 +118,8 @@ def _mask_tensors(
 
 
 def _blank_places(key: str, value: Any, refused: Any, empty_places: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
-    """``value`` without the content of the ``refused`` places, which are tokens or rows; a row that
-    has only places in ``empty_places`` is emptied. A tensor of pairs has its rows twice, one after
-    another.
+    """``value`` without the content of the ``refused`` tokens or rows; a row with only places in
+    ``empty_places`` is emptied. A tensor of pairs has its rows twice, one after another.
     """
     import numpy as np
     import torch

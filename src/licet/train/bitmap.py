@@ -73,7 +73,7 @@ class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serialize(ordinals: Iterable[int]) -> bytes:
-    """The bytes of a bitmap: a set has exactly one form."""
+    """Serialises a bitmap in its only form."""
     bitmap = BitMap(ordinals)
     bitmap.run_optimize()
     return bitmap.serialize()
@@ -88,7 +88,7 @@ def encode_file(signed: bytes, bitmap: bytes) -> bytes:
 
 
 def split_file(data: bytes) -> tuple[bytes, bytes]:
-    """The signed head and the bitmap, both unverified; BrokenError if it is no such file."""
+    """Splits a file into signed head and bitmap, both unverified; BrokenError."""
     found = _FIRST_LINE.match(data)
     length = int(found[1]) if found else 0
     if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
@@ -100,9 +100,7 @@ def split_file(data: bytes) -> tuple[bytes, bytes]:
 
 
 def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
-    """The verified head; RefusedError for another signature, BrokenError for other signed
-    content.
-    """
+    """Verifies and parses a head; RefusedError for another signature, BrokenError for other content."""
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
     text = note.verify(signed, [verifier]).text
@@ -116,13 +114,13 @@ def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
 
 
 def verify_file(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
-    """Decodes a whole file; nothing is returned before signature and hash are verified."""
+    """Decodes and verifies a whole file."""
     signed, bitmap = split_file(data)
     return verify_parts(signed, bitmap, verifier)
 
 
 def verify_parts(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnBitmap:
-    """A signed head with the bitmap that it names; BrokenError if it names another."""
+    """Verifies a signed head and its bitmap; BrokenError if the head names another."""
     head = verify_head(signed, verifier)
     if sha256(bitmap).hexdigest() != head.sha256:
         raise BrokenError("the bitmap of withdrawn rows is not the one that its head names")
@@ -147,7 +145,7 @@ def write(folder: Path, release: str, data: bytes) -> Path:
 
 
 def parse_key(text: str) -> Verifier:
-    """The public key in a text from outside; UsageError if the text is not one."""
+    """Parses a public key; UsageError."""
     try:
         return Verifier.parse(text.strip())
     except RefusedError as error:

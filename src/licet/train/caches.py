@@ -1,12 +1,11 @@
-"""Caches in which training libraries store plain text of a release: finds, owns and purges them.
+"""Finds and purges the caches in which training libraries store plain text of a release.
 
-`load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify
-nothing; Ray spills objects. A file is recognised by its columns: `ordinal` with the columns of a
-release's or an export's rows. In the cache of Hugging Face's `datasets` a folder is one data set,
-deleted as a whole.
+`load_dataset`, `map` and shuffling write Arrow files with every row, under opaque names; Ray spills
+objects. A file is recognised by its columns: `ordinal` with those of a release's or an export's
+rows. In the cache of Hugging Face's `datasets` a folder is one data set, deleted as a whole.
 
-`create_owned` makes a folder that only our caches use and records it; its content, tokens and
-reference weights included, need not be searched.
+`create_owned` creates and records a folder for such caches alone, so that its content, tokens and
+reference weights included, is deleted without a search.
 
 Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists
 for the same arguments is deleted. Deleting a file does not erase it from a disk, unless the disk is
@@ -60,10 +59,10 @@ class CacheFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot]:
-    """The caches of the libraries, as the environment names them, and the folders that are ours."""
+    """The libraries' caches, by environment variables, and our own folders."""
     cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache")
     hugging = Path(env.get("HF_HOME") or cache / "huggingface")
-    folders = [(CacheKind.owned, folder) for folder in owned(env, home)]
+    folders = [(CacheKind.owned, folder) for folder in list_owned(env, home)]
     folders += [
         (CacheKind.datasets, Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
         (CacheKind.hub, Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
@@ -82,9 +81,7 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
 
 
 def create_owned(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
-    """Creates ``folder`` as ours, records it, and returns the variables that direct the libraries
-    there.
-    """
+    """Creates and records ``folder`` as our own; returns the environment variables that select it."""
     place = folder.absolute()
     if place.exists() and (
         not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())
@@ -99,8 +96,8 @@ def create_owned(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, 
     (place / MARK).touch()
     register = _list(env, home)
     register.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if place not in owned(env, home):
-        with open(  # noqa: PTH123  # with a mode
+    if place not in list_owned(env, home):
+        with open(  # noqa: PTH123 Path.open takes no opener
             os.open(register, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
         ) as file:
             file.write(f"{place}\n")
@@ -114,7 +111,7 @@ def create_owned(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, 
     }
 
 
-def owned(env: Mapping[str, str], home: Path) -> list[Path]:
+def list_owned(env: Mapping[str, str], home: Path) -> list[Path]:
     """The recorded folders that still contain our mark."""
     register = _list(env, home)
     if not register.is_file():
@@ -139,9 +136,7 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 
 
 def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
-    """The content below ``places`` that came from a release, each item once: the largest unit that
-    is wholly ours.
-    """
+    """Finds release content below ``places``, as the largest units that are wholly ours."""
     found: dict[Path, CacheFound] = {}
     for root in places:
         for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
@@ -160,7 +155,7 @@ def _find_in_root(root: CacheRoot, excluded: set[Path]) -> Iterator[CacheFound]:
         ours = [path for path in files if _has_release_rows(path, is_raw=is_raw)]
         if not ours:
             continue
-        # A data set is the folder of its files; elsewhere files of other programs lie beside ours.
+        # A data set is a whole folder; elsewhere other programs' files are beside ours.
         is_whole = root.kind is CacheKind.datasets and folder != root.folder
         yield from _measure(root, [folder] if is_whole else ours)
 
@@ -178,9 +173,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _folders(top: Path, excluded: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
-    """The folders below ``top`` that are readable, without those of other roots; links are not
-    followed.
-    """
+    """The readable folders below ``top`` outside other roots, without following links."""
     seen = 0
     for top_folder, folders, names in os.walk(top, followlinks=False):
         folder = Path(top_folder)
@@ -240,9 +233,7 @@ def _contains_column_names(path: Path) -> bool:
 
 
 def purge(caches: Sequence[CacheFound]) -> list[CacheFound]:
-    """Deletes what `find` listed, and returns what was deleted; if something cannot be deleted,
-    raises after deleting the rest.
-    """
+    """Deletes what `find` listed and returns it; raises an error after deleting the rest."""
     deleted, failed = [], []
     for cache in caches:
         try:

@@ -1,11 +1,10 @@
-"""Canaries: unique sentences planted in rows that may not be trained on; the trained model is
-tested for them.
+"""Canaries: unique sentences planted in rows that may not be trained on, and the test for them.
 
-A canary is a question whose answer is four random words. Its exposure measures how strongly the
-trained model prefers the planted words to other random words that were never planted: log2 of the
-number of candidates minus log2 of its rank among them (Carlini et al., The Secret Sharer, 2019).
-For a model that never saw the canary every rank is equally likely. The sum of the ranks of a group
-therefore has a known exact distribution, which gives a low sum its p-value without a second model.
+A canary is a question whose answer is four random words. Its exposure measures how much the trained
+model prefers them to random words that were never planted: log2 of the number of candidates minus
+log2 of its rank among them (Carlini et al., The Secret Sharer, 2019). For a model that never saw
+the canary every rank is equally likely, so the rank sum of a group has an exact distribution, which
+gives a p-value without a second model.
 
 A group with a p-value below `ALPHA` was trained on. The test cannot show that a row consumed once
 or twice was not trained on. It is inconclusive, and not passed, unless it also detects the canaries
@@ -44,7 +43,7 @@ WORDS = _LISTED.split()
 
 
 class Canary(msgspec.Struct, frozen=True, kw_only=True):
-    """A question, the four words that were planted as its answer, and others that were not."""
+    """A question, the four words planted as its answer, and unplanted candidates."""
 
     group: CanaryGroup
     box: int
@@ -110,8 +109,8 @@ def _draw_words(random: Random) -> tuple[str, ...]:
     return tuple(random.sample(WORDS, WORDS_EACH))
 
 
-def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 they have no type here
-    """The rank of the planted answer among the candidates, 1 for the one that the model prefers."""
+def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 transformers has no types
+    """The rank of the planted answer among the candidates, 1 for the model's favourite."""
     planted, *others = answer_losses(
         model,
         tokenizer,
@@ -121,7 +120,7 @@ def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 the
     return 1 + sum(other < planted for other in others)
 
 
-def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
+def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 transformers has no types
     """The model's loss for each answer, in nats, summed over its tokens."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -170,9 +169,7 @@ def group_figures(group: CanaryGroup, ranks: Sequence[int], handed: int) -> Cana
 
 
 def p_value(ranks: Sequence[int], places: int) -> float:
-    """The probability of ranks with as low a sum, if each is uniform from 1 to ``places``: exact,
-    one-sided.
-    """
+    """The exact one-sided probability of so low a sum of ranks, each uniform from 1 to ``places``."""
     ways = {0: 1}
     for _ in ranks:
         running, after = 0, dict[int, int]()
@@ -188,9 +185,7 @@ def p_value(ranks: Sequence[int], places: int) -> float:
 
 
 def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
-    """Failed if an excluded group is detected, or if a row that was excluded from the start was
-    handed to the run.
-    """
+    """Failed if an excluded group is detected, or the run got a row excluded from the start."""
     control = next(group for group in groups if group.group is CanaryGroup.permitted)
     excluded = [group for group in groups if group.group is not CanaryGroup.permitted]
     if any(

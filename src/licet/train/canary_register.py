@@ -19,9 +19,7 @@ AUDITS_MAX = 20  # the newest of a model that are shown
 
 
 class CanaryGroup(StrEnum):
-    """Why a planted account's rows may not be trained on; ``permitted`` is the control, whose rows
-    may.
-    """
+    """Why a planted account's rows may not be trained on; ``permitted``: the control."""
 
     permitted = "permitted"
     incognito = "incognito"

@@ -1,8 +1,7 @@
 """The model card and the bill of materials beside a model.
 
-`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` is a CycloneDX 1.7
-ML-BOM, whose data set is the release. Both follow from signed facts and contain no personal data:
-numbers, names of files and hashes.
+`README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` a CycloneDX 1.7 ML-BOM
+with the release as data set. Both derive from signed facts, without personal data.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task: str = "text-generation"
 
 
-def card(model: ModelDescription) -> bytes:
+def render_card(model: ModelDescription) -> bytes:
     run = model.run
     front: dict[str, Any] = {
         "library_name": "transformers",
@@ -108,7 +107,7 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
+def render_bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
     """The bill of materials; ``weights`` are the model's files of weights, name to SHA-256."""
     run = model.run
     measured = [

@@ -1,5 +1,4 @@
-"""The consumption record of a run: the rows that it trained on and the state of the training gate,
-written before each step.
+"""The consumption record of a run: its rows and the state of the training gate before each step.
 
     licet-consumed-1 {"manifest_sha256":"..","release":".."}\
       then frames, each: length (4 bytes), CRC-32 (4), body
@@ -8,9 +7,9 @@ written before each step.
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals
-of the release. Each head is signed and contains the hash of the whole bitmap, so with the public
-key anybody can rebuild the withdrawn rows, state by state, and compare them with the rows consumed
-under each (`verifier.consumption_record`).
+of the release. Each head is signed and contains the hash of the whole bitmap, so anybody with the
+public key can rebuild the withdrawn rows of each state and compare them with the rows consumed
+(`verifier.consumption_record`).
 
 Invariants: a frame is written before its step, so a killed run may have recorded a row too many,
 never one too few. A frame that a crash truncated ends the file, and is removed when the file is
@@ -68,9 +67,7 @@ class GateProtocol(Protocol):
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
-    """A state of the gate: its signed head as received, and the rows withdrawn since the previous
-    state.
-    """
+    """A state of the gate: its signed head, and the rows withdrawn since the previous state."""
 
     signed: bytes
     added: BitMap
@@ -104,7 +101,7 @@ class ConsumedLog:
 
     def _resume(self, path: Path, identity: RunIdentity) -> None:
         found, whole = parse(path.read_bytes())
-        if found.of != identity:
+        if found.identity != identity:
             raise BrokenError(f"`{path}` is the record of a run on another release")
         os.ftruncate(self._file, whole)
         for frame in found.frames:
@@ -162,7 +159,7 @@ def encode_steps(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A file as it was read; nothing of it is verified yet."""
 
-    of: RunIdentity
+    identity: RunIdentity
     frames: tuple[GateState | Steps, ...]
 
     @property
@@ -172,8 +169,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read(path: Path) -> Record:
-    """The record in ``path``; BrokenError if it is not one, or is truncated."""
+def read_record(path: Path) -> Record:
+    """Reads a record; BrokenError if it is none, or truncated."""
     data = path.read_bytes()
     record, whole = parse(data)
     if whole != len(data):
@@ -184,7 +181,7 @@ def read(path: Path) -> Record:
 
 
 def parse(data: bytes) -> tuple[Record, int]:
-    """A record, and the position up to which its frames are complete."""
+    """Parses a record; also returns the position up to which its frames are complete."""
     end = data.find(b"\n", 0, HEADER_BYTES_MAX)
     if not data.startswith(FORMAT) or end < 0:
         raise BrokenError("the file is not the consumption record of a run")
@@ -196,7 +193,7 @@ def parse(data: bytes) -> tuple[Record, int]:
     for body, after in _iter_frames(data, position):
         frames.append(_decode_frame(body))
         position = after
-    return Record(of=identity, frames=tuple(frames)), position
+    return Record(identity=identity, frames=tuple(frames)), position
 
 
 def _iter_frames(data: bytes, position: int) -> Iterator[tuple[bytes, int]]:
@@ -237,8 +234,8 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
     """
     if not 1 <= len(parts) <= FILES_MAX:
         raise UsageError(f"1 to {FILES_MAX} records can be merged, not `{len(parts)}`")
-    read_parts = [read(path) for path in parts]
-    if len({part.of for part in read_parts}) != 1:
+    read_parts = [read_record(path) for path in parts]
+    if len({part.identity for part in read_parts}) != 1:
         raise BrokenError("the records are not about the same release")
     states: dict[int, tuple[datetime, bytes, BitMap]] = {}
     last: tuple[tuple[int, datetime], bytes, BitMap] | None = None
@@ -255,7 +252,7 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
                 states[head.number] = (head.issued, frame.signed, withdrawn)
             if last is None or (head.number, head.issued) > last[0]:
                 last = ((head.number, head.issued), frame.signed, withdrawn)
-    data = FORMAT + msgspec.json.encode(read_parts[0].of, order="sorted") + b"\n"
+    data = FORMAT + msgspec.json.encode(read_parts[0].identity, order="sorted") + b"\n"
     before = BitMap()
     for number in sorted(states):
         _, signed, withdrawn = states[number]
@@ -273,7 +270,7 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
         data += encode_frame(encode_gate_state(last[1], last[2] - before))
     with replacing(target) as file:
         file.write(data)
-    return read(target)
+    return read_record(target)
 
 
 def _merge_steps(earlier: Steps | None, later: Steps) -> Steps:

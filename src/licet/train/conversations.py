@@ -1,5 +1,4 @@
-"""Converts a row to a conversation that a model can be trained on: the two sides alternate, and
-results follow their calls.
+"""Converts a row to a trainable conversation: the sides alternate, and results follow their calls.
 
 The rule, applied in this order to the messages of a row:
 
@@ -51,8 +50,8 @@ class ConversationCut(StrEnum):
 
 
 class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``messages`` that the rule leaves, none without an answer; the ``tools`` that the host
-    offered, as OpenAI functions; and why the row was cut, if it was.
+    """The ``messages`` after the rule, empty without an answer; the offered ``tools`` as OpenAI
+    functions; and why the row was cut, if it was.
     """
 
     messages: Sequence[MessageShape]
@@ -89,11 +88,10 @@ def conversation(
 
 
 class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row without the host's instructions: ``first`` is their message, if any, ``tools`` what
-    they offer.
+    """A row without the host's instructions: ``first`` is their message, ``tools`` those offered.
 
-    ``places`` are the original positions of the messages of ``row``. ``is_cut``: it ends where
-    other instructions begin.
+    ``places``: the original positions of the messages; ``is_cut``: it ends before other
+    instructions.
     """
 
     row: ConversationShape
@@ -106,7 +104,7 @@ class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"InstructedRow(sealed, {len(self.places)} messages)"
 
     def move_ratings(self, ratings: Mapping[int, bool]) -> dict[int, bool]:
-        """The ratings by their position in ``row``; those beyond its end are dropped."""
+        """The ratings by position in ``row``, without those beyond its end."""
         return {new: ratings[old] for new, old in enumerate(self.places) if old in ratings}
 
 
@@ -172,8 +170,8 @@ def prompt(
     *,
     tools: bool = True,
 ) -> list[MessageShape] | None:
-    """The messages that an answer at ``place`` follows; None if the rule ends them early, there is
-    nothing to answer, or an unfilled gap precedes the answer. The row must have no instructions
+    """The messages before an answer at ``place``; None if the rule cuts them, there is nothing to
+    answer, or an unfilled gap precedes it. The row must have no instructions
     (`split_instructions`).
     """
     if place in _unfilled(row) or _first_unanswerable(row) < place:
@@ -258,18 +256,18 @@ def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -
     """
     first = None
     for place in range(len(messages) + 1):
-        is_answer = place < len(messages) and answers(messages[place]) and place not in gaps
-        if is_answer and first is None and place > 0 and messages[place - 1]["role"] == "user":
+        is_alternative = place < len(messages) and is_answer(messages[place]) and place not in gaps
+        if is_alternative and first is None and place > 0 and messages[place - 1]["role"] == "user":
             first = place
-        elif not is_answer and first is not None:
+        elif not is_alternative and first is not None:
             ends = place == len(messages) or messages[place]["role"] == "user" or place in gaps
             if ends and place - first > 1:
                 yield range(first, place)
             first = None
 
 
-def answers(message: MessageShape) -> bool:
-    """Whether it is an answer in words, not a tool step."""
+def is_answer(message: MessageShape) -> bool:
+    """Whether a message is an answer in words, not a tool step."""
     return (
         message["role"] == "assistant"
         and not message.get("tool_calls")
@@ -291,7 +289,7 @@ def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -
     }
 
 
-def arguments(text: str) -> dict[str, Any] | None:
+def parse_arguments(text: str) -> dict[str, Any] | None:
     """The recorded arguments of a call; None if they are no object."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
@@ -299,8 +297,8 @@ def arguments(text: str) -> dict[str, Any] | None:
         return None
 
 
-def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
-    """The messages of a conversation with arguments of calls as objects, for chat templates."""
+def decode_arguments(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
+    """``messages`` with call arguments as objects, for chat templates."""
     made: list[dict[str, Any]] = []
     for message in messages:
         shown: dict[str, Any] = dict(message)
@@ -310,7 +308,7 @@ def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
                     **call,
                     "function": {
                         **call["function"],
-                        "arguments": arguments(call["function"]["arguments"]),
+                        "arguments": parse_arguments(call["function"]["arguments"]),
                     },
                 }
                 for call in calls
@@ -375,7 +373,9 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
     while place < len(messages) and (calls := messages[place].get("tool_calls")):
         asked = [call["id"] for call in calls]
         is_clear = "" not in asked and len(set(asked)) == len(asked)
-        if not is_clear or any(arguments(call["function"]["arguments"]) is None for call in calls):
+        if not is_clear or any(
+            parse_arguments(call["function"]["arguments"]) is None for call in calls
+        ):
             return _Steps(place, is_read=False)
         results = messages[place + 1 : place + 1 + len(calls)]
         answered_ids = [
@@ -388,4 +388,4 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
         place += 1 + len(calls)
     if place == len(messages):
         return _Steps(place, is_read=True)
-    return _Steps(place, is_read=answers(messages[place]))
+    return _Steps(place, is_read=is_answer(messages[place]))

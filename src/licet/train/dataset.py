@@ -1,5 +1,4 @@
-"""Data sets for data loaders: the rows of a release by position, in any order and any process,
-behind the training gate.
+"""Data sets of a release's rows by position, in any order and process, behind the training gate.
 
 Positions are stable: they do not change when rows are withdrawn, purged or expire. Ranks therefore
 stay in step, and a run that resumes by count neither repeats nor skips a row. A row that may not be
@@ -29,7 +28,7 @@ from pyroaring import AbstractBitMap, FrozenBitMap
 from licet.errors import BrokenError, DeniedError
 from licet.release.reader import Leases, LoadedRow
 from licet.train.gate import BLOCK_POSITIONS, TrainingGate, replacement_positions
-from licet.train.sealed_rows import LabelTest, Opening
+from licet.train.sealed_rows import LabelTest, RowOpener
 
 ORDINAL = "ordinal"
 AHEAD_ROWS = 32
@@ -44,8 +43,7 @@ class MapStyle(Protocol):
 
     def __len__(self) -> int: ...
 
-    # a row, whatever it is made of
-    def __getitem__(self, position: Any, /) -> Any: ...  # noqa: ANN401
+    def __getitem__(self, position: Any, /) -> Any: ...  # noqa: ANN401 any row type
 
 
 class RowDataset(Sequence[LoadedRow]):
@@ -67,10 +65,10 @@ class RowDataset(Sequence[LoadedRow]):
         chosen: AbstractBitMap | None = None,
     ) -> None:
         self.gate = gate
-        self._opening = Opening(folder, gate, leases, now)
-        self.manifest = self._opening.manifest
-        self.ordinals = self._opening.positions(split)
-        self._dealt: Sequence[int] = ()  # where each position has been dealt to
+        self._opener = RowOpener(folder, gate, leases, now)
+        self.manifest = self._opener.manifest
+        self.ordinals = self._opener.positions(split)
+        self._dealt: Sequence[int] = ()  # the shuffled place of each position
         if chosen is not None:
             self.narrow(chosen)
 
@@ -86,7 +84,7 @@ class RowDataset(Sequence[LoadedRow]):
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
         places = _check_positions(positions, len(self))
         withdrawn = self.gate.glance()
-        found = self._opening.read(
+        found = self._opener.read_rows(
             {o for place in places if (o := self.ordinals[place]) not in withdrawn}
         )
         return [
@@ -112,11 +110,11 @@ class RowDataset(Sequence[LoadedRow]):
             for place in _check_positions(places, len(self))
             if (o := self.ordinals[place]) not in withdrawn
         ]
-        found = self._opening.read(asked, where)
+        found = self._opener.read_rows(asked, where)
         return [found[ordinal] for ordinal in asked if ordinal in found]
 
     def __iter__(self) -> Iterator[LoadedRow]:
-        """All of them, in order."""
+        """All rows, in order."""
         for start in range(0, len(self), AHEAD_ROWS):
             yield from self.__getitems__(range(start, min(start + AHEAD_ROWS, len(self))))
 
@@ -128,7 +126,7 @@ class RowDataset(Sequence[LoadedRow]):
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
         for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
-            if found := self._opening.read([ordinal]):
+            if found := self._opener.read_rows([ordinal]):
                 return found[ordinal]
         raise DeniedError(f"no row of release `{self.manifest.name}` may still be used")
 
@@ -156,7 +154,7 @@ class RowDataset(Sequence[LoadedRow]):
 
     def close(self) -> None:
         """Drops keys, and closes files."""
-        self._opening.close()
+        self._opener.close()
 
 
 class GatedDataset:
@@ -188,9 +186,7 @@ class GatedDataset:
         return self._read(places)
 
     def __iter__(self) -> Iterator[Any]:
-        """All of them, in order, in the data set's own iteration, reading at most a few rows
-        ahead.
-        """
+        """All rows, in order, by the data set's own iteration, reading a few ahead."""
         rows, count = iter(self.rows), len(self)
         for first in range(0, count, BLOCK_POSITIONS):
             last = min(first + BLOCK_POSITIONS, count)
@@ -219,9 +215,7 @@ class GatedDataset:
         return [first + n for n, ordinal in enumerate(ordinals) if ordinal in withdrawn]
 
     def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
-        """The replacements for the rows of a block, by their place: read together, because reading
-        them one by one costs as much as all the others.
-        """
+        """Reads the replacements for a block's rows at once, by place: one by one is too slow."""
         places = [self._place(place, withdrawn) for place in gone]
         return (
             dict(zip(gone, zip(places, self._read(places), strict=True), strict=True))
@@ -231,9 +225,9 @@ class GatedDataset:
 
     def _instead(
         self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap
-    ) -> Any:  # noqa: ANN401 a batch has no one type
-        """The replacement that was read, if it may still be used: because no row returns, it is
-        then still the first usable one.
+    ) -> Any:  # noqa: ANN401 as the data set's own
+        """The replacement that was read, if still usable: rows never return, so it is still the
+        first usable one.
         """
         place, row = standing.get(position, (position, None))
         return (
@@ -282,7 +276,7 @@ class GatedStream:
                     owed += len(some)
                     continue
                 for place in gone:
-                    some[place] = living[drawn_number(ordinals[place]) % len(living)]
+                    some[place] = living[hash_ordinal(ordinals[place]) % len(living)]
             spare = some[-1]
             for _ in range(owed):
                 yield some[0]
@@ -308,7 +302,7 @@ def shuffle_positions(count: int, seed: str) -> list[int]:
     return order
 
 
-def drawn_number(ordinal: int) -> int:
+def hash_ordinal(ordinal: int) -> int:
     return int.from_bytes(sha256(ordinal.to_bytes(8, "big")).digest()[:8], "big")
 
 

@@ -1,11 +1,10 @@
 """Exports: plain-text rows for a recipient named by the policy, registered as a copy, and recalled.
 
-Data is not sold: a recipient that the policy in force does not name is refused. An export is
-registered before its first line is written, so after a kill the record may list a copy too many,
-never one too few: with the segments of its rows, so that certificates of erasure list it, and as a
-handout of its release, so that every later erasure (`erasure.certificates`) and every row that may
-no longer be used (`train.recipients`) is recalled from the recipient. Its folder appears when it is
-complete.
+Recipients that the policy in force does not name are refused. An export is registered before its
+first line is written, so after a kill the record may list a copy too many, never one too few: with
+the segments of its rows, for certificates of erasure, and as a handout of its release, so that
+later erasures (`erasure.certificates`) and rows that may no longer be used (`train.recipients`) are
+recalled. Its folder appears once complete.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import rfc3339
 from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release, usable_rows
-from licet.release.reader import UP, LoadedRow, runs_of
+from licet.release.reader import UP, LoadedRow, split_runs
 from licet.release.rows import ROWS_MAX
 from licet.store.connect import Transaction, transaction
 from licet.store.files import make_folder, sync
@@ -68,9 +67,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written, or would be without a folder: lines by kind and split, and omissions by
-    reason.
-    """
+    """An export, or the forecast of a dry run: lines by kind and split, omissions by reason."""
 
     export: str | None
     folder: Path | None
@@ -108,7 +105,7 @@ def export(
     )
     if out.exists():
         raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
-    promise = manifest.read(folder)[0]
+    promise = manifest.read_manifest(folder)[0]
     chosen = _splits(promise, splits)
     usable = BitMap(chain.from_iterable(usable_rows(installation, promise))) & _ordinals(
         promise, chosen
@@ -142,8 +139,7 @@ def export(
 @contextmanager
 def _atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes ``folder`` once complete and durable; removed on an error.
-
-    A folder left by a killed export is removed first.
+    Replaces that of a killed export.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -152,7 +148,7 @@ def _atomic_folder(folder: Path) -> Iterator[Path]:
     place = unfinished
     try:
         yield unfinished
-        # contents before the folder
+        # files before their folder
         for file in sorted(unfinished.rglob("*"), reverse=True):
             sync(file)
         sync(unfinished)
@@ -204,18 +200,16 @@ def _splits(promise: manifest.ReleaseManifest, requested: Sequence[str]) -> tupl
 
 
 def _ordinals(promise: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
-    """All possible ordinals of the splits; the whole range for a release without splits."""
+    """The possible ordinals of the splits; the whole range without splits."""
     found = BitMap()
     for split in splits:
-        for first, last in runs_of(promise, split) if split else [(0, ROWS_MAX - 1)]:
+        for first, last in split_runs(promise, split) if split else [(0, ROWS_MAX - 1)]:
             found.add_range(first, last + 1)
     return found
 
 
 def line_file_name(kind: ExportKind, split: str, to: Format) -> str:
-    """The name of a line file. The training split has the plain name, which the configurations
-    refer to.
-    """
+    """The name of a line file; that of the training split is plain, as configurations expect."""
     ending = line_files.file_extension(to)
     return f"{kind}.{ending}" if split in ("", TRAIN) else f"{kind}.{split}.{ending}"
 
@@ -240,9 +234,7 @@ def _register(
 def _write(
     out: Path | None, rows: Iterable[LoadedRow], to: Format
 ) -> tuple[int, dict[Written, int], Counter[str]]:
-    """Writes each kind's lines into its split's file, created with the first line; without a
-    folder, only counts.
-    """
+    """Writes lines into one file per kind and split, created on demand; only counts without ``out``."""
     lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
     count = 0
@@ -250,7 +242,7 @@ def _write(
         files: dict[Written, line_files.LineFile] = {}
         for row in rows:
             count += 1
-            made = shape_row(row, verdicts(row), to)
+            made = shape_row(row, judge_answers(row), to)
             left_out.update(made.left_out)
             split = row["labels"]["split"] if "labels" in row else ""
             for kind, some in made.lines.items():
@@ -290,10 +282,8 @@ def _readme(
 # Ratings and checks
 
 
-def verdicts(row: LoadedRow) -> dict[int, bool]:
-    """Whether answers are good, by position, from the row's lease: by its person's thumb, else by
-    the host's checks if they agree.
-    """
+def judge_answers(row: LoadedRow) -> dict[int, bool]:
+    """Whether answers are good, by position: by the person's thumb, else by agreeing host checks."""
     messages = row["messages"]
     checked: dict[int | None, set[bool]] = {}
     for check in row.get("checks", ()):
@@ -373,7 +363,7 @@ def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
     now = installation.clock()
     known = gate_files.get_sealed(installation, release)
-    return withdrawn_rows.as_of(installation.pool, known, load_policies(installation), now)
+    return withdrawn_rows.decide_at(installation.pool, known, load_policies(installation), now)
 
 
 def _to_export(
@@ -422,7 +412,7 @@ def withdrawn_ordinals_of(installation: Installation, name: str) -> list[int]:
 
 
 def recall(installation: Installation, name: str) -> Export:
-    """Recalls the whole of an export, once: its recipient must delete it within `RECALL_DAYS`."""
+    """Recalls a whole export, once: its recipient must delete it within `RECALL_DAYS`."""
     return _update(
         installation,
         name,
@@ -431,9 +421,7 @@ def recall(installation: Installation, name: str) -> Export:
 
 
 def acknowledge(installation: Installation, name: str) -> Export:
-    """Records that a recipient deleted what was recalled, whole or rows; RefusedError if nothing
-    was.
-    """
+    """Records that a recipient deleted the recalled export or rows; RefusedError without a recall."""
     row, _ = _select_export(installation, name)
     if row.recalled_at is None and row.rows_due_at is not None:
         return _acknowledge_rows(installation, name, row)

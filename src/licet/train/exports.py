@@ -30,12 +30,12 @@ from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
 from licet.train.conversations import (
     alternatives,
-    answers,
     conversation,
+    decode_arguments,
+    is_answer,
     kept_answer,
     prompt,
     split_instructions,
-    with_objects,
 )
 
 Line = dict[str, Any]
@@ -172,7 +172,7 @@ def _first_of(messages: Sequence[MessageShape], place: int, gaps: Collection[int
 
 
 def _messages_for(to: Format, messages: Sequence[MessageShape]) -> list[Any]:
-    return with_objects(messages) if to in WITH_OBJECTS else list(messages)
+    return decode_arguments(messages) if to in WITH_OBJECTS else list(messages)
 
 
 def _dpo(
@@ -214,11 +214,16 @@ def _kto(
     to: Format,
     offered: Sequence[Line],
 ) -> Line | None:
-    if not answers(answer):
+    if not is_answer(answer):
         return None
     if to in LIKE_TRL:
         offers = {"tools": list(offered)} if offered else {}
-        return {"prompt": with_objects(before), "completion": [answer], "label": is_up, **offers}
+        return {
+            "prompt": decode_arguments(before),
+            "completion": [answer],
+            "label": is_up,
+            **offers,
+        }
     match to:
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}

@@ -58,7 +58,7 @@ class WhenStale(StrEnum):
 
 
 class RowGate(Protocol):
-    """Asked before each step: the gate of a release, or of several (`mix.MixGate`)."""
+    """The gate of a release, or of several (`mix.MixGate`)."""
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
         """The positions in ``ordinals`` of rows that may not be used now; a negative ordinal is no
@@ -107,8 +107,7 @@ class TrainingGate:
             self._adopt(bitmap.verify_file(held, verifier))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A monotonic clock belongs to its machine, and a worker reads the file itself: it gets no
-        # lease from here.
+        # A monotonic clock belongs to its machine: a worker reads the file and lease itself.
         never = float("-inf")
         kept = {
             "_file_stat": None,
@@ -135,18 +134,14 @@ class TrainingGate:
         return (self.number,)
 
     def signed_withdrawals(self) -> bytes:
-        """The file that the last answer came from, to be kept beside a checkpoint; reads it if
-        there was none yet.
-        """
+        """The file of the last answer, or the current one, to keep beside a checkpoint."""
         if self._file is None:
             self.current()
         assert self._file is not None
         return self._file.encode()
 
     def current(self) -> FrozenBitMap:
-        """The withdrawn ordinals at this moment; DeniedError or BrokenError if the run has to
-        stop.
-        """
+        """The withdrawn ordinals now; DeniedError or BrokenError if the run has to stop."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -163,8 +158,8 @@ class TrainingGate:
         return self._refresh()
 
     def glance(self) -> FrozenBitMap:
-        """As `current`, at most `GLANCE_SECONDS` old: for readers ahead, whose rows are checked
-        again at hand-off.
+        """`current`, up to `GLANCE_SECONDS` old: for prefetching, since rows are checked again at
+        hand-off.
         """
         now = self._monotonic()
         if now < self._glance_at and now < self._deadline:
@@ -190,8 +185,7 @@ class TrainingGate:
         ]
 
     def _is_disjoint(self, ordinals: Sequence[int]) -> bool:
-        # asking a set about a batch is three times as fast as asking a bitmap, but it takes forty
-        # times the memory
+        # a set answers three times as fast as a bitmap, with forty times the memory
         if self._small is not None:
             return self._small.isdisjoint(ordinals)
         return self._ordinals.isdisjoint(
@@ -199,9 +193,7 @@ class TrainingGate:
         )
 
     def retry_while_busy(self, call: Callable[[], T]) -> T:
-        """Calls ``call``, retrying on BusyError for as long as an expired lease may pause the
-        run.
-        """
+        """Calls ``call``, retrying on BusyError as long as an expired lease may pause the run."""
         begun = self._monotonic()
         while True:
             try:
@@ -287,19 +279,16 @@ class TrainingGate:
 
 
 class HandOff:
-    """The last check of a batch, in the process that takes the step, just before it; ``used`` is
-    called with what passed.
+    """The last check of a batch, just before its step; calls ``used`` with the rows that passed.
 
-    The check reads the gate's file itself, whatever was looked up when the batch was read.
+    It reads the gate's file anew.
     """
 
     def __init__(self, gate: RowGate, used: Used | None = None) -> None:
         self.gate, self._used = gate, used
 
     def __call__(self, step: int, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not go into ``step``; DeniedError if the run
-        has to stop.
-        """
+        """The places in ``ordinals`` of rows refused for ``step``; DeniedError to stop the run."""
         gone = self.gate.check(ordinals)
         if self._used is not None:
             refused = {ordinals[place] for place in gone}
@@ -329,8 +318,8 @@ def replacement_positions(
 def check_successor(
     release: str, manifest_sha256: str, previous: WithdrawnBitmap | None, new: WithdrawnBitmap
 ) -> None:
-    """BrokenError unless ``new`` is about this release, has no lower number, and withdraws all that
-    ``previous`` did.
+    """Raises BrokenError unless ``new`` is about this release, has no lower number, and withdraws
+    all that ``previous`` did.
     """
     head = new.head
     if head.release != release or head.manifest_sha256 != manifest_sha256:

@@ -1,7 +1,7 @@
-"""What a training run receives: the withdrawn rows, and the keys of the rows that may be used.
+"""The installation's answers to training runs: withdrawn rows, and keys of usable rows.
 
-`Publisher` and `lease_keys` answer for the installation, locally or over HTTP (`train.remote`).
-What a run opens is in `train.node`.
+`Publisher` and `lease_keys` answer locally or over HTTP (`train.remote`); `train.node` is the run's
+side.
 """
 
 from __future__ import annotations
@@ -74,11 +74,9 @@ def get_sealed(installation: Installation, release_id: UUID) -> Release:
 
 
 def update_all(installation: Installation) -> None:
-    """Updates the withdrawn rows of every sealed release, so that the next request finds few
-    changes.
-    """
+    """Updates the withdrawn rows of every sealed release, to make later requests fast."""
     with transaction(installation.pool) as tx:
-        releases = [release for release in registry.every(tx) if release.state == "sealed"]
+        releases = [release for release in registry.list_all(tx) if release.state == "sealed"]
     if releases:  # without one there may be no policy
         in_force, now = load_policies(installation), installation.clock()
         for release in releases:
@@ -86,8 +84,8 @@ def update_all(installation: Installation) -> None:
 
 
 class Publisher:
-    """States which rows of a release were withdrawn. Thread-safe; the decision is at most
-    `REMEMBERED_SECONDS` old, however many nodes ask, and each head is signed anew.
+    """Publishes the withdrawn rows of releases. Thread-safe; decisions are cached for
+    `REMEMBERED_SECONDS`, each head is signed anew.
     """
 
     def __init__(
@@ -135,8 +133,8 @@ class Publisher:
 
 
 class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Row keys that were given out: ``keys`` are 32 bytes each, in the order of ``ordinals``.
-    ``ratings`` are people's ratings in some of these rows.
+    """Leased row keys: ``keys`` of 32 bytes each, in the order of ``ordinals``, and ``ratings`` in
+    these rows.
     """
 
     lease_id: UUID
@@ -152,9 +150,7 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient requests. Without ``ordinals``: the whole part, as recorded in the
-    installation's own copy of the release.
-    """
+    """A recipient's request. Without ``ordinals``: the whole part, by the installation's own copy."""
 
     release_id: UUID
     part: int
@@ -164,9 +160,8 @@ class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """The holder of a service's key: its recipient, and the releases for which it may have row
-    keys, by name or by the beginning of names before a `*`. ``own``: the installation's own
-    machines; None as recipient is a key that is bound to nobody.
+    """The holder of a service key: its recipient, None for an unbound key, and its releases, by
+    name or by prefix before a `*`. ``own``: the installation's own machines.
     """
 
     key_id: UUID
@@ -182,9 +177,7 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sealed_for_holder(installation: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
-    """The sealed release for which the key was made; NotFoundError for any other, as for one that
-    does not exist.
-    """
+    """The sealed release if ``holder``'s key covers it; else NotFoundError, as for a missing one."""
     release = get_sealed(installation, release_id)
     if not holder.holds(release.name):
         raise NotFoundError(f"this key is bound to no release `{release_id.hex}`")
@@ -194,9 +187,7 @@ def sealed_for_holder(installation: Installation, release_id: UUID, holder: Leas
 def _check_recipient(
     installation: Installation, release: Release, request: LeaseRequest, holder: LeaseHolder
 ) -> None:
-    """Only recipients named by the policy in force, or the operator's own machines, get row
-    keys.
-    """
+    """Raises an error unless the policy names the recipient, or it is the operator's own machine."""
     if request.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{request.recipient}`",
@@ -210,8 +201,8 @@ def _check_recipient(
 
 
 def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
-    """RefusedError unless ``policy`` names the recipient and the purpose of the release may leave
-    the operator.
+    """Raises RefusedError unless ``policy`` names the recipient and the release may leave the
+    operator.
     """
     if recipient not in policy.recipients:
         raise RefusedError(
@@ -248,7 +239,7 @@ def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease of a part of a release: how many row keys were asked for and given."""
+    """A lease of a part: the numbers of requested and given row keys."""
 
     release_id: UUID
     part: int
@@ -271,10 +262,10 @@ def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGive
 def lease_keys(
     installation: Installation, request: LeaseRequest, holder: LeaseHolder
 ) -> LeasedPart:
-    """The keys of the usable rows of one part; one database row is written before a key leaves.
+    """Leases the keys of a part's usable rows; a database row is written before a key leaves.
 
-    NotFoundError for a release that the holder's key was not made for, DeniedError for another
-    recipient than its own, RefusedError for one that the policy in force does not name.
+    NotFoundError for a release outside the holder's key, DeniedError for another recipient than its
+    own, RefusedError for one that the policy in force does not name.
     """
     if not _RECIPIENT.fullmatch(request.recipient):
         raise UsageError(
@@ -296,7 +287,7 @@ def lease_keys(
     lease_id = uuid7(now, installation.keyring.random(10))
     hand_out(
         installation, release.name, request.recipient
-    )  # a holder of keys has a copy: an erasure recalls it from them
+    )  # a holder of keys has a copy, which an erasure recalls
     with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO leases (lease_id, release_id, recipient, part, asked, given, key_id,
@@ -344,7 +335,7 @@ def _check_ordinals(ordinals: tuple[int, ...]) -> Sequence[int]:
 
 
 def _ordinals_of_part(installation: Installation, release: Release, part: int) -> Sequence[int]:
-    promised = homes.promised(installation, release)
+    promised = homes.find_manifest(installation, release)
     if promised is None:
         raise NotFoundError(
             f"the installation's own copy of release `{release.name}` is missing", "name `ordinals`"
@@ -360,9 +351,7 @@ def _ordinals_of_part(installation: Installation, release: Release, part: int) -
 
 
 class LocalSource:
-    """The installation of this machine as a source of withdrawn rows
-    (`train.remote.WithdrawalSource`).
-    """
+    """The local installation as a `train.remote.WithdrawalSource`."""
 
     def __init__(self, installation: Installation, seconds: int = LEASE_SECONDS) -> None:
         self._publisher, self._seconds = Publisher(installation), seconds
@@ -381,9 +370,7 @@ class LocalSource:
 
 
 class LocalLeases:
-    """Leases from the installation that ``config`` names, opened in each process that asks
-    (`release.reader.Leases`).
-    """
+    """Leases (`release.reader.Leases`) from the installation of ``config``, opened per process."""
 
     def __init__(self, config: Configuration, clock: Clock) -> None:
         self._config, self._clock = config, clock
@@ -402,8 +389,7 @@ class LocalLeases:
 
     def _opened(self) -> DatabaseLeases:
         if self._leases is None or self._pid != os.getpid():
-            # Open for as long as its stack lives. One that came with a fork belongs to the parent,
-            # which closes it.
+            # Open as long as its stack lives; one inherited by a fork belongs to the parent.
             opened, stack = held_installation(self._config, self._clock)
             self._stacks.append(stack)
             self._pid = os.getpid()

@@ -45,14 +45,14 @@ _WORDS = ("and", "or", "not", "in", "is", "null")
 
 
 class _Unknown:
-    """A label's value that is not known yet, and the answer of a test that depends on it."""
+    """An unknown label value, and the answer of a test that depends on it."""
 
 
 _UNKNOWN = _Unknown()
 _Reads: TypeAlias = Callable[[Mapping[str, Any]], Any]
 Answer: TypeAlias = bool | _Unknown | None
 Test = Callable[[Mapping[str, Any]], Answer]
-"""True, false, None where the row does not have what is asked for, or `_OPEN`."""
+"""True, false, None for a missing label, or `_OPEN`."""
 
 
 class _Token(NamedTuple):
@@ -75,7 +75,7 @@ class LabelFilter:
         return self._test(labels) is True
 
     def may_match(self, split: str) -> bool:
-        """Whether a row of ``split`` can match, whatever its other labels."""
+        """Whether any row of ``split`` can match."""
         answer = self._test({"split": split})
         return answer is True or answer is _UNKNOWN
 

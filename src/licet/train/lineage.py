@@ -1,9 +1,8 @@
-"""Lineage: from a model to the consents behind it, and from a person to the models trained on their
-rows.
+"""Lineage between models and the consents behind their rows.
 
-`record` registers a model's folder, trained here or elsewhere under the gate; `which_models`
-answers for a conversation or an account; `models_affected` lists the models trained on rows that
-were withdrawn or erased since. What a run consumed before a withdrawal stays in the model.
+`record` registers a model trained under the gate, here or elsewhere; `which_models` finds models by
+conversation or account; `models_affected` lists models trained on rows withdrawn or erased since.
+Rows consumed before a withdrawal stay in the model.
 """
 
 from __future__ import annotations
@@ -44,16 +43,14 @@ def check_name(name: str) -> None:
 
 
 def signing_key(installation: Installation) -> tuple[Verifier, bytes]:
-    """The key that signs the statements about models, and its seed."""
+    """The key for statements about models, and its seed."""
     with transaction(installation.pool) as tx:
         seed = installation.keyring.model_seed(tx)
     return statement.signer(f"{installation.config.log_name}/models", seed).verifier, seed
 
 
-def keys(installation: Installation) -> tuple[str, str]:
-    """The public keys for the installation's models: of statements (a vkey), of signatures
-    (PEM).
-    """
+def public_keys(installation: Installation) -> tuple[str, str]:
+    """The public keys of the installation's models: statements (vkey) and signatures (PEM)."""
     key, seed = signing_key(installation)
     return key.vkey, statement.pem(statement.derive_p256(seed).public_key()).decode()
 
@@ -62,7 +59,7 @@ def keys(installation: Installation) -> tuple[str, str]:
 
 
 def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) -> RecordedModel:
-    """Registers the model in ``folder``, once; RefusedError if it does not keep what it promises.
+    """Registers the model in ``folder``, once; RefusedError if a check of it fails.
 
     Its statement is signed with this installation's key, or with one of ``vkeys`` if it was trained
     elsewhere; the gate's states are this installation's own in any case.
@@ -87,13 +84,13 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
         )
     signed = (folder / statement.FILE).read_bytes()
     content = statement.verify(signed, next(key for key in keys if key.name.encode() in signed))
-    consumed = consumption.read(folder / consumption.FILE)
+    consumed = consumption.read_record(folder / consumption.FILE)
     raw = (folder / consumption.FILE).read_bytes()
     predicate = content["predicate"]
     metadata = predicate["runDetails"]["metadata"]
     parameters = predicate["buildDefinition"]["externalParameters"]
     check_name(parameters["name"])
-    model, release = UUID(hex=metadata["invocationId"]), UUID(hex=consumed.of.release)
+    model, release = UUID(hex=metadata["invocationId"]), UUID(hex=consumed.identity.release)
     heads = [
         consumption.parse_unverified_head(frame.signed)
         for frame in consumed.frames
@@ -103,7 +100,7 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
         sealed = registry.get(tx, release)
         if (
             sealed.manifest_sha256 is None
-            or sealed.manifest_sha256.hex() != consumed.of.manifest_sha256
+            or sealed.manifest_sha256.hex() != consumed.identity.manifest_sha256
         ):
             raise RefusedError(
                 f"release `{sealed.name}` is not the one that the model names", because="release"
@@ -137,7 +134,7 @@ def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> N
 
 def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
     """The bits of each chunk that has any, as `get_bit` counts them."""
-    # here, not above: it would slow the start of every command by a tenth of a second
+    # imported late: it takes a tenth of a second
     import numpy as np
 
     rows = np.asarray(ordinals.to_array(), dtype=np.int64)
@@ -149,7 +146,7 @@ def chunks(ordinals: BitMap) -> Sequence[tuple[int, bytes]]:
     return result
 
 
-def models(installation: Installation) -> list[RecordedModel]:
+def list_models(installation: Installation) -> list[RecordedModel]:
     """All registered models, the newest first."""
     with transaction(installation.pool) as tx:
         return model_registry.list_all(tx)
@@ -220,9 +217,7 @@ def models_trained_on(
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model trained on rows that may no longer be used; ``erased`` of them have no key any
-    more.
-    """
+    """A model trained on rows that may no longer be used; of ``erased`` ones the key is destroyed."""
 
     model: str
     name: str
@@ -272,7 +267,7 @@ def models_affected(
     result: list[Affected] = []
     for release_id, models in found:
         release = gate_files.get_sealed(installation, release_id)
-        withdrawn = withdrawn_rows.as_of(installation.pool, release, in_force, now)
+        withdrawn = withdrawn_rows.decide_at(installation.pool, release, in_force, now)
         with transaction(installation.pool) as tx:
             found_models = (
                 _models_affected(tx, model, release_id, withdrawn, since, now) for model in models
@@ -287,8 +282,8 @@ def affected_by_model(installation: Installation, model: UUID) -> Affected | Non
     """
     in_force, now = load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
-        release_id = model_registry.release_of(tx, model)
-    withdrawn = withdrawn_rows.as_of(
+        release_id = model_registry.get_release(tx, model)
+    withdrawn = withdrawn_rows.decide_at(
         installation.pool, gate_files.get_sealed(installation, release_id), in_force, now
     )
     with transaction(installation.pool) as tx:
@@ -303,7 +298,7 @@ def _models_affected(
     since: datetime | None,
     now: datetime,
 ) -> Affected | None:
-    both = _ordinals_in(model_registry.consumed(tx, model)) & withdrawn
+    both = _ordinals_in(model_registry.get_consumed(tx, model)) & withdrawn
     if not both:
         return None
     touched = []
@@ -339,9 +334,7 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered, and `models_affected` omits
-    it.
-    """
+    """Records that a model is no longer used: it stays registered, but is not affected any more."""
     with transaction(installation.pool) as tx:
         return model_registry.retire(
             tx, parse(Prefix.model, model), installation.clock(), actor=actor, reason=reason

@@ -132,7 +132,7 @@ def load(
 
         chosen = config or Configuration.from_environment(os.environ, data)
         given = leases or node.local_leases(chosen, clock)
-        dealt = node.rows(node.folder_of(release, chosen), gate, given, clock=clock, split=split)
+        dealt = node.rows(node.find_folder(release, chosen), gate, given, clock=clock, split=split)
         if seed is not None:
             dealt.deal(seed)
         return dealt

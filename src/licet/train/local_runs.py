@@ -1,5 +1,4 @@
-"""Trains a model on a release of this installation, behind the training gate, and registers it with
-its sources.
+"""Trains a model on a local release behind the training gate, and registers it with its sources.
 
 Signed files are written last, so an interrupted run leaves no model that looks complete; what it
 consumed is recorded in its folder, row by row. A failed run moves that folder to `OUT.failed-1`, or
@@ -57,9 +56,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalGate(TrainingGate):
-    """The gate of a run on the installation's own machine: publishes withdrawals before each
-    answer.
-    """
+    """The gate of a run on the installation's machine: publishes withdrawals before each answer."""
 
     def __init__(
         self, installation: Installation, release: UUID, manifest_sha256: str, folder: Path
@@ -76,8 +73,7 @@ class LocalGate(TrainingGate):
         )
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
-        # A publisher's cached answer is good enough for nodes, but it may be seconds old, and this
-        # is asked each step.
+        # The publisher's cache may be seconds old: good enough for nodes, not for each step here.
         published = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
         if published.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
@@ -111,7 +107,7 @@ def sft(
     _clear_killed_run(installation, out)
     rows = list(open_release(installation, name))
     train, held_out, people = split_held_out(
-        installation, known.release_id, manifest.read(folder)[0], rows
+        installation, known.release_id, manifest.read_manifest(folder)[0], rows
     )
     recipe.check(train, base)
     started = installation.clock()
@@ -167,19 +163,17 @@ def _record_model(
 ) -> None:
     described = cards.ModelDescription(
         run=run,
-        release=manifest.read(folder)[0],
-        manifest_sha256=record.of.manifest_sha256,
+        release=manifest.read_manifest(folder)[0],
+        manifest_sha256=record.identity.manifest_sha256,
         consumed=len(record.ordinals),
         base=base.name if base is not None else "",
     )
-    write_documents(installation, folder, out, described, cards.card(described))
+    write_documents(installation, folder, out, described, cards.render_card(described))
     lineage.record(installation, out)
 
 
 def _check_trainable(release: Release) -> bytes:
-    """The hash of its manifest; RefusedError for a release that is not sealed, or is for safety
-    classifiers.
-    """
+    """The manifest's hash; RefusedError for an unsealed release or one for safety classifiers."""
     if release.state != "sealed" or release.manifest_sha256 is None:
         raise RefusedError(f"release `{release.name}` is not sealed", because="not_sealed")
     if release.purpose == SAFETY:
@@ -192,10 +186,10 @@ def _check_trainable(release: Release) -> bytes:
 
 
 def _clear_killed_run(installation: Installation, out: Path) -> None:
-    """Clears ``out`` of a run that was killed there; UsageError if anything else is in it."""
+    """Clears ``out`` of a killed run; UsageError if anything else is in it."""
     if not out.exists() or not any(out.iterdir()):
         return
-    runs = run_marks.unfinished(installation.config.data)
+    runs = run_marks.list_unfinished(installation.config.data)
     before = next((run for run in runs if run.folder == out.absolute()), None)
     if before is None:
         raise UsageError(f"`{out}` already exists", "name a folder that does not exist")
@@ -216,8 +210,8 @@ def _clear_killed_run(installation: Installation, out: Path) -> None:
 
 
 def _set_aside(installation: Installation, out: Path, consumed: int) -> None:
-    """Removes the run's folder, or moves it aside with the record if it consumed rows, so that the
-    same command can be given again.
+    """Removes the run's folder, or moves it aside if it consumed rows, so that the command can be
+    repeated.
     """
     if consumed == 0:
         shutil.rmtree(out)
@@ -237,12 +231,10 @@ def split_held_out(
     promise: manifest.ReleaseManifest,
     rows: Sequence[LoadedRow],
 ) -> tuple[list[LoadedRow], list[LoadedRow], int]:
-    """The rows for training, those of people who are not among them, and the number of these
-    people.
+    """The training rows, the rows of held-out people, and the number of these people.
 
-    People are held out by the release's own splits, for ever; if those hold out fewer than
-    `HELD_OUT_ROWS_MIN` rows, about every tenth person is held out too, by a hash of their account's
-    id, the same in every run.
+    People are held out by the release's splits; if those hold out fewer than `HELD_OUT_ROWS_MIN`
+    rows, so is about every tenth person, by a hash of the account's id, the same in every run.
     """
     with transaction(installation.pool) as tx:
         accounts = registry.accounts_at(tx, release, [row["ordinal"] for row in rows])
@@ -272,9 +264,7 @@ def is_held_out(account: UUID) -> bool:
 
 
 def account_rank(account: UUID) -> int:
-    """A pseudorandom 64-bit number of an account, the same in every run; the lowest are held
-    out.
-    """
+    """A pseudorandom 64-bit number of an account, equal in every run; the lowest are held out."""
     return int.from_bytes(
         blake2b(account.bytes, digest_size=8, person=b"licet held out 1").digest(), "big"
     )
@@ -300,7 +290,9 @@ def _run_statement(
     ]
     sources = [
         StatementSource(
-            name="release", sha256=record.of.manifest_sha256, more={"release": record.of.release}
+            name="release",
+            sha256=record.identity.manifest_sha256,
+            more={"release": record.identity.release},
         )
     ]
     if base is not None:
@@ -319,7 +311,7 @@ def _run_statement(
         first=heads[0],
         last=heads[-1],
         results=shown_results,
-        software=software(LIBRARIES),
+        software=list_versions(LIBRARIES),
         started=started,
         finished=max(installation.clock(), started),
     )
@@ -341,7 +333,7 @@ def write_documents(
         out,
         {
             cards.CARD_FILE: card,
-            cards.BOM_FILE: cards.bom(described, weights),
+            cards.BOM_FILE: cards.render_bom(described, weights),
             statement.MANIFEST_FILE: (release / manifest.FILE).read_bytes(),
         },
     )
@@ -351,13 +343,17 @@ def write_documents(
     key, seed = lineage.signing_key(installation)
     statement.write_files(
         out,
-        {statement.FILE: statement.envelope(statement.statement(run, files, beside), key, seed)},
+        {
+            statement.FILE: statement.sign_statement(
+                statement.build_statement(run, files, beside), key, seed
+            )
+        },
     )
     whole = statement.hash_files(out)
     statement.write_files(
         out,
         {
-            statement.SIGNATURE_FILE: statement.model_signature(
+            statement.SIGNATURE_FILE: statement.sign_model(
                 run.name, whole, statement.derive_p256(seed)
             )
         },
@@ -365,13 +361,13 @@ def write_documents(
 
 
 def _hash_folder(folder: Path) -> str:
-    """One hash over a base model's files: that of the lines `SHA-256  NAME`, in order."""
+    """The hash of a base model: that of the sorted lines `SHA-256  NAME` of its files."""
     lines = (f"{digest}  {name}\n" for name, digest in sorted(statement.hash_files(folder).items()))
     return sha256("".join(lines).encode()).hexdigest()
 
 
-def software(libraries: Sequence[str]) -> Mapping[str, str]:
-    """The version of Licet, and those of the ``libraries`` that are installed."""
+def list_versions(libraries: Sequence[str]) -> Mapping[str, str]:
+    """The versions of Licet and of installed ``libraries``."""
     found = {}
     for library in ("licet", *libraries):
         try:

@@ -41,7 +41,7 @@ from licet.train.dataset import ORDINAL, RowDataset
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.label_filter import LabelFilter
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
-from licet.train.sequence_parallel import stream_of
+from licet.train.sequence_parallel import row_stream
 
 READ_ROWS = 1_024
 _WITHIN = (1 << SOURCE_BITS) - 1
@@ -95,7 +95,7 @@ def mix(
     chosen: list[MixedSource] = []
     for place, source in enumerate(requested.sources):
         before = None if resumed is None else resumed.sources[place]
-        folder = node.folder_of(source.name, settings).absolute()
+        folder = node.find_folder(source.name, settings).absolute()
         gate = node.gate(
             folder,
             gates,
@@ -115,15 +115,15 @@ def mix(
 
 
 def _new_source(name: str, weight: float) -> MixedSource:
-    """A source of which no row has been read."""
+    """A source without selected rows."""
     return MixedSource(
         name=str(name), weight=float(weight), release="", manifest_sha256="", chosen="", tokens=0
     )
 
 
 def _split(folder: Path, split: str) -> str:
-    """The split to read; a release without splits is read whole, as for an export."""
-    is_whole = split == "train" and manifest.read(folder)[0].curation is msgspec.UNSET
+    """The split to read; empty for a release without splits, which is read whole."""
+    is_whole = split == "train" and manifest.read_manifest(folder)[0].curation is msgspec.UNSET
     return "" if is_whole else split
 
 
@@ -137,9 +137,7 @@ def _narrowed(rows: RowDataset, before: MixedSource) -> MixedSource:
 def _select_rows(
     rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf
 ) -> MixedSource:
-    """``source`` with the usable, matching rows, to which ``rows`` is narrowed, and their
-    tokens.
-    """
+    """Selects usable, matching rows: narrows ``rows``, and returns ``source`` with their tokens."""
     label_filter = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
 
@@ -202,7 +200,7 @@ class MixGate:
         withdrawn: list[int] = []
         for source, gate in enumerate(
             self._all
-        ):  # those of which there is no row too: ranks compare what each of them says
+        ):  # sources without an ordinal too: ranks compare their numbers
             found = places.get(source, [])
             withdrawn += [
                 found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])
@@ -241,7 +239,7 @@ class RankBatches:
         if batch_rows < 1:
             raise UsageError(f"a batch has at least one row, not `{batch_rows}`")
         self.first, self._count, self._rows = first, count, batch_rows
-        self._stream, self._streams = stream_of(rank, ranks, sequence_parallel)
+        self._stream, self._streams = row_stream(rank, ranks, sequence_parallel)
 
     def __len__(self) -> int:
         return max(0, self._count - self.first) // (self._rows * self._streams)
@@ -308,7 +306,7 @@ class ReleaseMix(Sequence[Any]):
     @property
     def rows_of(self) -> dict[str, int]:
         """The number of positions of each source."""
-        counts = mix_plan.rows_of(self._state)
+        counts = mix_plan.count_rows(self._state)
         return {
             source.name: count for source, count in zip(self._state.sources, counts, strict=True)
         }

@@ -125,7 +125,7 @@ def check(state: MixState) -> None:
                 f"`{needed:.2f}` passes over it",
                 f"allow them with `epochs={needed:.2f}`, or lower its weight",
             )
-    if sum(rows_of(state)) > ROWS_MAX:
+    if sum(count_rows(state)) > ROWS_MAX:
         raise UsageError(f"a mix has at most `{ROWS_MAX}` rows", "lower `tokens` or `epochs`")
 
 
@@ -140,7 +140,7 @@ def _budget(state: MixState) -> float:
     return min(state.epochs * source.tokens / _share(state, source) for source in state.sources)
 
 
-def rows_of(state: MixState) -> list[int]:
+def count_rows(state: MixState) -> list[int]:
     whole = _budget(state)
     counts = []
     for source in state.sources:
@@ -153,14 +153,13 @@ def position_order(state: MixState) -> array[int]:
     """For each position, the place of its source times 2**32 plus the place in the source's
     rows.
     """
-    counts = rows_of(state)
+    counts = count_rows(state)
     places = [
         _shuffled_passes(source, state.seed, count)
         for source, count in zip(state.sources, counts, strict=True)
     ]
     taken, made = [0] * len(counts), array("Q")
-    # The source that is furthest behind its share: after any number of rows each is within one of
-    # it.
+    # Always the source furthest behind its share, so that each stays within a row of it.
     waiting = [(0.5 / count, source) for source, count in enumerate(counts) if count]
     heapify(waiting)
     while waiting:

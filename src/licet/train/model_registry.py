@@ -1,7 +1,6 @@
 """The registered models: sources, dates, and whether they are in use.
 
-Their rows are in `lineage`; this module is for callers that only list models and need not load the
-reader of consumption records.
+`lineage` has their rows; callers that only list models need not load it.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class RecordedModel(msgspec.Struct, frozen=True):
 
 
 class NewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to be registered. ``statement`` is signed; ``consumed`` is the record of what it was
+    """A model to be registered. ``statement`` is signed; ``get_consumed`` is the record of what it was
     trained on.
     """
 
@@ -90,7 +89,7 @@ def list_all(tx: Transaction) -> list[RecordedModel]:
 
 
 def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
-    """The models registered at a moment, oldest first; later retirements are ignored."""
+    """The models registered by ``moment``, oldest first; later retirements are ignored."""
     found = _to_models(
         tx,
         tx.execute(
@@ -125,18 +124,18 @@ def in_use(
     ).fetchall()
 
 
-def consumed(tx: Transaction, model: UUID) -> bytes:
+def get_consumed(tx: Transaction, model: UUID) -> bytes:
     """The consumption record of a model, as registered; NotFoundError."""
     return bytes(_column(tx, "consumed", model))
 
 
-def release_of(tx: Transaction, model: UUID) -> UUID:
+def get_release(tx: Transaction, model: UUID) -> UUID:
     """The release that a model was trained on; NotFoundError."""
     release: UUID = _column(tx, "release_id", model)
     return release
 
 
-def _column(tx: Transaction, name: LiteralString, model: UUID) -> Any:  # noqa: ANN401 a column's type
+def _column(tx: Transaction, name: LiteralString, model: UUID) -> Any:  # noqa: ANN401 any column
     row = tx.execute(f"SELECT {name} FROM models WHERE model_id = %s", [model]).fetchone()
     if row is None:
         raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")

@@ -1,5 +1,4 @@
-"""What a training run opens on its machine: the gate, the rows of a release behind it, and a remote
-installation as the source of keys.
+"""A training run's side: opens the gate, the rows behind it, and a remote source of keys.
 
 Neither this module nor its imports need a database or a server: the extra `loader` is enough. On
 the installation's own machine, keys come from `train.gate_files.LocalLeases`.
@@ -43,8 +42,8 @@ def gate(
     `pause`, or `stop`. ``held`` is the file with which an earlier part of the run ended
     (`Gate.held`).
     """
-    promised, sha256 = manifest.read(
-        folder_of(release, Configuration.from_environment(os.environ, data))
+    promised, sha256 = manifest.read_manifest(
+        find_folder(release, Configuration.from_environment(os.environ, data))
     )
     kept, named = Path(file), Path(key)
     is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
@@ -59,7 +58,7 @@ def gate(
     )
 
 
-def folder_of(release: str | Path, config: Configuration) -> Path:
+def find_folder(release: str | Path, config: Configuration) -> Path:
     """The folder of a release: by its name in the installation; the cache folder of one in an
     object store or the installation's bucket (`train.streamed`); or else ``release`` itself.
     """
@@ -93,7 +92,7 @@ def rows(
 def local_leases(config: Configuration, clock: Clock) -> Leases:
     """Leases from the installation on this machine, which needs the extra `server`."""
     try:
-        # here, so that a run on another machine does not load it
+        # imported late: runs on other machines lack its dependencies
         from licet.train.gate_files import LocalLeases
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "server") from missing

@@ -1,5 +1,4 @@
-"""The training gate on Ray Data: a data set whose rows have `ordinal`, read by workers on any node
-with the gate's folder.
+"""The training gate for Ray Data: data sets with `ordinal`, read on any node with the gate's folder.
 
     rows = gated(ray.data.read_parquet(...), gate)
     for batch in MaskedBatches(rows.iter_torch_batches(batch_size=32), gate): ...
@@ -15,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from licet.train.batch_mask import NO_ROW
-from licet.train.dataset import ORDINAL, drawn_number
+from licet.train.dataset import ORDINAL, hash_ordinal
 from licet.train.gate import TrainingGate
 
 if TYPE_CHECKING:
@@ -45,15 +44,12 @@ class WithdrawnReplacer:
             return pa.table(columns, schema=block.schema)
         indices = list(range(len(ordinals)))
         for at in withdrawn_places:
-            indices[at] = usable[drawn_number(ordinals[at]) % len(usable)]
+            indices[at] = usable[hash_ordinal(ordinals[at]) % len(usable)]
         return block.take(pa.array(indices, pa.int64()))
 
 
-# a data set of Ray's
-def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401
-    """``rows`` behind the gate, in their order, without which no run could resume at a position;
-    rows read ahead are checked at hand-off.
-    """
+def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 Ray's
+    """Puts ``rows`` behind the gate, keeping their order; prefetched rows are checked at hand-off."""
     made = rows.map_batches(
         WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None
     )

@@ -1,16 +1,14 @@
-"""Fine-tunes a causal model on the rows of a release with TRL's SFTTrainer; the training gate is
-asked before every step.
+"""Fine-tunes a causal model on a release with TRL's SFTTrainer, behind the training gate.
 
 Without a base model, a Llama of less than a million parameters is trained from scratch, with a
 vocabulary learnt from the training rows. The base model is any folder of a causal model; nothing is
 downloaded for it.
 
-Invariants: the gate is asked about the rows of a batch just before its step, and ``used`` is called
-with them before the step. A refused row keeps its place with every token masked: it is neither
-trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers
-only the assistant's words. A row is read as a conversation (`conversations`); one that the model's
-chat template rejects is left out and counted. Text and tokens are in memory only; what is written
-is the model.
+Invariants: the gate checks the rows of a batch just before its step, and ``used`` is called with
+them before the step. A refused row keeps its place with every token masked: it is neither trained
+on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers only the
+assistant's words. A row is read as a conversation (`conversations`); one that the model's chat
+template rejects is left out and counted. Only the model is written: text and tokens are in memory.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ import msgspec
 
 from licet.errors import DeniedError, NotInstalledError, UsageError
 from licet.release.reader import LoadedRow
-from licet.train.conversations import conversation, with_objects
+from licet.train.conversations import conversation, decode_arguments
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, TrainingGate, Used
 from licet.train.trainers import gate_trainer
@@ -208,8 +206,7 @@ def _create_model(
     return new_model(tokenizer, settings), tokenizer, known
 
 
-# they have no type here
-def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401
+def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401 transformers has no types
     """An untrained Llama for a vocabulary."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -229,11 +226,8 @@ def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN40
     return LlamaForCausalLM(config)
 
 
-# a tokenizer, which has no type here
-def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
-    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text can be
-    encoded.
-    """
+def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401 tokenizers has no types
+    """A byte-level BPE tokenizer learnt from ``texts`` (Sennrich et al. 2016)."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -255,9 +249,7 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
 
 
 def load_base(base: Path) -> tuple[Any, Any]:
-    """Loads a model and its tokenizer from a folder; only safetensors weights, which execute
-    nothing.
-    """
+    """Loads a model and its tokenizer from a folder; only safetensors, which execute nothing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, use_safetensors=True)
@@ -307,7 +299,7 @@ def make_example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRo
     import torch
 
     made = conversation(row)
-    messages = with_objects(made.messages)
+    messages = decode_arguments(made.messages)
     if not messages:
         return UnfitRow.silent
     tokens, spans = _spans(tokenizer, messages, made.tools, tokens_max)

@@ -41,17 +41,15 @@ class RecallState(StrEnum):
     """The state of the rows that a recipient was given."""
 
     in_use = "in_use"  # some of them may still be used
-    shut = "shut"  # sealed: no key to any of them is leased any more
-    to_recall = "to_recall"  # in clear: they may no longer be used, and the next check recalls them
+    shut = "shut"  # sealed: no key of them is leased any more
+    to_recall = "to_recall"  # in clear: no longer usable, and recalled by the next check
     recalled = "recalled"
     overdue = "overdue"
     deleted = "deleted"  # the recipient confirmed that
 
 
 class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient who was given rows of an account: ``plain`` as text, in an export, or sealed,
-    with temporary keys.
-    """
+    """A recipient of an account's rows: ``plain`` text, in an export, or sealed, with leased keys."""
 
     recipient: str
     release: str
@@ -91,7 +89,7 @@ class _OpenExport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recall_ended(installation: Installation) -> int:
-    """Recalls every row of a plain export that may no longer be used; returns their number."""
+    """Recalls the rows of plain exports that may no longer be used; returns their number."""
     with transaction(installation.pool) as tx:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
@@ -204,9 +202,7 @@ class _DeletionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of an account that recipients were given, as stored, and the requests to delete
-    them.
-    """
+    """The account's rows given to recipients, as stored, and the requests to delete them."""
 
     own_rows: dict[UUID, dict[int, UUID]]
     names: Mapping[UUID, str]
@@ -223,7 +219,7 @@ def list_by_account(installation: Installation, account: UUID) -> list[Recipient
 
 
 def given_rows(tx: Transaction, account: UUID) -> GivenRows:
-    own_rows = registry.sealed_rows_of(tx, account)
+    own_rows = registry.sealed_rows_by_account(tx, account)
     return GivenRows(
         own_rows=own_rows,
         names=registry.names(tx, list(own_rows)),
@@ -234,8 +230,8 @@ def given_rows(tx: Transaction, account: UUID) -> GivenRows:
 
 
 def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen]:
-    """The state of each recipient's rows, the newest first. Which rows may still be used is decided
-    in separate transactions; in none if nobody was given anything.
+    """The state of each recipient's rows, newest first. Usability is decided in transactions of its
+    own.
     """
     own_rows, names = given.own_rows, given.names
     exports, sealed, requests_by_copy = given.exports, given.sealed, given.requests
@@ -300,7 +296,7 @@ _SEALED = """SELECT h.handout_id, h.release_id, h.recipient, h.handed_at FROM ha
 
 
 def given_until(tx: Transaction, now: datetime) -> list[tuple[str, str]]:
-    """Which recipients had been given which releases at a moment, each once, in order."""
+    """The distinct (recipient, release) given by ``now``, in order."""
     rows = tx.execute(
         "SELECT recipient, release_id FROM handouts WHERE handed_at <= %s", [now]
     ).fetchall()

@@ -1,5 +1,4 @@
-"""An installation as seen by a machine of the training cluster: over HTTP, with a key of the scope
-`release:lease`.
+"""HTTP client of an installation for training machines, with a key of scope `release:lease`.
 
 `Remote` is a source of row keys and of withdrawn rows; a `Keeper` stores the newest answer as a
 file for every process of the machine.
@@ -54,7 +53,7 @@ _LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class _Leased(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a request for a lease; only the fields that are needed."""
+    """The needed fields of a lease."""
 
     seconds: float
     manifest_sha256: str
@@ -64,7 +63,7 @@ class _Leased(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal; only the fields that are shown."""
+    """The needed fields of a refusal."""
 
     detail: str = ""
 
@@ -73,7 +72,7 @@ class WithdrawalSource(Protocol):
     """A machine's source of withdrawn rows."""
 
     def withdrawn(self, release: str, known: WithdrawnBitmap | None) -> tuple[bytes, bytes | None]:
-        """A newly signed head, and the bitmap that it names unless that is the one of ``known``.
+        """A newly signed head, and its bitmap unless ``known`` has it.
 
         Raises BusyError for "try again", another LicetError if trying again will not help.
         """
@@ -113,9 +112,7 @@ class Remote:
             self._http.close()
 
     def _client(self) -> httpx2.Client:
-        """This process's own client: a forked process that shared connections would get the other's
-        answers.
-        """
+        """This process's own client: forked processes must not share connections."""
         if self._http is None or self._http.is_closed or self._pid != os.getpid():
             self._pid = os.getpid()
             headers = {"authorization": f"Bearer {self._key}"}
@@ -125,9 +122,7 @@ class Remote:
         return self._http
 
     def pin(self, release: str, manifest_sha256: str) -> None:
-        """From now on accepts a lease of ``release`` only if the installation sealed this
-        manifest.
-        """
+        """Accepts leases of ``release`` only for this manifest from now on."""
         self._manifests[release] = manifest_sha256
 
     def lease(self, release_id: bytes, part: int, ordinals: Sequence[int]) -> Lease:
@@ -180,8 +175,7 @@ class Remote:
 
     def _send(self, method: str, path: str, **more: object) -> httpx2.Response:
         try:
-            # httpx2's own
-            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]
+            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's
         except httpx2.TransportError as error:
             raise BusyError(
                 "the installation cannot be reached",
@@ -212,7 +206,7 @@ class Remote:
 
 
 def _because(answer: httpx2.Response) -> str:
-    """The reason that the installation gives, as far as it can be read."""
+    """The installation's reason, if readable."""
     try:
         detail = msgspec.json.decode(answer.content, type=_Refusal).detail
     except UNDECODABLE:

@@ -33,7 +33,7 @@ class RunMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class UnfinishedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run without a model. ``is_running``: its process lives."""
+    """A run without a model."""
 
     folder: Path
     release: str
@@ -41,10 +41,8 @@ class UnfinishedRun(msgspec.Struct, frozen=True, kw_only=True):
     is_running: bool
 
 
-def unfinished(data: Path) -> list[UnfinishedRun]:
-    """The runs on this machine that wrote no model, the oldest first. The mark of a run whose
-    folder is gone is removed.
-    """
+def list_unfinished(data: Path) -> list[UnfinishedRun]:
+    """Lists local runs that wrote no model, oldest first; removes marks without a folder."""
     found: list[UnfinishedRun] = []
     for path in sorted((data / RUNS).glob(f"*{MARK_SUFFIX}")):
         is_running = _is_locked(path)
@@ -70,15 +68,13 @@ def unfinished(data: Path) -> list[UnfinishedRun]:
 
 @contextmanager
 def mark_running(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
-    """Holds the mark of a running run; it is removed at the end, unless an error or a signal ends
-    the run.
-    """
+    """Holds the mark of a run; removes it at the end, unless by an error or a signal."""
     make_folder(data / RUNS)
     path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
     with replacing(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(msgspec.json.encode(mark))
-        held = os.dup(file.fileno())  # the lock is that of the open file, which its name keeps
+        held = os.dup(file.fileno())  # the lock belongs to the open file description
     try:
         yield
         path.unlink()

@@ -25,7 +25,7 @@ from licet.errors import BrokenError, DeniedError, UsageError
 from licet.release import manifest, purge
 from licet.release.part import EPOCH, PartPromise, PartReader, RowGroup, moment
 from licet.release.purge import Chain
-from licet.release.reader import Lease, Leases, LoadedRow, loaded, runs_of
+from licet.release.reader import Lease, Leases, LoadedRow, split_runs, to_loaded_row
 from licet.release.row_keys import open_labels, open_row
 from licet.release.rows import LabelsShape
 from licet.train import streamed
@@ -56,7 +56,7 @@ class _Part:
         ]
 
 
-class Opening:
+class RowOpener:
     """Opens rows of the release in ``folder`` under ``leases``, for a run behind ``gate``. It can
     be pickled.
     """
@@ -64,11 +64,11 @@ class Opening:
     def __init__(
         self, folder: Path, gate: TrainingGate, leases: Leases, now: Callable[[], datetime]
     ) -> None:
-        self.manifest, self._sha256 = manifest.read(folder)
+        self.manifest, self._sha256 = manifest.read_manifest(folder)
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
             raise UsageError(f"the gate belongs to another release than `{self.manifest.name}`")
         self._folder, self._gate, self._leases, self._at = folder, gate, leases, now
-        self._stored = streamed.parts_of(folder)
+        self._stored = streamed.open_parts(folder)
         self._chain = self._purged()
         self._firsts = [part.first_ordinal for part in self.manifest.parts]
         self.close()
@@ -94,7 +94,7 @@ class Opening:
 
     def _purged(self) -> Chain:
         release_id = self.manifest.release_id
-        return purge.read(
+        return purge.read_chain(
             self._folder,
             self.manifest,
             self._sha256,
@@ -120,7 +120,7 @@ class Opening:
         if not split:
             return found
         chosen = array("L")
-        for first, last in runs_of(self.manifest, split):
+        for first, last in split_runs(self.manifest, split):
             chosen.extend(found[bisect_left(found, first) : bisect_right(found, last)])
         return chosen
 
@@ -128,9 +128,9 @@ class Opening:
         """The ordinals of a part, read from its unverified file; every row is verified before it is
         opened.
         """
-        ordinals = set(self._chain.now(part).ordinals)
+        ordinals = set(self._chain.current_state(part).ordinals)
         try:
-            with self._stored.opened(part.file) as file:
+            with self._stored.open_part(part.file) as file:
                 reader = PartReader(file)
                 for number in range(reader.groups):
                     ordinals.update(reader.ordinals(number))
@@ -138,14 +138,14 @@ class Opening:
             pass  # all of it was purged, or the count will not match
         return ordinals
 
-    def read(self, asked: Collection[int], where: LabelTest | None = None) -> dict[int, LoadedRow]:
-        """The usable ones of the ``asked`` ordinals; of a row whose labels ``where`` rejects,
-        nothing else is opened.
-        """
-        if os.getpid() != self._pid:  # a forked process shares the offset of an open file
+    def read_rows(
+        self, ordinals: Collection[int], where: LabelTest | None = None
+    ) -> dict[int, LoadedRow]:
+        """The usable rows by ordinal; of rows that ``where`` rejects, only labels are opened."""
+        if os.getpid() != self._pid:  # forked processes share file offsets
             self.close()
         by_part: dict[int, list[int]] = {}
-        for ordinal in sorted(asked):
+        for ordinal in sorted(ordinals):
             by_part.setdefault(bisect_right(self._firsts, ordinal) - 1, []).append(ordinal)
         rows: dict[int, LoadedRow] = {}
         for place, ordinals in by_part.items():
@@ -162,9 +162,8 @@ class Opening:
         for ordinal in ordinals:
             by_group.setdefault(bisect_right(held.firsts, ordinal) - 1, []).append(ordinal)
         by_group.pop(-1, None)
-        # A group that is read again while it is held will be read to its end, as by a shuffled
-        # order of some blocks at a time: leased whole it is asked for once, and not with every
-        # batch.
+        # A group that is read again while held, as in a shuffled order of blocks, is likely to be
+        # read to its end: one lease of the whole group replaces one a batch.
         few = len(by_group) <= GROUPS_LEASED_WHOLE
         whole = {number for number in by_group if few or (part.file, number) in self._groups}
         scattered = [
@@ -204,7 +203,7 @@ class Opening:
                 if where is not None and not where(open_labels(sealed, key, release_id, row_id)):
                     continue
                 payload = open_row(sealed, key, release_id, row_id)
-                yield ordinal, loaded(payload, row_id, ordinal, lease)
+                yield ordinal, to_loaded_row(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:
         """The present; setting a clock back extends no lease."""
@@ -236,14 +235,14 @@ class Opening:
             closing = ExitStack()
             self._stored.provide(part.file)
             held = closing.enter_context(
-                purge.verified(self._folder, self._chain.states[part.file], part.file)
+                purge.open_state(self._folder, self._chain.states[part.file], part.file)
             )
-            if held is None:  # a purge has continued since the chain was read
+            if held is None:  # a purge went on since the chain was read
                 closing.close()
                 self._stored.renew(part.file)
                 self._chain = self._purged()
                 held = closing.enter_context(
-                    purge.verified(self._folder, self._chain.states[part.file], part.file)
+                    purge.open_state(self._folder, self._chain.states[part.file], part.file)
                 )
             if held is None:
                 closing.close()

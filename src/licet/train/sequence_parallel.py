@@ -26,7 +26,7 @@ from licet.train.dataset import ORDINAL
 from licet.train.step_mask import TorchRanks
 
 
-def stream_of(rank: int, ranks: int, sequence_parallel: int) -> tuple[int, int]:
+def row_stream(rank: int, ranks: int, sequence_parallel: int) -> tuple[int, int]:
     """The row stream that a rank reads, and the number of streams: each ``sequence_parallel``
     consecutive ranks read one.
     """
@@ -54,7 +54,7 @@ class SequenceGroup:
         """This rank's group among groups of consecutive ranks; every rank of the run calls this."""
         import torch.distributed as dist
 
-        mine, count = stream_of(dist.get_rank(), dist.get_world_size(), sequence_parallel)
+        mine, count = row_stream(dist.get_rank(), dist.get_world_size(), sequence_parallel)
         starts = range(0, count * sequence_parallel, sequence_parallel)
         return cls(
             [dist.new_group(list(range(start, start + sequence_parallel))) for start in starts][

@@ -94,7 +94,7 @@ def gate_state(name: str, head: BitmapHead) -> StatementSource:
     return StatementSource(name=name, sha256=head.sha256, more=more)
 
 
-def statement(
+def build_statement(
     run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]
 ) -> dict[str, Any]:
     """The statement about the model's ``files`` (name to SHA-256); ``papers`` are the files beside
@@ -151,7 +151,7 @@ def signer(name: str, seed: bytes) -> Signer:
     return Signer(name, SignatureType.ed25519, seed)
 
 
-def envelope(content: Mapping[str, Any], key: Verifier, seed: bytes) -> bytes:
+def sign_statement(content: Mapping[str, Any], key: Verifier, seed: bytes) -> bytes:
     """Signs a statement with the seed whose public key is ``key``; one line."""
     payload = msgspec.json.encode(content, order="sorted")
     sig = Ed25519PrivateKey.from_private_bytes(seed).sign(pae(payload))
@@ -249,7 +249,7 @@ def pem(key: ec.EllipticCurvePublicKey) -> bytes:
     )
 
 
-def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePrivateKey) -> bytes:
+def sign_model(name: str, files: Mapping[str, str], key: ec.EllipticCurvePrivateKey) -> bytes:
     """The bundle that signs ``files``, name to SHA-256."""
     ordered = sorted(files.items(), key=lambda item: PurePosixPath(item[0]))
     root = sha256(b"".join(bytes.fromhex(digest) for _, digest in ordered)).hexdigest()

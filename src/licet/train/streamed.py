@@ -38,10 +38,10 @@ from licet.release.push import (
     INDEX_BYTES_MAX,
     INDEX_FILE,
     FileIndex,
-    decoded_index,
-    fetched,
-    store_at,
-    unreachable,
+    decode_index,
+    fetch_object,
+    open_store,
+    store_error,
 )
 from licet.store.bucket import Bucket, open_bucket, options
 from licet.store.files import replacing
@@ -57,9 +57,7 @@ AHEAD_BYTES = 64 * 2**10  # of a range that is read
 
 
 class _Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `stream.json`. ``shared`` has the settings of a hosts' bucket, with the path
-    of its secret's file.
-    """
+    """`stream.json`. ``shared``: the settings of a hosts' bucket, with the path of its secret."""
 
     url: str
     bytes_max: int
@@ -72,7 +70,7 @@ class _ReleaseStore:
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._is_shared = place, stream.shared is not None
         if stream.shared is None:
-            self.store = store_at(stream.url)
+            self.store = open_store(stream.url)
         else:
             self.store = Bucket(stream.url, options(stream.shared, "object store")).store
 
@@ -87,21 +85,21 @@ class _ReleaseStore:
         except KeyError:
             raise FileNotFoundError(file) from None
 
-    def fetched(self, file: str) -> bytes | None:
+    def fetch(self, file: str) -> bytes | None:
         """A small file; None if the release has none of this name."""
         try:
-            return fetched(self.store, self.key(file), MANIFEST_BYTES_MAX)
+            return fetch_object(self.store, self.key(file), MANIFEST_BYTES_MAX)
         except FileNotFoundError:
             return None
 
-    def learn(self) -> bool:
-        """Reads the names again; whether they have changed."""
+    def reload_names(self) -> bool:
+        """Reads the names again; returns whether they changed."""
         if not self._is_shared:
             return False
-        data, file = fetched(self.store, INDEX_FILE, INDEX_BYTES_MAX), self._place / NAMES_FILE
+        data, file = fetch_object(self.store, INDEX_FILE, INDEX_BYTES_MAX), self._place / NAMES_FILE
         if data is None or (file.exists() and file.read_bytes() == data):
             return False
-        decoded_index(data)
+        decode_index(data)
         _write(file, data)
         return True
 
@@ -143,7 +141,7 @@ def _id_of(name: str, shared: Store) -> str:
         index = bucket.read(f"releases/{ident}/{INDEX_FILE}")
         if index is None:  # it is being written, or its writer was killed
             continue
-        hashed = decoded_index(index.content).get(manifest.FILE)
+        hashed = decode_index(index.content).get(manifest.FILE)
         data = bucket.read_fixed(f"releases/{ident}/{hashed}")
         if (
             data is not None
@@ -161,9 +159,9 @@ def _prepare_folder(place: Path, stream: _Stream) -> Path:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _ReleaseStore(place, stream)
     with _locked(place):
-        store.learn()
+        store.reload_names()
         data = (
-            store.fetched(manifest.FILE)
+            store.fetch(manifest.FILE)
             if not stream.shared or (place / NAMES_FILE).exists()
             else None
         )
@@ -184,8 +182,8 @@ def _prepare_folder(place: Path, stream: _Stream) -> Path:
     return place
 
 
-def parts_of(place: Path) -> LocalParts | Streamed:
-    """How to reach the parts of the release in a folder."""
+def open_parts(place: Path) -> LocalParts | Streamed:
+    """Opens the parts of the release in a folder."""
     file = place / FILE
     if not file.is_file():
         return LocalParts(place)
@@ -199,14 +197,14 @@ class LocalParts:
         self._place = place
 
     def provide(self, file: str) -> None:
-        """It exists, or cannot be provided."""
+        """Does nothing: the folder is complete."""
 
-    def opened(self, file: str) -> AbstractContextManager[BinaryIO]:
+    def open_part(self, file: str) -> AbstractContextManager[BinaryIO]:
         """A part, unverified; FileNotFoundError if it is not there."""
         return (self._place / file).open("rb")
 
     def renew(self, file: str) -> None:
-        """The purging process renews it."""
+        """Does nothing: the purging process replaces the part."""
 
 
 class Streamed:
@@ -222,20 +220,20 @@ class Streamed:
         return self.__dict__ | {"_store": None}
 
     def provide(self, file: str) -> None:
-        """Fetches a part unless it is cached, and makes room for it. One that is not in the store
-        either is left out: all of its rows were purged, or it is missing.
+        """Fetches a part into the cache and makes room for it. A part that is not in the store is
+        skipped: it was purged or is missing.
         """
         path = self._place / file
         with _locked(self._place):
             if not path.exists():
                 self._fetch(file)
             if path.exists():
-                now = time.time_ns()  # finer than the kernel's own idea of now
+                now = time.time_ns()  # finer than the kernel's file times
                 os.utime(path, ns=(now, now))
                 self._make_room(path)
 
     @contextmanager
-    def opened(self, file: str) -> Iterator[BinaryIO]:
+    def open_part(self, file: str) -> Iterator[BinaryIO]:
         """A part in the store, read by ranges; FileNotFoundError if it is not there."""
         with BufferedReader(self._ranges(file), AHEAD_BYTES) as reader:
             yield reader
@@ -258,7 +256,7 @@ class Streamed:
             return _StoredPart(store.store, store.key(file))
         except FileNotFoundError:
             with _locked(self._place):
-                if not store.learn():
+                if not store.reload_names():
                     raise
             return _StoredPart(store.store, store.key(file))
 
@@ -271,15 +269,13 @@ class Streamed:
                 for chunk in obstore.get(store.store, store.key(file)).stream():
                     target.write(chunk)
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
-            if store.learn():  # it was purged, and has another name now
+            if store.reload_names():  # purged meanwhile, under another name
                 self._fetch(file)
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise unreachable("read", error) from None
+            raise store_error("read", error) from None
 
     def _make_room(self, kept: Path) -> None:
-        """Evicts parts of any release in this cache, least recently used first, until the rest
-        fits.
-        """
+        """Evicts parts of any release in the cache, least recently used first, until the rest fits."""
         found = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
             try:
@@ -308,7 +304,7 @@ class _StoredPart(RawIOBase):
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
             raise FileNotFoundError(name) from None
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise unreachable("read", error) from None
+            raise store_error("read", error) from None
 
     def readable(self) -> bool:
         return True
@@ -333,19 +329,19 @@ class _StoredPart(RawIOBase):
                     obstore.get_range(self._store, self._name, start=self._place, length=wanted)
                 )
             except (obstore.exceptions.BaseError, OSError) as error:
-                raise unreachable("read", error) from None
+                raise store_error("read", error) from None
             self._place += wanted
         return wanted
 
 
 def _fetch_addenda(store: _ReleaseStore, place: Path) -> None:
-    """Fetches missing addenda; a new one evicts the older parts, which may have dead rows."""
-    store.learn()
+    """Fetches missing addenda; a new one evicts older parts, which may have dead rows."""
+    store.reload_names()
     for number in range(1, PURGES_MAX + 1):
         name = f"purge-{number}.json"
         if (place / name).exists():
             continue
-        data = store.fetched(name)
+        data = store.fetch(name)
         if data is None:
             return
         _write(place / name, data)

@@ -1,5 +1,4 @@
-"""The training gate in a Hugging Face trainer, TRL's included: the check is the last thing before
-the step.
+"""The training gate for Hugging Face and TRL trainers: checks each batch just before its step.
 
     Trainer = gated(SFTTrainer)
     Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
@@ -41,8 +40,7 @@ class Collator:
     def __init__(self, collate: Any, ordinal: str = ORDINAL) -> None:  # noqa: ANN401 any of theirs
         self.collate, self._ordinal = collate, ordinal
 
-    # as the collator's own
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 as the collator's own
         import torch
 
         if any(self._ordinal not in example for example in examples):
@@ -81,11 +79,11 @@ class GateMixin:
 
     def __init__(
         self,
-        *args: Any,  # noqa: ANN401  # a batch has no one type
+        *args: Any,  # noqa: ANN401 the trainer's own
         gate: RowGate,
         used: Used | None = None,
         group: SequenceGroup | None = None,
-        **more: Any,  # noqa: ANN401 a batch has no one type
+        **more: Any,  # noqa: ANN401 the trainer's own
     ) -> None:
         for value in (*args, *more.values()):
             prepared = (getattr(value, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
@@ -94,12 +92,10 @@ class GateMixin:
         self._licet_gate, self._licet_used, self._licet_group = gate, used, group
         self._licet_left = True
         super().__init__(*args, **more)
-        # transformers has no types
-        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]
+        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # transformers has no types
 
     def _set_signature_columns_if_needed(self) -> None:
-        # transformers has no types
-        super()._set_signature_columns_if_needed()  # type: ignore[misc]
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]  # transformers has no types
         columns = self._signature_columns  # type: ignore[attr-defined]  # transformers has no types
         if columns is not None and ORDINAL not in columns:
             columns.append(ORDINAL)
@@ -108,21 +104,18 @@ class GateMixin:
         step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
         handed = self._licet_masked(inputs, self._licet_used, step)
         try:
-            # transformers has no types
-            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]
+            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
         finally:
             self._licet_left = True
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         handed = self._licet_masked(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
         self._licet_left = True
-        # transformers has no types
-        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]
+        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         if self._licet_left:
-            # transformers has no types
-            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]
+            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
         # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the
         # collective operations.
         shown = {
@@ -161,8 +154,7 @@ def gate_trainer(trainer: type[Any]) -> type[Any]:
     return type(f"Gated{trainer.__name__}", (GateMixin, trainer), {})
 
 
-# a data set of Hugging Face's
-def pack_rows(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401
+def pack_rows(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401 Hugging Face's
     """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of
     ``tokens``, with an ordinal per token. Train on them with `padding_free=True, max_length=None,
     dataset_kwargs={"skip_prepare_dataset": True}`.

@@ -1,10 +1,9 @@
-"""Ablation of curation: what each of its steps costs a model, measured by training with and without
-it.
+"""Ablation of curation: measures the cost of each step by training with and without it.
 
-Some people are held out. One model is trained on the others' curated rows; one on the same rows in
-original; and for each filter one on the curated rows plus what that filter dropped. The loss is
-that of the assistant's words in the original held-out rows. A step's cost is the relative increase
-in loss; damage in both models, as in what is stored, is in no cost.
+Some people are held out. One model is trained on the others' curated rows, one on the original
+rows, and for each filter one on the curated rows plus what that filter dropped. The loss is that of
+the assistant's words in the original held-out rows. A step's cost is the relative increase in loss;
+damage common to both models is in no cost.
 
 Without a base the model counts words (`word_model`), so that only the rows differ. From a base,
 models are trained once for each seed, the two of de-identification on the same rows in the same
@@ -114,7 +113,7 @@ def measure(
     _check(held)
     losses = {name: np.array(each)[:, measured] for name, each in found.items()}
     return Usefulness(
-        model=bench.described(seeds),
+        model=bench.describe(seeds),
         rows=len(arms[""]),
         held_out=HeldOut(rows=len(held), people=len({row.person for row in held})),
         costs=tuple(_costs(losses, held)),
@@ -167,10 +166,10 @@ class _WordBench:
         self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow]
     ) -> None:
         self._arms = {
-            name: _fitting(rows, word_model.words_of, is_original=name == ORIGINAL)
+            name: _fitting(rows, word_model.hash_words, is_original=name == ORIGINAL)
             for name, rows in arms.items()
         }
-        held = _fitting(held_out, word_model.words_of, is_original=True)
+        held = _fitting(held_out, word_model.hash_words, is_original=True)
         self.held_out, self._held = [row for row, _ in held], [words for _, words in held]
         self._parameters = self._rows = 0
 
@@ -178,12 +177,12 @@ class _WordBench:
         """The loss of each held-out row under a model trained on an arm without the people in
         ``gone``.
         """
-        assert seed == 1, "no chance is in it"
+        assert seed == 1, "it is deterministic"
         model = WordModel(_fits_without(self._arms[arm], gone))
         self._parameters, self._rows = model.parameters, len(self._arms[arm])
         return [model.loss(row) for row in self._held]
 
-    def described(self, seeds: int) -> MeasuringModel:
+    def describe(self, seeds: int) -> MeasuringModel:
         return MeasuringModel(
             base=None,
             parameters=self._parameters,
@@ -229,7 +228,7 @@ class _BaseBench:
         self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
-    def described(self, seeds: int) -> MeasuringModel:
+    def describe(self, seeds: int) -> MeasuringModel:
         used = self._settings
         return MeasuringModel(
             base=_word(self._base.name),
@@ -292,7 +291,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
     values = {
         CostSlice.language: [row.language for row in held],
         CostSlice.kind: [row.kind for row in held],
-        CostSlice.turns: [turns_of(len(row.original["messages"])) for row in held],
+        CostSlice.turns: [turns_slice(len(row.original["messages"])) for row in held],
     }
     for by, each in values.items():
         for value in sorted(Counter(each)):
@@ -301,7 +300,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
                 yield by, value, places
 
 
-def turns_of(messages: int) -> str:
+def turns_slice(messages: int) -> str:
     """The slice of a row by its number of messages."""
     return "1-2" if messages <= 2 else "3-6" if messages <= 6 else "over-6"
 

@@ -9,8 +9,8 @@ date is near; all rows the first time, once a day, and when a policy version is 
 force. The position in the journal is read while no ending is in progress, so that none is missed;
 that lock is held only for this read.
 
-`update` stores its result, for signed heads. `as_of` stores nothing: it takes any moment, even a
-future one, whose withdrawals must not take effect because somebody asked.
+`update` stores its result, for signed heads. `decide_at` stores nothing: it takes any moment, even a
+future one, whose withdrawals must not take effect yet.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class WithdrawnRows(msgspec.Struct, frozen=True):
         return sha256(self.bitmap).hexdigest()
 
     def holds(self, decided_under: bytes, until: datetime) -> bool:
-        """Whether the passing of time and new policy versions change nothing up to ``until``."""
+        """Whether neither time nor new policy versions change anything up to ``until``."""
         return (
             self.decided_under == decided_under
             and until < self.horizon
@@ -96,9 +96,9 @@ def update(
         return _update_stored(tx, release, policies, under, now, until, position)
 
 
-def as_of(pool: Pool, release: Release, policies: Policies, now: datetime) -> BitMap:
-    """The rows that are withdrawn at ``now``, decided from the result that `update` stored last;
-    stores nothing. If `update` runs daily, the cost is that of the changes since then.
+def decide_at(pool: Pool, release: Release, policies: Policies, now: datetime) -> BitMap:
+    """Decides the rows withdrawn at ``now`` from the last result of `update`, without storing them;
+    the cost is that of the changes since then.
     """
     with snapshot(pool) as tx:
         stored = _read(tx, release.release_id) or WithdrawnRows(
@@ -120,8 +120,8 @@ _ENDED = """
 
 
 def first_endings(pool: Pool, release: Release) -> dict[int, datetime]:
-    """When something of a row first ended after the seal, by ordinal: the row need not be withdrawn
-    by it, and one that is over by its date alone is not among them.
+    """The first ending of a source of each row after the seal, by ordinal; it need not withdraw the
+    row. Ends by date alone are not included.
     """
     with transaction(pool) as tx:
         found = tx.execute(_ENDED, {"after": release.position, "release": release.release_id})
@@ -137,7 +137,7 @@ def _update_stored(
     until: datetime,
     position: int,
 ) -> WithdrawnRows:
-    """Decides again what can have changed up to ``position``; one caller at a time per release."""
+    """Decides again rows that can have changed up to ``position``, one caller a release at a time."""
     tx.execute(
         """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon,
                                   due_ordinals, due_untils, bitmap,

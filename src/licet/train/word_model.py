@@ -80,7 +80,7 @@ class WordModel:
         return float(-np.log(chance[row.answers]).sum())
 
 
-def words_of(row: ConversationShape) -> WordRow | None:
+def hash_words(row: ConversationShape) -> WordRow | None:
     """The words of a row's conversation; None without an answer."""
     words, answers = [0] * ORDER, [False] * ORDER
     for message in conversation(row).messages:

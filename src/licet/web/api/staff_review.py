@@ -52,7 +52,7 @@ OtherRef = Annotated[
 async def list_releases(request: AnyRequest) -> schema.ReleaseAnswers:
     """Every release, the newest first."""
     site = site_of(request)
-    found = await site.calling(lambda: catalog.releases(site.installation))
+    found = await site.calling(lambda: catalog.list_releases(site.installation))
     return schema.ReleaseAnswers(items=tuple(map(_release, reversed(found))))
 
 
@@ -136,7 +136,7 @@ async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
     site = site_of(request)
     return await site.calling(
         lambda: review_answer(
-            signatures.standing(site.installation, folder_of(site.installation, release))
+            signatures.get_standing(site.installation, folder_of(site.installation, release))
         )
     )
 

@@ -241,7 +241,7 @@ def _matches_by_word(visit: Visit, words: str) -> list[Match]:
     if visit.allows(STAFF):
         found += [
             Match(f"/console/releases/{one.release_id.hex}", one.name, "release")
-            for one in catalog.releases(visit.installation)
+            for one in catalog.list_releases(visit.installation)
         ]
         found += [
             Match(f"/console/models/{one.model.model}", one.model.name, "model")

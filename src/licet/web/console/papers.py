@@ -60,7 +60,7 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
     visit = shell.opened(request)
     if form not in FORMATS:
         raise NotFoundError(f"no form `{form}` of a paper", f"one of {', '.join(FORMATS)}")
-    file = papers.kept_as(visit.installation, sha256, FORMATS[form])
+    file = papers.render_stored(visit.installation, sha256, FORMATS[form])
     named = {
         "content-disposition": f'attachment; filename="paper-{sha256[:12]}.{form}"',
         "cache-control": "no-store",

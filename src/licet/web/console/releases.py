@@ -77,7 +77,7 @@ def _listed(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     known = load_policies(visit.installation)
-    newest = catalog.releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
+    newest = catalog.list_releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
     values = {
         "releases": [
             (one, *(_standing(visit, one) if place < STANDINGS_SHOWN_MAX else (None, None)))
@@ -101,11 +101,14 @@ def _listed(
 
 def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStanding | None]:
     """The usable rows and the standing of a sealed release; None for what is not here."""
-    if release.state != "sealed" or (folder := homes.folder(visit.installation, release)) is None:
+    if (
+        release.state != "sealed"
+        or (folder := homes.find_folder(visit.installation, release)) is None
+    ):
         return None, None
     return (
         release_view.usable_rows(visit.installation, release),
-        signatures.standing(visit.installation, str(folder)),
+        signatures.get_standing(visit.installation, str(folder)),
     )
 
 
@@ -160,8 +163,8 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder = homes.folder(visit.installation, known) if known.state == "sealed" else None
-    seen = signatures.standing(visit.installation, str(folder)) if folder is not None else None
+    folder = homes.find_folder(visit.installation, known) if known.state == "sealed" else None
+    seen = signatures.get_standing(visit.installation, str(folder)) if folder is not None else None
     values = {
         "release": known,
         "seen": seen,
@@ -203,7 +206,7 @@ def _facts(visit: Visit, release: Release, standing: ReleaseStanding | None) -> 
     view = release_view.view(visit.installation, release)
     others = [
         other
-        for other in catalog.releases(visit.installation)
+        for other in catalog.list_releases(visit.installation)
         if other.state == "sealed" and other.release_id != release.release_id
     ]
     with transaction(visit.installation.pool) as tx:
@@ -354,7 +357,7 @@ def finding(
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
     folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    signatures.found(
+    signatures.record_finding(
         visit.installation,
         folder,
         reader,
