@@ -99,7 +99,7 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
     flagged = lived_in(site)
     asked = site.town.ask("ana")
     account = site.town.accounts["ana"].hex
-    (release,) = catalog.releases(site.town.installation)
+    (release,) = catalog.list_releases(site.town.installation)
     with transaction(site.town.installation.pool) as tx:
         ((erasure,),) = tx.execute("SELECT erasure_id FROM erasures").fetchall()
         service_keys.create_key(
