@@ -140,11 +140,11 @@ def of_conversations(installation: Installation, count: int) -> list[Row]:
 
 def place(installation: Installation, table: StaffTable, day: str) -> str:
     """Where a page begins behind a day."""
-    return staff_tables.read(installation, table, TableView(filters={"to": day}, rows=1)).after
+    return staff_tables.read_page(installation, table, TableView(filters={"to": day}, rows=1)).after
 
 
 def page(installation: Installation, table: StaffTable, view: TableView) -> float:
-    return best(lambda: staff_tables.read(installation, table, view))
+    return best(lambda: staff_tables.read_page(installation, table, view))
 
 
 def bare(pool: Pool, table: str, key: str) -> float:

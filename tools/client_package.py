@@ -39,8 +39,8 @@ Operations = dict[str, tuple[str, str, dict[str, Any]]]
 
 
 def description() -> dict[str, Any]:
-    """The API's description without what no token or key may call, and without the refusals, which
-    are all a `Problem`.
+    """Returns the API's description without operations that no token or key may call, and without
+    refusals, which are all a `Problem`.
     """
     app = routed()
     may: dict[str, May] = {
@@ -67,7 +67,7 @@ def description() -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any]) -> Operations:
-    """Method, path and description of each operation, by its id, in the order of the ids."""
+    """Returns method, path and description of each operation by its id, sorted."""
     return dict(
         sorted(
             (one["operationId"], (method.upper(), path, one))
@@ -78,7 +78,7 @@ def operations(document: dict[str, Any]) -> Operations:
 
 
 def table(document: dict[str, Any]) -> str:
-    """`operations.ts`: how each operation is sent and read, and the types of problems."""
+    """Returns `operations.ts`: how each operation is sent and read, and the types of problems."""
     lines = [f"  {name}: {_entry(*about)}," for name, about in operations(document).items()]
     types = sorted(
         {name for _, name, _ in problems.TYPES} | {name for name, _ in problems.OF_STATUS.values()}
@@ -95,7 +95,7 @@ def table(document: dict[str, Any]) -> str:
 
 
 def types(document: dict[str, Any], compiler: Path, scratch: Path) -> str:
-    """`api.ts`, by openapi-typescript."""
+    """Returns `api.ts`, by openapi-typescript."""
     written, into = scratch / "openapi.json", scratch / "api.ts"
     written.write_text(json.dumps(document), "utf-8")
     words = ["openapi-typescript", str(written), "-o", str(into), "--default-non-nullable", "false"]
@@ -104,7 +104,7 @@ def types(document: dict[str, Any], compiler: Path, scratch: Path) -> str:
 
 
 def install(into: Path) -> None:
-    """The compilers that the lock pins, in the folder ``into``."""
+    """Installs the locked compilers in the folder ``into``."""
     into.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(COMPILER / name, into / name)
@@ -113,8 +113,8 @@ def install(into: Path) -> None:
 
 
 def write(folder: Path, compiler: Path, source: Path = SOURCE) -> None:
-    """Compiles the whole package of ``source`` to ``folder``, which is made anew; ``compiler`` is
-    where `install` has been.
+    """Compiles the whole package of ``source`` to the fresh ``folder``; ``compiler`` is the folder
+    of `install`.
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -133,7 +133,7 @@ def write(folder: Path, compiler: Path, source: Path = SOURCE) -> None:
 
 
 def generate(compiler: Path, scratch: Path) -> dict[str, str]:
-    """The generated files of `src`, by name."""
+    """Returns the generated files of `src`, by name."""
     document = description()
     return {
         "api.ts": types(document, compiler, scratch),
@@ -143,7 +143,9 @@ def generate(compiler: Path, scratch: Path) -> dict[str, str]:
 
 
 def reasons() -> str:
-    """`reasons.ts`: the codes of `licet.client.reasons`, with their sentences and remedies."""
+    """Returns `reasons.ts`: the codes of `licet.client.reasons`, with their sentences and
+    remedies.
+    """
     lines = [
         f"  {code}: [{json.dumps(said)}, {json.dumps(remedy)}]," for code, said, remedy in TABLE
     ]
@@ -160,7 +162,7 @@ def _entry(method: str, path: str, one: dict[str, Any]) -> str:
     (read, *_) = [said["content"] for said in one["responses"].values()]
     once = any(each["name"] == KEY for each in one.get("parameters", ()))
     sends = JSON if JSON in sent or not sent else sent[0]
-    # JSON that is described as a string is a signed file: its bytes are kept as they are.
+    # JSON described as a string is a signed file, whose bytes are kept
     lines = any(kind.startswith("text/") or kind.endswith("ndjson") for kind in read)
     text = lines or read.get(JSON, {}).get("schema") == {"type": "string"}
     reads = "text" if text else "json" if JSON in read else "bytes"
@@ -169,7 +171,7 @@ def _entry(method: str, path: str, one: dict[str, Any]) -> str:
 
 
 def _keep_used(document: dict[str, Any]) -> None:
-    """Takes out the schemas that nothing names any more."""
+    """Removes unused schemas."""
     schemas = document["components"]["schemas"]
     used: set[str] = set()
     waiting: list[Any] = [document["paths"]]

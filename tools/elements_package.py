@@ -2,9 +2,9 @@
 
     python -m tools.elements_package [FOLDER]
 
-writes it to FOLDER, or to `packages/elements/build`. What is not a module stands in
-`packages/elements`; the manifest (`custom-elements.json`) is made from the tables below, which
-`tests/web/test_elements_package.py` holds to the source.
+writes it to FOLDER, or to `packages/elements/build`. Other files are in `packages/elements`; the
+manifest (`custom-elements.json`) is made from the tables below, which
+`tests/web/test_elements_package.py` compares with the source.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ MEMBERS = [
 
 
 def manifest() -> dict[str, Any]:
-    """The custom-elements manifest, schema 1.0.0."""
+    """Returns the custom-elements manifest, schema 1.0.0."""
     return {
         "schemaVersion": "1.0.0",
         "readme": "README.md",
@@ -94,7 +94,7 @@ def manifest() -> dict[str, Any]:
 
 
 def write(folder: Path) -> None:
-    """Writes the whole package to ``folder``, which is made anew."""
+    """Writes the whole package to the fresh ``folder``."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)

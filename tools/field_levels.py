@@ -1,8 +1,7 @@
-"""The table of docs/verify.md that names the level of every field, made from
-`licet.verifier.levels`.
+"""The table of every field's level in docs/verify.md, made from `licet.verifier.levels`.
 
-python -m tools.field_levels            prints it
-python -m tools.field_levels --write    writes it into the page
+python -m tools.field_levels           prints it
+python -m tools.field_levels --write   writes it into the page
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ WIDTH = 130
 
 
 def table() -> str:
-    """One row for each artefact and level, with the fields as the answers name them."""
+    """Returns one row for each artefact and level, with the fields as named in answers."""
     rows = ["| artefact | level | fields |", "|---|---|---|"]
     for artefact, levels in FIELDS.items():
         for level, text in levels.items():
@@ -37,7 +36,7 @@ def table() -> str:
 
 
 def written_in(page: str) -> str:
-    """The table that the page has."""
+    """Returns the page's table."""
     return page.partition(BEGIN)[2].partition(END)[0]
 
 

@@ -19,8 +19,8 @@ BUILD = SOURCE / "build"
 
 
 def write(folder: Path, compiler: Path, client: Path) -> None:
-    """Compiles the package to ``folder``, which is made anew; ``client`` is where
-    `client_package.write` has made the client, and ``compiler`` where `install` has been.
+    """Compiles the package to the fresh ``folder``; ``client`` is the folder of
+    `client_package.write`, ``compiler`` that of `install`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "host"

@@ -1,11 +1,11 @@
-"""Makes a dictionary of zstd for turns from text that is public: the documentation, the notices in
-31 languages, and code.
+"""Makes a zstd dictionary for turns from public text: the documentation, the notices in 31
+languages, and code.
 
     python -m tools.turn_dictionary FILE
 
-What a turn is compressed with lies beside what reads it (`licet.vault.content`), under the number
-of its envelope's version, and never changes: a new one is a new version. No person's text is ever
-trained on: a dictionary quotes what it was made from.
+The dictionary is stored beside its reader (`licet.vault.content`), under the envelope's version
+number, and never changes: a new one is a new version. No person's text is ever trained on: a
+dictionary quotes its training text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def samples() -> Iterator[str]:
-    """Texts of the length of a turn."""
+    """Returns texts of the length of a turn."""
     for page in sorted(ROOT.glob("docs/**/*.md")):
         yield from (
             part
@@ -60,7 +60,7 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def made() -> bytes:
-    """The dictionary; the same texts give the same bytes."""
+    """Returns the dictionary; the same texts give the same bytes."""
     encode = msgspec.msgpack.Encoder().encode
     packed: list[bytes | bytearray | memoryview] = [
         encode(Content(text=text)) for text in samples()

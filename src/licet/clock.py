@@ -1,4 +1,4 @@
-"""The clock, passed in wherever the time is needed, so that tests and the demo can move it."""
+"""The clock, passed in wherever time is needed, so that tests and the demo can move it."""
 
 from __future__ import annotations
 

@@ -450,13 +450,13 @@ _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }  # fmt: skip
 
 
-# What is no setting, but an option of `licet serve`.
+# Options of `licet serve`, often taken for settings.
 _SERVE_OPTIONS = ("HOST", "PORT", "WORKERS")
 _LISTED_MAX = 6
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    """The hint for a setting that does not exist: those nearest to it, or all of its section."""
+    """Returns the hint for an unknown setting: the nearest ones, or all of its section."""
     section, _, field = name.rpartition("__")
     for option in difflib.get_close_matches(field, _SERVE_OPTIONS, n=1, cutoff=0.8):
         return f"it is no setting but an option of `licet serve`: `--{option.lower()}`"
@@ -471,7 +471,7 @@ def _nearest(name: str, known: Collection[str]) -> str:
 
 
 def _section(kind: type[_Section], variables: Mapping[str, tuple[str, str]]) -> _Section:
-    """A section from its variables; UsageError names a variable with an invalid value."""
+    """Reads a section's variables; UsageError names a variable with an invalid value."""
     types = get_type_hints(kind)
     values: dict[str, Any] = {}
     for name, (field, text) in variables.items():

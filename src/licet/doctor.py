@@ -1,5 +1,4 @@
-"""The doctor: examines an installation and reports, finding by finding, whether it is well and what
-would fix it.
+"""The doctor: examines an installation and reports findings, each with a fix.
 
 Read-only, except for one object that it writes to a bucket and deletes again. A finding is `well`,
 `warning` (it works, but needs attention) or `broken` (a promise does not hold).
@@ -71,7 +70,7 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(installation: Installation) -> list[DoctorFinding]:
-    """Every finding, in the order in which an operator would check."""
+    """Returns every finding, in the order in which an operator would check."""
     findings = [
         _software(),
         *_disk(installation),
@@ -176,7 +175,7 @@ def _keys(installation: Installation) -> Iterator[DoctorFinding]:
 
 
 def _shared(installation: Installation) -> Iterator[DoctorFinding]:
-    """Where the restriction journal, the log and the releases are, and so which hosts may serve."""
+    """The location of restriction journal, log and releases, and so which hosts may serve."""
     config = installation.config
     if config.store.url is None:
         folders = {config.journal, config.data / "log", config.releases}
@@ -258,7 +257,9 @@ def _controller(installation: Installation) -> DoctorFinding:
 
 
 def _papers(installation: Installation) -> Iterator[DoctorFinding]:
-    """Whether legal papers would contain "to be provided"; nothing if the file cannot be read."""
+    """Whether legal documents would contain "to be provided"; nothing if the file cannot
+    be read.
+    """
     file = installation.config.controller
     try:
         unanswered = controller.read_controller(file).unanswered
@@ -274,7 +275,7 @@ def _papers(installation: Installation) -> Iterator[DoctorFinding]:
 
 
 def _sign_in(installation: Installation) -> DoctorFinding:
-    """Whether people can sign in to the pages, where they answer."""
+    """Whether people can sign in to the pages on which they answer."""
     web = installation.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
     found = {what: file for what, file in named.items() if file is not None}
@@ -339,7 +340,7 @@ def _round_trip_seconds(tx: Transaction) -> float:
 
 
 def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """What is slow or holds others up at this moment; `--since` has what was."""
+    """Present slow statements and blocking transactions; `--since` has past ones."""
     now = read_activity(tx)
     if now.slow:
         yield _warning(
@@ -562,15 +563,13 @@ def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
 
 
 def _alert_warning(alert: str, what: str, seen: str) -> DoctorFinding:
-    """A warning with the fix of an alert."""
+    """Returns a warning with an alert's remedy."""
     known = next(one for one in alerts.ALERTS if one.name == alert)
     return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
 def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether a backup was restored as a test within the configured interval, and how the last test
-    ended.
-    """
+    """Whether a backup was test-restored within the configured interval, and the result."""
     due, mend = drills.due_at(installation), "run `licet backup drill`"
     if due is None:
         return
@@ -667,9 +666,7 @@ _register = _count_check(
 
 
 def _counts(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """The counts of accounts and content that `licet status` shows, against all accounts and all
-    sealed content.
-    """
+    """Compares the counts of `licet status` with all accounts and all sealed content."""
     found = counts.differences(tx)
     if found:
         yield _warning(

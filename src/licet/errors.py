@@ -43,7 +43,7 @@ class UsageError(LicetError):
 
 
 class InputError(UsageError):
-    """A mistake in a file: names the place, the value and the fix."""
+    """A mistake in a file, with the place, the value and the fix."""
 
     def __init__(
         self, message: str, hint: str = "", *, file: str = "", line: int = 0, key: str = ""
@@ -55,9 +55,7 @@ class InputError(UsageError):
 
 
 class NotInstalledError(UsageError):
-    """A package of an optional part is not installed: names it, and how to install it. ``part`` is
-    an extra of Licet's package.
-    """
+    """A package of the optional ``part``, an extra of Licet's package, is not installed."""
 
     def __init__(self, package: str, part: str, otherwise: str = "") -> None:
         hint = (
@@ -67,12 +65,12 @@ class NotInstalledError(UsageError):
         super().__init__(
             f"`{package}` is not installed", f"{hint}; {otherwise}" if otherwise else hint
         )
-        # a program that imports Licet shows no hints, but Python shows notes
+        # Python shows notes to programs that import Licet, but no hints
         self.add_note(self.hint)
 
 
 def not_installed(missing: ModuleNotFoundError, part: str) -> Exception:
-    """The error for a missing module: ``missing`` itself if it is one of Licet's own."""
+    """Returns the error for a missing module: ``missing`` itself if it is one of Licet's own."""
     return missing if is_ours(missing) else NotInstalledError(missing.name or "a package", part)
 
 
@@ -117,7 +115,7 @@ class DeniedError(LicetError):
 
 
 class BusyError(LicetError):
-    """``because`` names what does not answer, where that is known: `bucket_silent`, and the like in
+    """``because`` names the silent service, if known: `bucket_silent` and the like in
     `client.reasons`.
     """
 
@@ -136,23 +134,23 @@ class BrokenError(LicetError):
 
 
 class DiskFailedError(BrokenError):
-    """A write to the disk failed, so that nothing may be acknowledged any more."""
+    """A write to the disk failed: nothing may be acknowledged any more."""
 
     status = 503
     because = "disk_failed"
 
 
 class ContradictedError(BrokenError):
-    """A backup or an archive differs from what was made here: it is damaged or forged. Nothing of
-    it was used.
+    """A backup or an archive differs from what this installation wrote: it is damaged or forged.
+    None of it was used.
     """
 
     exit_code = 1
 
 
 def error_places(error: BaseException) -> list[str]:
-    """The innermost twelve frames of an error, as file, line and function: what a log may say of an
-    error whose message may hold content.
+    """Returns the innermost twelve frames of an error, as file, line and function, for logs: the
+    message may hold content.
     """
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}"

@@ -1,4 +1,4 @@
-"""Values whose content must never be printed: `repr` shows only their type."""
+"""Values with a masked `repr`, which shows only their type."""
 
 from __future__ import annotations
 

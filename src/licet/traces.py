@@ -1,6 +1,6 @@
 """OpenTelemetry spans of requests and their transactions. Disabled, at no cost, until `begin`.
 
-A span has the route, never the requested path, which has ids. No content, name or key is an
+A span has the route, never the requested path, which contains ids. No content, name or key is an
 attribute. Attributes follow the semantic conventions for HTTP and databases (OpenTelemetry, 1.27
 and later); a caller's trace is continued (W3C Trace Context).
 """
@@ -47,8 +47,7 @@ def begin(endpoint: str) -> Callable[[], None]:
     )
 
 
-# a span processor of OpenTelemetry's
-def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401
+def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401 optional library
     """`begin` with another span processor."""
     global _tracer, _propagator
     from opentelemetry.sdk.resources import Resource

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 import msgspec
 
-# msgspec lets Python's error about a string that is no UTF-8 through, and the interpreter's about
-# values within values.
+# msgspec passes on Python's errors for invalid UTF-8 and for deep nesting.
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -47,7 +47,7 @@ def readings(house: House) -> list[tuple[str, str]]:
 
 def test_rows_whose_labels_match_are_opened_each_on_record_and_no_other(house: House) -> None:
     reader = hired(house, "rae", "reviewer")
-    seen = slice_sample.read(house.installation, "r", reader, "language = 'de'", 2)
+    seen = slice_sample.read_slice(house.installation, "r", reader, "language = 'de'", 2)
     assert (seen.matching, len(seen.rows)) == (3, 2)
     assert seen.scanned > seen.matching
     assert all("Birnen" in row.messages[0]["content"] and row.language == "de" for row in seen.rows)
@@ -62,7 +62,9 @@ def test_every_row_of_a_slice_is_drawn_as_often_as_another(house: House) -> None
     drawn = Counter(
         row.ordinal
         for _ in range(60)
-        for row in slice_sample.read(house.installation, "r", reader, "language = 'de'", 1).rows
+        for row in slice_sample.read_slice(
+            house.installation, "r", reader, "language = 'de'", 1
+        ).rows
     )
     assert len(drawn) == 3, (
         "each is drawn with a chance of a third: that one is missing is less likely than 1 "
@@ -76,7 +78,7 @@ def test_what_may_not_be_used_is_not_read_and_a_slice_of_nothing_reads_nothing(
     reader = hired(house, "rae", "reviewer")
     for n in range(3):
         house.choose(f"g{n}", False)
-    seen = slice_sample.read(house.installation, "r", reader, "language = 'de'")
+    seen = slice_sample.read_slice(house.installation, "r", reader, "language = 'de'")
     assert (seen.matching, seen.rows) == (0, ())
     assert readings(house) == []
 
@@ -84,13 +86,13 @@ def test_what_may_not_be_used_is_not_read_and_a_slice_of_nothing_reads_nothing(
 def test_who_may_not_read_is_refused_and_what_does_not_read_too(house: House) -> None:
     for role in ("owner", "curator", "auditor"):
         with pytest.raises(DeniedError, match="may not read rows"):
-            slice_sample.read(house.installation, "r", hired(house, role, role), "words > 1")
+            slice_sample.read_slice(house.installation, "r", hired(house, role, role), "words > 1")
     reader = hired(house, "rae", "reviewer")
     with pytest.raises(UsageError):
-        slice_sample.read(house.installation, "r", reader, "words >")
+        slice_sample.read_slice(house.installation, "r", reader, "words >")
     for rows in (0, 51):
         with pytest.raises(UsageError, match="from 1 to 50"):
-            slice_sample.read(house.installation, "r", reader, "words > 1", rows)
+            slice_sample.read_slice(house.installation, "r", reader, "words > 1", rows)
     assert readings(house) == []
 
 

@@ -11,12 +11,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from licet.config import Configuration
 from licet.errors import BusyError, UsageError
 from licet.store.connect import (
     RETRY_ATTEMPTS_MAX,
     SILENT_SECONDS_MAX,
     ContentionError,
-    DatabaseConfig,
     Pool,
     StatementError,
     UnreachableError,
@@ -268,7 +268,7 @@ def test_no_server_is_busy_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_a_connection_string_that_cannot_be_read_is_not_quoted() -> None:
-    config = DatabaseConfig.of({"LICET_DATABASE_URL": "postgres//licet:hunter2@host"})
+    config = Configuration.from_environment({"LICET_DATABASE_URL": "postgres//licet:hunter2@host"})
     with pytest.raises(UsageError) as caught, database(config):
         pass
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
@@ -288,10 +288,10 @@ def test_a_given_url_is_used_and_no_server_is_started(
         "LICET_DATABASE_URL": databases(migrated=False),
         "LICET_DATA": str(tmp_path / "data"),
     }
-    with database(DatabaseConfig.of(environment)) as pool, transaction(pool) as tx:
+    with database(Configuration.from_environment(environment)) as pool, transaction(pool) as tx:
         assert tx.execute("SELECT 1").fetchone() == (1,)
     assert not (tmp_path / "data").exists()
 
 
 def test_the_environment_has_defaults() -> None:
-    assert DatabaseConfig.of({"LICET_DATABASE_URL": ""}) == DatabaseConfig(Path("licet-data"), None)
+    assert Configuration.from_environment({"LICET_DATABASE_URL": ""}) == Configuration()

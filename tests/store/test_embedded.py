@@ -23,7 +23,7 @@ from licet.clock import utc_now
 from licet.config import Configuration
 from licet.errors import BrokenError, UsageError
 from licet.store import embedded
-from licet.store.connect import DatabaseConfig, database, transaction
+from licet.store.connect import database, transaction
 from licet.vault.installation import open_installation
 
 from ..waiting import wait_until
@@ -207,7 +207,7 @@ def test_no_acknowledged_row_is_lost_when_the_postmaster_is_killed(
 
 
 def test_a_pool_outlives_its_server(tmp_path: Path) -> None:
-    config = DatabaseConfig(data=tmp_path)
+    config = Configuration(data=tmp_path)
     with database(config) as pool:
         with transaction(pool) as tx:
             tx.execute("CREATE TABLE kept AS SELECT 1 AS number")

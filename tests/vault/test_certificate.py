@@ -481,7 +481,7 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
 ) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
-    (flag,) = oversight.standing_flags(house.installation)
+    (flag,) = oversight.list_flags(house.installation)
     assert (flag.review_at - house.now, flag.overdue) == (timedelta(days=90), False)
     listed = ["hold", "list", "--data", str(house.installation.config.data)]
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})

@@ -171,8 +171,8 @@ def receipt_of(town: Town, account: UUID) -> str:
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
-    (flag,) = oversight.standing_flags(town.installation)
-    (erasure,) = staff_tables.read(town.installation, staff_tables.ERASURES, TableView()).rows
+    (flag,) = oversight.list_flags(town.installation)
+    (erasure,) = staff_tables.read_page(town.installation, staff_tables.ERASURES, TableView()).rows
     (release,) = catalog.list_releases(town.installation)
     with transaction(town.installation.pool) as tx:
         shown = notices.find(tx, 0, "en", notices.Variant.existing)

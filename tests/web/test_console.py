@@ -87,7 +87,9 @@ def reads(world: World) -> list[list[Any]]:
     """What the table of readings shows."""
     return [
         [cell.value for cell in row]
-        for row in staff_tables.read(world.installation, staff_tables.READINGS, TableView()).rows
+        for row in staff_tables.read_page(
+            world.installation, staff_tables.READINGS, TableView()
+        ).rows
     ]
 
 

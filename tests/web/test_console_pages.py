@@ -80,7 +80,7 @@ def audited(installation: Installation, folder: Path) -> str:
     """A model on record that learnt from the release, with an audit that found something."""
     (release,) = catalog.list_releases(installation)
     model = f"model_{learnt(installation, release.release_id, folder, [0]).hex}"
-    canary_audit.keep(
+    canary_audit.record_audit(
         installation,
         model,
         audit_found(CanaryGroup.permitted, CanaryGroup.deleted),

@@ -199,7 +199,7 @@ def test_what_was_withdrawn_or_would_become_another_row_now_is_not_shown(
         roles=frozenset({"reviewer"}),
         via="cli",
     )
-    read = replacements.read(installation, "autumn", member)
+    read = replacements.read_replacements(installation, "autumn", member)
     assert (read.rows, read.differ, read.places) == (0, 1, ())
 
 

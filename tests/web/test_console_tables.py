@@ -116,7 +116,7 @@ def test_a_view_is_its_address_and_a_fault_in_it_is_said(api: Any, worked: Worke
 def test_pages_follow_each_other_and_have_every_row_once(api: Any, worked: Worked) -> None:
     seen, address = list[str](), "/console/conversations?order=oldest"
     for _ in range(2 * CHATS):
-        view = staff_tables.read(
+        view = staff_tables.read_page(
             worked.world.installation,
             staff_tables.CONVERSATIONS,
             TableView(order="oldest", after=address.partition("after=")[2], rows=3),
@@ -294,11 +294,11 @@ def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
         },
     )
     for order in table.listing.orders:
-        staff_tables.read(installation, table, TableView(order=order))
+        staff_tables.read_page(installation, table, TableView(order=order))
     for name, one in table.listing.filters.items():
         for value in one.choices or [values.get(name, one.hint)]:
             for order in table.listing.orders:
-                found = staff_tables.read(
+                found = staff_tables.read_page(
                     installation, table, TableView(filters={name: value}, order=order, rows=2)
                 )
                 assert all(len(row) == len(table.columns) for row in found.rows), (name, value)

@@ -172,7 +172,7 @@ def test_a_hold_whose_matter_forbids_telling_is_seen_nowhere_by_its_person_and_t
     held(world, chat, is_told=False)
     held(world, other, is_told=False)
     assert seen() == before
-    (one, _) = oversight.holds(world.installation).items
+    (one, _) = oversight.list_holds(world.installation).items
     assert one.told is False
     facts = [
         msgspec.json.decode(row[0])

@@ -84,7 +84,7 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
     def take(by: StaffMember) -> str:
         together.wait()
         try:
-            return inbox_verbs.take(lived.installation, by, item).seen.holder or ""
+            return inbox_verbs.take_item(lived.installation, by, item).seen.holder or ""
         except RefusedError as error:
             return f"refused: {error.message}"
 
@@ -101,7 +101,7 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
 ) -> None:
     item, installation = f"request:{asked(lived)}", lived.installation
     assert names(lived, ada, held=HeldFilter.nobody) == [item]
-    inbox_verbs.take(installation, ada, item)
+    inbox_verbs.take_item(installation, ada, item)
     assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == (
         [item],
         [],
@@ -110,18 +110,18 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
         names(lived, ada, held=HeldFilter.nobody),
         names(lived, bea, held=HeldFilter.somebody),
     ) == ([], [item])
-    inbox_verbs.take(installation, ada, item)
+    inbox_verbs.take_item(installation, ada, item)
     with pytest.raises(RefusedError, match=r"`ada@example\.org` has it"):
         inbox_verbs.give_back(installation, bea, item)
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.hand(installation, ada, item, bea.email, " ")
+        inbox_verbs.hand_over(installation, ada, item, bea.email, " ")
     member(lived, "cy@example.org", StaffRole.curator)
     with pytest.raises(RefusedError, match="has no role"):
-        inbox_verbs.hand(installation, ada, item, "cy@example.org", "I am away")
-    inbox_verbs.hand(installation, ada, item, bea.email, "I am away")
+        inbox_verbs.hand_over(installation, ada, item, "cy@example.org", "I am away")
+    inbox_verbs.hand_over(installation, ada, item, bea.email, "I am away")
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.hand(installation, ada, item, ada.email, "no, mine")
-    inbox_verbs.note(installation, ada, item, "She rang twice")
+        inbox_verbs.hand_over(installation, ada, item, ada.email, "no, mine")
+    inbox_verbs.add_note(installation, ada, item, "She rang twice")
     seen = inbox_verbs.give_back(installation, ada, item, "Bea is ill", holder=bea.email).seen
     assert (seen.holder, [(one.step.value, one.by, one.to, one.words) for one in seen.steps]) == (
         None,
@@ -153,13 +153,15 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     lived.clock.set(review)
     (item,) = names(lived, ada, kind=ItemKind.hold)
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.act(lived.installation, ada, item, "end", ActValues(reason="", matter="M v. N"))
+        inbox_verbs.perform_act(
+            lived.installation, ada, item, "end", ActValues(reason="", matter="M v. N")
+        )
     with pytest.raises(NotFoundError, match="another matter"):
-        inbox_verbs.act(
+        inbox_verbs.perform_act(
             lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M")
         )
     later = review + timedelta(days=30)
-    inbox_verbs.act(
+    inbox_verbs.perform_act(
         lived.installation,
         ada,
         item,
@@ -169,12 +171,12 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     assert names(lived, ada, kind=ItemKind.hold) == []
     lived.clock.set(later)
     assert names(lived, ada, kind=ItemKind.hold) == [item]
-    inbox_verbs.take(lived.installation, bea, item)
+    inbox_verbs.take_item(lived.installation, bea, item)
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.act(
+        inbox_verbs.perform_act(
             lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M v. N")
         )
-    seen = inbox_verbs.act(
+    seen = inbox_verbs.perform_act(
         lived.installation, bea, item, "end", ActValues(reason="It is over", matter="M v. N")
     ).seen
     assert (seen.waits, seen.holder) == (None, None)
@@ -185,7 +187,7 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     ]
     assert lived.rows("SELECT count(*) FROM holds") == [(0,)]
     with pytest.raises(RefusedError, match="nothing of it waits"):
-        inbox_verbs.take(lived.installation, ada, item)
+        inbox_verbs.take_item(lived.installation, ada, item)
     told = lived.rows(
         "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' "
         "ORDER BY outbox_id"
@@ -198,7 +200,7 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
+    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
     chat = lived.say("ana", "Pears", "roots")
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
@@ -213,8 +215,8 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     )
     lived.clock.set(review)
     (held,) = names(lived, ada, kind=ItemKind.hold)
-    inbox_verbs.note(lived.installation, ada, held, "Secret matter")
-    inbox_verbs.act(
+    inbox_verbs.add_note(lived.installation, ada, held, "Secret matter")
+    inbox_verbs.perform_act(
         lived.installation, ada, held, "end", ActValues(reason="Secret end", matter="M")
     )
     with transaction(lived.installation.pool) as tx:
@@ -226,7 +228,7 @@ def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_k
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
+    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
     assert not any(
         "rang" in str(row) or b"rang" in row[-1]
         for row in lived.rows("SELECT words FROM inbox_steps")
@@ -255,7 +257,7 @@ def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(
     lived: World, ada: StaffMember
 ) -> None:
     item = f"request:{asked(lived, None)}"
-    seen = inbox_verbs.note(lived.installation, ada, item, "A letter came").seen
+    seen = inbox_verbs.add_note(lived.installation, ada, item, "A letter came").seen
     assert [one.words for one in seen.steps] == ["A letter came"]
     told = lived.rows(
         "SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'"
@@ -322,11 +324,11 @@ def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
     lived: World, ada: StaffMember
 ) -> None:
     item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
-    inbox_verbs.note(lived.installation, ada, item, "She rang twice")
+    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
     seen = inbox.get(lived.installation, auditor, item)
     assert (seen.may_act, [one.words for one in seen.steps]) == (False, [""])
     with pytest.raises(DeniedError):
-        inbox_verbs.take(lived.installation, auditor, item)
+        inbox_verbs.take_item(lived.installation, auditor, item)
     with pytest.raises(NotFoundError):
         inbox.get(lived.installation, member(lived, "cy@example.org", StaffRole.curator), item)
 
@@ -340,9 +342,11 @@ def test_an_act_is_refused_to_every_role_but_those_who_may_do_it(
     """Whether they see the item or not: they are told who may."""
     item, other = f"request:{asked(lived)}", member(lived, "cy@example.org", role)
     with pytest.raises(DeniedError, match="may not do that") as refused:
-        inbox_verbs.act(lived.installation, other, item, "answer", ActValues(reason="here it is"))
+        inbox_verbs.perform_act(
+            lived.installation, other, item, "answer", ActValues(reason="here it is")
+        )
     assert refused.value.hint == "these may: privacy_officer"
-    assert inbox_verbs.acts(other, item) == []
+    assert inbox_verbs.list_acts(other, item) == []
 
 
 def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(

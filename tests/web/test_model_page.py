@@ -91,10 +91,10 @@ def test_an_audit_is_kept_with_its_figures_and_the_newest_is_in_the_list(
     api: Any, released: Released, model: str
 ) -> None:
     installation, auditor = released.world.installation, released.world.staff(StaffRole.auditor)
-    kept = canary_audit.keep(installation, model, found(CanaryGroup.permitted), actor=WHO)
+    kept = canary_audit.record_audit(installation, model, found(CanaryGroup.permitted), actor=WHO)
     assert (kept.planted, kept.exposed, kept.bound) == (6 * (len(CanaryGroup) - 1), 0, ALPHA)
     released.world.clock.set(released.world.clock.now + timedelta(minutes=1))
-    later = canary_audit.keep(
+    later = canary_audit.record_audit(
         installation, model, found(CanaryGroup.permitted, CanaryGroup.deleted), actor=WHO
     )
     assert (later.verdict, later.exposed) == (AuditResult.failed, 6)
@@ -121,7 +121,7 @@ def test_no_audit_is_kept_for_a_model_that_is_not_on_record(world: World) -> Non
     with pytest.raises(UsageError, match="no model"):
         canary_audit.check_model(world.installation, unknown)
     with pytest.raises(NotFoundError, match="no model"):
-        canary_audit.keep(world.installation, unknown, found(), actor=WHO)
+        canary_audit.record_audit(world.installation, unknown, found(), actor=WHO)
     assert world.rows("SELECT FROM canary_audits") == []
 
 
@@ -164,7 +164,7 @@ def test_the_command_shows_a_model_and_its_audits(released: Released, model: str
     assert told.exit_code == 0, told.stderr
     assert "  took 3 of 3 rows, steps 0 to 0, " in told.stdout
     assert told.stdout.splitlines()[-1] == "  no canary audit was run for it"
-    canary_audit.keep(installation, model, found(CanaryGroup.permitted), actor=WHO)
+    canary_audit.record_audit(installation, model, found(CanaryGroup.permitted), actor=WHO)
     said = runner.invoke(main, ["models", "show", model]).stdout.splitlines()[-1]
     assert (
         "by staff:cora@example.org: passed, 0 of 42 exposed (p below 0.001), licet-sft-1, licet "

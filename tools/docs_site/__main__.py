@@ -2,9 +2,9 @@
 
     ./run docs [--into FOLDER] [--version NAME]
 
-The pages of docs/, with README.md and a few others from outside, go into FOLDER/VERSION. FOLDER
-lists the versions that it holds, so that each page leads to the same page of another. The site asks
-no other host for anything and can be opened from a disk. A link that leads nowhere fails the build.
+The pages of docs/, with README.md and a few others, go into FOLDER/VERSION. FOLDER lists its
+versions, so that each page links to the same page of another. The site requests nothing from other
+hosts and can be opened from a disk. A broken link fails the build.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ ROOT = HERE.parent.parent
 
 
 def build(root: Path, into: Path, version: str) -> int:
-    """Builds the pages of ``root`` into ``into``/``version``; 0 when nothing was wrong with
-    them.
-    """
+    """Builds the pages of ``root`` into ``into``/``version``; returns 0 without errors."""
     with tempfile.TemporaryDirectory(prefix="licet-docs-") as folder:
         source = Path(folder) / "source"
         stage(root, source)

@@ -1,4 +1,4 @@
-"""What Sphinx is told: Markdown by MyST, the theme Furo, search, and nothing from another host."""
+"""Sphinx configuration: Markdown by MyST, the theme Furo, search, and nothing from another host."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ exclude_patterns: list[str] = []
 nitpicky = True
 
 myst_enable_extensions = ["colon_fence", "html_image"]
-copybutton_selector = "div.highlight:not(.highlight-text *) > pre"  # what is typed, no output
+copybutton_selector = "div.highlight:not(.highlight-text *) > pre"  # input, not output
 myst_heading_anchors = 4
-# a file of a page may be in a language without colours
+# some languages have no highlighting
 suppress_warnings = ["misc.highlighting_failure"]
-highlight_language = "sh"  # indented blocks are what a reader types
+highlight_language = "sh"  # indented blocks are input
 
 html_theme = "furo"
 html_title = "Licet"
@@ -47,9 +47,7 @@ def setup(app: Sphinx) -> None:
 def with_levels(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """The captions of the navigation are headings; Sphinx leaves out of which level, which a screen
-    reader asks for.
-    """
+    """Adds the missing heading level to the navigation's captions, which screen readers need."""
     tree = str(context.get("furo_navigation_tree", ""))
     context["furo_navigation_tree"] = tree.replace(
         'role="heading"', 'role="heading" aria-level="2"'

@@ -1,9 +1,9 @@
-"""The sources of the site: the pages of the repository, moved to where the site has them, with the
-tables of contents.
+"""The site's sources: the repository's pages at their places in the site, with the tables of
+contents.
 
-The navigation is `docs/index.md` itself: a list of links under each heading. So a reader of the
-repository and one of the site have the same order, and a page that is not in the list fails the
-build. The index of a folder of docs/ (`runbooks`, `adr`) lists the pages of its folder.
+The navigation is `docs/index.md` itself: a list of links under each heading. So readers of the
+repository and of the site have the same order, and a page missing from the list fails the build.
+The index of a folder of docs/ (`runbooks`, `adr`) lists the pages of its folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-# Pages from outside docs/, and what they are called in the site.
+# Pages from outside docs/, with their names in the site.
 OUTSIDE = {
     "README.md": "readme.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -31,18 +31,18 @@ _MARKUP = re.compile(
 )
 _TAB = re.compile(r"(?m)^\*\*([^*\n]+)\*\*[^\n]*\n\n((?:```\w*\n(?:.*\n)*?```\n\n?)+)")
 _PICTURE = re.compile(r'<img src="([^"]+)-light((?:\.\w+)?\.png)"([^>]*)>')
-READERS = "Who you are"  # the heading of docs/index.md whose list is shown as cards
+READERS = "Who you are"  # the heading of docs/index.md whose list becomes cards
 _ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)#]+\.md)\)", re.MULTILINE)
 
 
 def pages(root: Path) -> dict[str, str]:
-    """Every page of the site by its path in the repository: its path in the site."""
+    """Returns every page's path in the site by its path in the repository."""
     found = sorted(path.relative_to(root).as_posix() for path in (root / "docs").rglob("*.md"))
     return {**{path: path.removeprefix("docs/") for path in found}, **OUTSIDE}
 
 
 def stage(root: Path, source: Path) -> None:
-    """Copies the pages and the pictures that they show into ``source``."""
+    """Copies the pages and their pictures into ``source``."""
     moved, words = pages(root), search_words(root)
     for path, target in moved.items():
         raw = (root / path).read_text("utf-8")
@@ -53,7 +53,7 @@ def stage(root: Path, source: Path) -> None:
             text = with_cards(text)
         if PurePosixPath(target).name == "index.md":
             text += "".join(contents(text, caption=target == "index.md"))
-        if target in words:  # the search finds them as if they stood on the page
+        if target in words:  # found by the search as words of the page
             text = (
                 f"---\nmyst:\n  html_meta:\n    keywords: {', '.join(words[target])}\n---\n\n{text}"
             )
@@ -69,9 +69,7 @@ def stage(root: Path, source: Path) -> None:
 
 
 def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
-    """The text of a page with each link leading to where its target is in the site. Code is left
-    alone.
-    """
+    """Rewrites a page's links to their targets' places in the site, except in code."""
     here = PurePosixPath(moved[path]).parent
 
     def lead(match: re.Match[str]) -> str:
@@ -83,12 +81,12 @@ def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
         made += _LINK.sub(lead, text[end : block.start()]) + block[0]
         end = block.end()
     made += _LINK.sub(lead, text[end:])
-    return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # what stands around pictures in README.md
+    return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # markup around pictures in README.md
 
 
 def with_tabs(text: str) -> str:
-    """Blocks of code one behind the other, each under a line that is bold and says whose it is
-    (`**Python**`), as tabs of which one is seen. The choice holds on all pages.
+    """Turns consecutive code blocks, each under a bold line that names its language (`**Python**`),
+    into tabs. The choice holds on all pages.
     """
 
     def joined(run: re.Match[str]) -> str:
@@ -102,7 +100,7 @@ def with_tabs(text: str) -> str:
 
 
 def with_both_schemes(text: str, folder: Path) -> str:
-    """A picture `NAME-light.png` that has a `NAME-dark.png` beside it: each in its own scheme."""
+    """Shows a picture `NAME-light.png`, or its `NAME-dark.png`, by the reader's colour scheme."""
 
     def both(picture: re.Match[str]) -> str:
         name, kind, rest = picture.groups()
@@ -117,7 +115,7 @@ def with_both_schemes(text: str, folder: Path) -> str:
 
 
 def with_cards(text: str) -> str:
-    """The first page with its list of readers as cards that lead to their pages."""
+    """Turns the first page's list of readers into cards that link to their pages."""
 
     def cards(part: re.Match[str]) -> str:
         made = [
@@ -135,9 +133,7 @@ def with_cards(text: str) -> str:
 
 
 def search_words(root: Path) -> dict[str, list[str]]:
-    """The words by which pages are looked for (docs/search.csv), by the path of the page in the
-    site.
-    """
+    """Returns each page's additional search words (docs/search.csv), by its path in the site."""
     with (root / "docs" / "search.csv").open(encoding="utf-8", newline="") as file:
         words = {row["page"]: row["words"].split() for row in csv.DictReader(file)}
     if unknown := words.keys() - set(pages(root).values()):
@@ -146,8 +142,8 @@ def search_words(root: Path) -> dict[str, list[str]]:
 
 
 def _refuse_markup(text: str, path: str) -> None:
-    """ValueError for markup of a page's own, outside code: it could run or fetch something in a
-    reader's browser.
+    """Raises ValueError for a page's own markup outside code: it could run or fetch something in a
+    browser.
     """
     if found := _MARKUP.search(_BLOCK.sub("", text)):
         raise ValueError(
@@ -156,9 +152,7 @@ def _refuse_markup(text: str, path: str) -> None:
 
 
 def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterator[str]:
-    """The files of the repository that a page leads to and that are no pages: the site has a copy
-    of each.
-    """
+    """Copies the linked files that are no pages to the site."""
     for match in _LINK.finditer(_BLOCK.sub("", text)):
         other = os.path.normpath(PurePosixPath(target).parent / match[0])
         if (
@@ -174,7 +168,7 @@ def _others(root: Path, text: str, target: str, moved: dict[str, str]) -> Iterat
 
 
 def contents(text: str, *, caption: bool) -> Iterator[str]:
-    """The tables of contents of an index: one a heading, or one of all that it links to."""
+    """Returns the tables of contents of an index: one a heading, or one of all its links."""
     for part in re.split(r"(?m)^## ", text)[1:] if caption else [text]:
         named = part.splitlines()[0]
         if named == READERS:
@@ -189,5 +183,5 @@ def contents(text: str, *, caption: bool) -> Iterator[str]:
 
 
 def _linked(text: str) -> list[str]:
-    """The pages of the same folder that an index links to, once each."""
+    """Returns the pages of the same folder that an index links to, once each."""
     return list(dict.fromkeys(re.findall(r"\]\(([\w-]+\.md)\)", text)))

@@ -1,8 +1,7 @@
-"""The versions that a folder of sites holds: `versions.js`, which each page reads, and
-`index.html`, which leads to the newest.
+"""Lists the versions in a folder of sites: `versions.js`, which each page reads, and `index.html`,
+which leads to the newest.
 
-A script and not a file of data: a page that is opened from a disk may load a script beside it, and
-nothing else.
+A script, not data: a page opened from a disk may load a script beside it, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ FRONT = """<!doctype html>
 
 
 def list_versions(folder: Path) -> list[str]:
-    """Writes both files anew; the versions, the newest first."""
+    """Rewrites both files; returns the versions, newest first."""
     versions = sorted(
         (path.parent.name for path in folder.glob("*/index.html")), key=_order, reverse=True
     )
@@ -38,6 +37,6 @@ def list_versions(folder: Path) -> list[str]:
 
 
 def _order(name: str) -> tuple[bool, list[int], str]:
-    """By the numbers of the name; one without a number, as `next`, is older than any."""
+    """Sorts by the numbers of the name; a name without a number, as `next`, is the oldest."""
     numbers = [int(part) for part in re.findall(r"\d+", name)]
     return bool(numbers), numbers, name

@@ -1,12 +1,12 @@
-"""Makes `src/licet/curate/name_lists.txt.xz`: given names, the languages they are usual in, and
-those in which they are words.
+"""Makes `src/licet/curate/name_lists.txt.xz`: given names, the languages in which they are usual,
+and those in which they are words.
 
     python -m tools.name_lists
 
-Names are those of Faker (MIT) and of `more_names.txt`. What is a word too is told by the
-dictionaries in /usr/share (Debian's wamerican, wngerman, wfrench, wspanish, witalian, wportuguese,
-wbrazilian, wdutch, wswedish, wdanish, wpolish, wukrainian, hunspell-uk, hunspell-ru, iso-codes and
-libgweather-4-common): which of the names are in them, and nothing else.
+Names are those of Faker (MIT) and of `more_names.txt`. Dictionaries in /usr/share (Debian's
+wamerican, wngerman, wfrench, wspanish, witalian, wportuguese, wbrazilian, wdutch, wswedish,
+wdanish, wpolish, wukrainian, hunspell-uk, hunspell-ru, iso-codes and libgweather-4-common) only
+tell which names are words.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _faker(prefix: str) -> dict[str, set[str]]:
-    """Names by language, of each locale that Faker has."""
+    """Returns names by language, from each locale of Faker."""
     import faker.providers.person as person
 
     out: dict[str, set[str]] = defaultdict(set)
@@ -81,7 +81,7 @@ def _more() -> dict[str, set[str]]:
 
 
 def _words(language: str) -> set[str]:
-    """Words in small letters."""
+    """Returns the lower-case words of a language."""
     out: set[str] = set()
     for path, encoding in DICTIONARIES.get(language, []):
         lines = path.read_text(encoding, "replace").splitlines()

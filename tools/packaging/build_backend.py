@@ -1,9 +1,9 @@
 """Setuptools as the build backend, with archives that are the same bytes for the same source (PEP
 517, PEP 660).
 
-An archive of setuptools carries the times, the owners and the modes that files happened to have.
-Here every entry has the time of `SOURCE_DATE_EPOCH`, or else of the first of January 1980, the
-earliest that a wheel can carry; entries are in the order of their names.
+Setuptools' archives carry the files' times, owners and modes. Here every entry has the time of
+`SOURCE_DATE_EPOCH`, or else the first of January 1980, the earliest in a wheel; entries are sorted
+by name.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ def build_wheel(
     config_settings: dict[str, object] | None = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """The name of the wheel that was written to ``wheel_directory``."""
+    """Returns the name of the wheel written to ``wheel_directory``."""
     name: str = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
     same_wheel(Path(wheel_directory, name))
     return name
 
 
 def build_sdist(sdist_directory: str, config_settings: dict[str, object] | None = None) -> str:
-    """The name of the source archive that was written to ``sdist_directory``."""
+    """Returns the name of the source archive written to ``sdist_directory``."""
     name: str = build_meta.build_sdist(sdist_directory, config_settings)
     same_source_archive(Path(sdist_directory, name))
     return name
 
 
 def moment() -> int:
-    """The time of every entry, in seconds since 1970."""
+    """Returns the time of every entry, in seconds since 1970."""
     return max(EARLIEST, int(os.environ.get("SOURCE_DATE_EPOCH", EARLIEST)))
 
 
 def same_wheel(file: Path) -> None:
-    """Writes a wheel anew with the names, contents and programs that it has, and nothing else."""
+    """Rewrites a wheel with its names, contents and executable bits, and nothing else."""
     stamp = time.gmtime(moment())[:6]
     with zipfile.ZipFile(file) as before:
         entries = [
@@ -70,9 +70,7 @@ def same_wheel(file: Path) -> None:
 
 
 def same_source_archive(file: Path) -> None:
-    """Writes a source archive anew with the names, contents and programs that it has, and nothing
-    else.
-    """
+    """Rewrites a source archive with its names, contents and executable bits, and nothing else."""
     with tarfile.open(file) as before:
         files = sorted((entry for entry in before if entry.isfile()), key=lambda entry: entry.name)
         entries = [(entry, _content(before, entry)) for entry in files]

@@ -1,9 +1,9 @@
 """The container image of a source folder as an OCI image layout in one archive, by Buildah.
 
-The base is named by its digest, every file has the time of the commit, and compiled Python is
-checked by nothing that changes: the same source, base and version of Buildah give the same bytes.
+The base is named by its digest, every file has the commit's time, and compiled Python is not
+checked against its source's time: the same source, base and version of Buildah give the same bytes.
 
-The image has no health check: that is of Docker's format. Kubernetes has probes of its own, and
+The image has no health check, which is of Docker's format. Kubernetes has its own probes, and
 `deploy/compose.yaml` builds from the Dockerfile.
 
 Source: OCI Image Format Specification v1.1, "Image Layout".
@@ -28,7 +28,7 @@ _DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 def check(base: str) -> None:
-    """Exits where an image could not be made, or not the same one again, of ``base``."""
+    """Exits if no image, or no reproducible one, could be made of ``base``."""
     if not _DIGEST.fullmatch(base):
         raise SystemExit(
             f"error: `{base}` names its bytes by no digest\n"
@@ -42,8 +42,8 @@ def check(base: str) -> None:
 
 
 def write(source: Path, archive: Path, base: str, version: str, seconds: int) -> None:
-    """Builds `deploy/Dockerfile` of ``source`` on ``base`` and writes the layout to ``archive``,
-    with ``seconds`` since 1970 as the time of everything in it.
+    """Builds `deploy/Dockerfile` of ``source`` on ``base`` and writes the layout to ``archive``;
+    everything in it has the time ``seconds`` since 1970.
     """
     with tempfile.TemporaryDirectory() as scratch:
         name, layout = Path(scratch) / "id", Path(scratch) / "layout"
@@ -62,8 +62,8 @@ def write(source: Path, archive: Path, base: str, version: str, seconds: int) ->
 
 
 def pack(folder: Path, stream: BinaryIO | GzipFile, prefix: str, seconds: int) -> None:
-    """Writes the files of ``folder`` to a tar archive below ``prefix``, in the order of their
-    names, without owners.
+    """Writes the files of ``folder`` to a tar archive below ``prefix``, sorted by name, without
+    owners.
     """
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as made:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,4 +1,4 @@
-"""Makes what is published of a tag: packages, image, charts, what they are made of and by whom.
+"""Makes the artefacts of a tag: packages, image, charts, bill of materials and provenance.
 
     python -m tools.packaging.publish --tag v0.1.0 --into DIST --base IMAGE@sha256:...
     ... --key signing.pem             # signs the provenance too
@@ -67,18 +67,18 @@ _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)
 
 
 class Digested(NamedTuple):
-    """Something by its name and the SHA-256 of its bytes, in hexadecimal."""
+    """A name and the SHA-256 of its bytes, in hexadecimal."""
 
     name: str
     sha256: str
 
     def described(self) -> dict[str, object]:
-        """A resource descriptor of in-toto."""
+        """Returns an in-toto resource descriptor."""
         return {"name": self.name, "digest": {"sha256": self.sha256}}
 
 
 def components(lock: str) -> list[dict[str, str]]:
-    """Each package that a lock pins, as a component of CycloneDX, in the order of their names."""
+    """Returns each package of a lock as a CycloneDX component, sorted by name."""
     found = sorted({(name.lower(), version) for name, version in _PINNED.findall(lock)})
     return [
         {
@@ -93,8 +93,8 @@ def components(lock: str) -> list[dict[str, str]]:
 
 
 def bill_of_materials(version: str, lock: str) -> bytes:
-    """A CycloneDX 1.6 document of what the extra `server` installs; the same bytes for the same
-    lock.
+    """Returns the CycloneDX 1.6 document of the extra `server`; the same bytes for the
+    same lock.
     """
     parts = components(lock)
     own = f"pkg:pypi/licet@{version}"
@@ -124,8 +124,8 @@ def provenance(
     inputs: Sequence[Digested],
     versions: Mapping[str, str],
 ) -> bytes:
-    """The in-toto statement: these files were made from this tag and these ``inputs`` by this
-    program, with others of these ``versions``.
+    """Returns the in-toto statement: this program, with others of these ``versions``, made these
+    files from this tag and these ``inputs``.
     """
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
@@ -147,7 +147,7 @@ def provenance(
 
 
 def envelope(payload: bytes, key: Ed25519PrivateKey) -> bytes:
-    """A DSSE envelope over ``payload``: what is signed names its type and its length (DSSE v1,
+    """Returns a DSSE envelope over ``payload``; the signature covers its type and length (DSSE v1,
     "PAE").
     """
     signed = b" ".join([b"DSSEv1", *_counted(PAYLOAD_TYPE.encode()), *_counted(payload)])
@@ -175,9 +175,8 @@ def sha256(file: Path) -> str:
 
 
 def make(into: Path, tag: str, base: str | None, key: Ed25519PrivateKey | None) -> list[Path]:
-    """Everything that is published of ``tag``, in the folder ``into``; the packages first.
-
-    ``base`` is the image that the image of Licet is built on; none: there is no image.
+    """Makes all artefacts of ``tag`` in the folder ``into``; the packages first. ``base`` is the
+    image's base, without which there is no image.
     """
     into.mkdir(parents=True, exist_ok=True)
     if left := sorted(into.iterdir()):
@@ -217,7 +216,7 @@ def make(into: Path, tag: str, base: str | None, key: Ed25519PrivateKey | None) 
 
 
 def _commit_of(tag: str) -> str:
-    """The commit of ``tag``, whose program this has to be."""
+    """Returns the commit of ``tag``, whose program this must be."""
     named = f"refs/tags/{tag}^{{commit}}"
     found = subprocess.run(
         ["git", "rev-parse", "--quiet", "--verify", named], cwd=ROOT, capture_output=True, text=True
@@ -235,7 +234,7 @@ def _commit_of(tag: str) -> str:
 
 
 def _version_of(source: Path, tag: str) -> str:
-    """The version of a source folder, which its tag and its charts name too."""
+    """Returns the version of a source folder, which its tag and its charts must have."""
     text = {name: source / "deploy" / "helm" / name / "Chart.yaml" for name in CHARTS}
     version = str(
         tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -264,7 +263,7 @@ def _locks(source: Path) -> list[Path]:
 
 
 def _versions(*, with_image: bool) -> dict[str, str]:
-    """The programs that made the files, by name."""
+    """Returns the versions of the programs that made the files."""
     called = ["node", "npm", "git", *([image.PROGRAM] if with_image else [])]
     return {
         "python": platform.python_version(),
@@ -275,7 +274,7 @@ def _versions(*, with_image: bool) -> dict[str, str]:
 
 
 def _chart(source: Path, into: Path, name: str, version: str, seconds: int) -> Path:
-    """The archive of a chart, as `helm package` names what is in it."""
+    """Packs a chart, with the names of `helm package`."""
     made = into / f"chart-{name}-{version}.tgz"
     with (
         made.open("wb") as stream,
@@ -286,9 +285,7 @@ def _chart(source: Path, into: Path, name: str, version: str, seconds: int) -> P
 
 
 def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
-    """The wheel and the source archive, built with the tools of this environment, which the locks
-    hold.
-    """
+    """Builds the wheel and the source archive with this environment's locked tools."""
     call = (
         "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); "
         "b.build_wheel(into)"
@@ -305,9 +302,7 @@ def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> l
 
 
 def _npm_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
-    """The packages of the components, the client and the host, as `npm pack` makes them: with times
-    of its own, the same for every build.
-    """
+    """Packs the components, the client and the host like `npm pack`, which sets fixed times."""
     for name in ("elements", "client", "host"):
         folder = source / f"{name}-package"
         subprocess.run(

@@ -1388,7 +1388,7 @@ export interface components {
         };
         /**
          * ConversationKind
-         * @description What a conversation is: a chat, or a coding session.
+         * @description A chat, or a coding session.
          * @default chat
          * @enum {string}
          */
@@ -1530,7 +1530,7 @@ export interface components {
         };
         /**
          * Gate
-         * @description What an account must answer before its person may write.
+         * @description The gate before a person may write: whether the account must answer first.
          * @enum {string}
          */
         Gate: "closed" | "not_asked" | "open" | "must_decide" | "notice";
@@ -2213,7 +2213,7 @@ export interface components {
         };
         /**
          * PreviewBound
-         * @description The bound that a conversation exceeds.
+         * @description A bound of a preview.
          * @enum {string}
          */
         PreviewBound: "turns" | "bytes" | "message_weight";
@@ -2505,7 +2505,7 @@ export interface components {
         };
         /**
          * ScopeKind
-         * @description What a grant is given for, from the narrowest to the widest.
+         * @description A grant's scope, from the narrowest to the widest.
          * @enum {string}
          */
         ScopeKind: "conversation" | "project" | "account";
@@ -2597,7 +2597,7 @@ export interface components {
         };
         /**
          * Share
-         * @description What a person chose to share with a feedback.
+         * @description What a person shares with a feedback.
          * @default rating
          * @enum {string}
          */
@@ -2746,8 +2746,7 @@ export interface components {
         };
         /**
          * TurnRole
-         * @description The author of a turn, a tool included; ``system`` are the host's instructions to the
-         *     model.
+         * @description A turn's author; ``system`` are the host's instructions to the model.
          * @default user
          * @enum {string}
          */

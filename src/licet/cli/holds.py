@@ -32,7 +32,7 @@ def listed(call: CliCall) -> int:
     Example:  licet hold list
     """
     with call.installation() as installation:
-        found, flags = oversight.holds(installation), oversight.standing_flags(installation)
+        found, flags = oversight.list_holds(installation), oversight.list_flags(installation)
         rest = (
             [f".. {found.total - len(found.items):,} more"]
             if found.total > len(found.items)

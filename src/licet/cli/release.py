@@ -463,9 +463,9 @@ def read(
     with call.installation() as installation:
         reader = signatures.find_member(installation, by)
         seen = (
-            slice_sample.read_numbered(installation, release, reader, numbers)
+            slice_sample.read_rows(installation, release, reader, numbers)
             if where is None
-            else slice_sample.read(installation, release, reader, where, rows)
+            else slice_sample.read_slice(installation, release, reader, where, rows)
         )
         call.show(
             seen,

@@ -50,7 +50,7 @@ def move(dry_run: bool, call: CliCall) -> None:
     require_initialised(config)
     clock = load_clock(config)
     if dry_run:
-        found = store_move.look(config, clock)
+        found = store_move.forecast(config, clock)
     else:
         with progress("") as bar:
             task = bar.add_task("", total=None)

@@ -302,7 +302,7 @@ def canaries(seed: int, steps: int, model: str | None, by: str | None, call: Cli
         found = audits.audit(installation, clock, seed=seed, settings=settings)
     if model is not None:
         with call.installation() as theirs:
-            audits.keep(theirs, model, found, actor=by or f"user:{user()}")
+            audits.record_audit(theirs, model, found, actor=by or f"user:{user()}")
     call.show(found, lambda: _text(found))
     return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
 

@@ -33,13 +33,13 @@ import msgspec
 from licet.client.failures import (
     Lost,
     Reply,
-    error_of,
+    error_for,
     gate_reason,
-    lost,
-    problem_in,
+    lost_reply,
+    parse_problem,
     reason_of,
     sentence_of,
-    unreadable,
+    unreadable_error,
 )
 from licet.client.failures import SetupError as SetupError
 from licet.client.failures import UnansweredError as UnansweredError
@@ -91,12 +91,10 @@ class ToolCallResult(msgspec.Struct, frozen=True, kw_only=True):
 
 class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once,
-    however often it is sent.
-
-    ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered
-    the model. ``thread`` names the side thread of a subagent; the conversation itself has none.
-    ``grant`` is that of the gate's answer when it was said: it is stamped under no newer one.
-    ``project`` is the host's own id of the conversation's project, which its first turn determines.
+    however often it is sent. ``tools``, for the role ``system``, is the JSON text of the tools
+    offered to the model. ``thread`` names a subagent's side thread; the conversation itself has
+    none. ``grant`` is that of the gate's answer when it was said: its stamp has no newer one.
+    ``project`` is the host's own id of the conversation's project, determined by its first turn.
     """
 
     account: str
@@ -130,56 +128,56 @@ def open_account(
     opened: datetime | None = None,
     begin_anew: bool = False,
 ) -> ApiRequest[OpenedAccount]:
-    """Opens an account by the host's own id; an existing one is unchanged, and stays closed if it
-    is closed.
+    """Opens an account by the host's own id; an existing one is unchanged, even a closed one.
 
     ``opened`` is when the host opened it, if not now: people from before a policy may put its
-    notice off. ``begin_anew`` opens another account where that of the id is closed; nothing of the
-    closed one passes to it.
+    notice off. ``begin_anew`` opens another account in place of a closed one, with nothing of it.
     """
     body: dict[str, Any] = {"host": host, "plan": plan, "age": age}
     if opened is not None:
         body["opened"] = opened.isoformat()
     if begin_anew:
         body["begin_anew"] = True
-    return _changing("POST", "/v1/accounts", OpenedAccount, body)
+    return _change("POST", "/v1/accounts", OpenedAccount, body)
 
 
 def get_account(account: str) -> ApiRequest[Account]:
-    return _reading(_account(account), Account)
+    return _get(_account(account), Account)
 
 
 def set_plan(account: str, plan: str) -> ApiRequest[ChangeResult]:
-    return _changing("PUT", f"{_account(account)}/plan", ChangeResult, {"plan": plan})
+    return _change("PUT", f"{_account(account)}/plan", ChangeResult, {"plan": plan})
 
 
 def set_age(account: str, age: int | None) -> ApiRequest[ChangeResult]:
-    return _changing("PUT", f"{_account(account)}/age", ChangeResult, {"age": age})
+    return _change("PUT", f"{_account(account)}/age", ChangeResult, {"age": age})
 
 
 def set_region(account: str, region: str | None) -> ApiRequest[ChangeResult]:
-    """Where the person lives, as `DE` or `US-CA`: whose clock holds for their later requests."""
-    return _changing("PUT", f"{_account(account)}/region", ChangeResult, {"region": region})
+    """Sets where the person lives, as `DE` or `US-CA`, which determines the deadlines of their
+    later requests.
+    """
+    return _change("PUT", f"{_account(account)}/region", ChangeResult, {"region": region})
 
 
 def close_account(account: str) -> ApiRequest[ChangeResult]:
-    return _changing("POST", f"{_account(account)}/close", ChangeResult)
+    return _change("POST", f"{_account(account)}/close", ChangeResult)
 
 
 def gate(account: str) -> ApiRequest[GateResult]:
     """The gate; `check` of the drivers asks the same and never raises. SetupError for a reference
     that can be none.
     """
-    return _reading(f"{_account(checked_account(account))}/gate", GateResult)
+    return _get(f"{_account(checked_account(account))}/gate", GateResult)
 
 
 def myself() -> ApiRequest[CallerResult]:
-    """Who calls, and with which scopes."""
-    return _reading("/v1/me", CallerResult)
+    """Returns the caller and its scopes."""
+    return _get("/v1/me", CallerResult)
 
 
 def notice(account: str) -> ApiRequest[NoticeResult]:
-    return _reading(f"{_account(account)}/notice", NoticeResult)
+    return _get(f"{_account(account)}/notice", NoticeResult)
 
 
 def choose(
@@ -204,16 +202,18 @@ def choose(
         "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
         "surface": surface, "showing": showing,
     }  # fmt: skip
-    return _changing("POST", f"{_account(account)}/choices", ChoiceResult, body)
+    return _change("POST", f"{_account(account)}/choices", ChoiceResult, body)
 
 
 def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
-    return _reading(f"{_account(account)}/choices", Choices, _page(cursor))
+    return _get(f"{_account(account)}/choices", Choices, _page(cursor))
 
 
 def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResult]:
-    """Who chose what, when and where: for the account, its projects, and their conversations."""
-    return _reading(f"{_account(account)}/standing", StandingResult, _page(cursor))
+    """Returns who chose what, when and where: for the account, its projects, and their
+    conversations.
+    """
+    return _get(f"{_account(account)}/standing", StandingResult, _page(cursor))
 
 
 def preview(
@@ -225,8 +225,8 @@ def preview(
     assume: bool = False,
     cursor: str | None = None,
 ) -> ApiRequest[PreviewResult]:
-    """What a release built now would contain of the person's conversations; ``assume``: as if they
-    said yes for what is shown.
+    """Returns what a release built now would contain of the person's conversations; ``assume``: as
+    after a yes for them.
     """
     query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_page(cursor)]
     query += [
@@ -234,21 +234,19 @@ def preview(
         for name, value in (("conversation", conversation), ("project", project))
         if value
     ]
-    return _reading(f"{_account(account)}/preview", PreviewResult, tuple(query))
+    return _get(f"{_account(account)}/preview", PreviewResult, tuple(query))
 
 
 def keep_project_out(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
-    """Keeps a project out: each of its conversations, and later ones from their first turn on."""
-    return _changing(
-        "POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title}
-    )
+    """Keeps a project out: its conversations, and later ones from their first turn on."""
+    return _change("POST", f"{_project(account, project)}/keep-out", ChangeResult, {"title": title})
 
 
 def let_project_in(account: str, project: str, title: str = "") -> ApiRequest[ChangeResult]:
-    """Lets in conversations that begin in a project; a conversation that is kept out stays so until
-    it is let in itself.
+    """Lets in conversations that begin in a project; one that is kept out stays so until it is let
+    in itself.
     """
-    return _changing("POST", f"{_project(account, project)}/let-in", ChangeResult, {"title": title})
+    return _change("POST", f"{_project(account, project)}/let-in", ChangeResult, {"title": title})
 
 
 def say(
@@ -285,7 +283,7 @@ def say(
         project=project,
         project_title=project_title,
     )
-    return _changing("POST", "/v1/turns", TurnResult, turn)
+    return _change("POST", "/v1/turns", TurnResult, turn)
 
 
 def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
@@ -317,39 +315,39 @@ def _too_large(message: str) -> UsageError:
 
 
 def conversations(account: str, cursor: str | None = None) -> ApiRequest[Conversations]:
-    return _reading(f"{_account(account)}/conversations", Conversations, _page(cursor))
+    return _get(f"{_account(account)}/conversations", Conversations, _page(cursor))
 
 
 def get_conversation(conversation: str, account: str | None = None) -> ApiRequest[Conversation]:
-    return _reading(_conversation(conversation), Conversation, _for(account))
+    return _get(_conversation(conversation), Conversation, _for(account))
 
 
 def explain(conversation: str, account: str | None = None) -> ApiRequest[Explanation]:
-    """The answer for each turn of a conversation and each purpose, the reason, and the act behind
+    """Explains each turn of a conversation and purpose: the answer, the reason, and the act behind
     it.
     """
-    return _reading(f"{_conversation(conversation)}/explain", Explanation, _for(account))
+    return _get(f"{_conversation(conversation)}/explain", Explanation, _for(account))
 
 
 def explain_turn(turn: str) -> ApiRequest[Explanation]:
-    """The same for one turn."""
-    return _reading(f"/v1/turns/{quote(turn)}/explain", Explanation)
+    """Explains one turn."""
+    return _get(f"/v1/turns/{quote(turn)}/explain", Explanation)
 
 
 def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing(
+    return _change(
         "POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_for(account)
     )
 
 
 def let_in(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing(
+    return _change(
         "POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_for(account)
     )
 
 
 def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing("DELETE", _conversation(conversation), ChangeResult, query=_for(account))
+    return _change("DELETE", _conversation(conversation), ChangeResult, query=_for(account))
 
 
 def give_feedback(
@@ -369,48 +367,48 @@ def give_feedback(
     """
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
     body |= {"check": check, "score": score}
-    return _changing(
+    return _change(
         "POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _for(account)
     )
 
 
 def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
-    """The feedback that an account gave, as far as it is stored, newest first."""
-    return _reading(f"{_account(account)}/feedback", FeedbackPage, _page(cursor))
+    """Returns an account's stored feedback, newest first."""
+    return _get(f"{_account(account)}/feedback", FeedbackPage, _page(cursor))
 
 
 def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[FeedbackResult]:
-    """Takes one feedback back: nothing uses it from now on."""
-    return _changing("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", FeedbackResult)
+    """Withdraws a feedback: nothing uses it from now on."""
+    return _change("DELETE", f"{_account(account)}/feedback/{quote(feedback)}", FeedbackResult)
 
 
 def rights(account: str = "me") -> ApiRequest[RightTimes]:
-    """By when each right would be answered if it were asked for now, and by which law."""
-    return _reading(f"{_account(account)}/rights", RightTimes)
+    """Returns when each right would be answered if it were requested now, and by which law."""
+    return _get(f"{_account(account)}/rights", RightTimes)
 
 
 def send_request(kind: str, words: str = "", account: str = "me") -> ApiRequest[SentRequest]:
     """Sends a request of a person; an objection, or a request to restrict, is also the account's
     no.
     """
-    return _changing(
+    return _change(
         "POST", f"{_account(account)}/requests", SentRequest, {"kind": kind, "words": words}
     )
 
 
 def requests(account: str = "me", cursor: str | None = None) -> ApiRequest[SentRequests]:
-    """The requests of an account, newest first."""
-    return _reading(f"{_account(account)}/requests", SentRequests, _page(cursor))
+    """Returns the account's requests, newest first."""
+    return _get(f"{_account(account)}/requests", SentRequests, _page(cursor))
 
 
 def get_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
-    """A request with its steps."""
-    return _reading(f"{_account(account)}/requests/{quote(request)}", SentRequest)
+    """Returns a request with its steps."""
+    return _get(f"{_account(account)}/requests/{quote(request)}", SentRequest)
 
 
 def reply_to_request(request: str, words: str, account: str = "me") -> ApiRequest[SentRequest]:
     """Answers what staff asked, while the request waits."""
-    return _changing(
+    return _change(
         "POST",
         f"{_account(account)}/requests/{quote(request)}/reply",
         SentRequest,
@@ -420,36 +418,36 @@ def reply_to_request(request: str, words: str, account: str = "me") -> ApiReques
 
 def withdraw_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
     """Takes a request back."""
-    return _changing("POST", f"{_account(account)}/requests/{quote(request)}/withdraw", SentRequest)
+    return _change("POST", f"{_account(account)}/requests/{quote(request)}/withdraw", SentRequest)
 
 
 def events(since: str = "0", *, limit: int = 100, wait: int = 0) -> ApiRequest[Events]:
-    """The events after a cursor; ``wait`` seconds, fewer than the client's timeout, for one to
-    occur.
+    """Returns the events after a cursor; waits up to ``wait`` seconds, less than the client's
+    time-out, for one.
     """
-    return _reading(
+    return _get(
         "/v1/events", Events, (("since", since), ("limit", str(limit)), ("wait", str(wait)))
     )
 
 
 def acknowledge(event: str, endpoint: str) -> ApiRequest[EventDelivery]:
-    """Acknowledges that what an event named has left the host of ``endpoint``."""
-    return _changing(
+    """Acknowledges that the host of ``endpoint`` deleted what an event named."""
+    return _change(
         "POST", f"/v1/events/{quote(event)}/acknowledge", EventDelivery, {"endpoint": endpoint}
     )
 
 
 def erasure(erasure: str) -> ApiRequest[ErasureResult]:
-    return _reading(f"/v1/erasures/{quote(erasure)}", ErasureResult)
+    return _get(f"/v1/erasures/{quote(erasure)}", ErasureResult)
 
 
 def certificate(erasure: str) -> ApiRequest[bytes]:
-    """The signed certificate of an erasure; RefusedError while it is in progress."""
+    """Returns the signed certificate of an erasure; RefusedError while it is in progress."""
     return ApiRequest(method="GET", path=f"/v1/erasures/{quote(erasure)}/certificate", read=bytes)
 
 
 def export(account: str = "me") -> ApiRequest[bytes]:
-    """A person's own conversations as NDJSON."""
+    """Returns a person's own conversations as NDJSON."""
     return ApiRequest(method="GET", path=f"{_account(account)}/export", read=bytes)
 
 
@@ -466,7 +464,7 @@ def _project(account: str, project: str) -> str:
 
 
 def _segment(reference: str) -> str:
-    """A reference as one segment of a path: a slash in the host's id is encoded too."""
+    """Encodes a reference as one path segment, slashes included."""
     return quote(reference, safe=":")
 
 
@@ -478,26 +476,26 @@ def _for(account: str | None) -> tuple[tuple[str, str], ...]:
     return (("account", account),) if account is not None else ()
 
 
-def _reading(
-    path: str, of: type[Result], query: tuple[tuple[str, str], ...] = ()
+def _get(
+    path: str, kind: type[Result], query: tuple[tuple[str, str], ...] = ()
 ) -> ApiRequest[Result]:
     return ApiRequest(
         method="GET",
         path=path,
         query=query,
-        read=lambda answer: msgspec.json.decode(answer, type=of),
+        read=lambda answer: msgspec.json.decode(answer, type=kind),
     )
 
 
-def _changing(
+def _change(
     method: str,
     path: str,
-    of: type[Result],
+    kind: type[Result],
     body: object = None,
     query: tuple[tuple[str, str], ...] = (),
 ) -> ApiRequest[Result]:
-    """A change, with an idempotency key: the value sent again, by a retry or by hand, is the same
-    request.
+    """Returns a request for a change, with an idempotency key: sent again, by a retry or by hand,
+    it is the same request.
     """
     return ApiRequest(
         method=method,
@@ -505,7 +503,7 @@ def _changing(
         query=query,
         key=uuid4().hex,
         body=None if body is None else msgspec.json.encode(body),
-        read=lambda answer: msgspec.json.decode(answer, type=of),
+        read=lambda answer: msgspec.json.decode(answer, type=kind),
     )
 
 
@@ -520,41 +518,41 @@ _Steps = Generator[ApiRequest[Any] | _Wait, Reply | Lost | None, Any]
 
 
 def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
-    """The exchange as steps: yields what to send or how long to wait, and is sent the result."""
+    """Yields each request to send, or time to wait, and is sent its outcome; returns the result."""
     for attempt in range(1, attempts_max + 1):
-        came = yield call
-        assert came is not None
-        if isinstance(came, Reply) and came.status < 300:
+        outcome = yield call
+        assert outcome is not None
+        if isinstance(outcome, Reply) and outcome.status < 300:
             try:
-                return call.read(came.body)
+                return call.read(outcome.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                raise unreadable(came) from None
-        error = error_of(came)
-        if attempt == attempts_max or not call.again or not _may_pass(came):
+                raise unreadable_error(outcome) from None
+        error = error_for(outcome)
+        if attempt == attempts_max or not call.again or not _may_pass(outcome):
             raise error
-        yield _Wait(_pause(came, attempt))
+        yield _Wait(_pause(outcome, attempt))
     raise BrokenError("no attempt was made")
 
 
-def _read_once(call: ApiRequest[Result], came: Reply | Lost) -> Result:
-    """The response of one attempt; an error of `licet.errors` for anything else."""
+def _read_once(call: ApiRequest[Result], outcome: Reply | Lost) -> Result:
+    """Returns the response of one attempt; an error of `licet.errors` for anything else."""
     steps = _steps(call, 1)
     next(steps)
     try:
-        steps.send(came)
+        steps.send(outcome)
     except StopIteration as done:
         result: Result = done.value
         return result
     raise BrokenError("one attempt was to be the only one")
 
 
-def verified(came: Reply | Lost, scopes: Sequence[str]) -> CallerResult:
-    """The caller in an answer to `myself`; the errors of `Client.verify`."""
+def check_caller(outcome: Reply | Lost, scopes: Sequence[str]) -> CallerResult:
+    """Returns the caller in an answer to `myself`; raises the errors of `Client.verify`."""
     try:
-        caller = _read_once(myself(), came)
+        caller = _read_once(myself(), outcome)
     except NotFoundError:
         raise SetupError(
-            ReasonCode.address_path if _is_problem(came) else ReasonCode.not_licet
+            ReasonCode.address_path if _is_problem(outcome) else ReasonCode.not_licet
         ) from None
     except UnansweredError as error:
         if error.because is ReasonCode.not_licet:
@@ -572,24 +570,24 @@ def verified(came: Reply | Lost, scopes: Sequence[str]) -> CallerResult:
     return caller
 
 
-def _is_problem(came: Reply | Lost) -> bool:
-    return isinstance(came, Reply) and bool(problem_in(came).type)
+def _is_problem(outcome: Reply | Lost) -> bool:
+    return isinstance(outcome, Reply) and bool(parse_problem(outcome).type)
 
 
-def _may_pass(came: Reply | Lost) -> bool:
+def _may_pass(outcome: Reply | Lost) -> bool:
     """Whether a retry may succeed."""
-    if isinstance(came, Lost):
+    if isinstance(outcome, Lost):
         return True
-    return came.status in _AGAIN or (came.status == 409 and problem_in(came).type == _RUNNING)
+    return outcome.status in _AGAIN or (
+        outcome.status == 409 and parse_problem(outcome).type == _RUNNING
+    )
 
 
-def _pause(came: Reply | Lost, attempt: int) -> float:
-    """Seconds to wait: what the server asks for, otherwise longer each time, with jitter against
-    other clients.
-    """
-    asked = came.retry_after if isinstance(came, Reply) else None
-    if asked is not None and asked.isdecimal():
-        return min(float(asked), WAIT_SECONDS_MAX)
+def _pause(outcome: Reply | Lost, attempt: int) -> float:
+    """Returns the seconds to wait: the server's, or exponential back-off with jitter."""
+    seconds = outcome.retry_after if isinstance(outcome, Reply) else None
+    if seconds is not None and seconds.isdecimal():
+        return min(float(seconds), WAIT_SECONDS_MAX)
     return float(min(WAIT_SECONDS * 2**attempt, WAIT_SECONDS_MAX) * random.uniform(0.5, 1.0))  # noqa: S311 no secret
 
 
@@ -606,7 +604,7 @@ def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
 
 
 def _unknown(error: Exception) -> GateResult:
-    """The gate that is returned if it cannot be determined: closed."""
+    """Returns the closed gate for an error."""
     because = gate_reason(error)
     return unknown_gate(
         because, sentence_of(error, because), retry_after=getattr(error, "retry_after", 0.0)
@@ -614,9 +612,9 @@ def _unknown(error: Exception) -> GateResult:
 
 
 def _within(seconds: float, ask: Callable[[], Result]) -> Result:
-    """The result of ``ask``; BusyError if there is none in time.
+    """Returns the result of ``ask``; BusyError after ``seconds``.
 
-    It runs on a thread, because a timeout of the connection applies to each of its steps.
+    Runs on a thread, because a connection's time-out applies to each of its steps.
     """
     answered: SimpleQueue[Result | Exception] = SimpleQueue()
 
@@ -628,19 +626,19 @@ def _within(seconds: float, ask: Callable[[], Result]) -> Result:
 
     threading.Thread(target=run, name="licet-within", daemon=True).start()
     try:
-        came = answered.get(timeout=seconds)
+        outcome = answered.get(timeout=seconds)
     except Empty:
         raise UnansweredError(ReasonCode.late) from None
-    if isinstance(came, Exception):
-        raise came
-    return came
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 # The two drivers
 
 
 class Client:
-    """Sends calls, one after the other. ``token`` is a service's key or a person's token, or a
+    """Sends requests, one after the other. ``token`` is a service's key or a person's token, or a
     function that returns a fresh one.
     """
 
@@ -662,27 +660,27 @@ class Client:
             checked_key(token)
 
     def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
-        """The result of the call; an error of `licet.errors` for anything else.
+        """Sends a request and returns its result; an error of `licet.errors` for anything else.
 
-        ``within`` bounds the whole call, in seconds: BusyError if there is no response by then.
+        ``within`` bounds the whole call, in seconds: BusyError after it.
         """
-        return self._sent(call) if within is None else _within(within, lambda: self._sent(call))
+        return self._send(call) if within is None else _within(within, lambda: self._send(call))
 
-    def _sent(self, call: ApiRequest[Result]) -> Result:
-        steps, came = _steps(call, self._attempts_max), None
+    def _send(self, call: ApiRequest[Result]) -> Result:
+        steps, outcome = _steps(call, self._attempts_max), None
         try:
             while True:
-                step = steps.send(came)
+                step = steps.send(outcome)
                 if isinstance(step, _Wait):
                     time.sleep(step.seconds)
-                    came = None
+                    outcome = None
                 else:
-                    came = self._exchanged(step)
+                    outcome = self._exchange(step)
         except StopIteration as done:
             result: Result = done.value
             return result
 
-    def _exchanged(self, call: ApiRequest[Any], seconds: float | None = None) -> Reply | Lost:
+    def _exchange(self, call: ApiRequest[Any], seconds: float | None = None) -> Reply | Lost:
         try:
             answer = self._http.request(
                 call.method,
@@ -693,31 +691,31 @@ class Client:
                 timeout=self.timeout_seconds if seconds is None else seconds,
             )
         except httpx2.TransportError as error:
-            return lost(error)
+            return lost_reply(error)
         return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: a gate that is unknown
-        after `CHECK_SECONDS` is a no.
+        """Returns whether the account may write now. One attempt; never raises: a gate that is
+        unknown after `CHECK_SECONDS` is a no.
         """
         try:
-            return _within(self._check_seconds, lambda: self._checked(account))
+            return _within(self._check_seconds, lambda: self._check(account))
         except Exception as error:
             return _unknown(error)
 
-    def _checked(self, account: str) -> GateResult:
+    def _check(self, account: str) -> GateResult:
         try:
-            came = self._exchanged(gate(account), self._check_seconds)
-            return _read_once(gate(account), came)
+            outcome = self._exchange(gate(account), self._check_seconds)
+            return _read_once(gate(account), outcome)
         except Exception as error:  # a missing token, an invalid address: the result is the same
             return _unknown(error)
 
     def verify(self, *scopes: str) -> CallerResult:
-        """Asks once who calls. SetupError where the address, the key or one of the ``scopes`` is
-        wrong, UnansweredError where that cannot be known now.
+        """Asks once who calls. SetupError for a wrong address or key or a missing scope,
+        UnansweredError without an answer.
         """
-        came = self._exchanged(myself(), self._check_seconds)
-        return verified(came, scopes)
+        outcome = self._exchange(myself(), self._check_seconds)
+        return check_caller(outcome, scopes)
 
     def close(self) -> None:
         self._http.close()
@@ -730,7 +728,7 @@ class Client:
 
 
 class AsyncClient:
-    """The same for an event loop."""
+    """`Client` for an event loop."""
 
     def __init__(
         self,
@@ -750,21 +748,21 @@ class AsyncClient:
             checked_key(token)
 
     async def send(self, call: ApiRequest[Result]) -> Result:
-        """The result of the call; an error of `licet.errors` for anything else."""
-        steps, came = _steps(call, self._attempts_max), None
+        """Sends a request and returns its result; an error of `licet.errors` for anything else."""
+        steps, outcome = _steps(call, self._attempts_max), None
         try:
             while True:
-                step = steps.send(came)
+                step = steps.send(outcome)
                 if isinstance(step, _Wait):
                     await async_sleep(step.seconds)
-                    came = None
+                    outcome = None
                 else:
-                    came = await self._exchanged(step)
+                    outcome = await self._exchange(step)
         except StopIteration as done:
             result: Result = done.value
             return result
 
-    async def _exchanged(self, call: ApiRequest[Any]) -> Reply | Lost:
+    async def _exchange(self, call: ApiRequest[Any]) -> Reply | Lost:
         try:
             answer = await self._http.request(
                 call.method,
@@ -774,16 +772,16 @@ class AsyncClient:
                 headers=_headers(call, self._token),
             )
         except httpx2.TransportError as error:
-            return lost(error)
+            return lost_reply(error)
         return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     async def check(self, account: str) -> GateResult:
-        """Whether the account may write now. One attempt, never raises: a gate that is unknown
-        after `CHECK_SECONDS` is a no.
+        """Returns whether the account may write now. One attempt; never raises: a gate that is
+        unknown after `CHECK_SECONDS` is a no.
         """
         try:
             async with timeout(self._check_seconds):
-                return _read_once(gate(account), await self._exchanged(gate(account)))
+                return _read_once(gate(account), await self._exchange(gate(account)))
         except Exception as error:  # a missing token, an invalid address: the result is the same
             return _unknown(error)
 

@@ -1,6 +1,4 @@
-"""What came of an attempt that is no answer, as an error of `licet.errors` with a code of
-`ReasonCode`.
-"""
+"""Maps failed attempts to errors of `licet.errors` with a code of `ReasonCode`."""
 
 from __future__ import annotations
 
@@ -40,13 +38,13 @@ _OF_TYPE = {
     "fenced": ReasonCode.fenced,
     "broken": ReasonCode.broken,
 }
-# of something before Licet, a proxy above all
+# also of a proxy before Licet
 _OF_STATUS = {413: ReasonCode.too_large, 429: ReasonCode.rate_limited}
 _GATEWAY = frozenset({429, 502, 503, 504})
 
 
 class SetupError(UsageError):
-    """A setting of the client is wrong: ``because`` says which mistake it is."""
+    """A setting of the client is wrong; ``because`` is the mistake."""
 
     def __init__(self, because: ReasonCode, what: str = "") -> None:
         sentence = SENTENCES[because]
@@ -55,8 +53,8 @@ class SetupError(UsageError):
 
 
 class UnansweredError(BusyError):
-    """Nobody answered, or Licet could not: ``because`` says why, and ``retry_after`` for how many
-    seconds it asks to wait, 0 for no number.
+    """Nobody answered, or Licet could not; ``because`` is the cause. ``retry_after`` is the
+    requested wait in seconds, 0 for none.
     """
 
     def __init__(
@@ -74,21 +72,21 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """No response came: it is unknown whether the request arrived."""
+    """No response outcome: it is unknown whether the request arrived."""
 
     because: ReasonCode
     what: str = ""
 
 
 class ReceivedFault(msgspec.Struct, frozen=True):
-    """One value that was rejected."""
+    """A rejected value."""
 
     key: str
     message: str
 
 
 class ReceivedProblem(msgspec.Struct, frozen=True):
-    """A refusal as it came. What is no problem of Licet's has no ``type``."""
+    """A received refusal; without a ``type`` unless it is a problem of Licet's."""
 
     type: str = ""
     title: str = ""
@@ -99,8 +97,8 @@ class ReceivedProblem(msgspec.Struct, frozen=True):
     faults: tuple[ReceivedFault, ...] = ()
 
 
-def lost(error: httpx2.TransportError) -> Lost:
-    """Why no response came."""
+def lost_reply(error: httpx2.TransportError) -> Lost:
+    """Returns why no response came."""
     causes = list(_causes(error))
     what = type(error).__name__
     for cause in causes:
@@ -130,26 +128,28 @@ def lost(error: httpx2.TransportError) -> Lost:
             return Lost(ReasonCode.no_answer, what)
 
 
-def problem_in(came: Reply) -> ReceivedProblem:
-    """The problem of a response; one without a type if it is none of Licet's."""
+def parse_problem(outcome: Reply) -> ReceivedProblem:
+    """Parses a response's problem; one without a type if it is none of Licet's."""
     try:
-        found = msgspec.json.decode(came.body, type=ReceivedProblem)
+        found = msgspec.json.decode(outcome.body, type=ReceivedProblem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ReceivedProblem(title=f"status `{came.status}`")
-    return found if found.type.startswith(URN) else ReceivedProblem(title=f"status `{came.status}`")
+        return ReceivedProblem(title=f"status `{outcome.status}`")
+    return (
+        found if found.type.startswith(URN) else ReceivedProblem(title=f"status `{outcome.status}`")
+    )
 
 
-def error_of(came: Reply | Lost) -> LicetError:
-    """The error for what came, with its code in ``because``."""
-    if isinstance(came, Lost):
-        return UnansweredError(came.because, came.what)
-    problem = problem_in(came)
-    because = _because(came, problem)
+def error_for(outcome: Reply | Lost) -> LicetError:
+    """Returns the error for an outcome, with its code in ``because``."""
+    if isinstance(outcome, Lost):
+        return UnansweredError(outcome.because, outcome.what)
+    problem = parse_problem(outcome)
+    because = _because(outcome, problem)
     message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
     message = "; ".join([message, *(f"`{one.key}`: {one.message}" for one in problem.faults)])
     if problem.type == f"{URN}contradiction":
         return _coded(UsageError(message, hint), because)
-    match came.status:
+    match outcome.status:
         case 401 | 403:
             return _coded(DeniedError(message, hint or REMEDIES[because]), because)
         case 404:
@@ -161,22 +161,24 @@ def error_of(came: Reply | Lost) -> LicetError:
                 message, problem.choice or hint, because=problem.because or ReasonCode.must_decide
             )
         case status if status in _GATEWAY:
-            return UnansweredError(because, message, hint, _seconds(came.retry_after))
+            return UnansweredError(because, message, hint, _seconds(outcome.retry_after))
         case status if 400 <= status < 500:
             return _coded(UsageError(message, hint), because)
         case _:
             return _coded(BrokenError(message, hint or REMEDIES[because]), because)
 
 
-def unreadable(came: Reply) -> LicetError:
-    """The error for a success that is none of this version: another program's, or a later one's."""
-    because = ReasonCode.unreadable if came.body[:1] in (b"{", b"[") else ReasonCode.not_licet
-    because = ReasonCode.cut_off if not came.body else because
+def unreadable_error(outcome: Reply) -> LicetError:
+    """Returns the error for a success with an unknown body: another program's, or a later
+    version's.
+    """
+    because = ReasonCode.unreadable if outcome.body[:1] in (b"{", b"[") else ReasonCode.not_licet
+    because = ReasonCode.cut_off if not outcome.body else because
     return _coded(BrokenError(SENTENCES[because], REMEDIES[because]), because)
 
 
 def reason_of(error: BaseException) -> ReasonCode:
-    """The code of any error that a call raised."""
+    """Returns the code of any error of a call."""
     if isinstance(error, TimeoutError):
         return ReasonCode.late
     because = getattr(error, "because", "")
@@ -184,22 +186,22 @@ def reason_of(error: BaseException) -> ReasonCode:
 
 
 def gate_reason(error: BaseException) -> ReasonCode:
-    """`reason_of` of a question for a gate, where what is not found is the account."""
+    """`reason_of` for a gate, where the missing thing is the account."""
     because = reason_of(error)
     return ReasonCode.no_account if because is ReasonCode.not_found else because
 
 
 def sentence_of(error: BaseException, because: ReasonCode) -> str:
-    """The sentence of an error beside its code."""
+    """Returns the sentence of an error beside its code."""
     has_own = isinstance(error, LicetError) and because is not ReasonCode.no_account
     return str(error) if has_own else SENTENCES[because]
 
 
-def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
+def _because(outcome: Reply, problem: ReceivedProblem) -> ReasonCode:
     if not problem.type:
-        if 300 <= came.status < 400:
+        if 300 <= outcome.status < 400:
             return ReasonCode.redirected
-        return _OF_STATUS.get(came.status, ReasonCode.not_licet)
+        return _OF_STATUS.get(outcome.status, ReasonCode.not_licet)
     if problem.because in SILENT or problem.because == ReasonCode.token_refused:
         return ReasonCode(problem.because)
     return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)
@@ -210,8 +212,8 @@ def _coded(error: LicetError, because: ReasonCode) -> LicetError:
     return error
 
 
-def _seconds(asked: str | None) -> float:
-    return float(asked) if asked is not None and asked.isdecimal() else 0.0
+def _seconds(text: str | None) -> float:
+    return float(text) if text is not None and text.isdecimal() else 0.0
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

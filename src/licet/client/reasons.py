@@ -1,9 +1,8 @@
-"""Why an answer is a no: a closed set of codes, each with a sentence and what to do.
+"""Reasons of refusals and failures: a closed set of codes, each with a sentence and a remedy.
 
-Programs compare the code; people read the sentence, which the place, the value or the server's own
+Programs compare the code; people read the sentence, which a place, a value or the server's own
 words may follow. `packages/client/src/reasons.ts` is generated from this table, and docs/client.md
-lists it. A server that is newer than the client may send a code that is not here: `ReasonCode.of`
-reads it as `refused`.
+lists it. A newer server may send unknown codes: `ReasonCode.of` reads them as `refused`.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ class ReasonCode(StrEnum):
 
     @classmethod
     def of(cls, code: str) -> ReasonCode:
-        """The code of a server's word; `refused` for one that this client does not know."""
+        """Returns the code of a server's word; `refused` for an unknown one."""
         try:
             return cls(code)
         except ValueError:
@@ -172,7 +171,7 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
 )  # fmt: skip
 SENTENCES = {reason: sentence for reason, sentence, _ in TABLE}
 REMEDIES = {reason: remedy for reason, _, remedy in TABLE}
-# what Licet depends on, and does not get an answer from
+# dependencies of Licet that do not answer
 SILENT = frozenset(
     {
         ReasonCode.database_silent,
@@ -183,9 +182,9 @@ SILENT = frozenset(
         ReasonCode.disk_failed,
     }
 )
-# an answer about the account: everything else means that nobody answered
+# answers about the account: any other means that nobody answered
 ABOUT_ACCOUNT = frozenset({ReasonCode.must_decide, ReasonCode.closed, ReasonCode.no_account})
-# Licet has trouble of its own: of several accounts in a row, it holds for every account
+# Licet's own trouble: after several accounts in a row, it applies to every account
 TROUBLED = SILENT | {
     ReasonCode.broken,
     ReasonCode.busy,
@@ -196,7 +195,7 @@ TROUBLED = SILENT | {
     ReasonCode.cut_off,
     ReasonCode.unreadable,
 }
-# no answer came at all: it holds for every account
+# no answer at all: applies to every account
 UNREACHED = frozenset(
     {
         ReasonCode.name_unknown,

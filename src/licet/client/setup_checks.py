@@ -1,7 +1,7 @@
-"""What can be seen of an address, a key and an account's reference without asking anybody.
+"""Offline checks of an address, a key and an account's reference.
 
-A client checks them when it is made: a mistake in a setting is an error at once, and not a closed
-gate for everybody. `SetupError.because` says which mistake it is.
+A client checks them when it is constructed: a wrong setting is an error at once, not a closed gate
+for everybody. `SetupError.because` names the mistake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
 def checked_address(url: str) -> str:
-    """The address without slashes at its end; SetupError says what is wrong with it."""
+    """Returns the address without trailing slashes; SetupError names the mistake."""
     if not url:
         raise SetupError(ReasonCode.address_missing)
     if _BLANK.search(url):
@@ -52,9 +52,7 @@ def checked_address(url: str) -> str:
 
 
 def checked_key(key: str) -> str:
-    """The key or token as it is given; SetupError says what is wrong with it, and never quotes
-    it.
-    """
+    """Returns the key or token unchanged; SetupError names the mistake, never the key."""
     if not key.strip():
         raise SetupError(ReasonCode.key_missing)
     if key.lower().startswith("bearer"):
@@ -69,7 +67,7 @@ def checked_key(key: str) -> str:
 
 
 def key_in(file: Path) -> str:
-    """The key that a file has now, without blanks at its ends; SetupError for none."""
+    """Reads a file's key, without surrounding blanks; SetupError if there is none."""
     try:
         return checked_key(file.read_text("utf-8").strip())
     except FileNotFoundError:
@@ -82,8 +80,8 @@ def key_in(file: Path) -> str:
 
 
 def fresh_key(file: Path) -> str:
-    """`key_in` for one request of many: UnansweredError while there is none, so that what waits to
-    be sent is not lost.
+    """`key_in` for each request: UnansweredError while there is no key, so that queued turns are
+    not lost.
     """
     try:
         return key_in(file)
@@ -92,7 +90,7 @@ def fresh_key(file: Path) -> str:
 
 
 def checked_account(account: str) -> str:
-    """A reference to an account; SetupError for the host's own id without `host:`."""
+    """Returns a reference to an account; SetupError for the host's own id without `host:`."""
     if (
         account == "me"
         or account.startswith("acc_")

@@ -1,4 +1,4 @@
-"""The town's promises, checked against what the vault stores."""
+"""Checks the town's promises against the vault's content."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_all(
 
 
 def _decisions(installation: Installation, town: Town) -> DemoPromise:
-    """The vault and the bare rule give the same answer for every turn and purpose."""
+    """The vault and the bare rule agree on every turn and purpose."""
     known, now = load_policies(installation), installation.clock()
     asked = differ = 0
     with transaction(installation.pool) as tx:
@@ -80,7 +80,7 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
 
 
 def _no_act_no_use(installation: Installation, town: Town) -> DemoPromise:
-    """Nothing of an account that never said yes may improve models."""
+    """No content of an account without a yes may improve models."""
     now = installation.clock()
     never = [
         name
@@ -97,7 +97,9 @@ def _no_act_no_use(installation: Installation, town: Town) -> DemoPromise:
 
 
 def _release(installation: Installation, town: Town, built: BuildResult) -> DemoPromise:
-    """A release contains exactly what the rule permitted at its time, and is what was sealed."""
+    """A release contains exactly the turns that the rule permitted, and is unchanged since its
+    seal.
+    """
     counts, name = built.manifest.counts, built.manifest.name
     found = catalog.verify_release(installation, name)
     expected = town.expected[name]
@@ -114,9 +116,7 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
 
 
 def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
-    """No row of a person who withdrew can be read, from the release or from a copy handed out
-    before.
-    """
+    """No row of a person who withdrew can be read, from the release or an earlier copy."""
     with transaction(installation.pool) as tx:
         october = registry.find(tx, "october")
         assert october is not None
@@ -137,7 +137,7 @@ def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: P
 
 
 def _gates(installation: Installation, town: Town) -> DemoPromise:
-    """After the last day an undecided account cannot write; one that answered either way can."""
+    """After the last day an undecided account cannot write; one with either answer can."""
     now = installation.clock()
     wrong = waiting = 0
     for name, world in town.worlds.items():
@@ -205,9 +205,7 @@ def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> 
 
 
 def _sealed_everywhere(installation: Installation, planted: str) -> DemoPromise:
-    """A sentence from one chat is nowhere in clear: not in tables, WAL, logs, releases or
-    copies.
-    """
+    """A planted sentence is nowhere in clear: not in tables, WAL, logs, releases or copies."""
     control = installation.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
     paths = sorted(p for p in installation.config.data.rglob("*") if p.is_file())
@@ -222,8 +220,8 @@ def _sealed_everywhere(installation: Installation, planted: str) -> DemoPromise:
 
 
 def _below(count: int) -> int:
-    """The power of ten below: a database's number of files varies between runs, and the output must
-    not.
+    """Rounds down to a power of ten: a database's number of files varies between runs, and the
+    output must not.
     """
     return int(10 ** (len(str(count)) - 1))
 

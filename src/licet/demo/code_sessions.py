@@ -1,9 +1,9 @@
 """The town's coding sessions: a person asks, an assistant reads, runs and edits, and tools answer.
 
 A session has one project with folder, branch and stack, and one bug. Tool output looks real
-(numbered files, failing tests with a stack trace, unified diffs), with identifiers where people
-leave them: in settings, logs and commit authors. Keys look real and open nothing: they are
-documentation examples, or fail their checksum.
+(numbered files, failing tests with a stack trace, unified diffs), with identifiers in their usual
+places: settings, logs and commit authors. Keys look real and open nothing: they are documentation
+examples, or fail their checksum.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Demonstrates a person's own files: one account, a policy from before the first turn, and a clock
-a day after the last.
+"""Demonstrates Licet on a person's own files: one account, a policy from before the first turn, and
+a clock a day after the last.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def play_files(
             "version": begin.date().isoformat(),
             "decide_by": None,
         }
-        document["names"] = NamesTerm.left_in.value  # so nothing looks, unless a setting says so
+        document["names"] = NamesTerm.left_in.value  # no name search by default
         policy = from_document(document)
         (folder / "policy.yaml").write_text(
             yaml.safe_dump(document, sort_keys=False), encoding="utf-8"

@@ -1,6 +1,5 @@
-"""What the town's staff did besides, so that no page of the console is empty: a release reviewed
-and signed by two, papers, an order, a backup, an endpoint, a key of a service, and two proposals of
-policy.
+"""The town's office work, so that no console page is empty: a release reviewed and signed by two,
+documents, an order, a backup, an endpoint, a service key, and two policy proposals.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ STAFF = {
     REVIEWER: (StaffRole.reviewer,),
     "curator@town.example": (StaffRole.curator,),
 }
-# What the console's pages have to show, for anyone who looks around.
+# The console's pages with something to see.
 SIGHTS = (
     ("/console/inbox", "what waits for staff"),
     ("/console/releases", "releases; october was measured, read, and signed by two"),
@@ -53,7 +52,7 @@ SIGHTS = (
 
 
 def keep_office(installation: Installation, release: str) -> None:
-    """Does all of it; ``release`` is the one that is reviewed and signed."""
+    """Does all office work; ``release`` is reviewed and signed."""
     with transaction(installation.pool) as tx:
         for email, roles in STAFF.items():
             sessions.add_staff(tx, email, roles, installation.clock(), installation.keyring.random)
@@ -89,7 +88,7 @@ def keep_machine(installation: Installation) -> None:
 
 
 def sign_off(installation: Installation, release: str) -> None:
-    """Draws a sample, reads it, states what was found, and has it signed by two."""
+    """Draws a sample, reads it, states the findings, and has two people sign."""
     folder = str(installation.config.releases / release)
     reader, officer, curator = (
         signatures.find_member(installation, email)
@@ -104,7 +103,7 @@ def sign_off(installation: Installation, release: str) -> None:
 
 
 def suggest(installation: Installation) -> None:
-    """Two suggestions of misuse, as the classifier leaves them; the scores are made up."""
+    """Adds two misuse suggestions, with invented scores."""
     reader, now = signatures.find_member(installation, REVIEWER), installation.clock()
     with transaction(installation.pool) as tx:
         newest = suggestions.select_readable(tx, now, "", bytes(32), ("app",), 2)

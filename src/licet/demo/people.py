@@ -26,14 +26,14 @@ from licet.vault.ids import host_hmac
 from licet.vault.installation import Installation, load_host_key
 
 COVERED_PLANS = ("free", "pro", "max")
-SHOWN = 200  # of so many people, those who write English and whom the terms cover are shown
+SHOWN = 200  # of these, people within the terms who write English are shown
 PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
 
 
 class Townsperson:
-    """An account's person: when it opens, what it answers and when, how much it chats, in what
-    language and about what. ``shares_at`` is when somebody who said no says yes to one project;
-    ``is_shown`` is one of those whose pages the demonstration shows.
+    """An account's person: when it opens, its answers and their times, and its amount, language and
+    topics of chat. ``shares_at`` is when somebody who said no says yes to one project;
+    ``is_shown``: the demonstration shows their pages.
     """
 
     __slots__ = (
@@ -87,8 +87,8 @@ class Townsperson:
 def populate(
     random: Random, count: int, begin: datetime, notice: datetime, end: datetime
 ) -> list[Townsperson]:
-    """Draws the people. Nine in ten joined before the terms changed; the others sign up under
-    them.
+    """Draws the people. Nine in ten joined before the terms changed; the others sign up
+    under them.
     """
     people = []
     for number in range(1, count + 1):
@@ -129,7 +129,7 @@ class Town:
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
-        """Applies an event accepted by the vault to the world, and records the vault's id."""
+        """Applies an event that the vault accepted to the world, and records the vault's id."""
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
@@ -144,7 +144,7 @@ class Town:
                 )
 
     def expect(self, release: str, purpose: str, now: datetime) -> None:
-        """Records how many turns the world permits at the time of a release."""
+        """Records the number of turns that the world permits at the time of a release."""
         total = 0
         for world in self.worlds.values():
             world.advance(now)

@@ -1,5 +1,5 @@
-"""What staff, recipients and trainers do in the town: readings, exports, recalls, a training
-run.
+"""Acts of staff, recipients and trainers in the town: readings, exports, recalls, a
+training run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ AGED_REGION, MIN_AGE = "IE", 16
 
 
 def notices_with_age() -> Sequence[str]:
-    """The preset's notices with the line that asks for the age, as another preset's have it."""
+    """Returns the preset's notices with the question for the age, as in another preset."""
     found = notice.sources()
     return [
         source.replace("\nyes: ", f"\n{age[0]}\nyes: ", 1)
@@ -55,7 +55,7 @@ def notices_with_age() -> Sequence[str]:
 def show_notice(
     installation: Installation, account: UUID, now: datetime, via: str
 ) -> ShowingRecord | None:
-    """Records that the notice was shown on its page; None if there is none for that moment."""
+    """Records a showing of the notice on its page; None if there is none for that time."""
     number = load_policies(installation).newest_material(now)
     variant = Variant.signup if via == "signup" else Variant.existing
     with transaction(installation.pool) as tx:
@@ -90,7 +90,7 @@ def answer_notice(
 
 
 def put_off(installation: Installation, account: UUID) -> None:
-    """Shows the notice, which is put off."""
+    """Shows the notice and puts it off."""
     now = installation.clock()
     shown = show_notice(installation, account, now, "notice")
     if shown is not None:
@@ -129,8 +129,7 @@ def read_as_staff(
 
 def export_rows(installation: Installation, release: str) -> tuple[int, str]:
     """Exports a release to the town's recipient; returns the number of rows and the export's id.
-
-    The files lie outside the installation and are deleted after the demonstration.
+    The files are outside the installation and deleted after the demonstration.
     """
     with TemporaryDirectory(prefix=f"licet-{RECIPIENT}-") as place:
         made = export_files.export(
@@ -141,12 +140,12 @@ def export_rows(installation: Installation, release: str) -> tuple[int, str]:
 
 
 def acknowledge_deletion(installation: Installation, export: str) -> None:
-    """The recipient confirms that it deleted what was recalled."""
+    """Confirms for the recipient that it deleted the recalled rows."""
     export_files.acknowledge(installation, export)
 
 
 def train(installation: Installation, release: str) -> int:
-    """Trains a model on a release through the training gate and registers it; returns the number of
+    """Trains and registers a model on a release through the training gate; returns the number of
     consumed rows.
     """
     return train_word_model(
@@ -161,8 +160,8 @@ WEIGHTS_FILE = "tally.bin"
 
 
 def train_word_model(installation: Installation, release: str, out: Path, *, called: str) -> int:
-    """Counts the training rows of ``release`` and writes the model to ``out``; returns the number
-    of consumed rows.
+    """Counts the training rows of ``release`` and writes the model to ``out``; returns their
+    number.
     """
     folder, known = find_release(installation, release)
     assert known.manifest_sha256 is not None

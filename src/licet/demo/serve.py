@@ -48,9 +48,7 @@ NAMES_MAX = 1_000_000
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
-    """A role to sign in as: the word in the link, a description, the host's id of the person, and
-    the first page.
-    """
+    """A sign-in role: its link's word, a description, the person's host id, and the first page."""
 
     word: str
     what: str
@@ -59,7 +57,7 @@ class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serve(folder: Path, began: datetime, say: Say) -> None:
-    """Serves the town in ``folder`` until it is interrupted; its clock continues from ``began``."""
+    """Serves the town in ``folder`` until interrupted; its clock continues from ``began``."""
     start = utc_now()
 
     def clock() -> datetime:
@@ -86,7 +84,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
                 say("\nand look, as the privacy officer, at")
                 for path, what in SIGHTS:
                     say(f"  http://localhost:{port}{path:<30}  {what}")
-                # uvicorn has ended in order, and raises it again
+                # raised again by uvicorn after an orderly end
                 with contextlib.suppress(KeyboardInterrupt):
                     server(app, HOST, port).run([listening])
             save(folder, SimulatedClock(clock()))
@@ -97,12 +95,12 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
 def build_application(
     installation: Installation, key: bytes
 ) -> tuple[Litestar, list[tuple[str, str]]]:
-    """The application and its sign-in links."""
+    """Returns the application and its sign-in links."""
     people = {role.word: role for role in pick_people(installation)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
     def sign_in_as(word: FromPath[str]) -> Redirect:
-        """Signs in as somebody of the town."""
+        """Signs in as a person of the town."""
         if word == "privacy-officer":
             return Redirect(f"/sign-in/link/{officer_link(installation)}")
         if word not in people:
@@ -123,7 +121,7 @@ def build_application(
 
 
 def pick_people(installation: Installation) -> list[DemoRole]:
-    """The people to show: somebody undecided, somebody new, and somebody who said yes."""
+    """Picks the people to show: one undecided, one new, and one who said yes."""
     found = []
     with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
@@ -151,7 +149,7 @@ def pick_people(installation: Installation) -> list[DemoRole]:
 
 
 def _open_account(installation: Installation, word: str, age: int, what: str, to: str) -> DemoRole:
-    """A role whose account is opened now, in the region that has a minimum age."""
+    """Opens an account now, in the region with a minimum age; returns its role."""
     name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
     account = uuid7(now, installation.keyring.random(10))
     host = host_hmac(load_host_key(installation), "account", name)
@@ -170,7 +168,7 @@ def _account_with_standing(
     standing: GrantStanding,
     preferred: Collection[UUID],
 ) -> UUID | None:
-    """An account with that standing, covered by the terms: one of the preferred, else another, with
+    """Returns an account with that standing, within the terms: a preferred one, else the one with
     the most content.
     """
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
@@ -198,7 +196,7 @@ def _account_with_standing(
 
 
 def _names(tx: Transaction, installation: Installation, accounts: int) -> dict[UUID, str]:
-    """The town's names of its accounts: the vault stores only hashes, so all names are tried."""
+    """Finds the accounts' names: the vault stores only hashes, so all names are tried."""
     key = installation.keyring.host_key(tx)
     names = {
         host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)
@@ -209,7 +207,7 @@ def _names(tx: Transaction, installation: Installation, accounts: int) -> dict[U
 
 
 def officer_link(installation: Installation) -> str:
-    """The secret of a one-time link that signs in the privacy officer."""
+    """Returns the secret of a one-time sign-in link of the privacy officer."""
     now = utc_now()
     with transaction(installation.pool) as tx:
         return sessions.add_staff(
@@ -218,9 +216,7 @@ def officer_link(installation: Installation) -> str:
 
 
 def bind_listener(wanted: int) -> socket.socket:
-    """A socket listening on ``wanted``, or on any free port if it is taken. Held from here on, so
-    that nobody else takes the port.
-    """
+    """Binds a socket to ``wanted``, or to any free port if it is taken, before anybody else can."""
     for port in (wanted, 0):
         try:
             return socket.create_server((HOST, port), backlog=BACKLOG)

@@ -1,4 +1,4 @@
-"""What people of the town say: sentences composed by a small grammar, in nine languages."""
+"""What people of the town write: sentences composed by a small grammar, in nine languages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 LANGUAGES = ("en", "de", "fr", "es", "pt", "ja", "zh", "ar", "hi")
-REPEATED_EACH = {"en": 3}  # questions that many ask, by language; one in any other
+REPEATED_EACH = {"en": 3}  # common questions by language; one in any other
 TITLE_CHARACTERS_MAX = 60
 _HOSTS = ("example.com", "example.org", "example.net", "mail.example", "post.example")
 _PHONES = {
@@ -27,7 +27,7 @@ _IBANS = {
 }  # fmt: skip
 # of payment providers' test pages
 _CARDS = ("4111 1111 1111 1111", "5555 5555 5555 4444", "3782 822463 10005")
-_DAYS = (*range(4, 21), *range(24, 29))  # those that end in "th" in English
+_DAYS = (*range(4, 21), *range(24, 29))  # ending in "th" in English
 
 
 class SpokenTopic(msgspec.Struct, frozen=True):
@@ -61,8 +61,7 @@ class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def language(name: str) -> SpokenLanguage:
     text = files("licet.demo").joinpath(f"talk/{name}.yaml").read_text("utf-8")
-    # both are safe
-    read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe
     topics = {
         topic: SpokenTopic(
             _lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines()
@@ -193,7 +192,7 @@ class Talk:
         return self._fill(random, parts)
 
     def follow(self, random: Random) -> str:
-        """The person's next message; sometimes another question about the same subject."""
+        """Writes the person's next message; sometimes another question about the same subject."""
         of = self.of
         parts = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
@@ -201,7 +200,7 @@ class Talk:
         return self._fill(random, parts)
 
     def answer(self, random: Random) -> str:
-        """An answer: some of the topic's sentences, as a paragraph or list."""
+        """Writes an answer: some of the topic's sentences, as a paragraph or list."""
         of = self.of
         own = random.sample(self.topic.answer, random.randrange(3, 6))
         begin = [random.choice(of.opener)] if random.random() < 0.5 else []
@@ -218,10 +217,10 @@ class Talk:
 
 
 def common_exchange(random: Random, name: str) -> tuple[str, str]:
-    """A common question and its answer: always the same, but for a word of thanks."""
+    """Returns a common question and its answer, always the same except for a word of thanks."""
     of = language(name)
-    # the same in every town
-    fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311
+    number = random.randrange(REPEATED_EACH.get(name, 1))
+    fixed = Random(f"{name} {number}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
     question = talk._fill(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
     answer = talk._fill(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])
@@ -229,7 +228,7 @@ def common_exchange(random: Random, name: str) -> tuple[str, str]:
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
-    """A scammer's request, word for word as others sent it, and the assistant's refusal."""
+    """Returns a scammer's request, sent verbatim by others too, and the assistant's refusal."""
     of = language(name)
     number = random.randrange(len(of.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town

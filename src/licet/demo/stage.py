@@ -76,7 +76,9 @@ def would_replace(folder: Path) -> bool:
 
 @contextmanager
 def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installation]:
-    """A fresh installation in ``folder`` on ``clock``; deletes an earlier demonstration there."""
+    """Opens a fresh installation in ``folder`` on ``clock``; deletes an earlier demonstration
+    there.
+    """
     if would_replace(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
@@ -84,8 +86,7 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installatio
     folder.mkdir(parents=True)
     controller.write(Configuration(data=folder).controller, RESPONSIBLE)
     save(folder, clock)
-    # Models of names, if some are installed, would take a hundred times as long as everything that
-    # is shown.
+    # Installed name models would take a hundred times as long as the rest.
     with open_installation(
         Configuration(data=folder, curate=Curate(names="off")), clock
     ) as installation:
@@ -97,7 +98,7 @@ def no_progress(_what: str, _share: float) -> None: ...
 
 
 def dated_lines(day_time: datetime, text: str, *more: str) -> list[str]:
-    """A day's events, in aligned lines."""
+    """Formats a day's events in aligned lines."""
     day = f"{day_time.day} {day_time:%B}"
     return [f"{day:<{DATE_COLUMNS}}{text}", *(f"{'':<{DATE_COLUMNS}}{line}" for line in more)]
 
@@ -115,9 +116,8 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def plot(forecast: Forecast) -> list[str]:
-    """The forecast as a column plot: stored bytes after each month, for five years.
-
-    The dark part is erased within thirty days; the rest was permitted, for five years.
+    """Plots the forecast in columns: stored bytes after each month, for five years. The dark part
+    is erased within thirty days; the rest is permitted for five years.
     """
     top = max(forecast.kept[0], 1)
     lines = []

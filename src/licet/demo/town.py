@@ -1,11 +1,11 @@
 """A town of about two thousand accounts of all plans, from August to December 2025, on the real
 code.
 
-Every event goes to the vault and to an in-memory world that has only the meaning. At the end both
-are compared turn by turn, and every promise is checked against what is stored.
+Every event goes to the vault and to an in-memory world without storage. At the end both are
+compared turn by turn, and every promise is checked against the stored content.
 
 The same seed gives the same figures. Other ids and keys are random in every run, so no output may
-depend on them: accounts get their ids from the seed, and repeated questions always have as many
+depend on them: accounts get their ids from the seed, and repeated questions have a fixed number of
 turns.
 """
 
@@ -67,11 +67,11 @@ NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
 FIRST_RELEASE = instant("2025-10-14")
 WITHDRAWAL = instant("2025-10-15")
 SECOND_RELEASE = instant("2025-12-09")
-SHOWCASE = "showcase.txt"  # the names of those whom `licet demo` shows
+SHOWCASE = "showcase.txt"  # the people whom `licet demo` shows
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
-DAYS_SHARE = 0.7  # of the whole demonstration's time; releases and promises take the rest
+DAYS_SHARE = 0.7  # share of the demonstration's time; releases and promises take the rest
 ONE_DAY = timedelta(days=1)
 SELDOM = 0.012
 MATTERS = (
@@ -128,8 +128,8 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The policy of the article with an additional recipient and a minimum age in one region, and
-    with names left in, since no name search is needed here; also written to ``folder``.
+    """Returns the article's policy with an additional recipient, a minimum age in one region, and
+    names left in, because no name search is needed; writes it to ``folder``.
     """
     document = preset("article-2025").document() | {
         "recipients": [scenes.RECIPIENT],
@@ -217,8 +217,8 @@ class _Play:
         office.keep_machine(self.installation)
 
     def _last_day(self, first: BuildResult) -> None:
-        """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient
-        of the first release is asked to take out.
+        """Deletes a chat under a legal hold, whose erasure hangs, and one that the first release's
+        recipient must take out.
         """
         now, release = self.clock.now, UUID(hex=first.manifest.release)
         usable = next(catalog.usable_rows(self.installation, first.manifest))
@@ -275,7 +275,7 @@ class _Play:
         self.clock.set(end)
 
     def _keep_house(self) -> None:
-        """What a server does by itself: sweeps, finishes erasures, and rotates the keys."""
+        """Does a server's background work: sweeps, erasures, and key rotations."""
         self.swept = self.swept.plus(sweeper.sweep(self.installation))
         documents.append(self.installation)
         certificates.advance_erasures(self.installation)
@@ -286,15 +286,15 @@ class _Play:
         epochs.destroy_due(self.installation)
 
     def _answer_recalls(self) -> None:
-        """The recipients say of what was recalled a week ago that they deleted it."""
+        """Acknowledges week-old recalls for the recipients."""
         asked = TableView(filters={"state": "open"})
-        for row in staff_tables.read(self.installation, staff_tables.RECALLS, asked).rows:
+        for row in staff_tables.read_page(self.installation, staff_tables.RECALLS, asked).rows:
             erasure, handout, *_, recalled, _, _, _, _ = (cell.value for cell in row)
             if isinstance(recalled, datetime) and recalled <= self.clock.now - 7 * ONE_DAY:
                 recall_register.acknowledge(self.installation, str(erasure), str(handout))
 
     def count_at_gate(self, gate: str) -> str:
-        """The number of accounts with that gate now."""
+        """Counts the accounts with that gate now."""
         return f"{population_status.status(self.installation).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
@@ -325,7 +325,7 @@ class _Play:
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
     def _seldom(self, person: Townsperson, now: datetime, chance: float) -> None:
-        """What a person does occasionally, to one of their conversations or to the account."""
+        """Plays occasional acts of a person on a conversation or the account."""
         random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
@@ -432,8 +432,8 @@ class _Play:
     def _flag(
         self, person: Townsperson, now: datetime, name: str, conversation: UUID, *, is_misuse: bool
     ) -> None:
-        """The host's classifier flags a chat; a reviewer reads it two days later, and overturns a
-        false flag or upholds it; what stands is looked at again in time.
+        """Flags a chat for the host's classifier; two days later a reviewer reads it, and overturns
+        a false flag or upholds it; a standing flag is reviewed again in time.
         """
         score = round(
             self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
@@ -460,7 +460,7 @@ class _Play:
         self.later.append((self.day + timedelta(days=2), review))
 
     def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
-        """A legal hold, for one of a few matters; half end after six weeks."""
+        """Places a legal hold for one of a few matters; half end after six weeks."""
         reason, matter, is_told = self.random.choice(MATTERS)
         self._add(
             events.HoldEvent(at=now, account=person.name, conversation=name, matter=matter),
@@ -491,7 +491,7 @@ class _Play:
     def _read(
         self, role: ReaderRole, reason: ReadReason, person: Townsperson, conversation: UUID
     ) -> None:
-        """Staff read a conversation at the end of the day."""
+        """Queues a reading by staff for the end of the day."""
         self.to_read.append((role, reason, person, conversation))
 
     def _end_day(self) -> None:
@@ -505,7 +505,7 @@ class _Play:
         self._ask()
 
     def _ask(self) -> None:
-        """Sends people's legal requests that are due, and the officer's answers."""
+        """Sends due legal requests of people, and the officer's answers."""
         self.requests.play(
             [
                 person.id
@@ -529,7 +529,7 @@ class _Play:
         )
 
     def _put_off(self) -> None:
-        """Half of those whom the demonstration shows put the notice off when they first see it."""
+        """Puts the notice off for half of the shown people when they first see it."""
         late = NOTICE + 3 * ONE_DAY
         shown = [one for one in self.town.people if one.is_shown and one.account is not None]
         for person in shown:
@@ -554,7 +554,7 @@ class _Play:
         )
 
     def _share(self, person: Townsperson, now: datetime, project: str) -> None:
-        """Somebody who said no says yes to one project."""
+        """Says yes to one project for somebody who said no."""
         host = self.town.host(self.installation, "project", project)
         self._add(
             events.ChooseEvent(
@@ -649,7 +649,7 @@ class _Play:
     def _words(
         self, person: Townsperson, chat: BegunChat, *, resumed: bool
     ) -> Iterator[tuple[TurnRole, Content]]:
-        """Draws the turns; one, once, contains the sentence that is searched for at the end."""
+        """Draws the turns; one, once, contains the planted sentence."""
         for role, content in people.draw_turns(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
                 self.planted = True
@@ -714,7 +714,7 @@ class _Play:
         return built
 
     def _withdraw_after(self, built: BuildResult) -> None:
-        """The day after a release: a copy is handed out, and somebody in it withdraws."""
+        """On the day after a release, hands out a copy and withdraws somebody in it."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
         with transaction(self.installation.pool) as tx:
@@ -734,7 +734,7 @@ class _Play:
 
     @property
     def withdrawn_person(self) -> Townsperson:
-        """Who withdrew on the day after the first release."""
+        """The person who withdrew on the day after the first release."""
         assert self._left is not None
         return self._left
 

@@ -1,4 +1,4 @@
-"""People's legal requests in the town, and how its privacy officer handles them, through the
+"""People's legal requests in the town, and their handling by its privacy officer, through the
 product's own functions.
 
 Some are answered, one is refused, one waits for its person, one was extended, one is late, and some
@@ -38,7 +38,7 @@ class TownAct(msgspec.Struct, frozen=True):
 
 
 class TownRequest(msgspec.Struct, frozen=True):
-    """A request: when it is sent, its person's region, and how it is handled."""
+    """A request: its time, its person's region, and its handling."""
 
     day: str
     region: str
@@ -158,8 +158,8 @@ class TownRequests:
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
-        """Sends due requests, each from another of ``accounts``, and does what the officer has
-        due.
+        """Sends due requests, each from another of ``accounts``, and does the officer's
+        due work.
         """
         now = self._installation.clock()
         for number, asked in enumerate(REQUESTS):

@@ -1,4 +1,4 @@
-"""What a program needs beside its assistant: the gate before a chat, the recording after it.
+"""Connects an assistant to Licet: the gate before a chat, recording after it.
 
     from licet.host import Host, HostSettings
 
@@ -8,16 +8,16 @@
         ...
         host.record(permit, turns)
 
-`gate` asks, from a cache that the answers bound; `record` puts what an exchange added into a sealed
-spool on disk, and a thread delivers it. A permit carries the grant from the gate to the turns that
-it allowed: they are stamped under no newer one, however late they arrive. While nobody answers,
-`HostSettings.outage` decides (docs/adr/0032-an-outage-blocks-or-keeps.md).
+`gate` asks, through a bounded cache; `record` puts an exchange's turns into a sealed spool on disk,
+from which a thread delivers them. A permit carries the grant from the gate to its turns: however
+late they arrive, they are stamped under no newer one. While nobody answers, `HostSettings.outage`
+decides (docs/adr/0032-an-outage-blocks-or-keeps.md).
 
     app ── gate ──> GateCache ── GET ../gate ──> Licet
     app ── record ──> Spool (sealed, on disk) ── sender, POST /v1/turns:bulk ──> Licet
     app <── on_event ── EventFollower <── GET /v1/events ── Licet
 
-Of Licet it imports `licet.client` and `licet.errors` alone. `licet.host.asgi` has the middleware.
+It imports only `licet.client` and `licet.errors`. `licet.host.asgi` has the middleware.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from licet.client.reasons import ABOUT_ACCOUNT
 from licet.client.setup_checks import checked_account, key_in
 from licet.host.delivery import Delivery
 from licet.host.event_follower import EventFollower
-from licet.host.gate_cache import UNKNOWN, GateCache, late
+from licet.host.gate_cache import UNKNOWN, GateCache, late_gate
 from licet.host.settings import PREFIX, HostSettings, Outage, from_environment
 from licet.host.spool import Spool
 
@@ -65,11 +65,11 @@ __all__ = [
 
 
 class GatePermit(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of the gate for one message, and what its turns are recorded under.
+    """The gate's answer for one message, under which its turns are recorded.
 
-    ``may_write``: the message may be sent. ``may_record``: its turns are recorded, as turns of this
-    account. ``grant``: the newest grant that was known, 0 for none. ``because`` and ``detail`` say
-    why it may not be sent, or why the gate is not known; ``choice`` is where the person answers.
+    ``may_write``: the message may be sent. ``may_record``: its turns are recorded, as this
+    account's. ``grant``: the newest known grant, 0 for none. ``because`` and ``detail`` say why it
+    may not be sent, or why the gate is unknown; ``choice`` is where the person answers.
     """
 
     account: str
@@ -84,10 +84,10 @@ class GatePermit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host:
-    """One per process. It is made even while Licet is away; `SetupError` names a setting that is
-    wrong. `verify` finds what can only be seen by asking.
+    """The connection of one process. Constructed even while Licet is away; `SetupError` names a
+    wrong setting. `verify` checks the settings with Licet.
 
-    ``on_event`` is given each event; ``recorded`` each turn that Licet has, with its ids there.
+    ``on_event`` gets each event; ``recorded`` each recorded turn, with Licet's ids.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Host:
         *,
         on_event: Callable[[Event], None] | None = None,
     ) -> Self:
-        """A host as the variables ``HOST_LICET_..`` say, after `verify`."""
+        """Makes a host of the variables ``HOST_LICET_..`` and verifies it."""
         host = cls(from_environment(HostSettings, PREFIX, environment), on_event=on_event)
         try:
             host.verify()
@@ -139,8 +139,8 @@ class Host:
         self._delivery.count(reason)
 
     def verify(self) -> None:
-        """Asks Licet once whether address, key and scopes are right; SetupError if not. An outage
-        is logged, and is no error.
+        """Asks Licet whether address, key and scopes are right; SetupError if not. Logs an outage,
+        without an error.
         """
         key_in(self.settings.key_file)
         try:
@@ -149,22 +149,24 @@ class Host:
             _log.warning("the settings cannot be checked now: %s", error.message)
 
     async def gate(self, account: str) -> GatePermit:
-        """The permit for one message of an account. UsageError for a reference that can be none."""
+        """Returns the permit for one message of an account. UsageError for a malformed
+        reference.
+        """
         asked = self.gates.ask(checked_account(account))
         if asked.done():
             return self._permit(account, asked.result())
         waiting = asyncio.wrap_future(asked)
         done, _ = await asyncio.wait([waiting], timeout=self.settings.gate_timeout_seconds)
-        return self._permit(account, waiting.result() if done else late())
+        return self._permit(account, waiting.result() if done else late_gate())
 
     def gate_now(self, account: str) -> GatePermit:
-        """The same on a thread."""
+        """`gate` for threads."""
         seconds = self.settings.gate_timeout_seconds
         return self._permit(account, self.gates.ask_within(checked_account(account), seconds))
 
     def record(self, permit: GatePermit, turns: Sequence[ConversationTurn]) -> Future[bool]:
-        """Spools the turns that a permitted message added; never raises. The future is true once
-        they are on disk, false, and counted, if they are not taken.
+        """Spools the turns of a permitted message; never raises. The future is true once they are
+        on disk; false, and counted, if they are refused.
         """
         if permit.may_record and turns:
             under = [
@@ -173,13 +175,13 @@ class Host:
             ]
             return self._delivery.put(under)
         if turns:
-            self._delivery.refused("refused: no permit", "its gate was closed", len(turns))
+            self._delivery.count_refused("refused: no permit", "its gate was closed", len(turns))
         refused: Future[bool] = Future()
         refused.set_result(False)
         return refused
 
     def close(self) -> None:
-        """Stops delivering; what is in the spool stays for the next start."""
+        """Stops delivery; the spool's content waits for the next start."""
         if self._events is not None:
             self._events.close()
         self._delivery.close()
@@ -188,12 +190,12 @@ class Host:
         self._asking.close()
 
     async def aclose(self) -> None:
-        """`close`, from an event loop."""
+        """`close` for an event loop."""
         await asyncio.to_thread(self.close)
 
     def _permit(self, account: str, seen: GateResult) -> GatePermit:
-        """The rule of outages: what nobody answers is blocked, or allowed and kept. A no that was
-        seen stands until another answer comes.
+        """Applies the rule of outages: an unanswered message is blocked, or allowed and kept. A
+        known no holds until another answer comes.
         """
         unanswered = seen.gate == UNKNOWN and seen.because not in ABOUT_ACCOUNT
         last = (self.gates.last(account) or NO_ANSWER) if unanswered else seen

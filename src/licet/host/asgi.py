@@ -2,11 +2,11 @@
 
     app.add_middleware(LicetMiddleware, host=host, account=lambda scope: ..)
 
-``account`` names the account of a request, as `host:` and the program's own id, or None for one
-that needs no gate. A request whose gate is closed is answered with 451 and where the person
-answers, or with 403 for an account that is closed or not known, or with 503 while nobody answers
-and `block` is set: problem+json with ``because``, ``detail`` and ``choice``. Every other one has a
-`ChatExchange` in ``request.state.licet``, which is recorded after the response, streamed or not.
+``account`` returns a request's account, as `host:` and the program's own id, or None if it needs no
+gate. A closed gate is answered with 451 and where the person answers, a closed or unknown account
+with 403, and an outage under `block` with 503: problem+json with ``because``, ``detail`` and
+``choice``. Any other request has a `ChatExchange` in ``request.state.licet``, which is recorded
+after the response, streamed or not.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class LicetMiddleware:
         try:
             await self._app(scope, receive, send)
         finally:
-            # the response is sent: nobody waits for the disk
+            # after the response, so that nobody waits for the disk
             await asyncio.shield(asyncio.wrap_future(exchange.finish()))
         return None
 
 
 def refusal_status(permit: GatePermit) -> int:
-    """The status for a message that may not be sent."""
+    """Returns the status for a refused message."""
     match permit.because:
         case ReasonCode.must_decide:
             return 451

@@ -1,9 +1,9 @@
-"""The delivery of recorded turns: from the spool on disk to Licet, in order, each stored once.
+"""Delivers recorded turns from the spool on disk to Licet, in order, each stored once.
 
-* `put` spools what one exchange added. It never raises: what is not taken is counted by its reason
-  and logged, without content and names.
-* A thread delivers the spool through the API. Every turn has the host's ids, so that a turn that is
-  delivered again, after a kill or a lost answer, is stored once. Turns that cannot be delivered yet
+* `put` spools the turns of one exchange. It never raises: refused turns are counted by reason and
+  logged, without content and names.
+* A thread delivers the spool through the API. Every turn has the host's ids, so that a turn
+  delivered twice, after a kill or a lost answer, is stored once. Turns that cannot be delivered yet
   wait, the oldest first; turns that Licet refuses are counted and dropped.
 """
 
@@ -37,7 +37,7 @@ _encode, _decode = (
 
 
 class Delivery:
-    """One per process. ``counts`` has the outcomes of turns, by reason."""
+    """The delivery of one process. ``counts`` are the turns' outcomes by reason."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Delivery:
             return dict(self._counts)
 
     def put(self, turns: Sequence[ConversationTurn]) -> Future[bool]:
-        """Spools the turns of one exchange. The future is true once they are on disk, false if they
-        are not taken.
+        """Spools the turns of one exchange. The future is true once they are on disk, false if
+        refused.
         """
         outcome: Future[bool] = Future()
 
@@ -71,17 +71,17 @@ class Delivery:
                 self.count("spooled", len(turns))
                 self._news.set()
             else:
-                self._not_spooled(error, len(turns))
+                self._count_unspooled(error, len(turns))
             outcome.set_result(error is None)
 
         try:
             self.spool.put(_encode(turns)).add_done_callback(written)
         except SpoolFullError as error:
-            self._not_spooled(error, len(turns))
+            self._count_unspooled(error, len(turns))
             outcome.set_result(False)
         return outcome
 
-    def refused(self, reason: str, detail: str, turns: int = 1) -> None:
+    def count_refused(self, reason: str, detail: str, turns: int = 1) -> None:
         """Counts and logs turns that are not recorded, without their content."""
         self.count(reason, turns)
         _log.warning("not recorded: %s", detail)
@@ -91,15 +91,15 @@ class Delivery:
             self._counts[reason] += number
 
     def close(self) -> None:
-        """Stops delivering; what is in the spool stays for the next start."""
+        """Stops delivery; the spool's content waits for the next start."""
         self.ends.set()
         self._news.set()
         self._sender.join()
         self.spool.close()
 
-    def _not_spooled(self, error: BaseException, turns: int) -> None:
+    def _count_unspooled(self, error: BaseException, turns: int) -> None:
         because = getattr(error, "because", ReasonCode.spool_disk)
-        self.refused(f"refused: {because}", f"{because}: {error}", turns)
+        self.count_refused(f"refused: {because}", f"{because}: {error}", turns)
 
     def _deliver(self) -> None:
         failed = 0
@@ -107,7 +107,7 @@ class Delivery:
             try:
                 more = self._deliver_file()
                 failed = 0
-            except Exception as error:  # whatever it is: nothing is lost, and the thread goes on
+            except Exception as error:  # nothing is lost, and the thread continues
                 failed += 1
                 wait = min(GATHER_SECONDS * 2 ** min(failed, 20), WAIT_SECONDS_MAX)
                 reason = error.message if isinstance(error, LicetError) else type(error).__name__
@@ -117,7 +117,7 @@ class Delivery:
             if not more:
                 self._news.wait()
                 self._news.clear()
-                # so that the turns of a busy moment are sent in one request
+                # gathers a burst of turns into one request
                 self.ends.wait(GATHER_SECONDS)
 
     def _deliver_file(self) -> bool:
@@ -130,32 +130,32 @@ class Delivery:
                 "%d records of the spool do not open: their file is set aside", taken.unreadable
             )
             self.count("spool: unreadable", taken.unreadable)
-        for turns in _batches(self._to_send(map(_decode, taken.records))):
+        for turns in _batches(self._deliverable(map(_decode, taken.records))):
             self._send(turns)
         self.spool.delivered(taken)
         return True
 
-    def _to_send(
+    def _deliverable(
         self, records: Iterator[tuple[ConversationTurn, ...]]
     ) -> Iterator[ConversationTurn]:
-        """The turns of accounts that exist and need not decide first: not even the answer to a
-        question that would be refused.
+        """Yields the turns of accounts that exist and need not decide first; counts and drops the
+        others.
         """
         for turns in records:
             because = self._gates.ask_now(turns[0].account).because
             if because in _DROPPED:
-                self.refused(f"refused: {because}", f"the gate: {because}", len(turns))
+                self.count_refused(f"refused: {because}", f"the gate: {because}", len(turns))
             else:
                 yield from turns
 
     def _send(self, turns: list[ConversationTurn]) -> None:
         try:
             items = self._client.send(say_all(turns))
-        except UsageError as error:  # one of them makes the whole request invalid
+        except UsageError as error:  # one invalid turn fails the whole request
             if error.because not in (ReasonCode.bad_request, ReasonCode.too_large):
                 raise
             if len(turns) == 1:
-                self.refused(f"refused: {error.because}", error.message)
+                self.count_refused(f"refused: {error.because}", error.message)
                 return
             middle = len(turns) // 2
             self._send(turns[:middle])
@@ -164,16 +164,16 @@ class Delivery:
         if len(items) != len(turns) or any(item.status in _AGAIN for item in items):
             raise UnansweredError(ReasonCode.busy, "some turns were not taken")
         for turn, item in zip(turns, items, strict=True):
-            self._answered(turn, item)
+            self._count_delivered(turn, item)
 
-    def _answered(self, turn: ConversationTurn, item: BulkItem) -> None:
+    def _count_delivered(self, turn: ConversationTurn, item: BulkItem) -> None:
         if item.status == 201:
             self.count(f"delivered: {item.outcome}")
             if self._recorded is not None:
                 self._recorded(turn, item)
         else:
             reason = item.because or item.problem.rpartition(":")[2] or str(item.status)
-            self.refused(f"refused: {reason}", f"Licet refuses it: {reason}")
+            self.count_refused(f"refused: {reason}", f"Licet refuses it: {reason}")
 
 
 def _batches(turns: Iterator[ConversationTurn]) -> Iterator[list[ConversationTurn]]:

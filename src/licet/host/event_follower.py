@@ -1,8 +1,8 @@
-"""Follows Licet's events: what must leave this program, and whose gate changed.
+"""Follows Licet's events: content to delete from this program, and changed gates.
 
-Each event is given to ``on_event`` in order. The cursor is on disk once it returned: an event is
-given again after a crash or an error in between, and is recognised by its id. Without a cursor on
-disk it begins with the oldest event that Licet still has.
+Events are passed to ``on_event`` in order. The cursor is saved when it returns, so an event is
+passed again after a crash or error; its id identifies it. Without a saved cursor, following begins
+with the oldest event that Licet still has.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from licet.client import Client, Event, events
 from licet.errors import LicetError
 from licet.host.gate_cache import GateCache
 
-HOLD_SECONDS = 5  # for how long a request waits for an event; less than the client's timeout
+HOLD_SECONDS = 5  # wait of a request for an event; less than the client's time-out
 WAIT_SECONDS_MAX = 30.0
 _log = logging.getLogger("licet.host")
 
 
 class EventFollower:
-    """One thread, until `close`."""
+    """Follows events on one thread until `close`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class EventFollower:
         self._thread.start()
 
     def close(self) -> None:
-        """Returns after the request that is under way."""
+        """Returns after the request in progress."""
         self._ends.set()
         self._thread.join(HOLD_SECONDS + 1)
 
@@ -59,7 +59,7 @@ class EventFollower:
                 if page.next != cursor:
                     cursor = self._save(page.next)
                 failed = 0
-            except Exception as error:  # whatever it is: the same events come again
+            except Exception as error:  # the same events come again
                 failed += 1
                 wait = min(0.2 * 2 ** min(failed, 20), WAIT_SECONDS_MAX)
                 message = error.message if isinstance(error, LicetError) else type(error).__name__

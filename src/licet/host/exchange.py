@@ -1,4 +1,4 @@
-"""One message of a person with its answer: what a middleware hands to the program."""
+"""A person's message with its answer, as a middleware passes it to the program."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from licet.host import ConversationTurn, GatePermit, Host
 
 
 class ChatExchange:
-    """Turns are recorded together, in order, by `finish`: a program adds them, and the middleware
-    finishes after the response. ``conversation`` and ``id`` are the program's own; a turn without
-    an id is given one.
+    """The turns of one exchange: the program adds them, `finish` records them together, in order,
+    after the response.
+
+    ``conversation`` and ``id`` are the program's own; a turn without an id gets one.
     """
 
     def __init__(self, host: Host, permit: GatePermit, surface: str = "app") -> None:
@@ -26,20 +27,20 @@ class ChatExchange:
     def say(
         self, text: str, *, conversation: str, id: str | None = None, role: str = "user"
     ) -> None:
-        """The person's words, or those of another ``role``."""
+        """Adds the person's words, or those of another ``role``."""
         self.add(self._turn(conversation, id, role), text)
 
     def add(self, turn: ConversationTurn, text: str | None = None) -> None:
-        """A turn with all that `ConversationTurn` has."""
+        """Adds a turn with all fields of `ConversationTurn`."""
         self._turns.append(turn if text is None else msgspec.structs.replace(turn, text=text))
 
     async def answer(
         self, parts: AsyncIterator[str], *, conversation: str, id: str | None = None
     ) -> AsyncIterator[str]:
-        """Passes the assistant's words on as they come; what was passed on is the turn, also if the
-        person left before the end.
+        """Passes the assistant's words through; the passed words become the turn, even if the
+        person leaves before the end.
         """
-        with self._passing(self._turn(conversation, id, "assistant")) as passed:
+        with self._record_parts(self._turn(conversation, id, "assistant")) as passed:
             async for part in parts:
                 passed.append(part)
                 yield part
@@ -47,33 +48,33 @@ class ChatExchange:
     def answer_now(
         self, parts: Iterator[str], *, conversation: str, id: str | None = None
     ) -> Iterator[str]:
-        """The same on a thread."""
-        with self._passing(self._turn(conversation, id, "assistant")) as passed:
+        """`answer` for threads."""
+        with self._record_parts(self._turn(conversation, id, "assistant")) as passed:
             for part in parts:
                 passed.append(part)
                 yield part
 
     def finish(self) -> Future[bool]:
-        """Records the turns so far, as `Host.record` does; a second call adds nothing."""
+        """Records the turns so far, like `Host.record`; a second call adds nothing."""
         while self._open:
             self._close(self._open[0])
         turns, self._turns = self._turns, []
         return self.host.record(self.permit, turns)
 
     @contextmanager
-    def _passing(self, turn: ConversationTurn) -> Iterator[list[str]]:
+    def _record_parts(self, turn: ConversationTurn) -> Iterator[list[str]]:
         passed: list[str] = []
-        one = (turn, passed)
-        self._open.append(one)
+        entry = (turn, passed)
+        self._open.append(entry)
         try:
             yield passed
         finally:
-            if one in self._open:
-                self._close(one)
+            if entry in self._open:
+                self._close(entry)
 
-    def _close(self, one: tuple[ConversationTurn, list[str]]) -> None:
-        self._open.remove(one)
-        turn, passed = one
+    def _close(self, entry: tuple[ConversationTurn, list[str]]) -> None:
+        self._open.remove(entry)
+        turn, passed = entry
         if passed:
             self.add(turn, "".join(passed))
 

@@ -1,14 +1,13 @@
-"""A cache of the gate of each account.
+"""A cache of accounts' gates.
 
-* An answer is used for as long as it says (`fresh_seconds`), whatever it is; in the second half of
-  that time the next question also refreshes it in the background, and nobody waits.
+* An answer is used for its `fresh_seconds`, whatever it is; in the second half of that time the
+  next question also refreshes it in the background, without waiting.
 * Concurrent questions about one account share one request.
-* What is no answer about the account is kept for `UNKNOWN_SECONDS`, or for as long as a busy server
-  asks. While Licet cannot be reached at all, or answers with an error of its own about
-  `TROUBLED_ACCOUNTS` in a row, questions about other accounts do not wait either: of them, one each
-  `UNKNOWN_SECONDS` tries again, in the background. One late answer among others that
-  came in the meantime does not count as that.
-* `last` is the newest answer about an account, however old: what was known before an outage.
+* A failure is cached for `UNKNOWN_SECONDS`, or as long as a busy server asks. While Licet cannot be
+  reached at all, or fails for `TROUBLED_ACCOUNTS` accounts in a row, questions about other accounts
+  do not wait either: one of them each `UNKNOWN_SECONDS` tries again, in the background. One late
+  answer among successful ones does not count as that.
+* `last` is the newest answer about an account, however old: the state before an outage.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Kept = TypeVar("Kept")
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """An answer, until when it may be used, and from when on it is refreshed."""
+    """An answer, its expiry, and when to refresh it."""
 
     answer: GateResult
     until: float
@@ -43,7 +42,7 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 class GateCache:
-    """The cache of one process. It is safe to use from an event loop and from threads at once."""
+    """The cache of one process; safe on event loops and threads."""
 
     def __init__(self, client: Client, timeout_seconds: float) -> None:
         self._client, self._timeout_seconds = client, timeout_seconds
@@ -51,24 +50,24 @@ class GateCache:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._last: OrderedDict[str, GateResult] = OrderedDict()
         self._asking: dict[str, Future[GateResult]] = {}
-        self._away: tuple[GateResult, float] | None = None  # nobody is reached, until when
-        self._answered_at = float("-inf")  # the newest answer about any account
-        self._troubled: set[str] = set()  # accounts that got an error since
+        self._away: tuple[GateResult, float] | None = None  # unreachable, and until when
+        self._answered_at = float("-inf")  # newest answer about any account
+        self._troubled: set[str] = set()  # accounts with an error since
         self._workers = ThreadPoolExecutor(REQUESTS_MAX, thread_name_prefix="licet-gate")
 
-    def known(self, account: str) -> GateResult | None:
-        """The cached answer about an account, if it may still be used."""
+    def cached(self, account: str) -> GateResult | None:
+        """Returns the cached answer about an account while it is fresh."""
         with self._lock:
             seen = self._seen.get(account)
         return seen.answer if seen is not None and seen.until > monotonic() else None
 
     def last(self, account: str) -> GateResult | None:
-        """The newest answer about an account."""
+        """Returns the newest answer about an account."""
         with self._lock:
             return self._last.get(account)
 
     def ask(self, account: str) -> Future[GateResult]:
-        """The gate; the future never raises: a gate that cannot be determined is `unknown`, and the
+        """Asks for the gate. The future never raises: an undeterminable gate is `unknown`, and the
         person may not write.
         """
         now = monotonic()
@@ -85,15 +84,15 @@ class GateCache:
         return asking or self._request(account)
 
     def ask_within(self, account: str, seconds: float) -> GateResult:
-        """The gate on a thread, after ``seconds`` at most."""
+        """Returns the gate on a thread, after ``seconds`` at most."""
         try:
             return self.ask(account).result(seconds)
         except LateError:
-            return late()
+            return late_gate()
 
     def ask_now(self, account: str) -> GateResult:
-        """An answer about the account, cached or not; UnansweredError if nobody gives one."""
-        known = self.known(account)
+        """Returns an answer about the account, cached or not; UnansweredError without one."""
+        known = self.cached(account)
         if known is None or (known.gate == UNKNOWN and known.because not in ABOUT_ACCOUNT):
             known = (self._asking.get(account) or self._request(account)).result()
         if known.gate == UNKNOWN and known.because not in ABOUT_ACCOUNT:
@@ -101,7 +100,7 @@ class GateCache:
         return known
 
     def forget(self, account_id: str) -> None:
-        """Asks again about an account, by Licet's own id, when it is next asked for."""
+        """Drops the cached answer of an account, by Licet's own id."""
         with self._lock:
             for account, seen in list(self._seen.items()):
                 if seen.answer.account == account_id:
@@ -129,7 +128,7 @@ class GateCache:
         begun = monotonic()
         try:
             answer = self._client.send(gate(account), within=self._timeout_seconds)
-        except Exception as error:  # whatever it is: the gate is not known
+        except Exception as error:  # the gate is unknown
             because = gate_reason(error)
             answer = unknown_gate(
                 because,
@@ -156,26 +155,26 @@ class GateCache:
                 _put(self._last, account, answer)
                 self._away, self._answered_at = None, monotonic()
                 self._troubled.clear()
-            elif self._answered_at < begun and self._is_everybodys(account, answer.because):
+            elif self._answered_at < begun and self._affects_all(account, answer.because):
                 self._away = (answer, monotonic() + max(UNKNOWN_SECONDS, answer.retry_after))
 
-    def _is_everybodys(self, account: str, because: str) -> bool:
-        """Whether what kept an answer away keeps it from every account."""
+    def _affects_all(self, account: str, because: str) -> bool:
+        """Whether the cause of a missing answer affects every account."""
         if because in TROUBLED and len(self._troubled) < TROUBLED_ACCOUNTS:
             self._troubled.add(account)
         return because in UNREACHED or len(self._troubled) >= TROUBLED_ACCOUNTS
 
 
-def late() -> GateResult:
-    """The gate of which no answer came in time."""
+def late_gate() -> GateResult:
+    """Returns the gate for an answer that did not come in time."""
     return unknown_gate(ReasonCode.late, SENTENCES[ReasonCode.late])
 
 
-def _put(into: OrderedDict[str, Kept], account: str, kept: Kept) -> None:
-    into[account] = kept
-    into.move_to_end(account)
-    if len(into) > ACCOUNTS_MAX:
-        into.popitem(last=False)
+def _put(cache: OrderedDict[str, Kept], account: str, kept: Kept) -> None:
+    cache[account] = kept
+    cache.move_to_end(account)
+    if len(cache) > ACCOUNTS_MAX:
+        cache.popitem(last=False)
 
 
 def _completed_future(answer: GateResult) -> Future[GateResult]:

@@ -1,4 +1,6 @@
-"""The settings of a host: a program that asks gates and records turns. Secrets are files."""
+"""The settings of a host: a program that asks gates and records turns. Secrets are given
+as files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ SettingsType = TypeVar("SettingsType", bound="HostSettings")
 
 
 class Outage(StrEnum):
-    """What happens to a chat while nobody answers for its gate."""
+    """How a chat is treated while nobody answers for its gate."""
 
     block = "block"
     allow_and_keep = "allow_and_keep"
@@ -71,12 +73,12 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What the key must be allowed."""
+        """The scopes that the key needs."""
         return ("gate:read", "turns:write", *(["events:read"] if self.events else []))
 
     def token(self) -> str:
-        """The service's key, as the file contains it now; BusyError while there is none, so that
-        queued turns are not lost.
+        """Reads the service's key from its file; BusyError while there is none, so that queued
+        turns are not lost.
         """
         return fresh_key(self.key_file)
 
@@ -84,13 +86,13 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
 def from_environment(
     kind: type[SettingsType], prefix: str, environment: Mapping[str, str] = os.environ
 ) -> SettingsType:
-    """Settings of ``kind`` from the variables that begin with ``prefix``; UsageError names what is
-    missing, unknown or out of range.
+    """Reads settings of ``kind`` from the variables that begin with ``prefix``; UsageError names a
+    missing, unknown or invalid one.
     """
     given = {
         name.removeprefix(prefix).lower(): value
         for name, value in environment.items()
-        if name.startswith(prefix) and value  # an empty folder would be the current one
+        if name.startswith(prefix) and value  # an empty path would be the current folder
     }
     unknown = sorted(given.keys() - set(kind.__struct_fields__))
     if unknown:
@@ -103,5 +105,5 @@ def from_environment(
 
 
 def _path(_: type, value: object) -> Path:
-    """The only type here that the decoder does not know."""
+    """Decodes paths, the only type that the decoder does not know."""
     return Path(str(value))

@@ -1,5 +1,5 @@
-"""A sealed, bounded spool on disk. What it accepted is delivered, even if this process or Licet
-dies in between.
+"""A sealed, bounded spool on disk. What it accepts is delivered, even if this process or Licet
+dies.
 
 * `put` answers after the record is on disk (write, fsync; for a new file its folder too), or raises
   SpoolFullError: the bound refuses the newest, it never drops the oldest.
@@ -12,11 +12,11 @@ dies in between.
   or put elsewhere. The key is 32 bytes in a file of mode 0600, beside the spool or wherever the
   host keeps its secrets. Random nonces hold for 2^32 records under one key.
 * A truncated record at the end of a file was never acknowledged and is ignored. A complete record
-  that cannot be decrypted is counted, and its file is renamed to `..unreadable` for somebody to
-  examine; delivery continues.
+  that cannot be decrypted is counted, and its file is renamed to `..unreadable` for examination;
+  delivery continues.
 
 Each process writes to its own folder: it locks the first free folder `0`, `1`, .. of the spool,
-trying those with records first. The folder of a killed process is taken by the next process.
+trying those with records first. A later process takes the folder of a killed one.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class SpoolFullError(BusyError):
 
 
 class SpoolDiskError(SpoolFullError):
-    """The disk takes nothing."""
+    """The disk refuses writes."""
 
     because = ReasonCode.spool_disk
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """A closed file. ``size`` counts towards the limit until it is delivered."""
+    """A closed file. ``size`` counts towards the limit until delivery."""
 
     number: int
     path: Path
@@ -113,12 +113,12 @@ class Spool:
 
     @property
     def size(self) -> int:
-        """Bytes in it, or on their way into it."""
+        """Bytes in it, or queued for it."""
         return self._bytes
 
     def put(self, record: bytes) -> Future[None]:
-        """The future is done when the record is on disk; SpoolFullError at once if it does not
-        fit.
+        """Queues a record; the future is done once it is on disk. SpoolFullError at once if it does
+        not fit.
         """
         size = _framed(record)
         if size > RECORD_BYTES_MAX:
@@ -132,9 +132,7 @@ class Spool:
         return done
 
     def take(self) -> TakenItem | None:
-        """The oldest file's records, or None. The file stays until `delivered`; until then the same
-        one is returned again.
-        """
+        """Returns the oldest file's records, or None; the same ones again until `delivered`."""
         with self._lock:
             if not self._closed:
                 self._close_file()
@@ -150,8 +148,8 @@ class Spool:
         return TakenItem(file=file, records=tuple(records), unreadable=unreadable)
 
     def delivered(self, taken: TakenItem) -> None:
-        """Removes a file; one with a record that cannot be decrypted is set aside. A crash before
-        this delivers it again.
+        """Removes a file; sets one with an unreadable record aside. After a crash before this it is
+        delivered again.
         """
         if taken.unreadable:
             taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))
@@ -162,7 +160,7 @@ class Spool:
         self._grow(-taken.file.size)
 
     def close(self) -> None:
-        """Writes what was put, and releases the place for another process."""
+        """Writes queued records and releases the folder to another process."""
         self._waiting.put(None)
         self._writer.join()
         with self._lock:
@@ -170,7 +168,7 @@ class Spool:
         self._held.close()
 
     def _write(self) -> None:
-        """Runs on a thread: gathers what waits, so that one fsync serves all."""
+        """Writes queued records, on a thread; one fsync serves all of a batch."""
         more = True
         while more:
             batch = [self._waiting.get()]
@@ -217,7 +215,7 @@ class Spool:
         except OSError:
             with suppress(OSError):
                 file.truncate(size)
-            # later records go to a file of their own, whatever is at the end of this one
+            # later records go to a new file: the end of this one is unknown
             self._close_file()
             raise
         if count == 0:
@@ -253,13 +251,13 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
     """
     if not path.exists():
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        # left by a program with the same process number that crashed here
+        # left by a crashed process of the same number
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(random(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first: its key is used
+        with suppress(FileExistsError):  # another process was first
             os.link(fresh, path)
         fresh.unlink()
         _fsync_folder(path.parent)
@@ -272,7 +270,7 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
 
 
 def _locked_place(folder: Path) -> tuple[Path, BinaryIO]:
-    """A folder of this process alone, and the file with its lock."""
+    """Locks a folder for this process; returns it and the lock's file."""
     places = [folder / str(number) for number in range(PROCESSES_MAX)]
     for place in sorted(places, key=lambda place: not any(_files(place))):
         _make_folder(place)
@@ -292,13 +290,13 @@ def _files(place: Path) -> Iterator[_File]:
 
 
 def _framed(record: bytes) -> int:
-    """The bytes of a record in its file."""
+    """Returns the bytes of a record in its file."""
     return LENGTH_BYTES + NONCE_BYTES + len(record) + TAG_BYTES
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """The sealed records of a file, as far as it is complete. Where no record is possible, one is
-    returned that no key can open.
+    """Returns the sealed records of a file, up to a truncated end. An impossible record is replaced
+    by one that no key can open.
     """
     with path.open("rb") as file:
         header = file.read(len(HEADER))
@@ -322,8 +320,8 @@ def _bound(number: int, place: int) -> bytes:
 
 
 def _make_folder(folder: Path) -> None:
-    """Creates a folder and its parents; on return its name and those created with it are on the
-    disk, as in `store.files`.
+    """Creates a folder and its parents; on return the new names are on the disk, as in
+    `store.files`.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,11 +1,8 @@
-"""The rows of the key chain above the accounts: epochs, the bucket keys wrapped under them, and
+"""Statements on the key chain above the accounts: epochs, bucket keys wrapped under them, and
 secrets.
 
-An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one
-bucket key.
-
-Statements only. Callers that wrap under the newest epoch, or open another one, hold
-`keyring.EPOCHS_LOCK`.
+An epoch is the time between two key rotations; a bucket is a group of accounts under one bucket
+key. Callers that wrap under the newest epoch, or open another one, hold `keyring.EPOCHS_LOCK`.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from licet.store.rows import select
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """An epoch. ``opened_at`` is None for the first one of the installation."""
+    """An epoch. ``opened_at`` is None for the installation's first one."""
 
     number: int
     rotation: str
@@ -31,7 +28,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket's key as it is stored. ``is_fenced``: the fence stood when the statement read it."""
+    """A stored bucket key. ``is_fenced``: the fence was up when it was read."""
 
     bucket: int
     epoch: int
@@ -43,7 +40,7 @@ class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_epochs(tx: Transaction) -> list[Epoch]:
-    """Every epoch, oldest first."""
+    """Returns every epoch, oldest first."""
     return select(tx, Epoch, "SELECT * FROM epochs ORDER BY number")
 
 
@@ -52,18 +49,17 @@ def newest_epoch(tx: Transaction) -> int | None:
     return None if row is None else row[0]
 
 
-# When the earliest epoch was opened that is not older than an instant; for a statement that reads
-# something else as well.
+# The opening time of the first epoch at or after ``since``: a column for other statements.
 OPENED_SINCE = "(SELECT min(opened_at) FROM epochs WHERE opened_at >= %(since)s)"
 
 
 def begin_epochs(tx: Transaction, number: int) -> None:
-    """The first epoch of an installation."""
+    """Inserts the first epoch of an installation."""
     tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [number])
 
 
 def open_epochs(tx: Transaction, first: int, last: int, rotation: str, now: datetime) -> None:
-    """Opens the epochs ``first`` to ``last``, both included."""
+    """Opens the epochs ``first`` to ``last``, inclusive."""
     tx.execute(
         """INSERT INTO epochs (number, rotation, opened_at)
            SELECT number, %s, %s FROM generate_series(%s::int, %s::int) AS number""",
@@ -80,7 +76,7 @@ def retire_epoch(tx: Transaction, number: int, now: datetime) -> None:
 
 
 def record_destroyed_epoch(tx: Transaction, number: int, now: datetime) -> None:
-    """Records that the provider has destroyed the epoch's key; the first recorded time stays."""
+    """Records that the provider destroyed the epoch's key; keeps the first recorded time."""
     tx.execute(
         "UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL",
         [now, number],
@@ -100,7 +96,9 @@ def epoch_wraps_something(tx: Transaction, number: int) -> bool:
 
 
 def lock_existing_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
-    """The existing ones of ``buckets``, locked so that their keys stay until ``tx`` ends."""
+    """Locks and returns the existing ones of ``buckets``; their keys cannot change until ``tx``
+    ends.
+    """
     rows = tx.execute(
         "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE",
         [sorted(buckets)],
@@ -109,7 +107,7 @@ def lock_existing_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
 
 
 def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
-    """Adds a bucket; one that another transaction has added meanwhile stays."""
+    """Adds a bucket, unless another transaction has added it."""
     tx.execute(
         "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT "
         "(bucket) DO NOTHING",
@@ -124,10 +122,10 @@ def rewrap_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> N
 
 
 def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
-    """Locks the first bucket that is under an epoch older than ``epoch``.
+    """Locks the first bucket under an epoch older than ``epoch``.
 
-    If another transaction moved that bucket to ``epoch`` while this one waited, the result is None,
-    although there may be more: call `has_bucket_below`.
+    None if another transaction moved that bucket meanwhile, although more may remain: call
+    `has_bucket_below`.
     """
     found = select(
         tx,
@@ -146,7 +144,7 @@ def has_bucket_below(tx: Transaction, epoch: int) -> bool:
 
 
 def newest_bucket(tx: Transaction) -> tuple[int, int, bytes] | None:
-    """`(bucket, epoch, wrapped)` of a bucket under the newest epoch that wraps any."""
+    """Returns `(bucket, epoch, wrapped)` of a bucket under the newest epoch that wraps any."""
     return tx.execute(
         "SELECT bucket, epoch, wrapped FROM buckets ORDER BY epoch DESC LIMIT 1"
     ).fetchone()
@@ -158,7 +156,7 @@ def bucket_count(tx: Transaction) -> int:
 
 
 def bucket_epochs(tx: Transaction) -> tuple[int, ...]:
-    """The epochs that wrap a bucket, oldest first."""
+    """Returns the epochs that wrap a bucket, oldest first."""
     return tuple(row[0] for row in tx.execute("SELECT DISTINCT epoch FROM buckets ORDER BY epoch"))
 
 
@@ -171,7 +169,7 @@ def wrapped_secret(tx: Transaction, name: str) -> bytes | None:
 
 
 def add_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
-    """Adds a secret; one that another transaction has added meanwhile stays."""
+    """Adds a secret, unless another transaction has added it."""
     tx.execute(
         "INSERT INTO secrets (name, wrapped) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
         [name, wrapped],
@@ -179,7 +177,7 @@ def add_secret(tx: Transaction, name: str, wrapped: bytes) -> None:
 
 
 def lock_secrets(tx: Transaction) -> list[tuple[str, bytes]]:
-    """Every secret, locked, by name."""
+    """Locks and returns every secret, by name."""
     return tx.execute(
         "SELECT name, wrapped FROM secrets ORDER BY name FOR NO KEY UPDATE"
     ).fetchall()

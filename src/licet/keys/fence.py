@@ -1,12 +1,9 @@
 """The fence: blocks a database that may lack withdrawals or deletions.
 
-Promise: while the fence is up no bucket key is unwrapped, and so no process reads, leases, builds
-or writes content. The fence's row is never part of a backup, so that restoring one cannot remove
-it.
-
-A database has lives: life 0 from its beginning, another one from each restore, whose restrictions
-were applied before the fence was lowered. `vault.journal_state` determines what a database lacks of
-its restriction journal.
+Promise: while the fence is up no bucket key is unwrapped, so no process reads, leases, builds or
+writes content. The fence's row is in no backup, so that restoring one cannot remove it. A database
+begins with life 0, and another life with each restore, whose restrictions are applied before the
+fence is lowered. `vault.journal_state` determines what a database lacks of its restriction journal.
 """
 
 from __future__ import annotations
@@ -20,8 +17,7 @@ from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
 
 READERS_SECONDS_MAX = 20
-# For statements that read something else as well: whether the fence stands, and the database's
-# present life.
+# Columns for other statements: whether the fence is up, and the database's present life.
 STANDS = "EXISTS (SELECT FROM fence)"
 LIFE = "(SELECT coalesce(max(life), 0) FROM lives)"
 _TABLE = """CREATE TABLE IF NOT EXISTS fence (
@@ -46,17 +42,17 @@ def fenced_error() -> FencedError:
 
 
 def raise_fence(tx: Transaction, now: datetime) -> None:
-    """Raises the fence, in a database that may be empty; if it stands already, it stays."""
+    """Raises the fence, in a database that may be empty; a raised one stays."""
     tx.execute(_TABLE)
     tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [now])
 
 
 def wait_for_readers(tx: Transaction) -> None:
     """Waits until all transactions that checked the fence before it was raised have ended;
-    ContentionError if they take too long.
+    ContentionError if that takes too long.
 
-    It runs in a transaction of its own, after the fence is raised, and holds no other lock, so that
-    no deadlock is possible.
+    Runs in its own transaction after the fence is raised, with no other lock, so that it cannot
+    deadlock.
     """
     tx.execute("SELECT set_config('lock_timeout', %s, true)", [f"{READERS_SECONDS_MAX}s"])
     tx.execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")
@@ -72,16 +68,16 @@ def is_standing(tx: Transaction) -> bool:
 
 
 def check(tx: Transaction) -> None:
-    """RefusedError while the fence stands: for changes and erasures that need no key."""
+    """Raises RefusedError while the fence is up: for changes and erasures that need no key."""
     if is_standing(tx):
         raise fenced_error()
 
 
 def check_before_snapshot(tx: Transaction) -> None:
-    """`check`, as the first statements of a transaction that sees one moment.
+    """`check`, as the first statements of a snapshot transaction.
 
-    The lock comes before the snapshot. With a SELECT first, a restore could begin between the
-    snapshot and the lock, and the transaction would not see the fence that it has waited for.
+    The lock precedes the snapshot. After a SELECT, a restore could begin between snapshot and lock,
+    and the transaction would not see the fence.
     """
     tx.execute("LOCK TABLE fence IN ACCESS SHARE MODE")
     check(tx)
@@ -91,7 +87,7 @@ def check_before_snapshot(tx: Transaction) -> None:
 
 
 def current_life(tx: Transaction) -> int:
-    """The database's present life."""
+    """Returns the number of the database's present life."""
     row = tx.execute(f"SELECT {LIFE}").fetchone()
     return int(row[0]) if row else 0
 
@@ -120,7 +116,7 @@ class DatabaseLife(NamedTuple):
 
 
 def newest_life(tx: Transaction) -> DatabaseLife | None:
-    """The present life; None before the first one."""
+    """Returns the present life; None before the first one."""
     row = tx.execute(
         "SELECT life, journal, position FROM lives ORDER BY life DESC LIMIT 1"
     ).fetchone()
@@ -133,6 +129,6 @@ def lock_lives(tx: Transaction) -> None:
 
 
 def begun_at(tx: Transaction) -> datetime | None:
-    """When this installation's first life began."""
+    """Returns when this installation's first life began."""
     row = tx.execute("SELECT min(begun_at) FROM lives").fetchone()
     return None if row is None else row[0]

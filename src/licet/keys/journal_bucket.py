@@ -1,20 +1,18 @@
-"""The restriction journal in a bucket, which the servers of several hosts share.
+"""The restriction journal in a bucket, shared by the servers of several hosts.
 
-Promise: as of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An object
-is one group commit of one process, under the next number; it is created only if the number is free,
-and never changed or deleted. So all writers together have one order without a gap, and anyone who
-writes number N has read every object before it: a writer whose number was taken reads what took it
-before it tries the next one. That is how it learns of a newer life, and refuses what belongs to an
-older one.
+Promise: that of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An
+object is one group commit of one process, under the next number; it is created only if the number
+is free, and never changed or deleted. So all writers share one order without a gap, and the writer
+of number N has read every object before it: a writer whose number was taken reads that object
+before it tries the next number, and so learns of a newer life and refuses records of an older one.
 
-    object = "licet restrictions v2\n" || journal id (16) || mark (16) || frame*      names 0000000001, 0000000002, ...
+    object = "licet restrictions v2 " || journal id (16) || mark (16) || frame*        names 0000000001, 0000000002, ...
 
-The frames are numbered and chained over all objects (`keys.journal_frames`). The mark is random and
-makes each object unique: a write whose answer was lost, and that was repeated, recognises its own.
-After a service did not answer it is unknown whether the object was written; the records are written
-again with the next ones, and a record that is there twice says the same twice.
-
-An object that is missing or damaged is an error (`BrokenError`): an object is never torn.
+The frames are numbered and chained over all objects (`keys.journal_frames`). The random mark makes
+each object unique, so that a repeated write after a lost answer recognises its own. Without an
+answer it is unknown whether the object was written; its records are written again with the next
+ones, and a repeated record has no further effect. A missing or damaged object is an error
+(`BrokenError`): an object is never torn.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from licet.keys.restriction_journal import Journal, JournalLife, JournalTail, Wa
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 
-OBJECT_BYTES_WANTED = 2**20  # callers are gathered up to this; one caller's records are never split
+OBJECT_BYTES_WANTED = 2**20  # bound for gathering callers; one caller's records are never split
 PAGE_NAMES = 1_000
 ENOUGH_OFTEN = 2
 MARK_BYTES = 16
@@ -47,8 +45,8 @@ PREFIX = "journal/"
 
 
 def journal(config: Configuration) -> Journal:
-    """The journal of an installation: in its bucket, or else in its folder. UsageError where both
-    are named.
+    """Returns the installation's journal, in its bucket or else its folder. UsageError if both are
+    configured.
     """
     bucket = buckets.open_bucket(config.store)
     if bucket is None:
@@ -62,18 +60,18 @@ def journal(config: Configuration) -> Journal:
 
 
 class BucketObjects:
-    """A journal in the folder `journal` of a bucket. One thread at a time writes: `Journal` sees to
-    it.
+    """A journal in the folder `journal` of a bucket. `Journal` ensures that one thread at a time
+    writes.
     """
 
     def __init__(self, bucket: Bucket, random: Random = os.urandom) -> None:
-        """Opens the journal, or begins one. BusyError if the service does not answer."""
+        """Opens or begins the journal. BusyError if the service does not answer."""
         self._bucket, self._random = bucket, random
         self._number = 1
-        bucket.probe()  # where it does not answer at all, nobody waits for its many time-outs
+        bucket.probe()  # the probe fails fast, without the time-outs of every request
         last = self._last()
         if not last:
-            # or another process has
+            # unless another process has
             bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))
         first = bucket.read(PREFIX + object_name(1))
         if first is None:
@@ -84,14 +82,12 @@ class BucketObjects:
         self.tail = JournalTail(journal, None)
         for number in range(last, 1, -1):
             self._number = max(self._number, number)
-            if frames := self._frames(number):  # one that was mended may have none
+            if frames := self._frames(number):  # a mended object may have none
                 self.tail.take(frames)
                 break
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
-        """As `JournalStorage.write`: one object for as many callers as fit into one, before anybody
-        else's.
-        """
+        """As `JournalStorage.write`: one object for as many callers as fit into it."""
         late: set[int] = set()
         rest = list(waiting)
         while rest:
@@ -124,7 +120,7 @@ class BucketObjects:
         else:
             numbers = range(1, self._number + 1) if followed else self._numbers()
         names = list(map(object_name, numbers))
-        # many are asked for at once, and mostly the newest will do
+        # objects are read in batches, and mostly the newest suffice
         first = ENOUGH_OFTEN if newest_first else 0
         for part in (names[:first], names[first:]):
             contents = self._bucket.read_all([PREFIX + name for name in part])
@@ -132,14 +128,14 @@ class BucketObjects:
                 yield PlacedFrames(name, self._frames_in(content, name))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Holds nothing open."""
 
     def _drop_late(self, rest: list[WaitingRecords], late: set[int]) -> None:
         late.update(batch.ticket for batch in rest if batch.life < self.tail.life)
         rest[:] = [batch for batch in rest if batch.life >= self.tail.life]
 
     def _follow(self, number: int) -> None:
-        """Learns of an object that another process wrote."""
+        """Takes over an object that another process wrote."""
         self.tail.follow(self._frames(number), object_name(number))
         self._number = number
 
@@ -156,22 +152,22 @@ class BucketObjects:
         return list(frames_in(content[HEAD_BYTES:], name, is_last=False, begins=HEAD_BYTES))
 
     def _numbers(self) -> Sequence[int]:
-        """All numbers; for a restore, which reads every object."""
+        """Returns all numbers, for a restore, which reads every object."""
         return _without_gap(self._bucket.names(PREFIX), 0)
 
     def _newest(self) -> int:
-        """The newest number, searched from the known one on."""
+        """Returns the newest number, searched from the known one on."""
         page = _without_gap(
             self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number
         )
         return self._last() if len(page) == PAGE_NAMES else (page[-1] if page else self._number)
 
     def _last(self) -> int:
-        """The newest number, 0 if there is none, found by exponential search, as listing all may
-        take long.
+        """Finds the newest number, 0 if there is none, by exponential search, because listing all
+        may take long.
 
-        The last list has whatever comes after the number below it, so that an object which is
-        missing where it was looked for is not taken for the end.
+        The last listing has all names after the last number found, so that a missing object in
+        between is not taken for the end.
         """
         low = 0
         while True:

@@ -1,22 +1,22 @@
-"""The frames of the restriction journal: numbered, chained and authenticated, in folders and in
-buckets alike.
+"""Frames of the restriction journal: numbered, chained and authenticated, in folders and buckets
+alike.
 
-    frame = length (4) || CRC-32 of the length (4) || CRC-32 of the rest (4) || number (8) || chain (32) || payload
-    chain = HMAC-SHA-256(key of the journal, chain of the frame before || number (8) || payload)
+    frame              = length (4) || CRC-32 of the length (4) || CRC-32 of the rest (4) || number (8) || chain (32) || payload
+    chain              = HMAC-SHA-256(key of the journal, chain of the frame before || number (8) || payload)
     key of the journal = HMAC-SHA-256(key, "licet restrictions v2\\n" || journal id)
 
-Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in place of a chain
-before it. The key is derived from the secret that signs the log, which the key provider keeps:
-neither the folder nor the bucket of the journal has it, and every backup of the installation can
-open it. So nobody without the key alters, drops, inserts, swaps or repeats a record unnoticed. A
-dropped end is detected by any holder of a later head: the database, the log, a backup's manifest
+Numbers are big-endian. The first frame has number 1, and 32 zero bytes as the chain before it. The
+key is derived from the log's signing secret, which the key provider keeps: it is in neither the
+folder nor the bucket of the journal, and every backup of the installation can open it. So nobody
+without the key can alter, drop, insert, swap or repeat a record unnoticed. A truncated end is
+detected by any holder of a later head: the database, the log, a backup's manifest
 (`vault.journal_evidence`).
 
-The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a
-folder's journal, from a record that somebody changed.
+The checksums authenticate nothing. They tell a write torn by a crash, at the end of a folder's
+journal, from a record that somebody changed.
 
-A journal that lost records, and was finished by an operator (`licet restore --finish narrow`), goes
-on from its beginning under a number above every known one. Only who has the key can write such a
+A journal that lost records, and was finished by an operator (`licet restore --finish narrow`),
+restarts its chain under a number above every known one. Only the key's holder can write such a
 frame; the records between stay missing.
 """
 
@@ -33,7 +33,7 @@ from licet.errors import BrokenError
 
 MAGIC = b"licet restrictions v2\n"
 FRAME_BYTES_MAX = 256 * 2**10
-TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a torn write
+TORN_BYTES_MAX = 2**20  # the longest write: a longer damaged end is not torn
 CHAIN_BYTES = 32
 FINISH_HINT = (
     "restore the file from a copy of the journal; without one, finish with `licet restore .. "
@@ -41,13 +41,11 @@ FINISH_HINT = (
 )
 _KEY = b"licet/journal/v2"
 _FRAME = struct.Struct(f">IIIQ{CHAIN_BYTES}s")
-_CHECKED = struct.calcsize(">III")  # where what the second checksum covers begins
+_CHECKED = struct.calcsize(">III")  # begin of the bytes under the second checksum
 
 
 class JournalHead(NamedTuple):
-    """Where a journal stands: the number of its newest record, 0 before the first, and its chain
-    value.
-    """
+    """The number of a journal's newest record, 0 before the first, and its chain value."""
 
     number: int
     chain: bytes
@@ -57,7 +55,7 @@ START = JournalHead(0, bytes(CHAIN_BYTES))
 
 
 class JournalFrame(NamedTuple):
-    """A record as it lies in a journal, not verified."""
+    """A stored record, not verified."""
 
     number: int
     chain: bytes
@@ -65,9 +63,7 @@ class JournalFrame(NamedTuple):
 
 
 class JournalMisfit(NamedTuple):
-    """Records that are missing, or are not what was written: the numbers from ``first`` to
-    ``last``, and the place.
-    """
+    """Missing or changed records: the numbers from ``first`` to ``last``, and the place."""
 
     first: int
     last: int
@@ -91,24 +87,24 @@ class PlacedFrames(NamedTuple):
 
 
 def journal_key(log_seed: bytes) -> bytes:
-    """The key that authenticates a journal, derived from the secret that signs the log."""
+    """Derives the key that authenticates a journal from the log's signing secret."""
     return hmac.digest(log_seed, _KEY, "sha256")
 
 
 def chain_key(key: bytes, journal: UUID) -> bytes:
-    """The key of one journal: a record of another one proves nothing in it."""
+    """Derives the key of one journal, in which records of another do not verify."""
     return hmac.digest(key, MAGIC + journal.bytes, "sha256")
 
 
 def chain_value(key: bytes, before: bytes, number: int, payload: bytes) -> bytes:
-    """The chain value of a record, from that of the record before it."""
+    """Computes a record's chain value from that of the record before it."""
     return hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
 
 
 def extend(
     key: bytes, head: JournalHead, payloads: Iterable[bytes]
 ) -> tuple[list[bytes], JournalHead]:
-    """The frames of records that follow ``head``, and the head after them."""
+    """Returns the frames of records that follow ``head``, and the head after them."""
     frames: list[bytes] = []
     number, chain = head
     for payload in payloads:
@@ -127,19 +123,19 @@ def _pack(number: int, chain: bytes, payload: bytes) -> bytes:
 
 
 def refuse_long(payload: bytes) -> None:
-    """BrokenError for a record that is too long to be read back."""
+    """Raises BrokenError for a record that is too long to be read back."""
     if len(payload) > FRAME_BYTES_MAX:
         raise BrokenError(f"a restriction has `{len(payload)}` bytes: at most {FRAME_BYTES_MAX}")
 
 
 def packed_size(payload: bytes) -> int:
-    """The bytes of a record's frame."""
+    """Returns the size of a record's frame."""
     return _FRAME.size + len(payload)
 
 
 def frames_in(data: bytes, name: str, *, is_last: bool, begins: int = 0) -> Iterator[JournalFrame]:
-    """The frames in ``data``, which begins at byte ``begins`` of a file; stops at a torn end,
-    BrokenError for other damage.
+    """Yields the frames in ``data``, which begins at byte ``begins`` of a file; stops at a torn
+    end, BrokenError for other damage.
     """
     place = 0
     while place < len(data):
@@ -154,7 +150,7 @@ def frames_in(data: bytes, name: str, *, is_last: bool, begins: int = 0) -> Iter
 
 
 def readable_frames(data: bytes) -> Iterator[JournalFrame]:
-    """Every complete frame in ``data``, skipping damage."""
+    """Yields every complete frame in ``data``, skipping damage."""
     place = 0
     while place < len(data):
         frame = _frame_at(data, place)
@@ -169,7 +165,7 @@ def pack_frame(frame: JournalFrame) -> bytes:
 
 
 def _frame_at(data: bytes, place: int) -> JournalFrame | None:
-    """The complete frame that begins at ``place``, or None."""
+    """Returns the complete frame that begins at ``place``, or None."""
     if place + _FRAME.size > len(data):
         return None
     length, length_crc, crc, number, chain = _FRAME.unpack_from(data, place)
@@ -193,11 +189,10 @@ def _contains_frame(rest: bytes) -> bool:
 class ChainWalk:
     """Verifies the chain of a journal's frames, oldest first.
 
-    A frame counts if it continues the last one that counted; or the last one that was read, though
-    that one did not count; or if it begins the chain anew. ``misfits`` gathers what does not fit.
-
-    ``known`` are heads of the journal stored elsewhere: each must be found unchanged (`ended`).
-    Records before the head ``since`` are not checked.
+    A frame counts if it continues the last one that counted, or the last one read even if that did
+    not count, or if it restarts the chain. ``misfits`` gathers the rest. ``known`` are heads stored
+    elsewhere, each of which must be found unchanged. Records before the head ``since`` are not
+    checked.
     """
 
     def __init__(
@@ -207,8 +202,8 @@ class ChainWalk:
         known: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
     ) -> None:
-        """``key`` is the journal's own. ``before`` is the frame before the first one that is read;
-        None: all are read.
+        """``key`` is the journal's own; ``before`` is the frame before the first one read, None if
+        all are read.
         """
         self._key = key
         self.head = self._seen = before or START
@@ -220,7 +215,9 @@ class ChainWalk:
         }
 
     def counts(self, frame: JournalFrame, place: str) -> bool:
-        """Whether ``frame`` is a record of the journal at its number; else it is in `misfits`."""
+        """Whether ``frame`` is the journal's record of its number; otherwise adds it to
+        `misfits`.
+        """
         number, head = frame.number, self.head
         fits = (
             (number == head.number + 1 and self._follows(frame, head.chain))
@@ -246,9 +243,7 @@ class ChainWalk:
         return fits
 
     def finish(self) -> list[JournalMisfit]:
-        """`misfits`, once the newest frame was read: with what is missing from the end, or of the
-        heads.
-        """
+        """Returns `misfits` after the newest frame, including a missing end or missing heads."""
         last = max(self._known, default=0)
         if last > self.head.number:
             self._note(self.head.number + 1, last, "the end of the journal", "missing")
@@ -283,7 +278,7 @@ class ChainWalk:
 def strict_frames(
     walk: ChainWalk, placed: Iterable[PlacedFrames]
 ) -> Iterator[tuple[str, JournalFrame]]:
-    """The frames in order; BrokenError, naming the record, at the first that does not fit."""
+    """Yields the frames in order; BrokenError, naming the record, at the first misfit."""
     for place, frames in placed:
         for frame in frames:
             if not walk.counts(frame, place) or walk.misfits:
@@ -292,7 +287,7 @@ def strict_frames(
 
 
 def misfit_error(misfits: Sequence[JournalMisfit]) -> BrokenError:
-    """The error for misfits, naming the first."""
+    """Returns the error for misfits, naming the first."""
     more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
     return BrokenError(
         f"the restriction journal was changed or is damaged: {misfits[0]}{more}", FINISH_HINT

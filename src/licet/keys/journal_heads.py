@@ -1,18 +1,17 @@
-"""What the database remembers of its restriction journal: how far it had come, and the chain value
-there.
+"""The restriction journal's heads in the database: how far the journal had come, and its chain
+value.
 
-A change commits before its record is written, so its transaction cannot know the record's number.
-It remembers the newest record that its process knew to be durable: one before. An UPDATE with each
-would make a no a quarter slower, so every 32nd record does it
-(`vault.restriction.REMEMBERED_EVERY`), and every opening, every backup, and the leaf of each hour.
-The crash orders that this survives:
+A change commits before its record is written, so its transaction stores the newest record then
+known to be durable: one before its own. An UPDATE for each would slow a no by a quarter, so every
+32nd record stores one (`vault.restriction.REMEMBERED_EVERY`), as do every opening, every backup,
+and each hour's leaf. The crash orders that this survives:
 
-    commit, crash, no record      the next opening finds the change in the database and writes the record
-    commit, record, crash         the record follows the remembered one; its chain says so, and it is accepted
-    record durable, then lost     the disk or the bucket lost it, or somebody took it out: the next opening, the doctor or
-                                  a restore misses the remembered record, and names it
+    commit, crash, no record         the next opening finds the change in the database and writes the record
+    commit, record, crash            the record follows the stored one; its chain says so, and it is accepted
+    record durable, then lost        by the disk or the bucket, or removed: the next opening, the doctor or a restore misses the
+                                     stored record, and names it
 
-So what is remembered is never ahead of what is durable, and a journal that ends before it was
+So the stored head is never ahead of the durable journal, and a journal that ends before it was
 changed or lost records.
 """
 
@@ -27,7 +26,7 @@ from licet.store.rows import Change, change
 
 
 def load_head(tx: Transaction, journal: UUID) -> list[JournalHead]:
-    """The journal's newest head in the database; empty before its first record."""
+    """Returns the journal's newest head in the database, if it has a record."""
     rows = tx.execute(
         "SELECT number, chain FROM journal_heads WHERE journal = %s AND number > 0", [journal]
     ).fetchall()
@@ -35,7 +34,7 @@ def load_head(tx: Transaction, journal: UUID) -> list[JournalHead]:
 
 
 def load_restart(tx: Transaction, journal: UUID) -> JournalHead | None:
-    """The record with which an operator restarted the journal's chain, None if none did."""
+    """Returns the record with which an operator restarted the journal's chain, or None."""
     row = tx.execute(
         "SELECT since, since_chain FROM journal_heads WHERE journal = %s AND since IS NOT NULL",
         [journal],
@@ -69,7 +68,7 @@ def save_head_if_free(tx: Transaction, journal: UUID, head: JournalHead) -> None
 
 
 def save_head_change(journal: UUID, head: JournalHead) -> Change:
-    """`save_head_if_free` as a change for one statement with others."""
+    """Returns `save_head_if_free` as a change for one statement with others."""
     return Change(
         """UPDATE journal_heads h SET (number, chain) = (%s, %b)
              FROM (SELECT journal FROM journal_heads WHERE journal = %s AND number < %s
@@ -80,9 +79,7 @@ def save_head_change(journal: UUID, head: JournalHead) -> Change:
 
 
 def is_due(tx: Transaction, journal: UUID, head: JournalHead, before: datetime) -> bool:
-    """Whether the journal has grown since its head was logged, and that was before ``before`` or
-    never.
-    """
+    """Whether the journal has grown since its head was logged, before ``before`` or never."""
     row = tx.execute(
         "SELECT logged, logged_at FROM journal_heads WHERE journal = %s", [journal]
     ).fetchone()

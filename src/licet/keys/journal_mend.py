@@ -1,10 +1,10 @@
 """Repairs a restriction journal that cannot be opened, for a restore that an operator finishes.
 
-Promise: every record that can be read stays where it is, in its order; nothing is believed by this,
-because each record is authenticated when it is read (`keys.journal_frames`). What is replaced is
-kept first, under a name of its own beside it. A file or an object that is missing becomes an empty
-one, so that the numbers have no gap; what has no place among them is set aside. Killed anywhere and
-called again, it goes on. Nobody else may use the journal meanwhile.
+Promise: every readable record stays in its place, in its order; none is trusted by this, because
+each is authenticated when it is read (`keys.journal_frames`). Replaced parts are kept first, under
+other names beside it. A missing file or object becomes an empty one, so that the numbers have no
+gap; a misplaced one is set aside. An interrupted repair continues when called again. Nobody else
+may use the journal meanwhile.
 """
 
 from __future__ import annotations
@@ -22,26 +22,24 @@ from licet.keys.journal_frames import MAGIC, frames_in, pack_frame, readable_fra
 from licet.store.bucket import Bucket
 from licet.store.files import make_folder, sync
 
-HOLE_MAX = 10_000  # a part beyond a longer hole is set aside: it may have been put there
+HOLE_MAX = 10_000  # a part beyond a longer gap is set aside: it may have been planted
 SET_ASIDE = "set-aside"
 
 
 class JournalPlace(Protocol):
-    """Where a journal's parts are: files of a folder, or objects of a bucket."""
+    """The storage of a journal's parts: files of a folder, or objects of a bucket."""
 
     def names(self) -> list[str]:
-        """Every name that could be a part's."""
+        """Returns every name that may be a part's."""
 
     def read(self, name: str) -> bytes:
-        """A part's bytes."""
+        """Returns a part's bytes."""
 
     def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
-        """Keeps ``content`` under another name, durable when it returns; then removes the part if
-        asked.
-        """
+        """Stores ``content`` durably under another name; then removes the part if ``remove``."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a part in place of whatever has the name."""
+        """Writes a part, replacing any of that name."""
 
 
 class _FolderPlace:
@@ -113,7 +111,7 @@ class PartForm(NamedTuple):
         return MAGIC + journal + bytes(self.mark)
 
     def identity(self, content: bytes) -> bytes | None:
-        """The journal's id in a part's header, None if it has no header."""
+        """Returns the journal's id in a part's header, or None."""
         end = len(MAGIC) + 16
         return (
             content[len(MAGIC) : end]
@@ -127,9 +125,9 @@ _OBJECTS = PartForm(10, "", journal_bucket.MARK_BYTES, is_torn=False)
 
 
 def mend(place: Bucket | Path, journal: UUID | None) -> tuple[str, ...]:
-    """Makes the journal in a bucket or folder readable; returns where what was replaced is kept.
+    """Makes a journal readable; returns where the replaced parts are kept.
 
-    ``journal`` is the id that it should have, for one that is gone or has no header left.
+    ``journal`` is the id to use if the journal is gone or has no header left.
     """
     if isinstance(place, Path):
         return mend_parts(_FolderPlace(place), _SEGMENTS, journal)
@@ -162,7 +160,7 @@ def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tup
 
 
 def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:
-    """The names of parts with malformed numbers, or after a long gap."""
+    """Returns the names of parts with malformed numbers, or after a long gap."""
     astray, last = [], 0
     for name in sorted(names, key=lambda one: int(one.removesuffix(form.suffix))):
         number = int(name.removesuffix(form.suffix))
@@ -174,7 +172,7 @@ def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:
 
 
 def _journal_id(headers: Iterable[bytes | None], journal: UUID | None) -> bytes | None:
-    """The id of most parts; ``journal`` if none has one."""
+    """Returns the id of most parts; ``journal`` if none has one."""
     counted = Counter(header for header in headers if header is not None)
     if journal is not None and (not counted or journal.bytes in counted):
         return journal.bytes

@@ -1,18 +1,15 @@
-"""Moves a restriction journal from its folder into a bucket. The creation of one object decides
-which of them is the journal.
+"""Moves a restriction journal from its folder into a bucket. Creating one object switches journals.
 
-Promise: at any moment at most one of the two opens as the journal of the installation, whenever the
-program is killed, and what was acknowledged is in it. Called again, it goes on. The folder is
-renamed and kept, never deleted.
+Promise: at any time at most one of the two opens as the installation's journal, wherever the
+program is killed, and acknowledged records are in it. Called again, it continues. The folder is
+renamed and kept.
 
-    1  under the lock of the folder, segment N becomes object N + 1, each read back and compared: object 1 is missing, so
-       anyone who opens the bucket's journal is refused
-    2  the folder is renamed to `NAME-moved`: who opens the folder finds another journal than
-       the database's
-    3  object 1, the header alone, is created: from now on the bucket has the journal
+    1   under the folder's lock, segment N becomes object N + 1, read back and compared; without object 1, the bucket's journal
+        cannot be opened
+    2   the folder is renamed to `NAME-moved`: opening the old name begins a journal that is not the database's
+    3   object 1, the header alone, is created: from now on the bucket has the journal
 
-The mark of each object is a hash of its frames, so that a run that follows a killed one finds the
-same bytes.
+The mark of each object is a hash of its frames, so that a repeated run recognises its objects.
 """
 
 from __future__ import annotations
@@ -46,14 +43,12 @@ class JournalMoved(NamedTuple):
 
 
 def moved_folder(folder: Path) -> Path:
-    """The name of a journal's folder after it was moved."""
+    """Returns the name of a journal's folder after the move."""
     return folder.with_name(f"{folder.name}-moved")
 
 
 def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
-    """What `move_journal` would move, or moved; raises what `move_journal` raises and changes
-    nothing.
-    """
+    """Counts what `move_journal` would move, or moved; raises what it raises, changes nothing."""
     if (moved := moved_folder(folder)).is_dir():
         return _describe(moved)
     _refuse_missing(folder)
@@ -63,10 +58,9 @@ def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
 
 
 def move_journal(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
-    """Moves the journal; ``beside`` moves what must be there first, and is called while nobody
-    appends.
+    """Moves the journal; ``beside`` moves prerequisites, while nobody appends.
 
-    UsageError where there is no journal, RefusedError if the bucket has another one.
+    UsageError if there is no journal, RefusedError if the bucket has another one.
     """
     moved = moved_folder(folder)
     if not moved.is_dir():
@@ -125,7 +119,7 @@ def _other_error() -> RefusedError:
 
 
 def objects_of(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The objects that the segments of a folder become, the header first."""
+    """Yields the objects of a folder's segments, the header first."""
     for number, path in enumerate((None, *segment_files(folder)), 1):
         content = (path or segment_files(folder)[0]).read_bytes()
         frames = content[_SEGMENT_HEAD:] if path else b""

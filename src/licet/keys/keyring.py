@@ -1,12 +1,11 @@
 """The keyring: unwraps the chain down to segment keys, and creates new keys.
 
-Bucket keys and secrets are cached by the wrapped bytes that they came from, and all dropped
-together after `CACHE_SECONDS_MAX`. Account and segment keys are not cached: a destroyed key must be
-gone from memory when the transaction that read it ends.
+Bucket keys and secrets are cached by their wrapped bytes, and all dropped together after
+`CACHE_SECONDS_MAX`. Account and segment keys are not cached: a destroyed key must be gone from
+memory at the end of the transaction that read it.
 
-A chain is read in one statement, or under the lock of its account. Between two statements a
-rotation may give a bucket or an account another key, and two halves of different chains open
-nothing.
+A chain is read in one statement, or under the lock of its account: between two statements a
+rotation may replace a bucket's or an account's key, and halves of different chains open nothing.
 """
 
 from __future__ import annotations
@@ -52,9 +51,7 @@ _INBOX = "inbox"
 
 
 class BucketRow(NamedTuple):
-    """A bucket as `BUCKET_COLUMNS` reads it, with the life of the database and whether the fence
-    stands.
-    """
+    """A row of `BUCKET_COLUMNS`: a bucket, the database's life, and whether the fence is up."""
 
     life: int
     bucket: int
@@ -69,9 +66,7 @@ THEIR_BUCKETS = "JOIN buckets b USING (bucket)"  # for a statement of what has a
 
 
 class OpenedBuckets(NamedTuple):
-    """The keys of buckets, and the life of the database in the same statement; 0 if no bucket was
-    read.
-    """
+    """Buckets' keys, and the database's life in the same statement; 0 if no bucket was read."""
 
     keys: dict[int, KeyMaterial]
     life: int
@@ -80,10 +75,10 @@ class OpenedBuckets(NamedTuple):
 class Keyring:
     """Opens the key chain of one installation.
 
-    ``random`` provides key material, and ``monotonic`` seconds for the cache: both are injected in
-    tests only. ``restrictions`` is the journal to which `apply` writes withdrawals and deletions.
-    ``behind_fence`` unwraps bucket keys in spite of the fence, in order to apply later restrictions
-    to a restored database. ``cold`` is where sealed bytes outside the database are stored, because
+    ``random`` provides key material, ``monotonic`` the cache's clock: both are injected in tests
+    only. ``restrictions`` is the journal to which `apply` writes withdrawals and deletions.
+    ``behind_fence`` unwraps bucket keys in spite of the fence, to reapply restrictions to a
+    restored database. ``cold`` is the storage of sealed bytes outside the database, here because
     whatever opens content has the keyring.
     """
 
@@ -108,44 +103,42 @@ class Keyring:
     # Secrets of the installation
 
     def host_key(self, tx: Transaction) -> KeyMaterial:
-        """The key under which ids of the host are hashed; created on first use."""
+        """Returns the key for hashing the host's ids; created on first use."""
         return self._secret(tx, _HOST_IDS)
 
     def log_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs the log and the receipts; created on first use."""
+        """Returns the Ed25519 seed that signs the log and receipts; created on first use."""
         return self._secret(tx, _LOG)
 
     def gate_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs which rows of a release were withdrawn; created on first
-        use.
-        """
+        """Returns the Ed25519 seed that signs releases' withdrawn rows; created on first use."""
         return self._secret(tx, _GATE)
 
     def model_seed(self, tx: Transaction) -> KeyMaterial:
-        """The Ed25519 seed that signs the statements about models; created on first use."""
+        """Returns the Ed25519 seed that signs statements about models; created on first use."""
         return self._secret(tx, _MODELS)
 
     def endpoint_secret(self, tx: Transaction, name: str) -> KeyMaterial:
-        """A secret of an endpoint that receives events; created on first use."""
+        """Returns the secret of an endpoint that receives events; created on first use."""
         return self._secret(tx, name)
 
     def build_key(self, tx: Transaction, release_id: UUID) -> KeyMaterial:
-        """The key for the stored state of a release while it is built; created on first use."""
+        """Returns the key of a release's stored build state; created on first use."""
         return self._secret(tx, _build_key(release_id))
 
     def request_key(self, tx: Transaction, request: UUID) -> KeyMaterial:
-        """The key for texts of a person without an account; created on first use, so never call it
-        for a destroyed one.
+        """Returns the key for texts of a person without an account; created on first use, so never
+        call it for a destroyed one.
         """
         return self._secret(tx, _request_key(request))
 
     def inbox_key(self, tx: Transaction) -> KeyMaterial:
-        """The key for notes on inbox items without an account; created on first use."""
+        """Returns the key for notes on inbox items without an account; created on first use."""
         return self._secret(tx, _INBOX)
 
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
-        """The seed that signs the log, as it is stored: a backup uses it to prove that its provider
-        is the right one.
+        """Returns the stored, wrapped log seed, with which a backup proves that its provider is the
+        right one.
         """
         self.log_seed(tx)
         wrapped = chain.wrapped_secret(tx, _LOG)
@@ -176,8 +169,8 @@ class Keyring:
     # Buckets
 
     def newest(self, tx: Transaction) -> int:
-        """The epoch to wrap under, which stays the newest until ``tx`` ends; the first one is
-        created on first use.
+        """Returns the epoch to wrap under, the newest until ``tx`` ends; creates the first one on
+        first use.
         """
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [EPOCHS_LOCK])
         epoch = chain.newest_epoch(tx)
@@ -191,11 +184,10 @@ class Keyring:
         return epoch
 
     def make_buckets(self, tx: Transaction, buckets: set[int]) -> None:
-        """Creates those of ``buckets`` that do not exist yet, and keeps their keys unchanged until
-        ``tx`` ends.
+        """Creates the missing ones of ``buckets``, and keeps all their keys unchanged until ``tx``
+        ends.
 
-        Called to open accounts, before any account is locked: a rotation locks a bucket, then its
-        accounts.
+        Called before accounts are opened and locked: a rotation locks a bucket, then its accounts.
         """
         missing = buckets - chain.lock_existing_buckets(tx, sorted(buckets))
         if not missing:
@@ -209,7 +201,7 @@ class Keyring:
         chain.lock_existing_buckets(tx, sorted(missing))
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
-        """The keys of ``buckets``; the caller has locked them or the accounts in them."""
+        """Returns the keys of ``buckets``; the caller has locked them or their accounts."""
         return self.open_buckets(self.request_buckets(tx, buckets)()).keys
 
     def request_buckets(
@@ -224,7 +216,7 @@ class Keyring:
         return lambda: [BucketRow(*row) for row in asked.fetchall()]
 
     def open_buckets(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
-        """The keys in ``rows``; FencedError behind the fence."""
+        """Unwraps the keys in ``rows``; FencedError behind the fence."""
         each = {row.bucket: row for row in rows}
         keys = {number: self.bucket_key(*row[1:]) for number, row in each.items()}
         return OpenedBuckets(keys, next((row.life for row in each.values()), 0))
@@ -239,9 +231,9 @@ class Keyring:
     ) -> KeyMaterial:
         """Returns the unwrapped key, cached by its wrapped bytes.
 
-        A bucket's number and epoch would be no safe cache key: the transaction that created the
-        bucket may have been rolled back, and another one may have created it since; an account key
-        wrapped under the first one's key would be lost with this cache.
+        A bucket's number and epoch would be no safe cache key: the bucket's transaction may have
+        been rolled back and another one have created it since; an account key wrapped under the
+        first key would be lost with this cache.
         """
         now = self._monotonic()
         if now - self._since >= CACHE_SECONDS_MAX:
@@ -262,9 +254,7 @@ class Keyring:
         return wrap_account_keys(bucket_key, account, keys, self.random)
 
     def account_keys(self, tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, AccountKeys]:
-        """The keys of accounts, read in one statement; accounts whose keys were destroyed are
-        absent.
-        """
+        """Reads the accounts' keys in one statement; accounts with destroyed keys are absent."""
         rows = tx.execute(
             f"""SELECT a.account_id, a.wrapped_key, b.bucket, b.epoch, b.wrapped, {fence.STANDS}
                  FROM accounts a JOIN buckets b USING (bucket) WHERE a.account_id = ANY(%s)""",
@@ -279,7 +269,7 @@ class Keyring:
     def slot_keys(
         self, tx: Transaction, wanted: Collection[tuple[UUID, int]]
     ) -> dict[tuple[UUID, int], KeyMaterial | None]:
-        """The keys in (account, slot), read in one statement; None if one was destroyed."""
+        """Reads the keys in (account, slot) in one statement; None if one was destroyed."""
         pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in wanted})
         rows = tx.execute(
             f"""

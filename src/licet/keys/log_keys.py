@@ -1,9 +1,9 @@
-"""The key from which an account's pseudonym and commitments in the log of one year are derived.
+"""The key from which an account's pseudonym and commitments in a year's log are derived.
 
-Promise: it is derived from the account's own key, by HKDF-Expand (RFC 5869) with SHA-256, and not
-stored anywhere, so that it is gone with that key: then nobody can compute the account's pseudonym
-or open its leaves' commitments. The keys of two years reveal nothing about each other. A rotation
-rewraps the account's own key and does not change it, so a pseudonym stays the same for its year.
+Promise: it is derived from the account's own key, by HKDF-Expand (RFC 5869) with SHA-256, and
+stored nowhere, so it is destroyed with that key: then nobody can compute the account's pseudonym or
+open its leaves' commitments. The keys of two years reveal nothing about each other. A rotation only
+rewraps the account's own key, so a pseudonym holds for its year.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LogKeys:
         self._keyring = keyring
 
     def log_keys(self, tx: Transaction, accounts: Collection[UUID], year: int) -> dict[UUID, bytes]:
-        """The log keys of ``year``; an account whose own key was destroyed has none and is
+        """Returns the accounts' log keys of ``year``; an account whose own key was destroyed is
         absent.
         """
         chain = self._keyring.account_keys(tx, accounts)
@@ -34,7 +34,7 @@ class LogKeys:
 
 
 def log_key(own: bytes, account: UUID, year: int) -> KeyMaterial:
-    """HKDF-Expand of an account's own key: one block, because 32 bytes are needed."""
+    """HKDF-Expand of an account's own key: one block, for 32 bytes."""
     return KeyMaterial(
         hmac.digest(own, _INFO + account.bytes + year.to_bytes(2, "big") + b"\x01", "sha256")
     )

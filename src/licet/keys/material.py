@@ -57,8 +57,8 @@ Random = Callable[[int], bytes]
 
 
 class KeyMaterial(Masked, bytes):
-    """Key material. A slice or a concatenation of it is plain bytes again: do neither outside this
-    module.
+    """Key material, with a masked repr. Slices and concatenations are plain bytes: make none
+    outside this module.
     """
 
     __slots__ = ()
@@ -83,16 +83,16 @@ class KeyProvider(Protocol):
         """
 
     def wrap(self, epoch: int, key: KeyMaterial, place: bytes) -> bytes:
-        """``key`` wrapped under the epoch's key, bound to ``place``; never creates an epoch."""
+        """Wraps ``key`` under the epoch's key, bound to ``place``; never creates an epoch."""
 
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
-        """The key that was passed to `wrap`; BrokenError if it cannot be unwrapped, BusyError if
-        the provider is unreachable.
+        """Returns the key passed to `wrap`; BrokenError if it cannot be unwrapped, BusyError if the
+        provider is unreachable.
         """
 
     def destroy(self, epoch: int) -> None:
-        """Destroys the epoch's key, if it still exists; afterwards nothing wrapped under it can be
-        unwrapped.
+        """Destroys the epoch's key if it exists: nothing wrapped under it can be unwrapped any
+        more.
         """
 
 
@@ -131,7 +131,7 @@ class FileProvider:
         return self._folder / f"epoch-{epoch:06}.key"
 
     def _key(self, epoch: int) -> KeyMaterial:
-        """Read each time: a cached key would outlive its file in every running process."""
+        """Reads the key each time: a cached key would outlive its file in every running process."""
         try:
             key = KeyMaterial(self._path(epoch).read_bytes())
         except FileNotFoundError as error:
@@ -156,8 +156,8 @@ def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) ->
 def seal_each(
     items: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom
 ) -> Iterator[bytes]:
-    """As `seal` for each key, plain bytes and place, in order. Where the same key comes several
-    times in a row, its schedule is made once.
+    """Seals each (key, plain bytes, place), in order; consecutive equal keys share one key
+    schedule.
     """
     last, cipher = b"", None
     for key, plain, place in items:
@@ -168,15 +168,15 @@ def seal_each(
 
 
 def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
-    """The bytes that were passed to `seal`; BrokenError, which reveals nothing of them, if they
-    cannot be opened.
+    """Returns the bytes passed to `seal`; BrokenError, which reveals none of them, if they cannot
+    be opened.
     """
     return next(unseal_each([(key, sealed, place)]))
 
 
 def unseal_each(items: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
-    """As `unseal` for each key, sealed bytes and place, in order. The key's schedule is most of the
-    work on a short text: where the same key comes several times in a row, it is made once.
+    """Unseals each (key, sealed bytes, place), in order; consecutive equal keys share one key
+    schedule, most of the work on a short text.
     """
     last, cipher = b"", None
     try:
@@ -192,16 +192,14 @@ def unseal_each(items: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
 
 
 def block_place(account: UUID, conversation: UUID, segment: int, first_turn: int) -> bytes:
-    """What the associated data of a block's content begins with; the sizes of its turns follow. The
-    version byte is never reused.
+    """The prefix of the associated data of a block's content; its turns' sizes follow. The version
+    byte is never reused.
     """
     return b"k1" + account.bytes + conversation.bytes + _TURN.pack(segment, first_turn)
 
 
 def safety_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
-    """The associated data of a turn's sealed content in a safety copy. The version byte is never
-    reused.
-    """
+    """The associated data of a turn in a safety copy. The version byte is never reused."""
     return b"yt1" + account.bytes + conversation.bytes + _TURN.pack(segment, turn)
 
 
@@ -209,7 +207,7 @@ _TURN = struct.Struct(">II")
 
 
 def found_names_place(account: UUID, conversation: UUID, segment: int) -> bytes:
-    """The associated data of where names stand in a segment's turns. The version byte is never
+    """The associated data of the places of names in a segment's turns. The version byte is never
     reused.
     """
     return b"n1" + account.bytes + conversation.bytes + segment.to_bytes(4, "big")
@@ -220,17 +218,17 @@ def slot_place(account: UUID, slot: int) -> bytes:
 
 
 def account_place(account: UUID) -> bytes:
-    """The associated data of what is sealed for the account itself."""
+    """The associated data of content sealed for the account itself."""
     return b"a1" + account.bytes
 
 
 def request_place(request: UUID, step: int) -> bytes:
-    """The associated data of what was written with a step of a person's request."""
+    """The associated data of a text written with a step of a person's request."""
     return b"r1" + request.bytes + step.to_bytes(4, "big")
 
 
 def inbox_place(item: str, step: int) -> bytes:
-    """The associated data of what staff wrote with a step of an item of their inbox."""
+    """The associated data of a text that staff wrote with a step of an inbox item."""
     return b"i1" + item.encode() + b"\0" + step.to_bytes(4, "big")
 
 
@@ -249,16 +247,12 @@ def bucket_of(account: UUID) -> int:
 def wrap_account_keys(
     bucket_key: KeyMaterial, account: UUID, keys: AccountKeys, random: Random = os.urandom
 ) -> bytes:
-    """Both keys of an account, wrapped as one, so that they are never under different bucket
-    keys.
-    """
+    """Wraps both keys of an account as one, so that they are always under the same bucket key."""
     return seal(bucket_key, KeyMaterial(keys.slots + keys.own), account_keys_place(account), random)
 
 
 def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) -> AccountKeys:
-    """The keys that were passed to `wrap_account_keys`; RefusedError if the account's keys were
-    destroyed.
-    """
+    """Returns the keys passed to `wrap_account_keys`; RefusedError if they were destroyed."""
     if not any(wrapped):
         raise RefusedError("the account was erased together with its keys", because="erased")
     # from before migration 7: one key served as both, and a rotation separates them
@@ -270,13 +264,13 @@ def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) 
 
 
 def read_slot(page: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
-    """The segment key in ``slot`` of its page, or None if it was destroyed."""
+    """Returns the segment key in ``slot`` of its page, or None if it was destroyed."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
     return unwrap_slot(page[start : start + WRAPPED_BYTES], account, account_key, slot)
 
 
 def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) -> KeyMaterial | None:
-    """The segment key in a slot's bytes, or None if it was destroyed."""
+    """Returns the segment key in a slot's bytes, or None if it was destroyed."""
     return (
         None
         if wrapped == EMPTY_SLOT
@@ -287,9 +281,10 @@ def unwrap_slot(wrapped: bytes, account: UUID, account_key: bytes, slot: int) ->
 def unseal_slots(
     account_key: bytes, account: UUID, slots: bytes, wrapped: bytes
 ) -> list[bytes | None]:
-    """As `unwrap_slot` for each of an account's ``slots`` (of four bytes) and of what they hold,
-    one behind another: with one key schedule. The answer is for a loop over thousands of rows, and
-    not masked.
+    """Unwraps ``slots`` (four bytes each) of an account from their concatenated bytes, with one key
+    schedule.
+
+    Returns unmasked bytes, for loops over thousands of rows.
     """
     cipher, place = AESGCM(account_key), b"s1" + account.bytes
     opened: list[bytes | None] = []
@@ -319,9 +314,7 @@ def rewrap_page(
     new: KeyMaterial,
     random: Random = os.urandom,
 ) -> bytes:
-    """The page ``number`` of an account under another key: each key rewrapped, each destroyed slot
-    still destroyed.
-    """
+    """Rewraps an account's page ``number`` under another key; destroyed slots stay destroyed."""
     for slot in range(number * SLOTS_PER_PAGE, (number + 1) * SLOTS_PER_PAGE):
         key = read_slot(page, account, old, slot)
         if key is not None:
@@ -330,17 +323,14 @@ def rewrap_page(
 
 
 def write_slot(page: bytes, slot: int, wrapped: bytes) -> bytes:
-    """The page with ``wrapped`` written to ``slot``."""
+    """Returns the page with ``wrapped`` in ``slot``."""
     start = slot % SLOTS_PER_PAGE * WRAPPED_BYTES
     return page[:start] + wrapped + page[start + WRAPPED_BYTES :]
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Writes a file that must not exist yet, durably; keeps the one that another writer made
-    first.
-    """
-    # A unique name each time: after a crash the same process number (in a container, say) may meet
-    # its old draft.
+    """Writes a new file durably; keeps one that another writer created first."""
+    # a unique name: after a crash, the same process number (as in a container) may meet its draft
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".draft")
     draft = Path(name)
     try:
@@ -358,8 +348,8 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Creates ``folder`` and its parents, each durable in its parent: a lost directory entry would
-    lose every key.
+    """Creates ``folder`` and its parents, each durable in its parent: a lost entry would lose every
+    key.
     """
     if not folder.is_dir():
         _make_folder(folder.parent)

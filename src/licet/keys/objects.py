@@ -1,11 +1,10 @@
-"""Objects: sealed bytes outside the database, in a folder or in an S3 bucket, under names that
-Licet chooses.
+"""Objects: sealed bytes outside the database, in a folder or an S3 bucket, under names chosen by
+Licet.
 
-An object is written once, completely, under a name that was never used, and only ever deleted.
-`put` returns when the bytes are durable and have been read back: in a folder the file and every
-folder above it are synced; an S3 bucket's own answer is trusted; in both cases the bytes are
-compared by hash. This module does not know what the bytes are; they can only be opened with their
-keys.
+An object is written once, completely, under a new name, and later only deleted. `put` returns when
+the bytes are durable: in a folder the file and every folder above it are synced, an S3 bucket's
+answer is trusted; in both the bytes are read back and compared by hash. This module cannot read the
+bytes: they need their keys.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ class Objects(Protocol):
     """A store of objects."""
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes a new object; when this returns it is durable and was read back. BusyError: try
-        again under another name.
+        """Writes a new object, durable and read back on return. BusyError: retry under another
+        name.
         """
 
     def read(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes at each (offset, length); BrokenError if there is no such object or it is too
+        """Returns the bytes at each (offset, length); BrokenError if the object is missing or too
         short.
         """
 
@@ -45,8 +44,8 @@ class Objects(Protocol):
 
 
 class Stored:
-    """Objects in obstore, opened at first use: ``folder``, or else the ``url`` of an S3 bucket with
-    its options.
+    """Objects in obstore, opened at first use: a ``folder``, or an S3 bucket's ``url`` with its
+    options.
     """
 
     def __init__(
@@ -91,8 +90,7 @@ class Stored:
 
         starts, lengths = [start for start, _ in spans], [length for _, length in spans]
         try:
-            # an object in S3 is complete or missing; a file may be truncated, and past its end the
-            # library panics
+            # a file, unlike an S3 object, may be truncated, and past its end the library panics
             if self._folder is not None and (self._folder / name).stat().st_size < max(
                 map(sum, spans), default=0
             ):
@@ -125,15 +123,15 @@ def _busy(action: str, error: Exception) -> BusyError:
 
 
 def _sync(folder: Path, name: str) -> None:
-    """Makes a file durable, and each folder from its own up to the one that contains ``folder``."""
+    """Makes a file durable, and each folder from its own up to the parent of ``folder``."""
     path = folder / name
     for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
         sync(one)
 
 
 def open_cold_store(config: Configuration) -> Objects:
-    """The cold store of an installation, not contacted yet: its bucket, or the folder ``cold``.
-    UsageError if a file with a secret cannot be read.
+    """Returns the installation's cold store, its bucket or the folder ``cold``, without contacting
+    it. UsageError if a secret's file cannot be read.
     """
     if not config.cold.url:
         return Stored(config.data / "cold")

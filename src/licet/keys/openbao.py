@@ -1,17 +1,16 @@
-"""Epoch keys in OpenBao's transit engine: they are created, used and destroyed there, and never
-leave it.
+"""Epoch keys in OpenBao's transit engine: created, used and destroyed there, never exported.
 
 One transit key per epoch, `NAME-000001`, not exportable and without plaintext backup; `wrap` and
 `unwrap` are its encrypt and decrypt operations with the place as associated data. Wrapped bytes are
-the ciphertext text of transit, which names its format (`vault:v1:..`).
+transit's ciphertext text, which names its format (`vault:v1:..`).
 
 Promise: a missing answer, a sealed server and a refused token are `BusyError`: nothing can be
 unsealed, nothing is lost, and work continues when the server does. A missing key, or bytes that
-cannot be opened, are `BrokenError`. No error of the client library is chained or leaves with its
-frames: both contain what was sent.
+cannot be opened, are `BrokenError`. No error of the client library is chained or keeps its frames:
+both contain the request.
 
-The token's policy must not have `create` on `encrypt/NAME-*`: transit would create a key that is
-missing. OpenBao 2.x, https://openbao.org/api-docs/secret/transit/.
+The token's policy must not have `create` on `encrypt/NAME-*`: transit would create a missing key.
+OpenBao 2.x, https://openbao.org/api-docs/secret/transit/.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ _AWAY = "check that it runs, is unsealed and can be reached; nothing is lost mea
 
 
 class BaoProvider:
-    """Epoch keys of one installation, under one ``name`` in one transit ``mount``.
+    """Epoch keys of an installation, under ``name`` in a transit ``mount``.
 
-    ``token_file`` is read for every request, so that an agent may renew its content.
+    ``token_file`` is read for every request, so that an agent may renew it.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class BaoProvider:
         return "BaoProvider(sealed)"
 
     def probe(self) -> None:
-        """BusyError if the server does not answer."""
+        """Raises BusyError if the server does not answer."""
         with contextlib.suppress(_NothingThereError), self.circuit.calling(probes=True):
             self._answer(0, lambda transit: transit.list_keys(mount_point=self._mount))
 
@@ -112,7 +111,7 @@ class BaoProvider:
         return str(answer["data"]["ciphertext"]).encode("ascii")
 
     def unwrap(self, epoch: int, wrapped: bytes, place: bytes) -> KeyMaterial:
-        def decrypt(transit: Any) -> KeyMaterial:  # noqa: ANN401 the client library has no types
+        def decrypt(transit: Any) -> KeyMaterial:  # noqa: ANN401 untyped library
             answer = transit.decrypt_data(
                 name=self._key(epoch),
                 ciphertext=wrapped.decode("ascii", "replace"),
@@ -127,7 +126,7 @@ class BaoProvider:
         return key
 
     def destroy(self, epoch: int) -> None:
-        def delete(transit: Any) -> None:  # noqa: ANN401 the client library has no types
+        def delete(transit: Any) -> None:  # noqa: ANN401 untyped library
             name = self._key(epoch)
             transit.update_key_configuration(
                 name=name, deletion_allowed=True, mount_point=self._mount
@@ -146,15 +145,13 @@ class BaoProvider:
     def _key(self, epoch: int) -> str:
         return f"{self._name}-{epoch:06}"
 
-    # the client library has no types
-    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 untyped library
         with self.circuit.calling():
             return self._answer(epoch, act)
 
-    # the client library has no types
-    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
-        """The result of ``act``; errors are raised where no frame of the client, which contains
-        what was sent, is left.
+    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 untyped library
+        """Calls ``act``; raises its error here, where no frame of the client, which holds the
+        request, is left.
         """
         failure: LicetError
         try:
@@ -164,8 +161,7 @@ class BaoProvider:
             failure = self._licet_error(error, epoch)
         raise failure
 
-    # the client library has no types
-    def _licet_error(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401
+    def _licet_error(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401 untyped library
         known = self._errors
         if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
             return BusyError(
@@ -196,7 +192,7 @@ class BaoProvider:
 
 
 class _NothingThereError(BrokenError):
-    """The server has no such key, or no key at all."""
+    """The server has no such key, or none at all."""
 
 
 def _text(data: bytes) -> str:

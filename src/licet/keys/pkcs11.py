@@ -1,13 +1,13 @@
 """Epoch keys in a PKCS#11 token: a hardware module, or SoftHSM2.
 
 One AES-256 key per epoch, labelled `NAME-000001`, sensitive and not extractable. A wrapped key is
-nonce (12) || ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.0, CKM_AES_GCM),
-bound to its place.
+nonce (12) || ciphertext (32) || tag (16) of the token's AES-GCM (PKCS#11 3.0, CKM_AES_GCM), bound
+to its place.
 
 Promise: an absent token, a refused pin and a failing device are `BusyError`; a missing key, or
 bytes that cannot be opened, are `BrokenError`. A module has one login per process, so one thread
-makes all calls. Nobody waits longer than `TIMEOUT_SECONDS_MAX` for it: a call that hangs in the
-module goes on there, and all others are refused until it has returned.
+makes all calls. Callers wait at most `TIMEOUT_SECONDS_MAX`: a hanging call continues in the module,
+and all others are refused until it returns.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _AWAY = "check that it is present and accepts the pin; nothing is lost meanwhile
 
 
 class Pkcs11Provider:
-    """Epoch keys of one installation, under one ``name`` in the token labelled ``token``. The pin
-    is read each time.
+    """Epoch keys of an installation, under ``name`` in the token labelled ``token``. The pin is
+    read each time.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Pkcs11Provider:
         return "Pkcs11Provider(sealed)"
 
     def probe(self) -> None:
-        """BusyError if the token does not answer."""
+        """Raises BusyError if the token does not answer."""
         with self.circuit.calling(probes=True):
             self._answer(0, lambda session: session.token.label)
 
     def newest(self, after: int = 0) -> int:
         pattern = re.compile(re.escape(self._name) + r"-(\d{6,})")
 
-        def find_or_make(session: Any) -> int:  # noqa: ANN401 the module's types are its own
+        def find_or_make(session: Any) -> int:  # noqa: ANN401 untyped module
             kind = {self._api.Attribute.CLASS: self._api.ObjectClass.SECRET_KEY}
             labels = [str(found.label) for found in session.get_objects(kind)]
             newest = max(
@@ -114,7 +114,7 @@ class Pkcs11Provider:
     def _label(self, epoch: int) -> str:
         return f"{self._name}-{epoch:06}"
 
-    def _find(self, session: Any, epoch: int) -> Any:  # noqa: ANN401 the module's types are its own
+    def _find(self, session: Any, epoch: int) -> Any:  # noqa: ANN401 untyped module
         return session.get_key(
             object_class=self._api.ObjectClass.SECRET_KEY, label=self._label(epoch)
         )
@@ -125,15 +125,13 @@ class Pkcs11Provider:
             "mechanism_param": self._params(nonce, b"epoch" + place, _TAG_BITS),
         }
 
-    # the module's types are its own
-    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 untyped module
         with self.circuit.calling():
             return self._answer(epoch, act)
 
-    # the module's types are its own
-    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
-        """The result of ``act`` in a session of its own; errors are raised where no frame of the
-        session is left.
+    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 untyped module
+        """Calls ``act`` in a new session; raises its error here, where no frame of the session is
+        left.
         """
         failure: LicetError
         try:
@@ -143,8 +141,7 @@ class Pkcs11Provider:
             failure = self._licet_error(error, epoch)
         raise failure
 
-    # the module's types are its own
-    def _in_session(self, pin: _Pin, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    def _in_session(self, pin: _Pin, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401 untyped module
         token = self._api.lib(str(self._module)).get_token(token_label=self._token)
         with token.open(rw=True, user_pin=str(pin)) as session:
             return act(session)
@@ -153,8 +150,7 @@ class Pkcs11Provider:
         known = self._api.exceptions
         if isinstance(error, known.NoSuchKey):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the token")
-        # For bytes that cannot be opened, SoftHSM2 reports what other tokens report for a failing
-        # device.
+        # SoftHSM2 reports unopenable bytes as other tokens do a failing device
         if isinstance(
             error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange
         ):
@@ -173,16 +169,15 @@ class _NothingThereError(BrokenError):
 
 
 class _ModuleCalls:
-    """Calls of modules, one at a time and each on a thread, so that nobody has to wait for its
-    end.
-    """
+    """Calls a module's functions one at a time, each on a thread, so that callers can time out."""
 
     def __init__(self) -> None:
         self._one_login = Lock()
 
-    # the module's types are its own
-    def run(self, call: Callable[[], Any], seconds_max: float) -> Any:  # noqa: ANN401
-        """The result of ``call``; TimeoutError if it, and the call before it, take too long."""
+    def run(self, call: Callable[[], Any], seconds_max: float) -> Any:  # noqa: ANN401 untyped module
+        """Returns the result of ``call``; TimeoutError if it, and the call before it, take too
+        long.
+        """
         until, done = monotonic() + seconds_max, Future[Any]()
         if not self._one_login.acquire(timeout=seconds_max):
             raise TimeoutError

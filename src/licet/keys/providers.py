@@ -14,8 +14,8 @@ Value = TypeVar("Value")
 
 
 def provider(config: Configuration) -> KeyProvider:
-    """The configured provider, not contacted yet; UsageError names the setting that is missing or
-    unknown.
+    """Returns the configured provider, not contacted yet; UsageError for a missing or unknown
+    setting.
     """
     keys = config.key_chain
     match keys.provider:

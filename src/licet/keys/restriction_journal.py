@@ -3,32 +3,30 @@ database and its backups.
 
 Promise: every acknowledged restriction is in this journal, durable. Restrictions are a deletion, a
 refusal or withdrawal, keeping out, a closure, a plan, age or region that was set, the overturning
-of a flag, a hold or its end, taking feedback back, and the revocation of a key. A database that is
-restored from a backup stays behind the fence until they have been applied to it again.
+of a flag, a hold or its end, taking feedback back, and the revocation of a key. A restored database
+stays behind the fence until they have been reapplied.
 
 The order is: the database commits, the journal is fsynced, the caller is answered. A crash between
-the first two leaves a restriction that was acknowledged to nobody and that only a restore could
-lose; the next opening finds it in the database and adds it (`catch_up`). The reverse order would
-leave restrictions here that the database refused, and such a database could not be distinguished
-from one that is older than its journal. After a failed write or fsync nothing more is written: the
-content of the disk is unknown then, and a restriction that cannot be recorded is refused. A disk
-without room is no such failure: what was begun is cut off, and written again with the next records.
+the first two leaves an unacknowledged restriction that only a restore could lose; the next opening
+finds it in the database and adds it (`catch_up`). The reverse order would leave restrictions here
+that the database refused, and such a database would look like one that is older than its journal.
+After a failed write or fsync nothing more is written: the disk's content is unknown then, and a
+restriction that cannot be recorded is refused. A full disk is no such failure: the partial record
+is cut off, and written again with the next ones.
 
 Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a
-key derived from the installation's. Never content.
+key derived from the installation's. Never content. Each record is numbered, chained to the one
+before it, and authenticated under a key that is not stored with the journal
+(`keys.journal_frames`). The journal is stored in a folder, by the class below, or in a bucket
+(`keys.journal_bucket`):
 
-Each record is numbered, chained to the one before it, and authenticated under a key that is not
-stored with the journal (`keys.journal_frames`). The journal is stored in a folder, by the class
-below, or in a bucket (`keys.journal_bucket`):
+    segment = "licet restrictions v2 " || journal id (16) || frame*        files 00000001.log, 00000002.log, ...
 
-    segment = "licet restrictions v2\n" || journal id (16) || frame*          files 00000001.log, 00000002.log, ...
+A damaged frame at the end of the newest segment with nothing intact after it is a torn write, never
+acknowledged: it is cut off. Damage anywhere else is an error (`BrokenError`).
 
-A damaged frame at the end of the newest segment with nothing intact after it is a torn write, which
-was acknowledged to nobody: it is cut off. Damage anywhere else is an error (`BrokenError`).
-
-A restore writes the life that it begins before it reads the records. A change that was committed
-before that, but not yet recorded, is refused from then on: it is neither in the database nor read,
-and it was acknowledged to nobody.
+A restore writes its new life before it reads the records. A change committed before that, but not
+yet recorded, is refused from then on: it is neither in the restored database nor acknowledged.
 """
 
 from __future__ import annotations
@@ -68,9 +66,9 @@ from licet.keys.material import Random
 from licet.store.files import make_folder, sync, write_some
 from licet.undecodable import UNDECODABLE
 
-NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
+NEWEST_RECORDS_MAX = 1_000  # how far an opening looks back: an earlier one recorded the rest
 SEGMENT_BYTES_MAX = 4 * 2**20
-# when a chain begins anew: a number that was lost must never be another record's
+# on a restart of the chain: a lost number must never be reused
 NUMBERS_SKIPPED = 1_000_000
 _HEAD = len(MAGIC) + 16
 
@@ -94,23 +92,22 @@ class RestrictionKind(StrEnum):
     backup = "backup"
     key_revoked = "key_revoked"
     key_limited = "key_limited"
-    # a restore or a failover began another life: restricts nothing, and keeps its number from being
-    # used again
+    # a restore or failover began another life: restricts nothing, but reserves its number
     life = "life"
 
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One record. ``life`` and ``seq`` are its position: the life of the database, and the
-    account's number after it.
-
-    ``matter`` is sealed; ``erasure`` is the id that its person was given; ``document`` is a policy
-    version's, which is public, or the limits of a key, whose version ``seq`` then is; ``until`` is
-    when a backup expires or a hold must be reviewed, ``base`` whether a backup is of pages;
+    """One record. ``life`` and ``seq`` are its position: the database's life, and the account's
+    number after it. ``matter`` is sealed; ``erasure`` is the id given to its person; ``document``
+    is a policy version's public text, or a key's limits, whose version is then ``seq``; ``until``
+    is when a backup expires or a hold is due for review, ``base`` whether a backup is of pages;
     ``key`` is the id of a service's key; ``reason`` is a hold's, which ``untold`` keeps from its
-    person. ``question`` is what a no answers, empty for all, and ``kept`` the scopes that it left
-    in force, as `project:<hex>` or `conversation:<hex>`; ``host`` is the HMAC by which the host's
-    project is known. ``server`` is the server on which a life is lived
-    (`licet.store.primary.ServerIdentity`), empty for an embedded one.
+    person.
+
+    ``question`` is the one that a no answers, empty for all, and ``kept`` the scopes that it left
+    in force, as `project:<hex>` or `conversation:<hex>`; ``host`` is the HMAC of the host's project
+    id. ``server`` is the server of a life (`licet.store.primary.ServerIdentity`), empty for an
+    embedded one.
     """
 
     v: int = 1
@@ -142,7 +139,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class JournalLife(NamedTuple):
-    """The newest life that the journal knows, and the server on which it is lived."""
+    """The newest life in the journal, and its server."""
 
     life: int
     server: str
@@ -153,7 +150,7 @@ _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
 
 class LivedRecord(msgspec.Struct):
-    """The fields of another process's record that a writer needs."""
+    """The fields of other processes' records that a writer needs."""
 
     life: int = 0
     kind: str = ""
@@ -164,8 +161,8 @@ _decode_life = msgspec.json.Decoder(LivedRecord).decode
 
 
 class JournalTail:
-    """The end of a journal as a storage knows it: its head, and the newest life with its server, if
-    it has seen where that began.
+    """The end of a journal: its head, and the newest life with its server, once its beginning was
+    read.
     """
 
     def __init__(self, journal: UUID, key: bytes | None) -> None:
@@ -189,20 +186,18 @@ class JournalTail:
         return self.key
 
     def take(self, frames: Sequence[JournalFrame]) -> None:
-        """Sets the end of the journal as found when opening; it is checked against the database
-        afterwards.
-        """
+        """Sets the end of the journal when opening; it is compared with the database afterwards."""
         if frames:
             self._head = JournalHead(frames[-1].number, frames[-1].chain)
             self._note(_decode_lives([frame.payload for frame in frames]))
 
     def take_anew(self, frames: Sequence[JournalFrame]) -> None:
-        """Replaces the end of the journal that was set before the key was known."""
+        """Replaces the end that was set before the key was known."""
         self.life, self._begun = 0, JournalLife(-1, "")
         self.take(frames)
 
     def follow(self, frames: Sequence[JournalFrame], place: str) -> None:
-        """Adds records of another process; BrokenError if they do not continue the chain."""
+        """Adds another process's records; BrokenError if they do not continue the chain."""
         if self._head is None and self.key is None:
             self.take(frames)
             return
@@ -212,7 +207,7 @@ class JournalTail:
         self.take(frames)
 
     def append_own(self, head: JournalHead, payloads: Iterable[bytes]) -> None:
-        """Adds records that this process has written."""
+        """Adds this process's written records."""
         self._head = head
         self._note(_decode_lives(payloads))
 
@@ -224,8 +219,8 @@ class JournalTail:
         self._head = JournalHead(number + NUMBERS_SKIPPED, START.chain)
 
     def find_life(self, batches: Callable[[], Iterator[PlacedFrames]]) -> JournalLife:
-        """The newest life with its server, searched in ``batches``, newest first, if it is not
-        known.
+        """Returns the newest life with its server; if unknown, searches ``batches``,
+        newest first.
         """
         if self._begun.life != self.life:
             servers = (
@@ -245,7 +240,7 @@ class JournalTail:
 
 
 class WaitingRecords(NamedTuple):
-    """The records of one caller: written completely, or not at all if their life is over."""
+    """One caller's records: all are written, or none if their life is over."""
 
     ticket: int
     life: int
@@ -257,23 +252,23 @@ class WaitingRecords(NamedTuple):
 
 
 class NumberedRestriction(NamedTuple):
-    """A record, with its number in the journal."""
+    """A record with its number."""
 
     number: int
     record: Restriction
 
 
 class JournalStorage(Protocol):
-    """Where a journal is stored."""
+    """The storage of a journal."""
 
     @property
     def tail(self) -> JournalTail:
-        """The end of the journal, with its id and its key."""
+        """The end of the journal, with its id and key."""
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
-        """Promise: on return all frames are durable at the end, in order, but for the tickets
-        returned: a newer life had begun before they were written. BusyError: they may be written or
-        not, and may be written again.
+        """Promise: on return all frames are durable at the end, in order, except those of the
+        returned tickets, before which a newer life had begun. BusyError: they may have been
+        written, and may be written again.
         """
 
     def newest_life(self) -> JournalLife:
@@ -282,9 +277,9 @@ class JournalStorage(Protocol):
     def batches(
         self, *, newest_first: bool = False, followed: bool = False
     ) -> Iterator[PlacedFrames]:
-        """Promise: every frame that was durable before the call, not verified, file by file; each
-        file's oldest first. ``followed``: none behind the end that this process knows, from where
-        it follows what others append.
+        """Promise: every frame durable before the call, not verified, file by file, each file's
+        oldest first. ``followed``: none beyond the end known to this process, which follows other
+        writers from there.
         """
 
     def close(self) -> None:
@@ -292,9 +287,7 @@ class JournalStorage(Protocol):
 
 
 class Journal:
-    """One journal, in a folder of its own or in a storage. Any thread and any process may
-    append.
-    """
+    """A journal in a folder or another storage. Any thread and process may append."""
 
     def __init__(
         self,
@@ -304,7 +297,7 @@ class Journal:
         key: bytes | None = None,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
     ) -> None:
-        """Opens the journal, or begins one; cuts off a torn end. BrokenError if it is damaged.
+        """Opens or begins the journal; cuts off a torn end. BrokenError if it is damaged.
 
         Without ``key`` (`journal_frames.journal_key`) nothing is written or read until `unlock`.
         """
@@ -317,9 +310,9 @@ class Journal:
             self.unlock(key)
         self._gate, self._turn = threading.Lock(), threading.Lock()
         self._waiting: list[WaitingRecords] = []
-        # the newest record that this process knows to be durable
+        # newest record known to be durable
         self.durable = JournalHead(0, b"")
-        # the number of the newest one that this process had the database remember
+        # number of the newest one that this process stored in the database
         self.remembered = 0
         self._asked = self._done = self._tried = 0
         self._late: set[int] = set()
@@ -330,8 +323,8 @@ class Journal:
         return self.storage.tail.journal
 
     def unlock(self, key: bytes) -> None:
-        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest
-        authentic record: forged records after it are neither continued nor accepted as a new life.
+        """Sets the journal's key (`journal_frames.journal_key`) and finds the newest authentic
+        record: forged records after it are neither continued nor accepted as a new life.
         """
         self.storage.tail.key = key = chain_key(key, self.id)
         batches = self.storage.batches(newest_first=True, followed=True)
@@ -347,11 +340,10 @@ class Journal:
             newest = before
 
     def append(self, records: Sequence[Restriction]) -> None:
-        """Adds ``records``; they are durable when this returns. Callers that arrive during a write
-        are written with the next one.
+        """Adds ``records``, durable on return. Concurrent callers share a write.
 
-        RefusedError if a restore or a failover has begun a newer life than theirs. BusyError if
-        the storage does not answer: they are written with the next ones.
+        RefusedError if a restore or failover has begun a newer life. BusyError if the storage does
+        not answer: they are written with the next ones.
         """
         if not records:
             return
@@ -364,7 +356,7 @@ class Journal:
         with self._turn:
             self.check()
             if self._done <= ticket:
-                if ticket < self._tried:  # another thread wrote these records and got no answer
+                if ticket < self._tried:  # written by another thread, without an answer
                     raise BusyError(
                         "the restriction journal does not answer", "make the change again"
                     )
@@ -397,7 +389,7 @@ class Journal:
         self.durable = self.storage.tail.head
 
     def current_head(self) -> JournalHead:
-        """The newest durable record of any process."""
+        """Returns the newest durable record of any process."""
         with self._turn:
             self.storage.newest_life()
             self.durable = self.storage.tail.head
@@ -405,11 +397,11 @@ class Journal:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a write has failed: then nothing is written any more."""
+        """Whether a write has failed, after which nothing more is written."""
         return bool(self._dead)
 
     def check(self) -> None:
-        """BrokenError once a write has failed: then no restriction may be accepted."""
+        """Raises BrokenError once a write has failed: no restriction may be accepted."""
         if self._dead:
             raise DiskFailedError(
                 f"the restriction journal is stopped: {self._dead}",
@@ -417,8 +409,8 @@ class Journal:
             )
 
     def accept(self) -> None:
-        """`check`, before a restriction is accepted; BusyError as long as what was accepted before
-        cannot be written.
+        """`check`, before a restriction is accepted; BusyError while accepted ones cannot be
+        written.
         """
         self.check()
         if self._done < self._tried:
@@ -428,10 +420,8 @@ class Journal:
 
     def restart(self, heads: Sequence[JournalHead], life: int) -> None:
         """Restarts the chain with the next record, above every number in the journal or in
-        ``heads``.
-
-        For an operator who finishes a restore with missing records. ``life`` is the newest known
-        one.
+        ``heads``, for an operator who finishes a restore with missing records. ``life`` is the
+        newest known one.
         """
         walk = self.walk()
         for _ in self.survey(walk):
@@ -440,8 +430,8 @@ class Journal:
         self.storage.tail.restart(max(numbers), life)
 
     def records(self) -> Iterator[Restriction]:
-        """Every record, oldest first; BrokenError, naming the record, at the first that does not
-        fit.
+        """Yields every record, oldest first; BrokenError, naming the record, at the first
+        misfit.
         """
         walk = ChainWalk(self.storage.tail.unlocked_key())
         for place, frame in strict_frames(walk, self.storage.batches()):
@@ -454,7 +444,7 @@ class Journal:
         return ChainWalk(self.storage.tail.unlocked_key(), None, heads, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
-        """Every authentic record, oldest first; misfits are in ``walk`` afterwards."""
+        """Yields every authentic record, oldest first; ``walk`` has the misfits afterwards."""
         for place, frames in self.storage.batches():
             for frame in frames:
                 if walk.counts(frame, place):
@@ -468,9 +458,9 @@ class Journal:
         since: JournalHead | None = None,
         count: int | None = None,
     ) -> list[JournalMisfit]:
-        """The misfits since that head, or in the whole journal.
+        """Returns the misfits since that head, or in the whole journal.
 
-        With ``count`` reading stops once it has so many records and all of the heads ``heads``.
+        With ``count`` it stops after so many records and all ``heads``.
         """
         lowest = min((head.number for head in heads), default=0)
         seen = 0
@@ -494,8 +484,8 @@ class Journal:
         heads: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
     ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:
-        """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins
-        before them.
+        """Reads the newest files until ``is_enough``; returns them oldest first, with a walk that
+        begins before them.
         """
         found: list[PlacedFrames] = []
         head: JournalHead | None = None
@@ -503,7 +493,7 @@ class Journal:
         for placed in self.storage.batches(newest_first=True):
             if not placed.frames:
                 continue
-            if done:  # its last frame is what the oldest of the others continues
+            if done:  # the oldest other file continues it
                 head = JournalHead(placed.frames[-1].number, placed.frames[-1].chain)
                 break
             found.append(placed)
@@ -516,12 +506,12 @@ class Journal:
         ]
 
     def newest_life(self) -> JournalLife:
-        """The newest life, whichever process began it."""
+        """Returns the newest life begun by any process."""
         with self._turn:
             return self.storage.newest_life()
 
     def newest(self, count: int) -> list[Restriction]:
-        """The last ``count`` authentic records, oldest first."""
+        """Returns the last ``count`` authentic records, oldest first."""
         seen = 0
 
         def is_enough(frames: list[JournalFrame]) -> bool:
@@ -541,7 +531,7 @@ class Journal:
 
 
 class FolderSegments:
-    """A journal in a folder: segments that any process of the machine appends to."""
+    """A journal in a folder: segments to which any process of the machine appends."""
 
     def __init__(self, folder: Path, random: Random, segment_bytes_max: int) -> None:
         self.folder, self._segment_bytes_max = folder, segment_bytes_max
@@ -549,7 +539,7 @@ class FolderSegments:
         self._number = self._size = 0
         make_folder(folder, 0o700)
         with contextlib.ExitStack() as opened, self._locked():
-            opened.callback(self.close)  # a journal that is refused leaves no file open
+            opened.callback(self.close)  # a refused journal leaves no file open
             if not _segments(folder):
                 self._begin(1, random(16))
             newest = _segments(folder)[-1]
@@ -581,7 +571,7 @@ class FolderSegments:
         return late
 
     def _cut_off(self, size: int) -> None:
-        """Takes back what was never acknowledged."""
+        """Truncates unacknowledged bytes."""
         os.ftruncate(self._file, size)
         os.fsync(self._file)
         self._size = size
@@ -639,8 +629,8 @@ class FolderSegments:
         sync(self.folder)
 
     def _seek_end(self) -> None:
-        """Seeks to the end of the newest segment; under the lock, so that a torn end belongs to a
-        dead writer.
+        """Seeks to the end of the newest segment; under the lock, so that a torn end is a dead
+        writer's.
         """
         newest = _segments(self.folder)[-1]
         if not self._number:
@@ -661,7 +651,7 @@ class FolderSegments:
         self._number, self._size = number, _HEAD
 
     def _take_rest(self, take: Callable[[list[JournalFrame]], None]) -> None:
-        """Passes the new frames of the open segment on, and cuts off a torn end."""
+        """Passes on the open segment's new frames, and cuts off a torn end."""
         size, name = os.fstat(self._file).st_size, _name(self._number)
         if size < self._size:
             raise damage_error(name, f"it had `{self._size}` bytes, and has `{size}`")
@@ -717,7 +707,7 @@ class FolderSegments:
 
 
 def decode_restriction(payload: bytes, name: str) -> Restriction:
-    """A record; BrokenError, which names the file, if it has an unknown kind."""
+    """Decodes a record; BrokenError, naming the file, for an unknown kind."""
     try:
         return _decode(payload)
     except UNDECODABLE:
@@ -725,7 +715,7 @@ def decode_restriction(payload: bytes, name: str) -> Restriction:
 
 
 def _decode_lives(payloads: Iterable[bytes]) -> Iterator[LivedRecord]:
-    """The lives of records; skips malformed ones, which a check of the journal finds."""
+    """Decodes the records' lives; skips malformed ones, which a check of the journal finds."""
     for payload in payloads:
         with contextlib.suppress(msgspec.MsgspecError):
             yield _decode_life(payload)
@@ -738,7 +728,7 @@ def _encode_restriction(record: Restriction) -> bytes:
 
 
 def _join_frames(frames: Sequence[bytes]) -> Iterator[bytes]:
-    """The frames in writes of at most `TORN_BYTES_MAX`."""
+    """Joins the frames into writes of at most `TORN_BYTES_MAX`."""
     part: list[bytes] = []
     size = 0
     for frame in frames:
@@ -752,7 +742,7 @@ def _join_frames(frames: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def segment_files(folder: Path) -> list[Path]:
-    """The segments of a journal's folder, the oldest first; none where there is no journal."""
+    """Returns the segments in a journal's folder, oldest first."""
     return [folder / _name(number) for number in _segments(folder)]
 
 

@@ -1,6 +1,6 @@
 """Canonical JSON (RFC 8785) for a subset of values: no fractions, ASCII keys.
 
-A value has exactly one encoding, so that anybody can recompute its hash and signature.
+A value has exactly one encoding, so that anyone can recompute its hash and signature.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""A checkpoint: the commitment of a log to its content at one size, in three lines that a key
-signs.
+"""Checkpoints: a log's signed commitment to its content at one size, in three lines.
 
 Promise: `verify` returns only a checkpoint of the named log that the log's own key signed. Licet
-writes no extension lines (nobody can audit them); those of others are kept, because a signature
-covers them.
-
-Follows c2sp.org/tlog-checkpoint@v1.0.0.
+writes no extension lines, which nobody can audit; it keeps those of others, because a signature
+covers them. Follows c2sp.org/tlog-checkpoint@v1.0.0.
 """
 
 from __future__ import annotations
@@ -41,7 +38,7 @@ class Checkpoint:
 
 
 def parse_size(text: str, name: str) -> int:
-    """An ASCII decimal without leading zeroes, below 2**63; raises `RefusedError`."""
+    """Parses an ASCII decimal without leading zeroes, below 2**63; raises `RefusedError`."""
     if not _DECIMAL.fullmatch(text) or int(text) > SIZE_MAX:
         raise refusal_error(f"{name} is not a decimal below 2**63 without leading zeroes")
     return int(text)
@@ -67,7 +64,7 @@ def parse(text: str) -> Checkpoint:
 
 
 def verify(data: bytes, origin: str, log: Verifier) -> Checkpoint:
-    """The checkpoint of one log, signed by its key; raises `RefusedError`."""
+    """Returns the checkpoint of a log, verified with the log's key; raises `RefusedError`."""
     checkpoint = parse(note.verify(data, [log]).text)
     if checkpoint.origin != origin:
         raise refusal_error(

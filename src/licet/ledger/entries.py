@@ -107,7 +107,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class LogKeySource(Protocol):
-    """The source of the accounts' log keys: the vault, which this room does not import."""
+    """The source of the accounts' log keys: the vault, which this package does not import."""
 
     def log_keys(
         self, tx: Transaction, accounts: Collection[UUID], year: int
@@ -128,14 +128,14 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def derive_salt(key: bytes) -> bytes:
-    """Derives an account's pseudonym salt of one year: its person may keep it; it is destroyed with
+    """Derives an account's pseudonym salt of one year. Its person may keep it; it is destroyed with
     the log key.
     """
     return hmac.digest(key, b"salt", "sha256")
 
 
 def pseudonym(key: bytes) -> str:
-    """The account's name in the log of the year that ``key`` belongs to."""
+    """Derives the account's name in the log of the year of ``key``."""
     return account_tag(derive_salt(key))
 
 
@@ -144,17 +144,17 @@ def account_tag(salt: bytes) -> str:
 
 
 def conversation_pseudonym(salt: bytes, conversation: UUID) -> str:
-    """The conversation's name in the log, and in the proofs of the releases, of the salt's year."""
+    """Derives the conversation's name in the log and in release proofs of the salt's year."""
     return hmac.digest(salt, b"conversation" + conversation.bytes, "sha256").hex()
 
 
 def project_pseudonym(salt: bytes, project: UUID) -> str:
-    """The project's name in the log, and in the proofs of the releases, of the salt's year."""
+    """Derives the project's name in the log and in release proofs of the salt's year."""
     return hmac.digest(salt, b"project" + project.bytes, "sha256").hex()
 
 
 def derive_nonce(key: bytes, outbox_id: int) -> bytes:
-    """The nonce that opens the commitment of one leaf, together with its private record."""
+    """Derives the nonce that, with the private record, opens a leaf's commitment."""
     return hmac.digest(key, b"nonce" + outbox_id.to_bytes(8, "big"), "sha256")
 
 
@@ -163,7 +163,7 @@ def commitment(nonce: bytes, record: bytes) -> str:
 
 
 def private_record(row: OutboxRow) -> dict[str, Canonical]:
-    """The private record of a row: what its leaf commits to."""
+    """Encodes the private record of a row, to which its leaf commits."""
     assert row.account is not None
     return {
         "v": VERSION,
@@ -176,8 +176,8 @@ def private_record(row: OutboxRow) -> dict[str, Canonical]:
 
 
 def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Random) -> bytes:
-    """The entry of a row. ``key`` is the account's for the log's year, None if it has none or it is
-    destroyed.
+    """Encodes the entry of a row. ``key`` is the account's log key of the year, None if it has none
+    or it is destroyed.
     """
     entry: dict[str, Canonical] = {
         "v": VERSION,
@@ -204,9 +204,7 @@ _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
 
 
 def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """The pseudonyms of the row's conversation or project, for kinds whose pseudonyms are
-    public.
-    """
+    """Returns the pseudonym of the row's conversation or project, for kinds that publish it."""
     facts: dict[str, Canonical] = {}
     allowed = PUBLISHED.get(row.kind, frozenset())
     for name, (private, named) in _PSEUDONYMS.items():
@@ -218,7 +216,7 @@ def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
 
 
 def public_facts(row: OutboxRow) -> dict[str, Canonical]:
-    """The facts of a row that third parties may read, except those that need the account's key."""
+    """Returns a row's published facts, except those that need the account's key."""
     allowed = PUBLISHED.get(row.kind, frozenset()) - _PSEUDONYMS.keys()
     return {
         name: fact for name, fact in row.facts.items() if name in allowed and _is_closed_value(fact)
@@ -226,10 +224,12 @@ def public_facts(row: OutboxRow) -> dict[str, Canonical]:
 
 
 def account_facts(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """All published facts of an account's row; ``key`` is the account's for the log's year."""
+    """Returns all published facts of an account's row; ``key`` is the account's log key of the
+    year.
+    """
     return {**public_facts(row), **_pseudonyms(row, key)}
 
 
 def _is_closed_value(fact: Fact) -> bool:
-    """Whether it is a word, a number or a digest, and so no free text."""
+    """Whether it is a word, number or digest, not free text."""
     return isinstance(fact, int) or (isinstance(fact, str) and _WORD.fullmatch(fact) is not None)

@@ -1,15 +1,15 @@
-"""Forward: brings a database that is older than its log up to the log, and records that in the log.
+"""Recovers a database that is older than its log, and records that in the log.
 
-A restored database does not know the newest entries of the log, and may have waiting rows that were
-already logged. Nothing is logged twice and no entry is taken back:
+A restored database lacks the newest entries of the log, and may have waiting rows that were already
+logged. Nothing is logged twice and no entry is removed:
 
-    the log       stays as it is; the database adopts its size and root, once its own beginning is found in it
-    a row         that waits but was logged gets its place, found by the commitment of its leaf
-    a row         that a restriction created again is dropped: its leaf exists, at the same moment, about the same
-    the rest      still waits, and is logged after a `restored` entry, which states where the database had been
+    the log            is unchanged; the database adopts its size and root, if its own state is a prefix of it
+    a logged row       gets its place, found by its leaf's commitment
+    a repeated row     that a restriction created again is dropped: its leaf exists, with the same time and subject
+    any other row      waits, and is logged after a `restored` entry, which states the database's former position
 
-A log whose beginning differs from what the database knows is a fork, one that is shorter was rolled
-back: both are refused, as in `sequence`. Everything happens in one transaction of the caller's.
+A log that does not extend the database's state is a fork, a shorter one was rolled back: both are
+refused, as in `sequence`. Everything happens in one transaction of the caller's.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ LOG_HINT = (
 # numbers that were given out and lost: a reused number would reuse a leaf's nonce
 OUTBOX_GAP = 1_000_000_000
 ACCOUNTS_MAX = 10_000
-# What an entry is about. Its other facts may differ where a restriction is applied again to an
-# older database.
+# The facts that identify an entry's subject; others may differ when a restriction is reapplied.
 _SUBJECT = ("question", "scope", "handle", "project", "because", "segment")
 
 
@@ -63,8 +62,8 @@ class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
-    """The entries of each log that the database lacks; BrokenError for a fork or a log that was
-    rolled back.
+    """Finds each log's entries that the database lacks; BrokenError for a forked or rolled-back
+    log.
     """
     known = {standing.year: standing for standing in sequence.standings(tx)}
     years = sorted(int(name) for name in list_names(place.folder) if name.isdecimal())
@@ -94,9 +93,7 @@ def _read_ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding |
 
 
 def check_log(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
-    """BrokenError if the log is missing, unreadable, rolled back, or another one than
-    ``standing``.
-    """
+    """Raises BrokenError if the log is missing, unreadable, rolled back, or not ``standing``."""
     if not standing.decided:
         return
     if str(standing.year) not in list_names(place.folder):
@@ -108,8 +105,8 @@ def check_log(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
 
 
 def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
-    """BrokenError unless the database's state is a prefix of the log: otherwise it was rolled back,
-    or is a fork.
+    """Raises BrokenError unless the database's state is a prefix of the log: it was rolled back, or
+    forked.
     """
     decided, size = standing.decided, standing.size
     if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
@@ -129,7 +126,7 @@ def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
 
 
 def mark_restored(tx: Transaction, logs: Sequence[Ahead], life: int, now: datetime) -> None:
-    """Skips the lost outbox numbers, and appends `restored` before any other entry."""
+    """Skips the lost outbox numbers and appends `restored` before any other entry."""
     tx.execute(
         "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
         "coalesce(max(outbox_id), 0) + %s) FROM outbox",
@@ -150,8 +147,10 @@ def bring_forward(
     logs: Sequence[Ahead],
     names: Mapping[int, Mapping[UUID, str]],
 ) -> ForwardResult:
-    """Gives the waiting rows that were already logged their places, drops those created again, and
-    adopts the logs' sizes. ``names`` are the pseudonyms of the accounts by year (`account_names`).
+    """Places waiting rows that were logged already, drops those created again, and adopts the logs'
+    sizes.
+
+    ``names`` are the accounts' pseudonyms by year (`account_names`).
     """
     placed = repeated = 0
     behind = [log for log in logs if log.entries]
@@ -176,10 +175,10 @@ def bring_forward(
 def account_names(
     tx: Transaction, keys: LogKeySource, log: Ahead, accounts: Callable[[UUID, int], Sequence[UUID]]
 ) -> Iterator[tuple[UUID, str]]:
-    """The accounts with log entries that the database lacks, with their pseudonyms of its year.
+    """Returns the accounts in the log's entries that the database lacks, with their pseudonyms of
+    its year.
 
-    ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of
-    each is tried.
+    ``accounts`` returns up to that many ids after one: the pseudonym of each is tried.
     """
     spoken = {entry["who"] for entry in log.entries if "who" in entry}
     after = UUID(int=0)
@@ -201,8 +200,8 @@ def _match_rows(
     log: Ahead,
     accounts: dict[str, UUID],
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """(outbox id, index) of waiting rows already in the log, and the ids of rows whose act is
-    logged in another entry.
+    """Returns (outbox id, index) of waiting rows already in the log, and the ids of rows whose act
+    another entry logs.
     """
     by_commit = {
         entry["commit"]: log.first + n for n, entry in enumerate(log.entries) if "commit" in entry
@@ -247,7 +246,7 @@ def _match_rows(
 
 
 def _identity(account: UUID, kind: str, at: str, facts: Mapping[str, Any]) -> tuple[object, ...]:
-    """The identity of an account's act. One act may end several grants at one moment."""
+    """Returns what identifies an account's act. One act may end several grants at one time."""
     grant = facts.get("grant") if kind == EntryKind.grant_ended else None
     return account, kind, at, grant, *(facts.get(name) for name in _SUBJECT)
 

@@ -21,15 +21,15 @@ from licet.ledger.canonical_json import Canonical, canonical
 
 
 def sign(payload: Mapping[str, Canonical], seed: bytes, typ: str) -> str:
-    """The compact JWS of a payload, signed with the key of ``seed``."""
+    """Returns the compact JWS of a payload, signed with the key of ``seed``."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
     signed = f"{_base64url(_header(key.public_key().public_bytes_raw(), typ))}.{_base64url(canonical(payload))}"
     return f"{signed}.{_base64url(key.sign(signed.encode()))}"
 
 
 def verify(jws: str, public: bytes, typ: str) -> bytes:
-    """Verifies a JWS and returns its payload; BrokenError unless the key ``public`` signed it as a
-    ``typ``.
+    """Verifies a JWS of type ``typ`` with the key ``public`` and returns its payload; raises
+    BrokenError.
     """
     parts = jws.split(".")
     if len(parts) != 3:
@@ -75,7 +75,7 @@ def _base64url(data: bytes) -> str:
 
 
 def _decode_part(part: str) -> bytes:
-    """The bytes of a part; BrokenError unless the part is their canonical encoding."""
+    """Decodes a part of a JWS; BrokenError unless it is the canonical encoding."""
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -68,8 +68,8 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The last commitment: the signed checkpoint, and the entries it added to a log of ``old``
-    entries.
+    """The last commitment: the signed checkpoint, and the entries that it appended to
+    ``old`` ones.
     """
 
     old: int
@@ -101,7 +101,7 @@ class LogHead:
 
 
 class LogWriter:
-    """One log, one writer. Any thread may call it; appends are done one after the other."""
+    """A log with a single writer. Thread-safe; appends are serialised."""
 
     def __init__(
         self, storage: LogFiles, state: LogFiles, signer: Signer, head: LogHead, edge: TileEdge
@@ -119,18 +119,18 @@ class LogWriter:
 
     @classmethod
     def create(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
-        """Creates a new log. Opening never creates one: an empty folder would look like a fork."""
+        """Creates a new log; opening never does, because an empty folder would look like a fork."""
         return cls._locked(
             state, lambda: cls._begin_files(open_files(folder), open_files(state), origin, signer)
         )
 
     @classmethod
     def open(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
-        """Opens a log, and completes what a crash interrupted.
+        """Opens a log, and completes an interrupted append.
 
         Raises `NotFoundError` if none was created, `BusyError` if another process has it open, and
-        `BrokenError` if the folder contradicts the head. In a bucket a writer that had it open
-        before gets a `BusyError` at its next append.
+        `BrokenError` if the folder contradicts the head. In a bucket an earlier writer gets a
+        `BusyError` at its next append.
         """
         if not folder_exists(state):
             raise NotFoundError(f"no log `{origin}` here", "create it first")
@@ -181,14 +181,13 @@ class LogWriter:
 
     @property
     def published(self) -> bytes:
-        """The checkpoint's note as readers see it, with cosignatures."""
+        """The published checkpoint's note, with cosignatures."""
         return self._published
 
     def append(self, entries: Sequence[bytes]) -> AppendResult:
-        """Appends all the entries under one checkpoint; returns when they are durable and
-        published.
+        """Appends the entries under one checkpoint; returns when they are durable and published.
 
-        Raises `UsageError` for a batch out of bounds (nothing is written) and `BrokenError` after a
+        Raises `UsageError` for a batch out of bounds (nothing is written), `BrokenError` after a
         failed step.
         """
         _check_batch(entries)
@@ -223,9 +222,7 @@ class LogWriter:
             self._published = merged
 
     def prove(self, index: int) -> InclusionProof:
-        """The proof that the published checkpoint contains an entry; checked here before it is
-        returned.
-        """
+        """Proves, and checks, that the published checkpoint contains an entry."""
         with self._mutex:
             size = self._edge.size
             root = self._checkpoint.root
@@ -240,7 +237,7 @@ class LogWriter:
         return InclusionProof(index, path, published)
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
-        """The hashes that prove the log of ``old`` entries to be the beginning of this one."""
+        """Returns the hashes that prove the log of ``old`` entries to be a prefix of this one."""
         with self._mutex:
             size, root, reader = self._edge.size, self._checkpoint.root, self._reader
             if not 0 <= old <= size:
@@ -253,7 +250,9 @@ class LogWriter:
         return path
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
-        """The entries from ``start`` to before ``stop``, each compared with its leaf hash."""
+        """Yields the entries from ``start`` to before ``stop``, each compared with its
+        leaf hash.
+        """
         size, reader = self._checkpoint.size, self._reader
         for index, entry in enumerate(
             tiles.read_entries(self._storage.read, start, stop, size), start
@@ -263,7 +262,7 @@ class LogWriter:
             yield entry
 
     def close(self) -> None:
-        """Closes the log for the next writer."""
+        """Releases the log to the next writer."""
         with self._mutex:
             self._dead = self._dead or "it was closed"
             if self._lock is not None:
@@ -317,9 +316,9 @@ class LogWriter:
 
 
 def prune(folder: Prunable, size: int) -> int:
-    """Removes partial tiles and bundles whose full one has existed for long; returns how many.
+    """Removes partial tiles and bundles long superseded by full ones; returns their number.
 
-    tlog-tiles allows it, and readers fall back to the full tile. Without it a log that commits each
+    tlog-tiles allows it, and readers fall back to the full tile. Otherwise a log that commits each
     entry by itself keeps every bundle 128 times over. ``size`` is that of the log's checkpoint.
     """
     return sum(
@@ -353,10 +352,8 @@ def _remove_all(folder: Prunable, path: str) -> int:
 def _reconcile(
     storage: LogFiles, data: bytes | None, log: Verifier
 ) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
-    """The head in ``data``, the edge to which its entries lead, and the files that contain them.
-
-    Raises `BrokenError` if head and folder contradict each other and no interrupted append explains
-    it.
+    """Returns the head in ``data``, the edge after its entries, and the files that contain them.
+    BrokenError if no interrupted append explains a difference between head and folder.
     """
     published = storage.read(CHECKPOINT)
     if data is None and published is None:
@@ -389,7 +386,7 @@ def _reconcile(
 
 
 def _check_distance(head: LogHead, promised: Checkpoint, published: Checkpoint | None) -> None:
-    """Only an interrupted append may lie between the head and the folder."""
+    """Raises BrokenError if more than an interrupted append lies between head and folder."""
     name = promised.origin
     if head.old + len(head.entries) != promised.size:
         raise BrokenError(

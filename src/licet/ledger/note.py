@@ -37,7 +37,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{8}")
 
 
 class NoteRefusal(StrEnum):
-    """Why a text, a signature or a proof is refused: the ``because`` of a `RefusedError`."""
+    """The ``because`` of a `RefusedError` for a text, a signature or a proof."""
 
     malformed = "malformed"  # not in the format
     unsigned = "unsigned"  # no known key signed it
@@ -59,7 +59,7 @@ def refusal_error(message: str, because: NoteRefusal = NoteRefusal.malformed) ->
 
 
 def decode_base64(text: str, name: str) -> bytes:
-    """Standard Base64 with padding and in its one canonical spelling; raises `RefusedError`."""
+    """Decodes standard, padded, canonical Base64; raises `RefusedError`."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -90,7 +90,7 @@ class Verifier:
 
     @property
     def vkey(self) -> str:
-        """`name+hash+base64`, the form in which public keys are distributed."""
+        """`name+hash+base64`, the distributed form of a public key."""
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.type]) + self.public)}"
 
     @classmethod
@@ -126,7 +126,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key under a name. Its secret is in no repr."""
+    """A private key with a name; no repr shows its secret."""
 
     name: str
     type: SignatureType
@@ -164,8 +164,8 @@ class Signer:
         return signer
 
     def renamed(self, name: str) -> Signer:
-        """The same key under another name: a year's log is named after the year, and its signatures
-        name it.
+        """Returns the key under another name: a year's log and its signatures are named after the
+        year.
         """
         return Signer(name, self.type, self.seed)
 
@@ -176,7 +176,7 @@ class Signer:
         return NoteSignature(self.name, self.verifier.key_id, self._key.sign(text.encode()))
 
     def cosign(self, text: str, at: int) -> NoteSignature:
-        """``at`` is POSIX seconds; it is part of what is signed."""
+        """Cosigns the text at ``at``, in POSIX seconds, which is signed too."""
         if self.type is not SignatureType.cosignature:
             raise UsageError("a log key signs without a time: call `sign`")
         if not 0 <= at <= TIME_MAX:
@@ -209,7 +209,7 @@ class SignedNote:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note as read, not verified: `verify` returns a verified text."""
+    """A parsed, unverified note: `verify` returns a verified text."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
@@ -251,7 +251,7 @@ def parse(data: bytes) -> Note:
 
 
 def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
-    """One or more signature lines, as at the end of a note or in a witness's response."""
+    """Parses one or more signature lines, as at the end of a note or in a witness's response."""
     if not block.endswith("\n"):
         raise refusal_error("the last signature line has no newline")
     lines = block[:-1].split("\n")
@@ -263,7 +263,9 @@ def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
 
 
 def verify(data: bytes, verifiers: Sequence[Verifier]) -> VerifiedNote:
-    """The text of a note that at least one known key signed; raises `RefusedError`."""
+    """Returns the text of a note, verified with at least one of ``verifiers``; raises
+    `RefusedError`.
+    """
     note = parse(data)
     keys = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
     signed: dict[Verifier, SignedNote] = {}

@@ -2,8 +2,7 @@
 records.
 
 Entries contain closed enumerations and numbers only: no content, no name, no plain hash of either.
-The account is named by Licet's own id here, inside the database; what is published has a keyed
-pseudonym instead.
+They name the account by Licet's id; the log publishes a keyed pseudonym instead.
 """
 
 from __future__ import annotations
@@ -91,8 +90,8 @@ def scope_facts(scope: GrantScope) -> dict[str, str]:
 
 
 def find_leaf(tx: Transaction, kind: EntryKind, payload: str) -> tuple[int, int] | None:
-    """`(year of the log, index)` of the leaf with exactly this content; None while it is not
-    logged.
+    """Returns `(year of the log, index)` of the leaf with exactly this content; None while it is
+    not logged.
     """
     return tx.execute(
         "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS "
@@ -101,13 +100,13 @@ def find_leaf(tx: Transaction, kind: EntryKind, payload: str) -> tuple[int, int]
     ).fetchone()
 
 
-# Of a row `o`: it is in the log of the year, or will be.
+# Whether a row `o` is or will be in the log of the year.
 OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
 def logged_policies(tx: Transaction, year: int) -> set[str]:
-    """The SHA-256, in hex, of the policy versions that the log of ``year`` has, or will have: their
-    texts, not their numbers.
+    """Returns the SHA-256 of each policy text, in hex, that the log of ``year`` has or
+    will have.
     """
     rows = tx.execute(
         f"""SELECT DISTINCT o.payload::json ->> 'sha256' FROM outbox o
@@ -118,8 +117,8 @@ def logged_policies(tx: Transaction, year: int) -> set[str]:
 
 
 def logged_versions(tx: Transaction, year: int) -> list[int]:
-    """The numbers of the policy versions that the log of ``year`` mentions, also through a notice
-    of theirs.
+    """Returns the numbers of the policy versions that the log of ``year`` mentions, also through a
+    notice.
     """
     rows = tx.execute(
         """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
@@ -130,7 +129,7 @@ def logged_versions(tx: Transaction, year: int) -> list[int]:
 
 
 def logged_releases(tx: Transaction, year: int) -> list[UUID]:
-    """The releases whose seal is in the log of ``year``."""
+    """Returns the releases whose seal is in the log of ``year``."""
     rows = tx.execute(
         """SELECT (payload::jsonb ->> 'release')::uuid FROM outbox
             WHERE log_year = %s AND entry = 'release_sealed'""",
@@ -140,8 +139,8 @@ def logged_releases(tx: Transaction, year: int) -> list[UUID]:
 
 
 def count_logged_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
-    """Of the grants in the log of ``year``: how many are in force, and when the last of the others
-    ended.
+    """Counts the grants in the log of ``year`` that are in force, and returns when the last other
+    one ended.
     """
     row = tx.execute(
         """SELECT count(*) FILTER (WHERE ended.at IS NULL), max(ended.at)
@@ -159,7 +158,7 @@ def count_logged_grants(tx: Transaction, year: int) -> tuple[int, datetime | Non
 
 
 def logged_heads(tx: Transaction, journal: UUID) -> list[tuple[int, bytes]]:
-    """The heads of the restriction journal that a log has, as numbers and chain values."""
+    """Returns the numbers and chain values of the restriction journal's logged heads."""
     rows = tx.execute(
         """SELECT (payload::jsonb ->> 'number')::bigint, payload::jsonb ->> 'chain' FROM outbox
             WHERE entry = 'journal_head' AND payload::jsonb ->> 'journal' = %s
@@ -182,7 +181,7 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> None:
 
 
 def append_changes(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
-    """`append` as changes for one statement with others; a large batch is written at once by
+    """Returns `append` as changes for one statement with others; writes a large batch at once by
     COPY.
     """
     return rows.insert_changes(tx, "outbox", _COLUMNS, _rows(entries))

@@ -1,10 +1,9 @@
-"""A proof that third parties can check offline: an index, the hashes beside the path to the root, a
-signed checkpoint.
+"""Inclusion proofs for offline checks: an index, the hashes beside the path to the root, a signed
+checkpoint.
 
-Promise: `verify` returns only if the entry's own bytes lead to a root that the log signed. The
-extra data is carried and never trusted.
-
-Follows c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`); files end in `.tlog-proof`.
+Promise: `verify` returns only if the entry's bytes lead to a root that the log signed. The extra
+data is carried, never trusted. Follows c2sp.org/tlog-proof (`c2sp.org/tlog-proof@v1`); files end in
+`.tlog-proof`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _VERSION = "c2sp.org/tlog-proof@v1"
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """``path`` has the leaf's sibling first; ``checkpoint`` is the signed note, verbatim."""
+    """``path`` begins with the leaf's sibling; ``checkpoint`` is the signed note, verbatim."""
 
     index: int
     path: tuple[bytes, ...]
@@ -71,7 +70,7 @@ class InclusionProof:
 
 
 def verify(proof: InclusionProof, entry: bytes, origin: str, log: Verifier) -> Checkpoint:
-    """The checkpoint under which the log contains the entry at the proof's index; raises
+    """Returns the log's checkpoint that contains the entry at the proof's index; raises
     `RefusedError`.
     """
     checkpoint = checkpoints.verify(proof.checkpoint, origin, log)

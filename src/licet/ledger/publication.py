@@ -1,8 +1,8 @@
-"""A log as its readers see it: the published folder of one year, read without the writer's lock.
+"""Reads a published log, a folder of one year, without the writer's lock.
 
-Promise: a returned proof was checked against a checkpoint that the log's own key signed; if
-witnesses cosigned one that contains the entry, it is that one (`COSIGNED`, beside the log's own and
-perhaps older).
+Promise: a returned proof was checked against a checkpoint that the log's key signed; if witnesses
+cosigned one that contains the entry, it is that one (`COSIGNED`, possibly older than the log's
+own).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ COSIGNED = "cosigned"
 
 
 class PublishedLog:
-    """One published log at the checkpoint that its folder had when this object was created."""
+    """A published log at the checkpoint that its folder had on construction."""
 
     def __init__(self, folder: LogFolder, log: Verifier) -> None:
         """Raises `NotFoundError` if there is no log, `RefusedError` for a checkpoint that ``log``
         did not sign.
         """
-        if isinstance(folder, Path) and not folder.is_dir():  # a reader makes no folder
+        if isinstance(folder, Path) and not folder.is_dir():  # a reader creates no folder
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
         self._read = open_files(folder).read
         found = self._read(CHECKPOINT)
@@ -46,12 +46,12 @@ class PublishedLog:
         return next(read_entries(self._read, index, index + 1, self.checkpoint.size))
 
     def entries(self, size: int | None = None) -> Iterator[bytes]:
-        """Every entry, or the first ``size`` of them, from the bundles."""
+        """Yields the first ``size`` entries, by default all, from the bundles."""
         whole = self.checkpoint.size
         return read_entries(self._read, 0, whole if size is None else size, whole)
 
     def prove(self, index: int) -> InclusionProof:
-        """The proof that the checkpoint contains an entry, checked."""
+        """Proves, and checks, that the checkpoint contains an entry."""
         self._check_index(index)
         raw, checkpoint = self.note, self.checkpoint
         if self.cosigned is not None and index < self.cosigned[1].size:
@@ -62,13 +62,15 @@ class PublishedLog:
         return InclusionProof(index, path, raw)
 
     def entry_with_proof(self, index: int) -> tuple[str | None, str | None]:
-        """An entry and its proof as text; two None if the checkpoint does not include it yet."""
+        """Returns an entry and its proof as text; two None if the checkpoint does not include it
+        yet.
+        """
         if index >= self.checkpoint.size:
             return None, None
         return self.entry(index).decode(), self.prove(index).encode().decode()
 
     def prove_consistency(self, old: int) -> tuple[bytes, ...]:
-        """The hashes that prove the first ``old`` entries to be the beginning of the log.
+        """Returns the hashes that prove the first ``old`` entries to be a prefix of the log.
         Thread-safe.
         """
         size, tiles = self.checkpoint.size, TileReader(self._read, self.checkpoint.size)
@@ -77,11 +79,11 @@ class PublishedLog:
         return path
 
     def root_at(self, size: int) -> bytes:
-        """The root of the first ``size`` entries, computed from the tiles."""
+        """Computes the root of the first ``size`` entries from the tiles."""
         return tree.root(self._tiles, size)
 
     def _read_cosigned(self, log: Verifier) -> tuple[bytes, Checkpoint] | None:
-        """The newest checkpoint that witnesses cosigned, as a note; None if there is none."""
+        """Returns the newest cosigned checkpoint as a note, or None."""
         raw = self._read(COSIGNED)
         if raw is None:
             return None

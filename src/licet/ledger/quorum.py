@@ -31,9 +31,7 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class QuorumMember:
-    """A log or a witness of the file. ``name`` has a meaning within the file only, and is empty for
-    a log.
-    """
+    """A log or a witness of the file. ``name`` is local to the file, and empty for a log."""
 
     name: str
     verifier: Verifier
@@ -50,7 +48,7 @@ class WitnessGroup:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """The content of a file. ``rule`` is the name in its quorum line."""
+    """A parsed file. ``rule`` is the name in its quorum line."""
 
     logs: tuple[QuorumMember, ...]
     witnesses: tuple[QuorumMember, ...]
@@ -58,7 +56,7 @@ class Quorum:
     rule: str
 
     def is_met(self, cosigned: Collection[Verifier]) -> bool:
-        """Whether the witnesses with valid cosignatures are enough."""
+        """Whether enough witnesses have valid cosignatures."""
         held = {named.name for named in self.witnesses if named.verifier in cosigned}
         return self.rule == NONE or self._met(self.rule, held)
 
@@ -70,7 +68,7 @@ class Quorum:
 
 
 def parse_quorum(data: bytes, file: str = "") -> Quorum:
-    """Reads a file; InputError names the line and the fix."""
+    """Parses a file; InputError names the line and the fix."""
     if len(data) > QUORUM_BYTES_MAX:
         raise InputError(f"a quorum file has at most `{QUORUM_BYTES_MAX}` bytes", file=file)
     if _FOREIGN.search(data):
@@ -99,7 +97,7 @@ def parse_quorum(data: bytes, file: str = "") -> Quorum:
 
 
 class _QuorumParser:
-    """The content read so far."""
+    """The content parsed so far."""
 
     def __init__(self) -> None:
         self.logs: list[QuorumMember] = []

@@ -67,8 +67,8 @@ class RestoredError(BrokenError):
 
 
 class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the logs of an installation are: ``folder``/<year> for readers, ``state``/<year> only
-    for the writer.
+    """The location of an installation's logs: ``folder``/<year> for readers, ``state``/<year> for
+    the writer.
     """
 
     folder: LogFolder
@@ -79,12 +79,12 @@ class LogPlace(msgspec.Struct, frozen=True, kw_only=True):
         return checkpoints.origin_of(self.name, year)
 
     def signer(self, seed: bytes, year: int) -> Signer:
-        """The key of the log of one year: the same key under the year's name."""
+        """Returns the log key of one year: the same key under the year's name."""
         return Signer(self.origin(year), SignatureType.ed25519, seed)
 
 
 class LogStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as the database knows it: a row of `logs`."""
+    """A log's state in the database: a row of `logs`."""
 
     year: int
     origin: str
@@ -107,8 +107,8 @@ class Sequencer:
         clock: Clock,
         random: Random,
     ) -> None:
-        """Called by `open_sequencer`, which holds the lock on ``conn``. Completes what a crash
-        interrupted.
+        """Called by `open_sequencer`, which holds the lock on ``conn``. Completes an interrupted
+        batch.
         """
         self._conn, self._place, self._seed = conn, place, seed
         self._keys, self._clock, self._random = keys, clock, random
@@ -117,8 +117,8 @@ class Sequencer:
         self._recover()
 
     def run_once(self) -> int:
-        """Appends up to `BATCH_ROWS_MAX` waiting rows to the log; returns how many, when they are
-        durable there.
+        """Appends up to `BATCH_ROWS_MAX` waiting rows to the log; returns their number once they
+        are durable.
         """
         if self._dead:
             raise BrokenError(f"the sequencer is stopped: {self._dead}", "open it again")
@@ -154,8 +154,8 @@ class Sequencer:
     # Places
 
     def _with_carried(self, rows: Sequence[OutboxRow], logged_at: datetime) -> list[OutboxRow]:
-        """The rows, and before the first row of an account in a new year an entry that carries its
-        pseudonym over.
+        """Returns the rows, preceded by an entry that carries over the pseudonym of each account
+        new in this year.
         """
         year = logged_at.year
         speaking = {row.account for row in rows if row.account is not None}
@@ -192,8 +192,8 @@ class Sequencer:
         ]
 
     def _previous_pseudonyms(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
-        """For each carried row the pseudonym that it commits to; absent if the key has been
-        destroyed since.
+        """Returns the pseudonym that each carried row commits to, unless its key was destroyed
+        since.
         """
         return {
             row.outbox_id: name
@@ -235,7 +235,7 @@ class Sequencer:
     # Opening
 
     def _recover(self) -> None:
-        """Compares every log with the database, and completes an interrupted batch."""
+        """Compares every log with the database and completes an interrupted batch."""
         with self._conn.transaction():
             standings = _standings(self._conn)
         known = {standing.year for standing in standings}
@@ -247,7 +247,7 @@ class Sequencer:
             self._log_of(standing.year)
 
     def _log_of(self, year: int) -> LogWriter:
-        """The log of ``year``, opened; created if there is none."""
+        """Opens the log of ``year``, or creates it."""
         if self._open is not None and self._open[0] == year:
             return self._open[1]
         with self._conn.transaction():
@@ -292,7 +292,7 @@ class Sequencer:
         try:
             return LogWriter.open(folder, state, standing.origin, signer)
         except NotFoundError as error:
-            if standing.decided:  # a row in the database alone is not a log
+            if standing.decided:  # else the log was never created
                 raise BrokenError(
                     f"the log `{standing.origin}` is missing, but the database knows "
                     f"`{standing.size}` entries of it",
@@ -326,7 +326,7 @@ class Sequencer:
             )
 
     def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
-        """Appends the batch that has places but never reached the log."""
+        """Appends the placed batch that never reached the log."""
         with self._conn.transaction():
             rows = _rows_placed(self._conn, standing.year, standing.decided)
             if len(rows) != standing.size - standing.decided:
@@ -342,7 +342,7 @@ class Sequencer:
 def open_sequencer(
     pool: Pool, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
 ) -> Iterator[Sequencer]:
-    """The only sequencer of an installation; `BusyError` if another one runs."""
+    """Yields the installation's only sequencer; `BusyError` if another one runs."""
     with translated(), pool.connection() as conn:
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK]).fetchone()
         conn.commit()
@@ -362,8 +362,8 @@ def open_sequencer(
 
 
 def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading.Event) -> None:
-    """Appends rows to the log until ``stop``; starts again after the database was unreachable or
-    the disk of the log had no room, and raises what is broken.
+    """Appends rows to the log until ``stop``. Restarts after an unreachable database or a full
+    disk; raises any other error.
     """
     while not stop.is_set():
         try:
@@ -379,7 +379,7 @@ def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows have no place yet, and the time of the oldest of them."""
+    """The number of rows without a place, and the time of the oldest."""
 
     rows: int
     since: datetime | None
@@ -399,11 +399,11 @@ def count_waiting(tx: Transaction, limit: int | None = None) -> Waiting:
 
 
 def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
-    """Whether a leaf of the account is not published yet; ``reached`` gives the size of a year's
+    """Whether a leaf of the account is not published yet; ``reached`` returns the size of a year's
     published log.
 
-    A place is not enough: after a crash between the place and the log, the sequencer needs the
-    account's key again.
+    A place is not enough: after a crash before the append, the sequencer needs the account's key
+    again.
     """
     rows = tx.execute(
         """(SELECT NULL, NULL FROM outbox WHERE account_id = %(account)s AND index IS NULL LIMIT 1)
@@ -417,12 +417,14 @@ def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) ->
 
 
 def standings(tx: Transaction) -> list[LogStanding]:
-    """Every log that the database knows, by year."""
+    """Returns the state of every log in the database, by year."""
     return _standings(tx)
 
 
 def previous_pseudonym(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | None:
-    """The pseudonym that a `carried` row commits to; None if its account's key is destroyed."""
+    """Returns the pseudonym that a `carried` row commits to; None if its account's key is
+    destroyed.
+    """
     year = carried.facts["from"]
     assert carried.account is not None
     assert isinstance(year, int)
@@ -434,7 +436,7 @@ _COLUMNS = "outbox_id, account_id, entry, occurred_at, payload"
 
 
 def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
-    """The first ``limit`` rows that no log has yet, or all of them, in order."""
+    """Returns the first ``limit`` rows without a place, or all, in order."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE index IS NULL ORDER BY outbox_id LIMIT %s", [limit]
     ).fetchall()
@@ -450,7 +452,7 @@ def _rows_placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
 
 
 class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox that is a leaf: the year of its log, and its position in it."""
+    """A row of the outbox that is a leaf, with its log's year and its index."""
 
     row: OutboxRow
     year: int
@@ -467,7 +469,7 @@ def list_leaves(tx: Transaction, account: UUID, kind: EntryKind) -> list[PlacedR
 
 
 def read_row(row: Sequence[object]) -> OutboxRow:
-    """A row from `outbox_id, account_id, entry, occurred_at, payload`."""
+    """Decodes a row of `outbox_id, account_id, entry, occurred_at, payload`."""
     outbox_id, account, kind, occurred_at, payload = row
     return OutboxRow(
         outbox_id=msgspec.convert(outbox_id, int),
@@ -530,7 +532,7 @@ def _add_carried(tx: Transaction, account: UUID, from_year: int, now: datetime) 
 
 
 def digest_of(batch: Sequence[bytes]) -> bytes:
-    """The digest by which a batch is recognised until the log has it."""
+    """Returns the digest that identifies a batch until the log has it."""
     return hashlib.sha256(b"".join(tree.leaf_hash(entry) for entry in batch)).digest()
 
 

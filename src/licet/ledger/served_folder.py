@@ -1,12 +1,10 @@
-"""A published folder over HTTP: static files, read only, with the headers that c2sp.org/tlog-tiles
-asks for.
+"""Serves a published folder over HTTP: static files, read only, with the headers that
+c2sp.org/tlog-tiles asks for.
 
 Promise: only the files that `licet ledger publish` writes are served, by their exact names.
 Immutable files (tiles, entry bundles, texts under their hash) may be cached for ever, changing ones
-not at all. Any web server can serve the same folder instead; this one is for operators who have
-none.
-
-A stateless ASGI application. It serves nothing that is not public already.
+not at all. A stateless ASGI application for operators without a web server; any web server can
+serve the folder instead. Everything in it is public.
 """
 
 from __future__ import annotations
@@ -81,7 +79,7 @@ class ServedFolder:
 def _compress(
     path: str, data: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> tuple[bytes, list[tuple[str, str]]]:
-    """Compresses bundles of entries if the caller accepts that: they are text; hashes would not
+    """Compresses entry bundles, which are text, if the caller accepts that; hashes would not
     shrink.
     """
     if "/tile/entries/" not in path:
@@ -94,7 +92,7 @@ def _compress(
     }
     if "gzip" not in offers:
         return data, [("vary", "accept-encoding")]
-    # Without a time in the gzip header, so that the same bundle always gives the same bytes.
+    # no time in the gzip header: the same bundle always gives the same bytes
     return gzip.compress(data, GZIP_LEVEL, mtime=0), [
         ("vary", "accept-encoding"),
         ("content-encoding", "gzip"),

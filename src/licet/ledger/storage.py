@@ -1,10 +1,10 @@
 """Durable files: the steps of a durable write, and the lock for a single writer.
 
-Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name,
-reachable from the root; if it does not return, each name still has its former content, or already
-the new bytes. A failed step is never retried, because after a failed fsync the kernel may have
-dropped exactly those bytes: the caller stops. A write without room is none of these: it raises
-BusyError before any name is changed, and the caller writes all of it anew.
+Promise of `Durable.write`: when it returns, every file is completely on the disk, under its name,
+reachable from the root; otherwise each name has its former content or already the new bytes. A
+failed step is never retried, because after a failed fsync the kernel may have dropped those bytes:
+the caller stops. A write without room raises BusyError before any name is changed, and the caller
+writes all of it anew.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Prunable(Protocol):
 
 
 class Folder:
-    """The real file system below one folder: both a `Backend` and `Prunable`."""
+    """The file system below one folder: a `Backend` and `Prunable`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -153,10 +153,10 @@ class Durable:
         self._anchored.update(folders)
 
     def _folders_to_sync(self, files: Mapping[str, bytes]) -> list[str]:
-        """The parents of the files, and every folder above them that this object has not synced
-        yet.
+        """Returns the parents of the files, and every folder above them that this object has not
+        synced yet.
 
-        The existence of a folder proves nothing: a process killed before its fsync may have created
+        An existing folder may not be durable: a process killed before its fsync may have created
         it.
         """
         folders = set()
@@ -171,8 +171,8 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class BucketFolder:
-    """A folder of a log in a bucket: ``prefix`` ends with `/`. ``is_marked`` for the state, which
-    no reader reads.
+    """A log's folder in a bucket: ``prefix`` ends with `/`. ``is_marked`` for the state, which no
+    reader reads.
     """
 
     bucket: Bucket
@@ -262,17 +262,17 @@ def is_fixed(path: str) -> bool:
 
 
 def open_files(folder: LogFolder) -> Durable | BucketFiles:
-    """The files of a folder of a log, which is made if it is one of a disk."""
+    """Opens the files of a log's folder, which is created if it is on a disk."""
     return BucketFiles(folder) if isinstance(folder, BucketFolder) else Durable(Folder(folder))
 
 
 def open_prunable(folder: LogFolder) -> Prunable:
-    """The folder as one from which files can be removed."""
+    """Opens a folder from which files can be removed."""
     return BucketFiles(folder) if isinstance(folder, BucketFolder) else Folder(folder)
 
 
 def list_names(folder: LogFolder, path: str = "") -> list[str]:
-    """The names in a folder of a log, sorted; empty if it is missing, and it is not made."""
+    """Lists the names in a log's folder, sorted; empty if it is missing, which is not created."""
     if isinstance(folder, BucketFolder):
         return BucketFiles(folder).names(path)
     return (
@@ -283,7 +283,7 @@ def list_names(folder: LogFolder, path: str = "") -> list[str]:
 
 
 def list_files(folder: LogFolder, path: str) -> list[str]:
-    """The paths of all finished files below one, at any depth."""
+    """Lists the paths of all finished files below one, at any depth."""
     if isinstance(folder, BucketFolder):
         return [f"{path}/{name}" for name in folder.bucket.names(f"{folder.prefix}{path}/")]
     return [
@@ -298,7 +298,7 @@ def folder_exists(folder: LogFolder) -> bool:
 
 
 def lock_folder(folder: LogFolder) -> Lock | None:
-    """The lock of a folder; a bucket has none, and needs none: see the promise of `BucketFiles`."""
+    """Locks a folder; a bucket needs no lock: see the promise of `BucketFiles`."""
     return Lock(Folder(folder).root) if isinstance(folder, Path) else None
 
 
@@ -330,17 +330,17 @@ def _parent(path: str) -> str:
 
 
 def log_files(folder: Path) -> list[str]:
-    """The files of the logs, or of their state, without the locks."""
+    """Lists the files of the logs, or of their state, without the locks."""
     return sorted(name for name in list_files(folder, "") if name.rpartition("/")[2] != "lock")
 
 
 def copy_to_bucket(folder: Path, target: BucketFolder, report: Callable[[int], None]) -> None:
-    """Copies the folder of the logs into a bucket, before they are opened there; ``report`` gets
-    the bytes of each file.
+    """Copies the logs' folder into a bucket, before they are opened there; ``report`` gets each
+    file's bytes.
 
     Promise: on return every file is in the bucket as `BucketFiles` reads it, and was read back and
-    compared; what an earlier run left is replaced. The folder is not changed. The caller holds the
-    sequencer's lock.
+    compared; leftovers of an earlier run are replaced. The folder is unchanged. The caller holds
+    the sequencer's lock.
     """
     copy_file = partial(_copy_file, folder, target)
     with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:

@@ -39,7 +39,9 @@ def encode_entries(entries: Sequence[bytes]) -> bytes:
 
 
 def decode_entries(data: bytes) -> list[bytes]:
-    """The entries of a bundle; raises `RefusedError` if a length exceeds the remaining bytes."""
+    """Decodes the entries of a bundle; raises `RefusedError` if a length exceeds the remaining
+    bytes.
+    """
     entries, at = [], 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
@@ -51,8 +53,8 @@ def decode_entries(data: bytes) -> list[bytes]:
 
 
 def width_at(level: int, index: int, size: int) -> int:
-    """The number of hashes that a tile has in a tree of ``size`` leaves: 0 if it does not exist
-    yet.
+    """Returns a tile's number of hashes in a tree of ``size`` leaves: 0 if it does not
+    exist yet.
     """
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - index * WIDTH))
 
@@ -66,7 +68,7 @@ def read_entries(read: Read, start: int, stop: int, size: int) -> Iterator[bytes
 
 
 def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
-    """One entry bundle as of ``size``, taken from the full one if the partial one is gone."""
+    """Reads an entry bundle as of ``size``, from the full one if the partial one was removed."""
     width = width_at(0, index, size)
     data = _read_either(read, entries_path(index, width), entries_path(index))
     entries = decode_entries(data)
@@ -76,7 +78,9 @@ def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
 
 
 def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
-    """The first ``width`` hashes of a tile, taken from the full one if the partial one is gone."""
+    """Reads the first ``width`` hashes of a tile, from the full one if the partial one
+    was removed.
+    """
     path = tile_path(level, index, width)
     data = _read_either(read, path, tile_path(level, index))
     if len(data) < 32 * width or len(data) > 32 * WIDTH or len(data) % 32:
@@ -88,7 +92,7 @@ def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
 class TileReader:
     """Reads the hashes of a tree of ``size`` leaves from its tiles: a `tree.HashReader`.
 
-    It trusts the files: callers check a proof against the checkpoint before passing it on.
+    Trusts the files: callers check a proof against the checkpoint before passing it on.
     """
 
     read: Read
@@ -96,7 +100,7 @@ class TileReader:
     _rows: OrderedDict[tuple[int, int, int], list[list[bytes]]] = field(default_factory=OrderedDict)
 
     def with_size(self, size: int) -> TileReader:
-        """A reader for another size of the same log that shares the cache."""
+        """Returns a reader for another size of the log, with the same cache."""
         return TileReader(self.read, size, self._rows)
 
     def node(self, level: int, index: int) -> bytes:
@@ -161,7 +165,7 @@ class TileEdge:
         return fold(row) if row else EMPTY_ROOT
 
     def extend(self, entries: Sequence[bytes]) -> dict[str, bytes]:
-        """Appends entries; returns the files, path to bytes, that must be written for them."""
+        """Appends entries; returns the files to write for them, path to bytes."""
         files: dict[str, bytes] = {}
         old = self.size
         for entry in entries:

@@ -44,7 +44,7 @@ def root(reader: HashReader, size: int) -> bytes:
 
 
 def prove_inclusion(reader: HashReader, index: int, size: int) -> tuple[bytes, ...]:
-    """The hashes beside the path from a leaf to the root, the leaf's sibling first."""
+    """Returns the hashes beside the path from a leaf to the root, the leaf's sibling first."""
     if not 0 <= index < size:
         raise UsageError(f"entry `{index}` is not in a tree of `{size}`")
     low, high, beside = 0, size, []
@@ -60,7 +60,7 @@ def prove_inclusion(reader: HashReader, index: int, size: int) -> tuple[bytes, .
 
 
 def prove_consistency(reader: HashReader, old: int, size: int) -> tuple[bytes, ...]:
-    """The hashes that prove the tree of ``old`` leaves to be the beginning of the tree of
+    """Returns the hashes that prove the tree of ``old`` leaves to be a prefix of the tree of
     ``size``.
     """
     if not 0 <= old <= size:
@@ -105,9 +105,7 @@ def check_inclusion(
 def check_consistency(
     old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
-    """Raises `RefusedError` unless the proof shows the old tree to be the beginning of the new
-    one.
-    """
+    """Raises `RefusedError` unless the proof shows the old tree to be a prefix of the new one."""
     if not 0 <= old <= size:
         raise refusal_error(
             f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven
@@ -139,10 +137,8 @@ def check_consistency(
 
 
 def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
-    """The perfect subtrees over the leaves from ``low`` to ``high``, left to right, as (level,
-    index).
-
-    ``low`` must be a multiple of the largest of them, as it is for every node of a tree.
+    """Returns the perfect subtrees over the leaves from ``low`` to ``high``, left to right, as
+    (level, index). ``low`` must be a multiple of the largest of them, as for every node of a tree.
     """
     while low < high:
         level = (high - low).bit_length() - 1
@@ -151,7 +147,7 @@ def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """The hash over perfect subtrees that shrink from left to right."""
+    """Hashes perfect subtrees that shrink from left to right."""
     found = hashes[-1]
     for left in reversed(hashes[:-1]):
         found = node_hash(left, found)
@@ -159,7 +155,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 
 def pairs(hashes: Sequence[bytes]) -> list[bytes]:
-    """The next level up of a row whose length is even; an odd last one is omitted."""
+    """Hashes a row's pairs, the next level up; omits an odd last one."""
     digest = hashlib.sha256
     return [
         digest(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes) - 1, 2)

@@ -1,13 +1,10 @@
-"""Licet's own witness: it signs a log's checkpoint only as the continuation of the last one that it
+"""Licet's own witness: it cosigns a log's checkpoint only as an extension of the last one it
 signed.
 
-Promise: for each log the sizes it signs never decrease and each root is consistent with the one
-before. Its memory is on the disk before anybody gets its signature, and reading, deciding and
-remembering are one step. `add_checkpoint` is pure; `Witness` keeps the memory; the HTTP edge only
-carries bytes.
-
-A witness that the operator runs proves nothing against the operator: somebody else must run it.
-
+Promise: for each log the signed sizes never decrease and each root is consistent with the one
+before. The new state is on the disk before the signature leaves, and reading, deciding and storing
+are one step. `add_checkpoint` is pure; `Witness` stores the state; the HTTP edge only carries
+bytes. A witness run by the operator proves nothing against the operator: somebody else must run it.
 Follows c2sp.org/tlog-witness@v1.0.0 and c2sp.org/tlog-cosignature (Ed25519).
 """
 
@@ -42,8 +39,8 @@ _SIZE = "text/x.tlog.size"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An `add-checkpoint` request: the size the witness should remember, the proof from there, the
-    note.
+    """An `add-checkpoint` request: the size that the witness should have stored, the proof from
+    there, the note.
     """
 
     old: int
@@ -79,9 +76,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class WitnessState:
-    """The state of a witness: the logs it watches and, for each, the last checkpoint that it
-    signed.
-    """
+    """A witness's watched logs, and the last checkpoint that it signed for each."""
 
     logs: Mapping[str, Sequence[Verifier]]
     latest: Mapping[str, Checkpoint]
@@ -98,7 +93,7 @@ class WitnessReply:
 
 
 def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) -> WitnessReply:
-    """Decides one request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the
+    """Decides a request at the POSIX time ``at``: 200, 400, 403, 404, 409 or 422, checked in the
     order of the specification.
     """
     try:
@@ -126,12 +121,12 @@ def add_checkpoint(state: WitnessState, body: bytes, cosigner: Signer, at: int) 
 
 
 class Witness:
-    """A witness with a memory: one file per log, in a folder of its own that one process uses."""
+    """A witness with its state: one file per log, in a folder used by one process."""
 
     def __init__(
         self, backend: Backend, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]
     ) -> None:
-        """``logs`` maps each watched origin to the keys it may sign with."""
+        """``logs`` maps each watched origin to its log's keys."""
         if cosigner.type is not SignatureType.cosignature:
             raise UsageError("a witness signs with a key of type `0x04`")
         self._files = Durable(backend)
@@ -147,7 +142,7 @@ class Witness:
 
     @classmethod
     def open(cls, folder: Path, cosigner: Signer, logs: Mapping[str, Sequence[Verifier]]) -> Self:
-        """Takes a folder for this process; raises `BusyError` if another process has it."""
+        """Opens and locks a folder; raises `BusyError` if another process has it."""
         backend = Folder(folder)
         lock = Lock(folder)
         try:
@@ -165,8 +160,8 @@ class Witness:
                 self._lock.close()
 
     def add_checkpoint(self, body: bytes, at: int) -> WitnessReply:
-        """Decides a request, remembers, answers. After a failed write of its memory it answers no
-        more requests.
+        """Decides a request, stores the new state, answers. After a failed write it answers no more
+        requests.
         """
         with self._mutex:
             if self._dead:

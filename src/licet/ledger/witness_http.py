@@ -1,11 +1,12 @@
-"""A witness over HTTP, both ends: the application that serves one, and the log's side that collects
-cosignatures.
+"""A witness over HTTP, both ends: the application that serves one, and the log's client that
+collects cosignatures.
 
-Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which remembers before
-it answers; once that memory failed, every request is answered with 500. Promise of `gather`: it
-ends in its time whatever the witnesses do, accepts only valid cosignatures, and an absent, slow or
-hostile witness costs its own cosignature and nothing else. The log never waits for a witness: what
-was collected is stored beside the checkpoint, under `published.COSIGNED`.
+Promise of `WitnessApp`: it carries bytes between HTTP and `witness.Witness`, which stores its state
+before it answers; once a write of that state failed, every request is answered with 500.
+
+Promise of `gather`: it ends in its time whatever the witnesses do, accepts only valid cosignatures,
+and an absent, slow or hostile witness costs its own cosignature and nothing else. The log never
+waits for a witness: cosignatures are stored beside the checkpoint, under `published.COSIGNED`.
 
 Follows c2sp.org/tlog-witness@v1.0.0. Redirects are not followed: a witness must be at the address
 in its line.
@@ -73,7 +74,7 @@ class WitnessApp:
 
 
 async def answer_lifespan(receive: Receive, send: Send) -> None:
-    """Confirms the server's start-up and shutdown, for an application that needs neither."""
+    """Confirms the server's start and shutdown, for an application that needs neither."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -109,8 +110,8 @@ async def _send(send: Send, answer: WitnessReply) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GatheredCosignatures:
-    """A checkpoint's note with every cosignature that it has. ``missing``: for each other witness,
-    why it is missing.
+    """A checkpoint's note with all its cosignatures. ``missing`` has each other witness's
+    reason.
     """
 
     origin: str
@@ -124,14 +125,14 @@ class GatheredCosignatures:
 def gather(
     folder: LogFolder, log: Verifier, quorum: Quorum, seconds_max: float = GATHER_SECONDS_MAX
 ) -> GatheredCosignatures:
-    """Asks every witness that has not yet cosigned the checkpoint in ``folder``, all at once.
+    """Asks each witness that has not cosigned the checkpoint in ``folder``, all at once.
 
     Ends within ``seconds_max``. Raises `BusyError` if another process is asking.
     """
     lock = lock_folder(folder)
     with closing(lock) if lock is not None else nullcontext():
         files = open_files(folder)
-        # in a bucket, what another process writes meanwhile is not overwritten
+        # in a bucket, a concurrent process's write is not overwritten
         files.read(COSIGNED)
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
@@ -145,8 +146,7 @@ def gather(
         }
         lines = "".join(held[verifier].line for verifier in known if verifier in held)
         merged = shown.note + lines.encode()
-        # An older checkpoint that enough witnesses cosigned proves more than a newer one that too
-        # few did.
+        # an older checkpoint with enough cosignatures proves more than a newer one with too few
         if held.keys() - kept.keys() and (quorum.is_met(held) or not quorum.is_met(sizes)):
             files.write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
@@ -170,9 +170,7 @@ def _missing_reason(witness: QuorumMember, seconds_max: float) -> str:
 def _known_cosignatures(
     shown: PublishedLog, log: Verifier, known: list[Verifier]
 ) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
-    """The cosignatures that this checkpoint already has, and the size at which each key was last
-    seen to sign.
-    """
+    """Returns this checkpoint's stored cosignatures, and the size that each key signed."""
     if shown.cosigned is None:
         return {}, {}
     raw, checkpoint = shown.cosigned
@@ -194,11 +192,10 @@ def _known_cosignatures(
 def _ask_all(
     asked: list[QuorumMember], log: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
 ) -> dict[QuorumMember, NoteSignature | str]:
-    """The cosignature of each witness that gave one in time; a short reason for those that answered
-    otherwise.
+    """Returns each cosignature that arrived in time, and a short reason for other answers.
 
-    Runs in threads that nobody waits for at the end: a witness that sends a byte now and then
-    delays only its own cosignature.
+    The threads are not joined at the end: a witness that trickles bytes delays only its own
+    cosignature.
     """
     done: queue.SimpleQueue[tuple[QuorumMember, NoteSignature | str]] = queue.SimpleQueue()
 
@@ -219,8 +216,8 @@ def _ask_all(
 
 
 def _ask(witness: QuorumMember, log: PublishedLog, old: int) -> NoteSignature | str:
-    """One witness's cosignature, or why there is none. Asks once more if the witness reports that
-    it is at another size.
+    """Returns a witness's cosignature, or why there is none. Asks once more if the witness reports
+    another size.
     """
     try:
         status, body = _post(
@@ -245,9 +242,7 @@ def _ask(witness: QuorumMember, log: PublishedLog, old: int) -> NoteSignature | 
 
 
 def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
-    """The witness's own line of a response, with a valid signature; lines of other keys are
-    ignored.
-    """
+    """Returns the witness's own, verified line of a response; ignores lines of other keys."""
     for signature in note.parse_signatures(body.decode("utf-8", "replace")):
         if (signature.name, signature.key_id) == (witness.name, witness.key_id):
             witness.check(text, signature)
@@ -256,7 +251,7 @@ def _own_line(body: bytes, witness: Verifier, text: str) -> NoteSignature:
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """The status and body of one request; a body that is too long is truncated, and then cannot be
+    """Returns status and body of a request; a too long body is truncated, so that it cannot be
     parsed.
     """
     where = urlsplit(url)

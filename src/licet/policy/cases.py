@@ -1,8 +1,7 @@
 """Case files: worked examples of the policy, run against the rule.
 
-A case begins with an empty world; its events are in order; an expectation refers to the state after
-all events at or before its moment. A difference states what was expected and what the rule
-answered.
+A case begins with an empty world; its events are in order; an expectation applies to the state
+after all events at or before its time. A difference has the expected and the actual value.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ _KEYS = ("case", "why", "policy", "events", "expect")
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """``case`` and ``subject`` name the place; ``key`` differs. ``values`` says which region's
-    values held, if any does.
+    """A difference of ``key`` at ``case`` and ``subject``. ``values`` names the region whose values
+    apply, if any do.
     """
 
     case: str
@@ -68,7 +67,7 @@ class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_file(path: Path) -> CasesResult:
-    """Runs every case of a file; InputError for an invalid file, naming the case and the fix."""
+    """Runs a file's cases; InputError for an invalid file, naming the case and the fix."""
     cases = _load_cases(path)
     differences: list[Difference] = []
     expectations = 0
@@ -102,9 +101,7 @@ def _load_cases(path: Path) -> list[Any]:
 
 
 def _parse_text(text: bytes) -> object:
-    """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as
-    YAML.
-    """
+    """Parses YAML, or JSON as JSON, which is much faster; invalid JSON is parsed as YAML."""
     if text.startswith(b"["):
         try:
             return msgspec.json.decode(text)
@@ -147,11 +144,11 @@ def _run_case(case: object, file: str, number: int) -> tuple[str, int, list[Diff
 def _evaluate(
     policies: Policies, events: list[Event], expect: list[dict[str, Any]]
 ) -> Iterator[tuple[int, list[Difference]]]:
-    """Each expectation's place and differences, in order of their moments."""
+    """Returns each expectation's place and differences, in order of their times."""
     world = World(policies)
     times = []
     latest = None
-    # the order of a list is the order of events: times never decrease along it
+    # times never decrease along the list, whose order is that of the events
     for event in events:
         latest = event.at if latest is None else max(latest, event.at)
         times.append(latest)
@@ -186,8 +183,8 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
 
 
 def _values(world: World, subject_kind: str, name: str, at: datetime) -> str:
-    """Which region's values of the version in force hold for the account; empty where the version
-    has none.
+    """Returns the region whose values of the version in force apply to the account; empty if it has
+    none.
     """
     owned = (
         world.turns.get(name)
@@ -324,17 +321,17 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
 
 
 def _value_text(value: object) -> object:
-    # only times have a tzinfo
-    return rfc3339(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]
+    return rfc3339(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]  # a time
 
 
 def parse_plain(text: bytes) -> object:
-    """The plain value of a large YAML text, None for none; yaml.YAMLError or UnicodeDecodeError.
+    """Parses a large YAML text to plain values, None if it is empty; yaml.YAMLError or
+    UnicodeDecodeError.
 
-    Built from parser events as they arrive, without a tree of nodes, and each scalar is resolved
-    once: on 10,000 cases (8 MB) 1 s against 7 s. The values are those of the safe loader, except
-    that an impossible date stays text, so that the caller can name its place, and an alias inside
-    the value that it names is an error.
+    Built from parser events as they arrive, without a tree of nodes, resolving each scalar once: 1
+    s against 7 s on 10,000 cases (8 MB). The values are the safe loader's, except that an
+    impossible date stays text, so that the caller can name its place, and an alias inside its own
+    anchor is an error.
     """
     events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
     documents = 0

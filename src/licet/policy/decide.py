@@ -1,13 +1,14 @@
-"""The rule: whether this turn may be used, for this purpose, at this moment, why, and until when.
+"""The rule: whether a turn may be used for a purpose at a time, why, and until when.
 
 The whole meaning is `decide`: the first row that applies is the answer. A turn may be used for a
-purpose if, and only if, the grant of its deciding segment, for the question that the purpose
-belongs to, is the grant in force for its conversation. So no default, import, deadline or new
-version can make anything usable. (A grant is a person's yes to one question; a segment is a run of
-turns taken under the same conditions; the deciding one is the last in which the person spoke.)
+purpose if, and only if, the grant of its deciding segment, for the question that covers the
+purpose, is the grant in force for its conversation. So no default, import, deadline or new version
+can make anything usable. (A grant is a person's yes to one question; a segment is a run of turns
+taken under the same conditions; the deciding one is the last in which the person spoke.)
+
 Scope, reach, age, purposes and origins are judged by every version from the one that the turn was
-taken under to the one in force: the strictest applies. Callers bring the account to the moment
-first (`fold.advance`).
+taken under to the one in force: the strictest applies. Callers first bring the account to ``now``
+(`fold.advance`).
 """
 
 from __future__ import annotations
@@ -83,12 +84,9 @@ _STANDING: dict[GrantStanding, DecisionReason] = {
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """An answer that explains itself. ``until`` is the end of the permitted use, exclusive, None if
-    there is none.
-
-    ``taken`` and ``in_force`` are the places of the first and the last version that were applied;
-    ``question`` is the one that covers the purpose, ``grant`` the number of the grant that is in
-    force for it and the conversation.
+    """An answer that explains itself. ``until`` is the exclusive end of the permitted use, None
+    without one. ``taken`` and ``in_force`` are the first and the last version applied; ``question``
+    covers the purpose, ``grant`` is the number of the grant in force for it and the conversation.
     """
 
     because: DecisionReason
@@ -114,7 +112,7 @@ def decide(
     purpose: str,
     now: datetime,
 ) -> Decision:
-    """Whether ``turn`` may be used for ``purpose`` at ``now``: the first row of the rule that
+    """Decides whether ``turn`` may be used for ``purpose`` at ``now``, by the first row that
     applies.
     """
     if turn is None:
@@ -148,7 +146,7 @@ def is_useful(
     policies: Policies,
     now: datetime,
 ) -> bool:
-    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``now``."""
+    """Whether the rule, except row 5, permits a turn of the segment for some purpose at ``now``."""
     if not account.grants:
         return False
     number = policies.number(now)
@@ -248,8 +246,8 @@ def decide_feedback(
     policies: Policies,
     now: datetime,
 ) -> Decision:
-    """Whether feedback may be used to improve models at ``now``. A turn in its copy is usable only
-    while that turn is.
+    """Decides whether feedback may be used to improve models at ``now``. A turn in its copy is
+    usable only while that turn is.
     """
     number = policies.number(now)
     terms = policies.terms(feedback.version, number)
@@ -293,7 +291,7 @@ def _feedback_row(
 
 
 class Gate(StrEnum):
-    """What an account must answer before its person may write."""
+    """The gate before a person may write: whether the account must answer first."""
 
     closed = "closed"
     not_asked = "not_asked"
@@ -306,7 +304,9 @@ ASKING = frozenset({Gate.must_decide, Gate.notice})  # the gates that ask questi
 
 
 def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
-    """Whether the account is asked at ``at``, and whether the notice can still be put off."""
+    """Returns the account's gate at ``at``: whether it is asked, and whether it may put the notice
+    off.
+    """
     if account.closed_at is not None:
         return Gate.closed
     newest = policies.newest_material(at)
@@ -326,7 +326,7 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
 def unanswered_questions(
     account: AccountState, policies: Policies, now: datetime
 ) -> tuple[str, ...]:
-    """The questions that wait for an answer at ``now``: none where the gate asks nothing."""
+    """Returns the questions waiting for an answer at ``now``: none where the gate asks nothing."""
     newest = policies.newest_material(now)
     if newest is None or gate(account, policies, now) not in ASKING:
         return ()
@@ -334,8 +334,8 @@ def unanswered_questions(
 
 
 def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[str, ...]:
-    """The questions of ``now`` without an answer under the material version ``newest`` or a later
-    one.
+    """Returns the questions of ``now`` without an answer under the material version ``newest`` or
+    later.
     """
     answered = {
         s.question for s in account.standings if s.answered is not None and s.answered >= newest
@@ -344,8 +344,8 @@ def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[s
 
 
 def is_answered(account: AccountState, question: str, newest: int) -> bool:
-    """Whether the question is answered, either way, under the material version ``newest`` or a
-    later one.
+    """Whether the question is answered, either way, under the material version ``newest``
+    or later.
     """
     answered = account.answered_version(question)
     return answered is not None and answered >= newest

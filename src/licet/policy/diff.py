@@ -1,12 +1,11 @@
-"""The differences between two versions of a policy, key by key, and their direction.
+"""The differences between two policy versions, key by key, and their direction.
 
 A change *widens* if more may be used, by more, for longer: an additional question, an additional
 purpose under a question (also one moved there from another), an additional plan, surface, origin or
 recipient, a longer period, a lower or dropped `min_age`, also in one region, `reach` from `turn` to
-`conversation`, names that are left in, results of tools that are masked and no longer take their
-row with them. The reverse *narrows*. A list that gains one name and loses another is two changes
-under one key, so that a loss cannot hide a gain. A version that widens anything, or drops a
-question, must be `material`.
+`conversation`, names left in, tool results masked instead of leaving out their row. The reverse
+*narrows*. A list that gains one name and loses another is two changes under one key, so that a loss
+cannot hide a gain. A version that widens anything, or drops a question, must be `material`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Plain: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
 class Direction(StrEnum):
-    """``neither``: a name, a date, or whether people are asked."""
+    """``neither``: a name, a date, or materiality."""
 
     widens = "widens"
     narrows = "narrows"
@@ -35,8 +34,8 @@ class Direction(StrEnum):
 
 
 class PolicyChange(msgspec.Struct, frozen=True):
-    """One key of the file, with its dotted name. For a list, ``old`` has what was removed and
-    ``new`` what was added.
+    """A changed key of the file, dotted. For a list, ``old`` has the removed names and ``new`` the
+    added ones.
     """
 
     key: str
@@ -93,15 +92,15 @@ def compare(old: Policy, new: Policy) -> PolicyDiff:
 
 
 def must_be_material(changed: PolicyDiff) -> bool:
-    """Whether anything widens or a question is dropped, so that people must be asked."""
+    """Whether a change widens or drops a question, so that people must be asked."""
     return any(
         c.direction is Direction.widens or (c.key == QUESTIONS and c.old) for c in changed.changes
     )
 
 
 def check_material(versions: Sequence[Policy]) -> None:
-    """InputError if the first version asks nobody, or a later one widens or drops a question and
-    asks nobody.
+    """Raises InputError if the first version asks nobody, or a later one that must be material does
+    not.
     """
     if not versions[0].material:
         raise InputError(
@@ -121,7 +120,7 @@ def check_material(versions: Sequence[Policy]) -> None:
 
 
 def describe(changed: PolicyDiff) -> str:
-    """The direction of the change in one plain sentence."""
+    """Describes the changes' direction in a sentence."""
     if not changed.changes:
         return "The two versions mean the same."
     changes_by_direction = {
@@ -180,9 +179,7 @@ def _question_changes(old: Policy, new: Policy) -> list[PolicyChange]:
 
 
 def _period_changes(old: Policy, new: Policy) -> list[PolicyChange]:
-    """By the rules that either version has; a rule that one of them lacks is compared by what
-    applies instead.
-    """
+    """Compares each rule that either version has; a missing rule by what applies instead."""
     rules = dict.fromkeys(rule for version in (old, new) for rule, _ in version.keep.rows)
     return [
         change
@@ -195,9 +192,7 @@ def _period_changes(old: Policy, new: Policy) -> list[PolicyChange]:
 
 
 def _period_change(key: str, old: Period, new: Period) -> list[PolicyChange]:
-    """P1M and P30D are each longer than the other in some month: such a change both widens and
-    narrows.
-    """
+    """P1M and P30D each exceed the other in some month: such a change both widens and narrows."""
     found = []
     if new.may_exceed(old):
         found.append(PolicyChange(key, str(old), str(new), Direction.widens))
@@ -207,8 +202,8 @@ def _period_change(key: str, old: Period, new: Period) -> list[PolicyChange]:
 
 
 def _region_changes(old: Policy, new: Policy) -> list[PolicyChange]:
-    """Each region that either names, by what holds there: a value that goes is replaced by its
-    country's or the version's.
+    """Compares the effective values of each region that either version names: a dropped value falls
+    back to its country's or the version's.
     """
     before, after = old.min_ages, new.min_ages
     changes = []

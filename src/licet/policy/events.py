@@ -1,4 +1,4 @@
-"""Events as values: those of the policy's case files and of any simulation.
+"""Events as values, for the policy's case files and simulations.
 
 ``at`` is aware UTC. The order of events determines which of two came first; their times only
 measure.
@@ -76,9 +76,7 @@ class CloseAccountEvent(_Event, frozen=True, kw_only=True, tag="close_account"):
 
 
 class ChooseEvent(_Event, frozen=True, kw_only=True, tag="choose"):
-    """``question`` None answers all that are asked; ``keep`` are the scopes that a no leaves in
-    force.
-    """
+    """``question`` None answers all that are asked; a no leaves the scopes in ``keep`` in force."""
 
     allow: bool
     question: str | None = None

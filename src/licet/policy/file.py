@@ -2,8 +2,8 @@
 force.
 
 Every mistake names the file, the line, the key and the fix. A policy is data: it contains no code
-and no expression. `Policies` is what the rule reads: versions in order of their first instant.
-Values by region are in `regions`.
+and no expression. `Policies`, which the rule reads, has the versions in order of their first
+instant. Values by region are in `regions`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from licet.policy.regions import (
 )
 from licet.policy.retention import RULES, Keep
 
-# imported where a text is read: most commands read the versions from the database, as values
+# imported where a text is parsed: most commands read the versions from the database, as values
 if TYPE_CHECKING:
     import yaml
 
@@ -46,7 +46,7 @@ PRESETS = ("article-2025", "strict")
 POLICY_BYTES_MAX = 1 << 20
 DEPTH_MAX = 20
 AGE_MAX = 150
-TRAINING = "training"  # the question of a policy that asks only one and does not name it
+TRAINING = "training"  # the only question of a policy that does not name it
 QUESTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 KEYS = (
     "policy", "version", "effective", "decide_by", "material", "scope", "choice", "reach", "keep", "origins",
@@ -61,8 +61,8 @@ class Reach(StrEnum):
 
 
 class NamesTerm(StrEnum):
-    """What a release does with people's names. `replaced`: it is built only where something looks
-    for them.
+    """How a release treats people's names. `replaced`: it is built only if a name search is
+    configured.
     """
 
     replaced = "replaced"
@@ -70,18 +70,15 @@ class NamesTerm(StrEnum):
 
 
 class UnreadLanguagesTerm(StrEnum):
-    """What a build does with a conversation in a language in which nothing looks for names, where
-    names are replaced.
-    """
+    """How a build that replaces names treats a conversation in a language without a name search."""
 
     left_out = "conversations left out"
     build_stopped = "build stopped"
 
 
 class ToolResultsTerm(StrEnum):
-    """What becomes of a row with results of tools whose origin may not be used. `masked`: a marker
-    that no trainer learns from stands in place of each. `row left out`: what goes with them is left
-    out as well.
+    """How a row with tool results of an unusable origin is treated. `masked`: each is replaced by a
+    marker that trainers skip. `row left out`: everything that accompanies them is left out as well.
     """
 
     masked = "masked"
@@ -89,8 +86,7 @@ class ToolResultsTerm(StrEnum):
 
 
 KEEP_KEYS = tuple(dict.fromkeys(rule.key.partition(".")[0] for rule in RULES))
-# Terms that a version may leave out, with their defaults: a default is not written, so that older
-# hashes stay.
+# Optional terms with their defaults, which are not written, so that older hashes stay.
 _DEFAULTS: dict[str, StrEnum] = {
     "names": NamesTerm.replaced,
     "unread_languages": UnreadLanguagesTerm.left_out,
@@ -99,7 +95,7 @@ _DEFAULTS: dict[str, StrEnum] = {
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A question, which is answered by itself, and the purposes that a yes to it covers."""
+    """A question, answered by itself, and the purposes that a yes covers."""
 
     question: str
     covers: frozenset[str]
@@ -107,11 +103,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One version. ``decide_by`` is the last day, inclusive, on which an existing account may put
-    the answer off.
+    the answer off. ``questions`` are in the order of the file, in which they are asked.
 
-    ``questions`` are in the order of the file, which is the order in which they are asked. What
-    follows from the fields is worked out once for each version: every request asks it several times
-    (`dict` holds it, and counts for no equality).
+    Derived values are cached on each version, which every request reads several times (in `dict`,
+    which does not count for equality).
     """
 
     policy: str
@@ -142,7 +137,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple(asked.question for asked in self.questions)
 
     def question_of(self, purpose: str) -> str | None:
-        """The question that covers a purpose; there is at most one."""
+        """Returns the question that covers a purpose; there is at most one."""
         return next((asked.question for asked in self.questions if purpose in asked.covers), None)
 
     def in_scope(self, plan: str, surface: str) -> bool:
@@ -153,17 +148,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return min_ages(self.min_age, self.regions)
 
     def min_age_of(self, region: str | None) -> int | None:
-        """The minimum age in a region; None where none is set."""
+        """Returns the minimum age in a region; None if none is set."""
         return self.min_ages.for_region(region) if self.regions else self.min_age
 
     def refuses_age(self, age: int | None, region: str | None) -> bool:
         """Whether a minimum age is set for the region and ``age`` is unknown or below it."""
-        if not self.regions:  # as most versions: without a walk through regions
+        if not self.regions:  # as in most versions: skips the regions
             return self.min_age is not None and (age is None or age < self.min_age)
         return self.min_ages.refuses(age, region)
 
     def languages_of(self, region: str | None) -> tuple[str, ...]:
-        """The languages that must be offered in a region; none where the version says nothing."""
+        """Returns the languages required in a region; empty if the version requires none."""
         if not self.regions:
             return ()
         return next(
@@ -171,13 +166,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def authority_of(self, region: str | None) -> str | None:
-        """The authority to complain to, where the version names one."""
+        """Returns the authority to complain to, if the version names one."""
         return next(
             (terms.authority for terms in terms_of(self.regions, region) if terms.authority), None
         )
 
     def values_of(self, region: str | None) -> str:
-        """Whose values hold for an account of ``region``, in words."""
+        """Describes which values apply to an account of ``region``."""
         if not self.regions:
             return "the version's"
         if region is None:
@@ -187,7 +182,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def notice_ends(self) -> datetime | None:
-        """The first instant at which the notice can no longer be put off; None: it never ends."""
+        """The first instant at which the notice can no longer be put off; None: never."""
         return None if self.decide_by is None else instant(self.decide_by + timedelta(days=1))
 
     def document(self) -> dict[str, Any]:
@@ -218,8 +213,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
-        """A single question named `training` is written in the short form, which is older: so its
-        hash does not change.
+        """Writes a single question named `training` in the short form, the older one, so that its
+        hash stays.
         """
         written_out = [
             {"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions
@@ -227,10 +222,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
     def text(self) -> bytes:
-        """Its meaning as canonical JSON (RFC 8785), so that comments and order do not count: what
-        third parties are shown.
-
-        The order of the questions does not count either: it permits nothing.
+        """Returns the meaning as canonical JSON (RFC 8785), which third parties are shown: without
+        comments and the order of keys and questions.
         """
         sorted_ = msgspec.structs.replace(
             self, questions=tuple(sorted(self.questions, key=lambda q: q.question))
@@ -242,11 +235,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What every version of a range allows: the strictest of each.
-
-    ``covers`` are the purposes by question, if all of the versions ask it; ``asked`` is the
-    question that covers a purpose in the last of them. ``some_whole`` and ``some_by_turn`` say
-    which reaches occur among them.
+    """The strictest terms of a range of versions. ``covers`` are the purposes by question that all
+    of them ask; ``asked`` is the question that covers a purpose in the last one. ``some_whole`` and
+    ``some_by_turn`` say which reaches occur among them.
     """
 
     plans: frozenset[str]
@@ -266,7 +257,7 @@ class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def joint_terms(versions: Sequence[Policy]) -> JointTerms:
-    """What all of ``versions`` allow; the last one is in force."""
+    """Returns the terms that all of ``versions`` allow; the last one is in force."""
     now = versions[-1]
     everywhere = [
         {asked.question: asked.covers for asked in version.questions} for version in versions
@@ -289,12 +280,12 @@ def joint_terms(versions: Sequence[Policy]) -> JointTerms:
 
 @lru_cache(maxsize=256)
 def _sha256(policy: Policy) -> bytes:
-    """Remembered, because every row of a release names the version that it was decided under."""
+    """Cached, because every row of a release names its version."""
     return hashlib.sha256(policy.text()).digest()
 
 
 class Policies:
-    """The versions in order of their first instant; a version is named by its place in this order.
+    """The versions in order of their first instant, each named by its place in this order.
 
     Before the first version is effective its scope, periods and questions apply, and nobody is
     asked.
@@ -308,7 +299,7 @@ class Policies:
             raise ValueError("at least one policy version is needed")
         self._effective = [version.effective for version in self.versions]
         newest: int | None = None
-        # the newest material one of the first so many versions
+        # by count of versions: the newest material one
         self._material: list[int | None] = [None]
         for number, version in enumerate(self.versions):
             newest = number if version.material else newest
@@ -322,15 +313,13 @@ class Policies:
         return len(self.versions)
 
     def period(self, now: datetime) -> int:
-        """The place of ``now`` among the first instants of the versions: within one period the same
+        """Returns the number of versions' first instants up to ``now``: within a period the same
         versions are effective.
         """
         return bisect_right(self._effective, now)
 
     def number(self, now: datetime) -> int:
-        """The version that applies at ``now``: the newest effective one, or the first before any is
-        effective.
-        """
+        """Returns the version that applies at ``now``: the newest effective one, or the first."""
         return max(0, self.period(now) - 1)
 
     def in_force(self, now: datetime) -> Policy:
@@ -341,7 +330,7 @@ class Policies:
         return now >= self._effective[0]
 
     def terms(self, taken: int, number: int) -> JointTerms:
-        """What every version from ``taken`` to ``number`` allows."""
+        """Returns the terms that every version from ``taken`` to ``number`` allows."""
         joint = self._joint.get((taken, number))
         if joint is None:
             first = min(taken, number)
@@ -349,8 +338,8 @@ class Policies:
         return joint
 
     def replacing_names(self, number: int) -> Policy | None:
-        """The first version up to ``number`` under which names are replaced; None if each of them
-        leaves names in.
+        """Returns the first version up to ``number`` that replaces names; None if all leave them
+        in.
 
         Turns taken under such a version may be in any later release, so one of them is enough.
         """
@@ -364,8 +353,8 @@ class Policies:
         )
 
     def leaves_out_rows(self, taken: int, number: int) -> bool:
-        """Whether a version from ``taken`` to ``number`` leaves out what goes with results that may
-        not be used.
+        """Whether a version from ``taken`` to ``number`` leaves out rows with unusable tool
+        results.
         """
         versions = self.versions[min(taken, number) : number + 1]
         return any(version.tool_results is ToolResultsTerm.row_left_out for version in versions)
@@ -375,7 +364,7 @@ class Policies:
 
 
 def not_yaml(problem: str, file: str, line: int) -> InputError:
-    """The error for a text that YAML's parser refuses at a line."""
+    """Returns the error for a text that YAML's parser refuses at a line."""
     if "cannot start any token" in problem:
         return InputError(
             "is not YAML: a tab, or a sign that must stand in quotes, begins a word",
@@ -392,9 +381,7 @@ def not_yaml(problem: str, file: str, line: int) -> InputError:
 
 
 def load(path: Path) -> Policy:
-    """The policy in the file at ``path``, read strictly; InputError names file, line, key and
-    fix.
-    """
+    """Loads the policy file at ``path`` strictly; InputError names file, line, key and fix."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -407,7 +394,7 @@ def load(path: Path) -> Policy:
 
 
 def parse(text: bytes, file: str) -> Policy:
-    """The policy in the text of a file, as `load` reads it; ``file`` is what errors call it."""
+    """Parses a policy file's text like `load`; ``file`` is its name in errors."""
     import yaml
 
     if len(text) > POLICY_BYTES_MAX:
@@ -436,7 +423,7 @@ def parse(text: bytes, file: str) -> Policy:
 
 
 def _check_depth(text: bytes, file: str) -> None:
-    """InputError for text that is nested deeper than any policy: composing it would exhaust the
+    """Raises InputError for text nested deeper than any policy: composing it would exhaust the
     stack.
     """
     import yaml
@@ -462,7 +449,7 @@ def preset_text(name: str) -> str:
 
 
 def schema_text() -> str:
-    """The JSON Schema (2020-12) of the policy file, for editors; `load` is stricter."""
+    """Returns the JSON Schema (2020-12) of the policy file, for editors; `load` is stricter."""
     return (files("licet.policy") / "policy.schema.json").read_text(encoding="utf-8").rstrip()
 
 
@@ -475,7 +462,7 @@ def _preset_document(name: str) -> dict[str, Any]:
 
 @cache
 def preset(name: str) -> Policy:
-    """The preset of that name; InputError for an unknown one."""
+    """Returns the preset ``name``; InputError for an unknown one."""
     if name not in PRESETS:
         raise InputError(
             f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy"
@@ -486,9 +473,7 @@ def preset(name: str) -> Policy:
 def extend(
     changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None
 ) -> Policy:
-    """The preset that ``extends`` names with ``changes`` applied to it, key by key at every
-    depth.
-    """
+    """Applies ``changes`` to the preset that ``extends`` names, key by key at every depth."""
     rest = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
         return from_document(rest, file=file, lines=lines)
@@ -500,7 +485,7 @@ def extend(
 def from_document(
     value: object, *, file: str = "", lines: Mapping[str, int] | None = None
 ) -> Policy:
-    """The policy in a plain value; InputError names the key and the fix."""
+    """Decodes the policy from a plain value; InputError names the key and the fix."""
     fields = _FieldReader(value, file, lines or {}, "", KEYS)
     policy = fields.text("policy")
     version = fields.text("version")
@@ -544,8 +529,8 @@ def _read_keep(fields: _FieldReader) -> Keep:
 
 
 class _FieldReader:
-    """Takes the known keys of one mapping. An unknown one is reported first: a missing key is often
-    a misspelt one.
+    """Takes the known keys of a mapping. Reports unknown ones first: a missing key is often
+    misspelt.
     """
 
     def __init__(
@@ -562,7 +547,7 @@ class _FieldReader:
                 )
 
     def _error(self, key: str, message: str, mend: str) -> InputError:
-        """An error at the key's line, or, if the key is missing, at that of its mapping."""
+        """Returns an error at the key's line, or at its mapping's if the key is missing."""
         full = f"{self._at}.{key}" if self._at and key else self._at or key
         line = self._lines.get(full) or self._lines.get(self._at) or (1 if self._lines else 0)
         return InputError(message, mend, file=self._file, line=line, key=full)
@@ -611,7 +596,7 @@ class _FieldReader:
         return frozenset(value)
 
     def questions(self, key: str) -> tuple[Question, ...]:
-        """A list of questions; a mapping without one is the question `training`."""
+        """Reads a list of questions; a mapping without a name is the question `training`."""
         value = self._take(key, "write a list: [{question: training, covers: [improve_models]}]")
         if not isinstance(value, list):
             return (
@@ -643,7 +628,7 @@ class _FieldReader:
         return Question(question=question, covers=fields.names("covers"))
 
     def regions(self, key: str) -> tuple[RegionTerms, ...]:
-        """The terms of single regions, in the order of their codes; none if the key is missing."""
+        """Reads the terms of regions, in the order of their codes; empty if the key is missing."""
         if key not in self._value:
             return ()
         value = self._value[key]
@@ -675,7 +660,7 @@ class _FieldReader:
         )
 
     def ordered(self, key: str, shape: re.Pattern[str], wrong: str, mend: str) -> tuple[str, ...]:
-        """A list of names in the order of the file; none where the key is missing."""
+        """Reads a list of names in the file's order; empty if the key is missing."""
         if key not in self._value:
             return ()
         self.names(key)
@@ -737,10 +722,9 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _NodeValues:
-    """The plain values of composed YAML nodes; records the line of each key, and refuses a
-    duplicate.
+    """Converts composed YAML nodes to plain values; records each key's line and refuses duplicates.
 
-    An alias is refused too: the meaning of a policy must be readable where it is written.
+    Aliases are refused too: a policy's meaning must be readable where it is written.
     """
 
     def __init__(self, lines: dict[str, int], file: str) -> None:
@@ -770,7 +754,7 @@ class _NodeValues:
             ) from None
 
     def _item(self, node: yaml.Node, at: str, place: int) -> object:
-        """One item of a list; the keys of a mapping in it are named by its place."""
+        """Converts a list's item; keys of a mapping in it are named by its place."""
         import yaml
 
         inside = f"{at}[{place}]"

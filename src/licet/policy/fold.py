@@ -1,14 +1,14 @@
 """From events to state: what each event does to an account, a conversation and its dates.
 
-Pure functions from state to state. Those that end grants return `Ending`s: which grants ended, and
-to which date content is shortened that only they kept useful. `after_ending` and `feedback_after`
-apply one to a conversation and to feedback in its scope. Callers bring the account to the moment
-first (`advance`), pass times that never decrease along the order, and fold an account's events one
-by one.
+Pure functions from state to state. Those that end grants return `Ending`s: the ended grants, and
+the date to which content useful only under them is shortened. `after_ending` and `feedback_after`
+apply one to a conversation and to feedback in its scope. Callers first bring the account to the
+event's time (`advance`), pass times that never decrease along the order, and fold an account's
+events one by one.
 
-    advance  versions that became effective: each ends, at its first instant, the grants it does not allow
-    stamp    the conditions when a turn was taken, and the grants it was given under
-    redate   the dates that a turn sets; every other event only shortens dates
+    advance   versions that became effective: each ends, at its first instant, the grants it does not allow
+    stamp     the conditions when a turn was taken, and the grants it was given under
+    redate    the dates that a turn sets; every other event only shortens dates
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ from licet.policy.state import (
 def open_account(
     policies: Policies, at: datetime, plan: str, age: int | None, opened_at: datetime | None = None
 ) -> AccountState:
-    """An account that becomes known at ``at``. ``opened_at``, which the gate uses, is when the host
-    had opened it.
+    """Opens an account first known at ``at``. The gate uses ``opened_at``, when the host
+    opened it.
     """
     return AccountState(
         plan=plan, age=age, opened_at=min(opened_at or at, at), last_at=at, seen=policies.number(at)
@@ -65,8 +65,8 @@ def open_account(
 
 
 def advance(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """The account at ``at``: each version that became effective since then ends the grants that it
-    does not allow.
+    """Brings the account to ``at``: each version effective since then ends the grants that it does
+    not allow.
     """
     endings: list[Ending] = []
     now = policies.number(at)
@@ -85,8 +85,8 @@ def pass_versions(account: AccountState, policies: Policies, at: datetime) -> Ac
     """`advance` by a background pass, which is no event: ``last_at`` only moves to an ending that
     it caused.
 
-    So recorded history from before the pass can still be added: such an event takes the account
-    back to the version in force then (`seen`), and the later versions end what it began.
+    So earlier recorded history can still be added: such an event takes the account back to the
+    version in force then (`seen`), and the later versions end what it began.
     """
     passed = advance(account, policies, at)
     last_at = max([account.last_at, *(ending.at for ending in passed.endings)])
@@ -104,7 +104,7 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
 def set_age(
     account: AccountState, policies: Policies, at: datetime, age: int | None
 ) -> AccountChange:
-    """The age given by the host, which always applies."""
+    """Sets the age given by the host, which always applies."""
     account = replace(account, age=age)
     return _end_if_age_refused(account, policies, at)
 
@@ -112,12 +112,12 @@ def set_age(
 def set_region(
     account: AccountState, policies: Policies, at: datetime, region: str | None
 ) -> AccountChange:
-    """The region given by the host, which applies to earlier turns too, like a new age."""
+    """Sets the region given by the host, which applies to earlier turns too, like a new age."""
     return _end_if_age_refused(replace(account, region=region), policies, at)
 
 
 def _end_if_age_refused(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """Every grant lapses where the version in force refuses the account's age in its region."""
+    """Lapses every grant if the version in force refuses the account's age in its region."""
     if not policies.in_force(at).refuses_age(account.age, account.region):
         return AccountChange(account=account)
     account, endings = _lapse_grants(account, policies, at, account.grants)
@@ -125,8 +125,8 @@ def _end_if_age_refused(account: AccountState, policies: Policies, at: datetime)
 
 
 def close_account(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """A closure ends every grant and puts everything under `keep.deleted`; dates are only
-    shortened, also the second time.
+    """Ends every grant and puts everything under `keep.deleted`; a repeated closure only shortens
+    dates.
     """
     closed = replace(account, closed_at=account.closed_at or at, grants=())
     endings = _endings(closed, policies, at, EndingCause.closed, account.grants)
@@ -149,11 +149,11 @@ def choose(
     keep: Collection[GrantScope] = (),
     age: int | None = None,
 ) -> ChoiceOutcome:
-    """The result of a choice. An age given with it sets or lowers the known one first, even if the
-    rest has no effect.
+    """Folds a choice. An age given with it first sets or lowers the known one, even if the rest has
+    no effect.
 
     ``conversation`` is the one that the scope names, None if the account has none of that name; a
-    project that there is not has the name `NOTHING`.
+    missing project has the name `NOTHING`.
     """
     if scope != WHOLE_ACCOUNT and not allow:
         raise ValueError("a no is for the account: what is in a scope is kept out")
@@ -187,7 +187,7 @@ def choose(
 def take_age(
     account: AccountState, policies: Policies, at: datetime, age: int | None
 ) -> AccountChange:
-    """The age that came with a choice: it sets an unknown one or lowers the known one, and never
+    """Sets an unknown age or lowers the known one to the age given with a choice; never
     raises it.
     """
     if age is None or (account.age is not None and age >= account.age):
@@ -202,9 +202,7 @@ def _record_no(
     question: str,
     keep: frozenset[GrantScope],
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
-    """A no for the account ends the question's grants of every scope, except those that it
-    names.
-    """
+    """Ends the question's grants of every scope, except those kept."""
     grants = [grant for grant in account.grants if grant.question == question]
     kept = tuple(grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
     ended = tuple(grant for grant in grants if grant not in kept)
@@ -242,7 +240,9 @@ def _record_scoped_yes(
     scope: GrantScope,
     conversation: ConversationState | None,
 ) -> tuple[AccountState, Answer]:
-    """A yes for a project or a conversation, which does not count as an answer to a version."""
+    """Begins a grant for a project or conversation, which does not count as an answer to
+    a version.
+    """
     because = _account_obstacle(account, policies, at)
     if because is None and gate(account, policies, at) is not Gate.open:
         because = NoEffect.gate
@@ -267,7 +267,7 @@ def _record_scoped_yes(
 
 
 def _account_obstacle(account: AccountState, policies: Policies, at: datetime) -> NoEffect | None:
-    """Why this account can give no yes at all."""
+    """Returns why this account can give no yes at all, or None."""
     version = policies.in_force(at)
     if account.plan not in version.plans:
         return NoEffect.plan
@@ -277,7 +277,7 @@ def _account_obstacle(account: AccountState, policies: Policies, at: datetime) -
 def _scope_obstacle(
     account: AccountState, at: datetime, scope: GrantScope, conversation: ConversationState | None
 ) -> NoEffect | None:
-    """Why no grant can be given for the scope, whatever the question."""
+    """Returns why no grant can be given for the scope, whatever the question, or None."""
     if scope.name == NOTHING:
         return NoEffect.unknown
     if scope.kind is ScopeKind.project:
@@ -322,8 +322,8 @@ def _without_grants(account: AccountState, ended: Collection[Grant]) -> AccountS
 def _lapse_grants(
     account: AccountState, policies: Policies, at: datetime, over: tuple[Grant, ...]
 ) -> tuple[AccountState, tuple[Ending, ...]]:
-    """Grants lapse, and for the account's own grants the answer is cleared; a refusal is not a
-    grant and stays.
+    """Lapses grants, and clears the answers of account-wide ones; a refusal is not a grant and
+    stays.
     """
     for grant in over:
         if grant.scope == WHOLE_ACCOUNT:
@@ -351,7 +351,7 @@ def _endings(
 def after_ending(
     ending: Ending, conversation: ConversationState, policies: Policies
 ) -> ConversationState:
-    """A conversation in the scope of a grant that ended: what is useless now is shortened."""
+    """Shortens the useless content of a conversation in the scope of an ended grant."""
     account, at = ending.account, ending.at
     segments = tuple(
         segment
@@ -365,7 +365,7 @@ def after_ending(
 def feedback_after(
     ending: Ending, conversation: ConversationState, feedback: Feedback, policies: Policies
 ) -> Feedback:
-    """Feedback on a conversation in the scope of a grant that ended."""
+    """Shortens feedback on a conversation in the scope of an ended grant."""
     usable = decide_feedback(ending.account, conversation, feedback, policies, ending.at).use
     return feedback if usable else shorten_date(feedback, ending.feedback_until)
 
@@ -377,8 +377,8 @@ def current_grant(
     at: datetime,
     question: str,
 ) -> int | None:
-    """The grant that a user's in-scope turn of this conversation, taken now, would be given for the
-    question.
+    """Returns the question's grant under which an in-scope user turn of this conversation would be
+    taken now.
     """
     grant = account.grant_for(question, conversation)
     if grant is None or is_stale(account, policies, at, question):
@@ -387,7 +387,7 @@ def current_grant(
 
 
 def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
-    """Whether a turn of this conversation can be under a grant now."""
+    """Whether a turn of this conversation can be taken under a grant now."""
     return not (
         version.refuses_age(account.age, account.region)
         or conversation.incognito
@@ -396,7 +396,7 @@ def _takes_grants(account: AccountState, conversation: ConversationState, versio
 
 
 def is_stale(account: AccountState, policies: Policies, at: datetime, question: str) -> bool:
-    """Whether the question is not answered under the newest material version or a later one."""
+    """Whether the question is unanswered under the newest material version or later."""
     newest = policies.newest_material(at)
     return newest is not None and not is_answered(account, question, newest)
 
@@ -409,7 +409,7 @@ def stamp(
     role: TurnRole,
     surface: str,
 ) -> Stamp:
-    """The stamp of a turn taken now."""
+    """Returns the stamp of a turn taken now."""
     number = policies.number(at)
     version = policies[number]
     in_scope = version.in_scope(account.plan, surface)
@@ -439,7 +439,7 @@ def stamp(
 
 
 def _last_user_stamp(conversation: ConversationState) -> Stamp | None:
-    """The stamp of the last turn in which the person spoke."""
+    """Returns the stamp of the person's last turn."""
     spoken = (s for s in reversed(conversation.segments) if s.has_user)
     return next((s.stamp for s in spoken), None)
 
@@ -455,7 +455,7 @@ def refusal(
     at: datetime,
     role: TurnRole,
 ) -> Refusal | None:
-    """Why a live turn would not be accepted now, or None."""
+    """Returns why a live turn would not be accepted now, or None."""
     over = refusal_of_history(account, conversation)
     if over is not None:
         return over
@@ -469,8 +469,8 @@ def refusal(
 def refusal_of_history(
     account: AccountState, conversation: ConversationState | None
 ) -> Refusal | None:
-    """Why a recorded turn is not accepted, or None: it was accepted then, whatever the gate would
-    answer now.
+    """Returns why a recorded turn is not accepted, or None: it was accepted then, whatever the gate
+    says now.
     """
     if account.closed_at is not None:
         return Refusal.closed
@@ -488,9 +488,7 @@ def begin_conversation(
     kind: ConversationKind = ConversationKind.chat,
     narrow: bool = False,
 ) -> ConversationState:
-    """A conversation before its first turn, which determines these fields; in a project that is
-    kept out it begins kept out.
-    """
+    """Begins a conversation, with the fields of its first turn; kept out if its project is."""
     narrowed = narrow or (bool(project) and project in account.kept_out)
     return ConversationState(
         name=name, project=project, incognito=incognito, kind=kind, narrowed=narrowed
@@ -509,14 +507,15 @@ def add_turn(
     under: int | None = None,
     is_erased: bool = False,
 ) -> TurnTaken:
-    """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated
+    """Adds a turn to the conversation: stamped, in a segment, and every unexpired segment dated
     again.
 
-    ``under`` is the newest grant that the account had when the turn was said, 0 for none: the stamp
-    of a turn that arrives late names no newer one. None: it is said now. ``is_erased``: the key of
-    its last segment is destroyed, though the turn is from before that segment's end. Live callers
-    call `refusal` first. A turn after an expired segment begins a new one even with the same stamp:
-    the key of the expired segment is destroyed, so nothing can be added to it.
+    ``under`` is the account's newest grant when the turn was said, 0 for none, None for now: a late
+    turn's stamp names no newer one. ``is_erased``: its last segment's key is destroyed, though the
+    turn precedes that segment's end.
+
+    Live callers call `refusal` first. A turn after an expired segment begins a new one even with
+    the same stamp: the expired segment's key is destroyed, so nothing can be added to it.
     """
     mark = stamp(as_of(account, under), conversation, policies, at, role, surface)
     longer = _with_turn(
@@ -526,7 +525,7 @@ def add_turn(
 
 
 def as_of(account: AccountState, under: int | None) -> AccountState:
-    """The account with the grants that it had when its newest grant was ``under``."""
+    """Returns the account with the grants that it had when its newest grant was ``under``."""
     if under is None:
         return account
     return replace(account, grants=tuple(g for g in account.grants if g.number <= under))
@@ -544,11 +543,11 @@ def add_late_turn(
     now: datetime,
     is_erased: bool = False,
 ) -> TurnTaken:
-    """The conversation with a recorded turn of ``at``, before its account's newest event, and not
-    before its own last turn.
+    """Adds a recorded turn of ``at``, before its account's newest event and not before the
+    conversation's last turn.
 
-    It is under no grant, whatever is in force at ``now``, and dated by its own time. What is there
-    already keeps its dates.
+    It is under no grant, whatever is in force at ``now``, and dated by its own time. Existing
+    content keeps its dates.
     """
     nobody = replace(account, grants=())
     mark = stamp(nobody, conversation, policies, at, role, surface)
@@ -589,9 +588,7 @@ def _with_turn(
     *,
     is_alive: bool,
 ) -> ConversationState:
-    """The conversation with one more turn, in the last segment if that has the same stamp and is
-    alive.
-    """
+    """Appends a turn, to the last segment if that has the same stamp and is alive."""
     number = conversation.turns + 1
     segments = list(conversation.segments)
     last = segments[-1] if segments else None
@@ -621,7 +618,7 @@ def _with_turn(
 def redate(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """The dates that a turn taken at ``at`` sets: long for what the rule permits then, short for
+    """Sets the dates of a turn taken at ``at``: long for what the rule permits then, short for
     everything else.
     """
     version = policies.in_force(at)
@@ -651,8 +648,8 @@ def delete(conversation: ConversationState, policies: Policies, at: datetime) ->
 def narrow(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> KeptOut:
-    """Keeps the conversation out from now on, and ends the grants for it alone; changes nothing if
-    it is already out or deleted.
+    """Keeps the conversation out from now on, and ends the grants for it alone; no effect if it is
+    out or deleted.
     """
     if conversation.narrowed or conversation.deleted_at is not None:
         return KeptOut(account=account, conversation=conversation)
@@ -675,7 +672,7 @@ def narrow(
 
 
 def widen_conversation(conversation: ConversationState) -> ConversationState:
-    """Lets in what follows; the same conversation if it is already in or deleted."""
+    """Lets in what follows; no effect if it is in or deleted."""
     if not conversation.narrowed or conversation.deleted_at is not None:
         return conversation
     return replace(conversation, narrowed=False)
@@ -684,8 +681,8 @@ def widen_conversation(conversation: ConversationState) -> ConversationState:
 def keep_project_out(
     account: AccountState, policies: Policies, at: datetime, project: str
 ) -> AccountChange:
-    """The project's later conversations begin kept out, and its own grants end; the caller narrows
-    each existing one.
+    """Keeps out the project's later conversations and ends its own grants; the caller narrows each
+    existing conversation.
     """
     own = GrantScope(ScopeKind.project, project)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
@@ -696,9 +693,7 @@ def keep_project_out(
 
 
 def let_project_in(account: AccountState, project: str) -> AccountState:
-    """The project's later conversations no longer begin kept out; those that are kept out stay
-    so.
-    """
+    """Lets in the project's later conversations; those kept out stay out."""
     return (
         replace(account, kept_out=account.kept_out - {project})
         if project in account.kept_out
@@ -709,8 +704,7 @@ def let_project_in(account: AccountState, project: str) -> AccountState:
 def flag(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """Flags the turns so far; changes nothing on a closed account or deleted content, or if
-    everything has expired.
+    """Flags the turns so far; no effect on a closed account or deleted or expired content.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the
     latest of them.
@@ -755,7 +749,7 @@ def give_feedback(
     at: datetime,
     share: Share,
 ) -> Feedback | None:
-    """The feedback given now, with its date; None if none can be given."""
+    """Returns the feedback given now, with its date; None if none can be given."""
     if (
         account.closed_at is not None
         or conversation.deleted_at is not None
@@ -784,7 +778,7 @@ _Dated = TypeVar("_Dated", Segment, Feedback)
 
 
 def shorten_date(dated: _Dated, until: datetime) -> _Dated:
-    """The same, dated at most ``until``."""
+    """Returns ``dated`` with a date of ``until`` at most."""
     return dated if dated.keep_until <= until else replace(dated, keep_until=until)
 
 

@@ -1,4 +1,4 @@
-"""What an event did to an account or a conversation, as values."""
+"""The effects of events on accounts and conversations, as values."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Grants that ended together. ``account`` is its state right afterwards.
 
     In the conversations in their scopes, each segment that is then useless is shortened to at most
-    `content_until`, and all feedback that may then not be used to at most `feedback_until`;
-    ``keep`` are the periods in force then.
+    `content_until`, and all then unusable feedback to at most `feedback_until`; ``keep`` are the
+    periods in force then.
     """
 
     cause: EndingCause
@@ -87,13 +87,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         return self.keep.period(ContentKind.feedback, allowed=False).after(self.at)
 
     def covers(self, conversation: ConversationState) -> bool:
-        """Whether the conversation is in the scope of a grant that ended."""
+        """Whether the conversation is in the scope of an ended grant."""
         return any(is_within(conversation, grant.scope) for grant in self.grants)
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after an event, and what the event ended. ``all_until``: the date to which a
-    closure shortens everything.
+    """An account after an event, and the ended grants. ``all_until``: the date to which a closure
+    shortens everything.
     """
 
     account: AccountState
@@ -102,8 +102,8 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of a choice on one question: ``grant`` began or was affirmed, ``kept`` were named
-    by a no and affirmed.
+    """A choice's effect on one question: ``grant`` began or was affirmed, ``kept`` were named by a
+    no and affirmed.
     """
 
     question: str
@@ -115,9 +115,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a choice, with an answer for each question that it was about.
-
-    ``because`` says why it was about none; ``could_name`` are then the questions that are asked.
+    """An account after a choice, with an answer for each question concerned. Without any,
+    ``because`` says why, and ``could_name`` are the questions that are asked.
     """
 
     account: AccountState
@@ -128,9 +127,7 @@ class ChoiceOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and a conversation after it was kept out, and the grants for it alone, which
-    ended.
-    """
+    """An account and a conversation after it was kept out, and the ended grants for it alone."""
 
     account: AccountState
     conversation: ConversationState

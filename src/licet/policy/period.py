@@ -36,7 +36,7 @@ class Period(msgspec.Struct, frozen=True):
         return f"P{self.count}{self.unit.value}"
 
     def after(self, at: datetime) -> datetime:
-        """The instant this long after ``at``."""
+        """Returns the instant this long after ``at``."""
         match self.unit:
             case Unit.days:
                 return at + timedelta(days=self.count)
@@ -66,7 +66,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 def parse_period(text: str) -> Period:
-    """The period in ``text``; ValueError with the fix if it is not one."""
+    """Parses a period; ValueError with the fix."""
     match = _PERIOD.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not a period: write P30D, P2W, P6M or P5Y")
@@ -79,10 +79,10 @@ def parse_period(text: str) -> Period:
 
 
 def instant(value: object) -> datetime:
-    """The aware UTC instant that ``value`` means; a plain date means its first instant.
+    """Returns ``value`` as an aware UTC instant; a plain date as its first instant. Takes a date,
+    an aware datetime, or the text of either (RFC 3339).
 
-    Takes a date, an aware datetime, or the text of either (RFC 3339). ValueError for a time without
-    an offset: the instant that it means cannot be known, and a guess would move a deadline.
+    ValueError for a time without an offset: a guess would move a deadline.
     """
     if isinstance(value, str):
         value = _parse_text(value)
@@ -96,7 +96,7 @@ def instant(value: object) -> datetime:
 
 
 def rfc3339(at: datetime) -> str:
-    """RFC 3339 with `Z`, to the second where that is exact."""
+    """Formats RFC 3339 with `Z`, to the second where that is exact."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

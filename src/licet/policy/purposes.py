@@ -1,6 +1,6 @@
 """The purposes for which content may be used, and their names for people, programs and auditors.
 
-A policy may cover any purpose with a valid name; Licet has words for those in `PURPOSES`. For any
+A policy may cover any purpose with a valid name; Licet has texts for those in `PURPOSES`. For any
 other, pages and consoles show its name in a generic sentence, and a receipt uses an address of
 Licet's. `unworded_purposes` reports them when a policy is planned or applied, before anybody sees
 such a page.
@@ -21,9 +21,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Purpose(msgspec.Struct, frozen=True, kw_only=True):
-    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue,
-    ``address`` its name in receipts.
-    """
+    """A purpose with texts: ``sentence`` is its catalogue key, ``address`` its name in receipts."""
 
     name: str
     sentence: str
@@ -49,7 +47,7 @@ OTHER = "purpose.other"
 
 
 def sentence_key(name: str) -> str:
-    """The key of the catalogue for a purpose; that of `OTHER` takes its name."""
+    """Returns a purpose's catalogue key; that of `OTHER` takes its name."""
     return PURPOSES[name].sentence if name in PURPOSES else OTHER
 
 
@@ -58,7 +56,7 @@ def purpose_url(name: str) -> str:
 
 
 def unworded_purposes(policy: Policy) -> tuple[str, ...]:
-    """The purposes of a policy that have no words here; UsageError for an invalid name."""
+    """Returns the policy's purposes without texts; UsageError for an invalid name."""
     for name in sorted(policy.covers):
         if NAME.fullmatch(name) is None:
             raise UsageError(

@@ -1,10 +1,10 @@
-"""What a policy version says of single regions: minimum age, languages, and the authority to
+"""A policy version's terms for single regions: minimum age, languages, and the authority to
 complain to.
 
-A region is a country of ISO 3166-1 alpha-2, or a part of one of ISO 3166-2. Each value of a region
-is looked up by itself: the part's, else its country's, else the version's. An account without a
-region has the strictest minimum age of all; for the other values it has the version's. The rule
-does not change: a region picks the values that it reads.
+A region is a country of ISO 3166-1 alpha-2, or a part of one of ISO 3166-2. Each value is looked up
+by itself: the part's, else its country's, else the version's. An account without a region has the
+strictest minimum age of all, and the version's other values. The rule is the same: a region selects
+the values that it reads.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ COUNTRIES = frozenset(
     UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW""".split()  # noqa: SIM905 a table to compare with the standard
 )
 _EEA = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK IS LI NO".split()  # noqa: SIM905 a table as well
-# Below these ages no law that is named lets a person consent alone; read on 29 November 2026, and
-# no legal advice.
+# Below these ages the named laws let no person consent alone; as of 29 November 2026, no legal
+# advice.
 FLOORS: dict[str, tuple[int, str]] = {
     **dict.fromkeys(
         _EEA, (13, "Regulation (EU) 2016/679, Art. 8(1): a State may set an age not below 13")
@@ -48,11 +48,9 @@ Age: TypeAlias = int | None
 
 
 class RegionTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version says of one region. UNSET and None mean that it says nothing, except a
-    ``min_age`` of None: not asked.
-
-    ``languages`` must be offered there, in the order in which pages offer them. The clocks of
-    requests are by region already, in `deadlines.yaml`.
+    """A version's terms for one region. UNSET and None mean that it has none, except a ``min_age``
+    of None: not asked. ``languages`` must be offered there, in the pages' order. The clocks of
+    requests are by region in `deadlines.yaml`.
     """
 
     region: str
@@ -61,28 +59,26 @@ class RegionTerms(msgspec.Struct, frozen=True, kw_only=True):
     authority: str | None = None
 
     def document(self) -> dict[str, object]:
-        """The region's part of the file: what it says, and nothing else."""
+        """Returns the region's part of the file."""
         document = {} if self.min_age is UNSET else {"min_age": self.min_age}
         other = {"languages": list(self.languages) or None, "authority": self.authority}
         return {**document, **{key: value for key, value in other.items() if value is not None}}
 
 
 class MinAges(msgspec.Struct, frozen=True, kw_only=True):
-    """A minimum age by region; ``elsewhere`` is that of a region that is not named. None: not
-    asked.
-    """
+    """Minimum ages by region; ``elsewhere`` for unnamed regions. None: not asked."""
 
     elsewhere: Age
     by_region: dict[str, Age]
 
     @property
     def strictest(self) -> Age:
-        """The one of an account whose region is not known."""
+        """The minimum age of an account whose region is unknown."""
         return strictest([self.elsewhere, *self.by_region.values()])
 
     @property
     def lowest(self) -> Age:
-        """Below this age nothing is used anywhere; None where some region asks no age."""
+        """The age below which nothing is used anywhere; None if some region asks no age."""
         ages = [self.elsewhere, *self.by_region.values()]
         return None if None in ages else min(age for age in ages if age is not None)
 
@@ -103,19 +99,19 @@ class MinAges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def strictest(ages: Iterable[Age]) -> Age:
-    """The highest of some minimum ages; None where none is set."""
+    """Returns the highest of the minimum ages; None if none is set."""
     return max((age for age in ages if age is not None), default=None)
 
 
 @lru_cache(maxsize=1_000)
 def min_ages(elsewhere: Age, regions: tuple[RegionTerms, ...]) -> MinAges:
-    """The ages of one version, whose own is ``elsewhere``."""
+    """Returns the ages of one version, whose own is ``elsewhere``."""
     by_region = {region.region: region.min_age for region in regions if region.min_age is not UNSET}
     return MinAges(elsewhere=elsewhere, by_region=by_region)
 
 
 def joint_ages(versions: Sequence[MinAges]) -> MinAges:
-    """What all of the versions ask, by region: the strictest of each."""
+    """Returns the strictest ages of the versions, by region."""
     named = sorted({region for ages in versions for region in ages.by_region})
     return MinAges(
         elsewhere=strictest(ages.elsewhere for ages in versions),
@@ -126,7 +122,7 @@ def joint_ages(versions: Sequence[MinAges]) -> MinAges:
 
 
 def raises_any(old: MinAges, new: MinAges) -> bool:
-    """Whether some account that ``old`` allows may be one that ``new`` does not."""
+    """Whether ``new`` refuses some account that ``old`` allows."""
     pairs = [(old.elsewhere, new.elsewhere)]
     pairs += [
         (old.for_region(region), new.for_region(region))
@@ -136,15 +132,13 @@ def raises_any(old: MinAges, new: MinAges) -> bool:
 
 
 def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionTerms]:
-    """The terms of a region: those of the part first, then of its country."""
+    """Returns a region's terms: the part's first, then its country's."""
     names = () if region is None else (region, region[:2]) if len(region) > 2 else (region,)
     return [region for name in names for region in regions if region.region == name]
 
 
 def ages_below_law(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
-    """Where a region's minimum age is below one that a known law names, in plain sentences with
-    their source.
-    """
+    """Reports regions' minimum ages below a known law's, in plain sentences with their source."""
     found = []
     for region in regions:
         floor = FLOORS.get(region.region[:2])

@@ -1,9 +1,8 @@
 """Retention: how long each kind of content is kept under a policy version.
 
-`RULES` has a row for each period of the policy file: the kind of content that it dates, the answer
-and the surface under which it applies. `Keep.period` is the only function that looks a period up;
-the parser, the canonical text, the diff of two versions, notices and the record of processing go
-through the rows.
+`RULES` has a row for each period of the policy file: the kind of content that it dates, and the
+answer and surface under which it applies. Only `Keep.period` looks a period up; the parser, the
+canonical text, version diffs, notices and the record of processing iterate over the rows.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from licet.policy.period import Period
 
 
 class ContentKind(StrEnum):
-    """What a period dates. An incognito conversation has a period of its own, whatever was
+    """The kinds of dated content. An incognito conversation has its own period, whatever was
     answered.
     """
 
@@ -32,10 +31,9 @@ class ContentKind(StrEnum):
 
 
 class RetentionRule(msgspec.Struct, frozen=True):
-    """A period of the policy file. ``key`` is its dotted name under `keep`, ``label`` what it dates
-    in words.
-
-    ``allowed`` is whether use is permitted, None for either; ``surface`` None is every surface.
+    """A period of the policy file. ``key`` is its dotted name under `keep`, ``label`` the dated
+    content in words. ``allowed`` is whether use is permitted, None for either; ``surface`` None is
+    every surface.
     """
 
     key: str
@@ -46,9 +44,7 @@ class RetentionRule(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The key as an identifier, as notices and sentences refer to the period:
-        `feedback_opted_in`.
-        """
+        """The key as an identifier for notices and sentences: `feedback_opted_in`."""
         return self.key.replace(".", "_")
 
 
@@ -84,8 +80,8 @@ class Keep(msgspec.Struct, frozen=True, dict=True):
     def period(
         self, kind: ContentKind, allowed: bool | None = None, surface: str | None = None
     ) -> Period:
-        """The period of content of ``kind``: the one for the surface if there is one, else that of
-        every surface.
+        """Returns the period of content of ``kind``: that of the surface, else that of every
+        surface.
         """
         periods = self._by_terms
         return periods.get((kind, allowed, surface)) or periods[kind, allowed, None]
@@ -93,28 +89,28 @@ class Keep(msgspec.Struct, frozen=True, dict=True):
     def of_turn(
         self, *, allowed: bool, incognito: bool = False, surface: str | None = None
     ) -> Period:
-        """The period of a turn: what may be used is never incognito."""
+        """Returns the period of a turn; usable turns are never incognito."""
         if incognito:
             return self.period(ContentKind.incognito, surface=surface)
         return self.period(ContentKind.conversation, allowed, surface)
 
     @property
     def by_surface(self) -> bool:
-        """Whether some period applies to one surface alone."""
+        """Whether a period applies to one surface alone."""
         return any(rule.surface is not None for rule, _ in self.rows)
 
     @property
     def of_turns(self) -> frozenset[Period]:
-        """The periods that can date a turn when it is taken."""
+        """Returns the periods that can date a turn when it is taken."""
         dated = (ContentKind.conversation, ContentKind.incognito)
         return frozenset(period for rule, period in self.rows if rule.kind in dated)
 
     def changed(self, changes: Mapping[str, Period]) -> Keep:
-        """The same with other periods under some keys."""
+        """Returns a copy with other periods under some keys."""
         return Keep(tuple((rule, changes.get(rule.key, period)) for rule, period in self.rows))
 
     def document(self) -> dict[str, Any]:
-        """The part `keep` of the policy file; a key with a dot is one of an inner mapping."""
+        """Returns the policy file's part `keep`; a dotted key is one of an inner mapping."""
         document: dict[str, Any] = {}
         for rule, period in self.rows:
             outer, _, inner = rule.key.rpartition(".")

@@ -1,4 +1,4 @@
-"""The state that events lead to: the present account, conversation, segment, turn and feedback.
+"""The state after events: the present account, conversation, segment, turn and feedback.
 
 Values only. The rule (`decide`) reads them, `fold` derives new ones from events, the vault stores
 them. A policy version is named by its place in `Policies`; a turn by its number in the
@@ -15,9 +15,7 @@ import msgspec
 
 
 class TurnRole(StrEnum):
-    """The author of a turn, a tool included; ``system`` are the host's instructions to the
-    model.
-    """
+    """A turn's author; ``system`` are the host's instructions to the model."""
 
     user = "user"
     assistant = "assistant"
@@ -26,14 +24,14 @@ class TurnRole(StrEnum):
 
 
 class ConversationKind(StrEnum):
-    """What a conversation is: a chat, or a coding session."""
+    """A chat, or a coding session."""
 
     chat = "chat"
     code = "code"
 
 
 class Share(StrEnum):
-    """What a person chose to share with a feedback."""
+    """What a person shares with a feedback."""
 
     rating = "rating"
     reply = "reply"
@@ -53,7 +51,7 @@ class GrantStanding(StrEnum):
 
 
 class ScopeKind(StrEnum):
-    """What a grant is given for, from the narrowest to the widest."""
+    """A grant's scope, from the narrowest to the widest."""
 
     conversation = "conversation"
     project = "project"
@@ -70,14 +68,13 @@ class GrantScope(NamedTuple):
 WHOLE_ACCOUNT = GrantScope(ScopeKind.account)
 NOTHING = (
     "0" * 32
-    # the name of a project or a conversation that there is not: no id of ours is the nil UUID (RFC
-    # 9562)
+    # names a missing project or conversation: no id of ours is the nil UUID (RFC 9562)
 )
 
 
 class Grant(NamedTuple):
-    """A grant in force: one person's yes to one question, for a scope. Its number is never reused
-    in the account.
+    """A grant in force: a person's yes to one question, for a scope. Its number is unique in the
+    account.
     """
 
     number: int
@@ -86,10 +83,9 @@ class Grant(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """An account's standing in a question that it once answered or had a grant for.
-
-    ``answered`` is the policy version last answered, None once the answer is cleared;
-    ``granted_before``: the account has had a grant, of any scope, for the question.
+    """An account's standing in a question that it has answered or had a grant for. ``answered`` is
+    the policy version last answered, None once the answer is cleared; ``granted_before``: the
+    account has had a grant for the question, of any scope.
     """
 
     question: str
@@ -123,7 +119,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
         return GrantStanding.undecided
 
     def answered_version(self, question: str) -> int | None:
-        """The version under which the question was last answered; None: never, or the answer is
+        """Returns the version under which the question was last answered; None if never, or
         cleared.
         """
         for standing in self.standings:
@@ -135,13 +131,13 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
         return any(s.granted_before for s in self.standings if s.question == question)
 
     def grant(self, question: str, scope: GrantScope = WHOLE_ACCOUNT) -> int | None:
-        """The grant in force for exactly this scope."""
+        """Returns the grant in force for exactly this scope."""
         return next(
             (g.number for g in self.grants if g.question == question and g.scope == scope), None
         )
 
     def grant_for(self, question: str, conversation: ConversationState) -> int | None:
-        """The grant in force for a conversation: its own, else its project's, else the
+        """Returns the grant in force for a conversation: its own, else its project's, else the
         account's.
         """
         found: int | None = None
@@ -160,12 +156,12 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """The conditions when a turn was taken, which never change.
+    """The immutable conditions when a turn was taken.
 
-    ``stale`` are the questions for which a grant was in force and newer terms were not answered.
-    ``grants`` are the grants that it was given under, at most one per question, in the order of
-    their numbers; ``narrowing`` is how often the conversation had been kept out by then, because
-    keeping it out distinguishes later uses of the same grant; 0 without a grant.
+    ``stale`` are the questions with a grant in force but newer, unanswered terms. ``grants`` are
+    those that it was given under, at most one per question, in the order of their numbers;
+    ``narrowing`` counts how often the conversation had been kept out, which distinguishes later
+    uses of the same grant; 0 without a grant.
     """
 
     plan: str
@@ -178,7 +174,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     narrowing: int = 0
 
     def is_under(self, grant: int, conversation: ConversationState) -> bool:
-        """Whether it was given under ``grant`` in the grant's present form for the conversation."""
+        """Whether it was given under ``grant`` in its present form for the conversation."""
         return grant in self.grants and self.narrowing == conversation.narrowings
 
 
@@ -202,8 +198,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
-    """``name`` and ``project`` are their names in scopes, the project empty if there is none;
-    ``narrowings`` counts how often it was kept out; ``holds`` are the matters that keep it.
+    """``name`` and ``project`` are names in scopes, the project empty without one; ``narrowings``
+    counts how often it was kept out; ``holds`` are the matters that keep it.
     """
 
     name: str
@@ -223,18 +219,18 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deciding(self) -> int:
-        """The last segment in which the person spoke; the last one if there is none."""
+        """The person's last segment; the last one without any."""
         last = len(self.segments) - 1
         return next((i for i in range(last, -1, -1) if self.segments[i].has_user), last)
 
     @property
     def content_until(self) -> datetime:
-        """The latest `keep_until` of its segments, whatever is held."""
+        """The latest `keep_until` of its segments, regardless of holds."""
         return max(segment.keep_until for segment in self.segments)
 
     @property
     def keep_until(self) -> datetime | None:
-        """The date that is shown: None while a hold is in force."""
+        """The shown date: None while a hold is in force."""
         return None if self.holds else self.content_until
 
 
@@ -246,7 +242,7 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy of what a person chose to share, with the grant, its narrowing and the version it was
+    """A copy of shared content, with the grant, its narrowing and the version it was
     given under.
     """
 

@@ -1,4 +1,4 @@
-"""Runs of turns: those of one conversation that have one answer are folded together."""
+"""Folds runs of a conversation's turns that have one answer together."""
 
 from __future__ import annotations
 

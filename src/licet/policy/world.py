@@ -1,9 +1,9 @@
 """A world in memory: accounts, conversations and feedback that events act on, and questions about
 them.
 
-For case files, simulations and tests, with the verbs of the vault and none of its storage. It has
-only the meaning: the results of `fold` and `decide`. Times are raised to the newest event of their
-account, because the order of events, not a clock, determines which of two came first.
+For case files, simulations and tests, with the verbs of the vault and none of its storage: only the
+results of `fold` and `decide`. Times are raised to the account's newest event, because the order of
+events, not a clock, determines which came first.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from licet.policy.state import (
 
 
 class Owned(msgspec.Struct):
-    """A conversation, its account, and its turns by the name that an event gave them."""
+    """A conversation, its account, and its turns by their names in events."""
 
     account: str
     conversation: ConversationState
@@ -54,11 +54,11 @@ class Owned(msgspec.Struct):
 
 
 class World:
-    """Begins empty; ``apply`` takes events in order; the questions are about now or a later moment.
+    """Begins empty; ``apply`` takes events in order; queries are about now or later.
 
-    A replay of recorded history applies stamps and dates, but not the refusals for live writes.
-    What it has from before the account's newest event can give nothing any more: a turn is under no
-    grant, and a yes does nothing.
+    A replay of recorded history applies stamps and dates, but not the refusals of live writes.
+    History from before the account's newest event can give nothing any more: a turn is under no
+    grant, and a yes has no effect.
     """
 
     def __init__(self, policies: Policies, *, replay: bool = False) -> None:
@@ -70,7 +70,7 @@ class World:
         self.refused: list[tuple[str, outcomes.Refusal | None]] = []
 
     def apply(self, event: Event) -> datetime:
-        """Applies one event and returns its time in the account's order."""
+        """Applies an event; returns its time in the account's order."""
         if isinstance(event, OpenAccountEvent):
             return self._open(event)
         account = self.accounts.get(event.account)
@@ -155,8 +155,8 @@ class World:
             self.feedback[name] = (conversation, fold.shorten_date(feedback, until))
 
     def _find_owned(self, account: str, conversation: str | None) -> Owned | None:
-        """The account's conversation of that name; one of another account is as unknown as one that
-        does not exist.
+        """Returns the account's conversation of that name; another account's is as unknown as a
+        missing one.
         """
         owned = self.conversations.get(conversation or "")
         return owned if owned is not None and owned.account == account else None
@@ -292,7 +292,7 @@ class World:
             self.feedback[event.feedback] = (event.conversation, given)
             owned.feedback.append(event.feedback)
 
-    # Questions. The caller has advanced the world to the moment asked about.
+    # Queries: the caller has advanced the world to their time.
 
     def decide(self, turn: str, purpose: str, at: datetime) -> Decision:
         if turn not in self.turns:
@@ -316,7 +316,7 @@ class World:
         return gate(self.accounts[account], self.policies, at) if account in self.accounts else None
 
     def usable(self, purpose: str, at: datetime) -> frozenset[str]:
-        """The names of all turns that may be used."""
+        """Returns the names of all usable turns."""
         return self._where(lambda turn: self.decide(turn, purpose, at).use)
 
     def _where(self, holds: Callable[[str], bool]) -> frozenset[str]:

@@ -1,6 +1,6 @@
-"""What crosses subjects: explanations and status, policy changes, verification of artefacts, and
-the background work of the server.
+"""Operations across subjects: explanations and status, policy changes, verification of artefacts,
+and the server's background work.
 
-A verb of one subject belongs in that subject's room. A verb here takes the installation and plain
-values, and returns a value that explains itself; it prints nothing.
+An operation on one subject belongs in that subject's package. A function here takes the
+installation and plain values, and returns a value that explains itself; it prints nothing.
 """

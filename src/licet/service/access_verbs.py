@@ -1,7 +1,7 @@
-"""What an owner does with the keys of services and with staff.
+"""Staff verbs on service keys and staff, for owners.
 
-A secret, and the link that signs somebody in, are answered once: a repetition under the same
-`Idempotency-Key` has none. If lost, it is revoked and another is made.
+A secret, or a sign-in link, is answered once: a repetition under the same `Idempotency-Key` has
+none. If it is lost, revoke it and make another.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ class NewApiKey(VerbBody, frozen=True, kw_only=True):
 
 
 class NewKeyLimits(VerbBody, frozen=True, kw_only=True):
-    """All of a key's limits, as they are to be. ``version`` is the one that was seen: at another
-    one the change is refused.
+    """All of a key's new limits. ``version`` is the one that the caller saw: at another one the
+    change is refused.
     """
 
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -128,7 +128,7 @@ class NewKeyLimits(VerbBody, frozen=True, kw_only=True):
 
 
 class KeyLimitsAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """What a key may do, how often and until when."""
+    """A key's scopes, rate and expiry."""
 
     scopes: tuple[Scope, ...]
     releases: tuple[str, ...]
@@ -137,7 +137,7 @@ class KeyLimitsAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class KeyChangeAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A change of a key: ``was`` are its limits until then."""
+    """A change of a key: ``was`` are the limits before it."""
 
     version: int
     act: str
@@ -164,7 +164,7 @@ class ApiKeyAnswer(VerbAnswer, frozen=True, kw_only=True):
     version: int
 
     @classmethod
-    def of(cls, key: ServiceKey, now: datetime) -> ApiKeyAnswer:
+    def from_key(cls, key: ServiceKey, now: datetime) -> ApiKeyAnswer:
         return msgspec.convert({**msgspec.structs.asdict(key), "state": key.state(now)}, cls)
 
 
@@ -250,7 +250,7 @@ def _key_now(
 ) -> ApiKeyAnswer:
     with transaction(call.installation.pool) as tx:
         known = done or service_keys.find_by_name(tx, call.target)
-    return ApiKeyAnswer.of(known, call.installation.clock())
+    return ApiKeyAnswer.from_key(known, call.installation.clock())
 
 
 MAKE_KEY: StaffVerb[NewApiKey, str] = StaffVerb(
@@ -285,7 +285,7 @@ LIMIT_KEY: StaffVerb[NewKeyLimits, ServiceKey] = StaffVerb(
     method="PUT",
     answers=ApiKeyAnswer,
     answer=_key_now,
-    of_keys=True,
+    clears_key_cache=True,
     page="access/keys/{name:str}/limit",
     label="Change the limits",
     title=lambda call, _: f"Change the limits of {call.target}",
@@ -304,7 +304,7 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     route="api-keys/{name:str}/revoke",
     answers=ApiKeyAnswer,
     answer=_key_now,
-    of_keys=True,
+    clears_key_cache=True,
     page="access/keys/{name:str}/revoke",
     label="Revoke",
     title=lambda call, _: f"Revoke the key {call.target}",
@@ -323,21 +323,21 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
 
 
 class NewStaff(VerbBody, frozen=True, kw_only=True):
-    """``roles`` are added to those that the work address ``email`` has here."""
+    """``roles`` are added to those of the work address ``email``."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
     roles: Annotated[Roles, Meta(min_length=1)]
 
 
 class NewRoles(VerbBody, frozen=True, kw_only=True):
-    """``was`` are the roles that were seen: where they are others by now, the change is refused."""
+    """``was`` are the roles that the caller saw: if they have changed, the change is refused."""
 
     roles: Roles
     was: Roles
 
 
 class StaffAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A member of staff. ``roles`` are those given here, beside what the identity provider says."""
+    """A member of staff. ``roles`` are those given here, beside the identity provider's."""
 
     staff: str
     email: str
@@ -346,7 +346,7 @@ class StaffAnswer(VerbAnswer, frozen=True, kw_only=True):
     sessions: int
 
     @classmethod
-    def of(cls, member: StaffAccount) -> StaffAnswer:
+    def from_member(cls, member: StaffAccount) -> StaffAnswer:
         shown_id = {"staff": shown(Prefix.staff, member.staff_id)}
         return msgspec.convert({**msgspec.structs.asdict(member), **shown_id}, cls)
 
@@ -361,7 +361,7 @@ class StaffAdded(VerbAnswer, frozen=True, kw_only=True):
 
 
 def member_id(tx: Transaction, target: str) -> UUID:
-    """By address, or by our id; NotFoundError."""
+    """Returns a member's id by address or id; NotFoundError."""
     if "@" not in target:
         return parse(Prefix.staff, target if "_" in target else f"staff_{target}")
     found = sessions.find_staff(tx, target)
@@ -375,9 +375,11 @@ def _member_now(
     done: StaffAccount | None = None,
 ) -> StaffAnswer:
     if done is not None:
-        return StaffAnswer.of(done)
+        return StaffAnswer.from_member(done)
     with transaction(call.installation.pool) as tx:
-        return StaffAnswer.of(sessions.get_staff(tx, member_id(tx, call.target), call.wall))
+        return StaffAnswer.from_member(
+            sessions.get_staff(tx, member_id(tx, call.target), call.wall)
+        )
 
 
 def _add_staff(call: VerbCall[NewStaff]) -> str:

@@ -1,4 +1,4 @@
-"""The alerts of `deploy/alerts.yaml`: meaning and fix, for `licet doctor --alert NAME`."""
+"""The alerts of `deploy/alerts.yaml`: meaning and remedy, for `licet doctor --alert NAME`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from licet.errors import UsageError
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """``means`` says what is wrong while it fires, ``mend`` how to fix it; ``page`` is in
+    """``means`` is what is wrong while it fires, ``mend`` the remedy; ``page`` is in
     docs/runbooks.
     """
 
@@ -20,7 +20,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 # The site of the documentation, unless Prometheus has the external label `licet_runbooks`.
 RUNBOOKS = "https://docs.licet.example/runbooks/"
-# by page: the meaning, and the fix
+# meaning and remedy by page
 _ALERTS = {
     "down": (
         "the server does not answer Prometheus",

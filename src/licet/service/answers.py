@@ -92,7 +92,7 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 def explain(installation: Installation, name: str) -> ConversationSeen | AccountSeen:
     """Explains a conversation, a turn or an account, read in one snapshot; NotFoundError."""
     now = installation.clock()
-    host = None if name.startswith(_OURS) else _hashed(installation, name)
+    host = None if name.startswith(_OURS) else _hash_host_id(installation, name)
     with snapshot(installation.pool) as tx:
         applied, keyring = policy_versions.applied(tx), installation.keyring
         if name.startswith(("turn_", "conv_")):
@@ -120,8 +120,8 @@ def explain(installation: Installation, name: str) -> ConversationSeen | Account
 _OURS = ("acc_", "conv_", "turn_")
 
 
-def _hashed(installation: Installation, name: str) -> bytes:
-    """The HMAC of a host's account id; its key is created on first use, in a transaction that
+def _hash_host_id(installation: Installation, name: str) -> bytes:
+    """Returns the HMAC of a host's account id; creates its key on first use, in a transaction that
     writes.
     """
     with transaction(installation.pool) as tx:
@@ -141,7 +141,7 @@ def explain_conversation(
     for_person: bool = False,
 ) -> ConversationSeen:
     """Explains a conversation of an account, or one turn of it; NotFoundError for another
-    account's. The caller holds a `snapshot`: the statements must agree.
+    account's. Within the caller's `snapshot`, so that the statements agree.
     """
     seen = (
         account_view.load_views(tx, [(account, conversation)], versions, now, with_turns=True).get(

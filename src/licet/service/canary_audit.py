@@ -108,7 +108,7 @@ def audit(
                 "the audit plants accounts in an empty installation of its own", because="not_empty"
             )
     planted = _Planting(installation, clock, seed)
-    planted.all()
+    planted.plant_all()
     clock.now = _BUILT
     build_release(installation, name=RELEASE, purpose=IMPROVE)
     planted.withdraw(CanaryGroup.withdrawn_before)
@@ -123,7 +123,7 @@ def audit(
             raise
         broken = error.message  # the weights exist, but contradict the record beside them
     handed = planted.groups_of(consumption.read_record(out / consumption.FILE).ordinals)
-    model, tokenizer = _opened(out)
+    model, tokenizer = _load_model(out)
     ranks: dict[CanaryGroup, list[int]] = {}
     for canary in planted.canaries:
         ranks.setdefault(canary.group, []).append(canaries.rank(model, tokenizer, canary))
@@ -141,7 +141,9 @@ def audit(
 
 
 def check_model(installation: Installation, model: str) -> None:
-    """UsageError unless the model is registered; called before an audit of several minutes."""
+    """Raises UsageError unless the model is registered; called before an audit of several
+    minutes.
+    """
     try:
         with transaction(installation.pool) as tx:
             model_registry.get(tx, parse(Prefix.model, model))
@@ -151,7 +153,9 @@ def check_model(installation: Installation, model: str) -> None:
         ) from None
 
 
-def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
+def record_audit(
+    installation: Installation, model: str, found: Audit, *, actor: str
+) -> RecordedAudit:
     """Records an audit's figures for a model; NotFoundError."""
     now = installation.clock()
     excluded = [group for group in found.groups if group.group is not CanaryGroup.permitted]
@@ -182,7 +186,7 @@ def with_steps(steps: int) -> TrainingSettings:
 
 
 class _Planting:
-    """The same seed plants the same words in the same order."""
+    """Plants the canaries; the same seed plants the same words in the same order."""
 
     def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
         self._installation, self._clock, self._seed = installation, clock, seed
@@ -192,7 +196,7 @@ class _Planting:
         self.canaries = canaries.draw(seed)
         self._withdrawn = False
 
-    def all(self) -> None:
+    def plant_all(self) -> None:
         """Opens all accounts with their choices and conversations."""
         policy = preset("article-2025")
         apply_policy(
@@ -223,13 +227,13 @@ class _Planting:
         self._choose(group.value, allow=False)
 
     def on_step(self, step: int, _ordinals: Sequence[int]) -> None:
-        """Called after each training step; after the first one, an account withdraws."""
+        """After the first training step, withdraws an account."""
         if step >= WITHDRAWN_AT and not self._withdrawn:
             self._withdrawn = True
             self.withdraw(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
-        """Counts these rows of the release by group; None counts those of other accounts."""
+        """Counts these rows of the release by group; other accounts' under None."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._installation.pool) as tx:
             built = registry.find(tx, RELEASE)
@@ -257,9 +261,7 @@ class _Planting:
             )
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """Opens an account on the required side of the train/held-out split, which follows from its
-        id.
-        """
+        """Opens an account with an id on the required side of the train/held-out split."""
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
             is_learnt = splits.assign_split(account.bytes, splits.Shares()) is splits.Split.train
@@ -307,7 +309,7 @@ class _Planting:
         self._clock.now = max(self._clock.now, moment)
 
 
-def _opened(folder: Path) -> tuple[Any, Any]:
+def _load_model(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(

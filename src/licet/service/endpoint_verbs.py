@@ -1,5 +1,5 @@
-"""What an owner does with an endpoint of events, each act on record with its reason. A secret is
-answered once, by the call that made it.
+"""Staff verbs on event endpoints, for owners, each recorded with its reason. A secret is answered
+once, by the call that made it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class EndpointReplay(VerbBody, frozen=True, kw_only=True):
 
 
 class NewSecret(VerbBody, frozen=True, kw_only=True):
-    """The old secret signs too for ``overlap_hours``."""
+    """The old secret also signs for ``overlap_hours``."""
 
     overlap_hours: Annotated[
         int,
@@ -95,8 +95,8 @@ class EndpointMade(VerbAnswer, frozen=True, kw_only=True):
 
 
 class EndpointActed(VerbAnswer, frozen=True, kw_only=True):
-    """``events`` are sent, ``unsent`` wait or are dropped, ``unanswered`` receipts do not come; all
-    zero in a repetition under the same `Idempotency-Key`.
+    """``events`` are sent, ``unsent`` wait or are dropped, ``unanswered`` acknowledgements will not
+    come; all zero in a repetition under the same `Idempotency-Key`.
     """
 
     endpoint: str

@@ -1,4 +1,4 @@
-"""What staff do with erasures, recalls, suggestions of misuse, flags, and a sweep that waits."""
+"""Staff verbs on erasures, recalls, misuse suggestions, flags, and a waiting sweep."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunErasure(VerbBody, frozen=True, kw_only=True):
 
 
 class ErasureMoved(VerbAnswer, frozen=True, kw_only=True):
-    """What was to be done, and how the erasure stands now."""
+    """The work that was due, and the erasure's state now."""
 
     forecast: ErasureForecast
     erasure: ErasureStatus
@@ -47,7 +47,7 @@ class MisuseDecision(VerbBody, frozen=True, kw_only=True):
 
 
 class SweepApproval(VerbBody, frozen=True, kw_only=True):
-    """``due`` is the amount that the waiting sweep announced."""
+    """``due`` is the waiting sweep's announced amount."""
 
     due: Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -167,7 +167,7 @@ DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     answers=Suggestion,
     answer=lambda call, done: done or suggestions.get_suggestion(call.installation, call.target),
 )
-# As DECIDE, of what nobody has decided yet: as items of the inbox, and as rows of its table
+# As DECIDE, for undecided suggestions: inbox items, and rows of its table
 DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     name="decide_suggestion",
     about="Decides what was suggested of a conversation and is still open.",

@@ -1,7 +1,7 @@
-"""What privacy officers do with legal holds: place, review and end one.
+"""Staff verbs on legal holds, for privacy officers: place, review and end one.
 
-A target of a command is several conversations, joined by `+`: none is held where one does not
-exist. The API and the console name one, and a hold that would keep nothing of it is refused.
+A command's target may be several conversations, joined by `+`: if one does not exist, none is held.
+The API and the console name one, and refuse a hold that would keep none of it.
 """
 
 from __future__ import annotations
@@ -93,11 +93,10 @@ class HoldReview(VerbBody, frozen=True, kw_only=True):
 
 
 class HeldAnswer(Masked, wire.Done, frozen=True, kw_only=True):
-    """A hold that stands: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage``
-    says what it keeps.
+    """A hold: ``done``, or ``unchanged`` with ``because`` `held_already`; ``coverage`` is what it
+    keeps.
 
-    A conversation of which nothing could be held is refused (409, `expired`), and no hold is
-    placed.
+    A conversation without anything to hold is refused (409, `expired`).
     """
 
     outcome: Outcome
@@ -108,7 +107,7 @@ class HeldAnswer(Masked, wire.Done, frozen=True, kw_only=True):
 
 
 class HoldEnded(Masked, wire.ChangeResult, frozen=True, kw_only=True):
-    """``done``, or ``unchanged`` where the matter held nothing."""
+    """``done``, or ``unchanged`` if the matter held nothing."""
 
     outcome: Outcome
 
@@ -250,7 +249,7 @@ END: StaffVerb[EndHold, Acts] = StaffVerb(
 )
 
 
-# Of several conversations, by command
+# Several conversations, by command
 
 
 def _placed(act: HoldAct, dry_run: bool) -> str:
@@ -313,13 +312,11 @@ a certificate.""",
 )
 
 
-# Of an item of the inbox, which names the conversation and its matter
+# An inbox item, which names the conversation and its matter
 
 
 def _of_item(call: AnyCall) -> AnyCall:
-    """The call for the conversation of an item, if its matter is the one that was sent; else
-    NotFoundError.
-    """
+    """Returns the call for an item's conversation, if its matter is the sent one; NotFoundError."""
     with transaction(call.installation.pool) as tx:
         if holds.matter_hash(call.installation, tx, call.sent.matter) != hold_keys(call.target)[1]:
             raise NotFoundError(

@@ -16,7 +16,7 @@ from licet.vault import block_joins, counts, journal_evidence, primary
 from licet.vault.installation import Installation
 
 DAY = timedelta(days=1)
-STEPS_MAX = 50  # of a pass in one round; a step takes up to a fifth of a second
+STEPS_MAX = 50  # of a pass in a round; a step takes up to a fifth of a second
 
 
 def watch_primary(installation: Installation, stop: threading.Event) -> None:
@@ -25,8 +25,8 @@ def watch_primary(installation: Installation, stop: threading.Event) -> None:
 
 
 def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
-    """Runs all background work until ``stop``; of several processes, one works at a time. A failure
-    is logged and retried.
+    """Runs all background work until ``stop``; one process at a time works. Logs and retries
+    failures.
     """
     import structlog  # imported here: a command that sweeps once logs nothing
 
@@ -48,9 +48,9 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
                 record.warning("waits", work=name, because=error.message)
             except LicetError as error:
                 record.error("failed", work=name, kind=type(error).__name__, because=error.message)
-            except OSError as error:  # such as a disk of the keys that takes no writes; no path
+            except OSError as error:  # such as a read-only disk of the keys; without a path
                 record.error("failed", work=name, kind="OSError", because=error.strerror)
-            except Exception as error:  # a defect of one work holds up none of the others
+            except Exception as error:  # a defect in one must not stop the others
                 kind, places = type(error).__name__, error_places(error)
                 record.error("broken", work=name, kind=kind, places=places)
 
@@ -82,7 +82,7 @@ def _collect(installation: Installation) -> None:
 
 
 class _Daily:
-    """Work that each process does once a day, first a day after it started."""
+    """Work of each process once a day, first a day after its start."""
 
     def __init__(self, work: Callable[[Installation], object]) -> None:
         self._work, self._due = work, utc_now() + DAY
@@ -94,9 +94,8 @@ class _Daily:
 
 
 class DailySteps:
-    """Work that each process begins at its start, and then once a day, if it has ended. A call does
-    at most ``steps_max`` of its steps, so that sweeps, erasures and a stop wait for no pass over
-    everything.
+    """Work that each process begins at its start, and once a day after it has ended. A call does at
+    most ``steps_max`` steps, so that sweeps, erasures and a stop need not wait for a whole pass.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """The staff inbox: open items with due date, roles, holder and history.
 
 A page merges all sources (`inbox_sources`) by due date. Each source reads a bounded number of rows,
-so the cost of a page does not grow with the backlog. Items are not stored: an item disappears when
-its subject is done. Only assignments and history are (`access.inbox_register`). A source that fails
-yields an item that says so.
+so a page's cost does not grow with the backlog. Items are not stored and disappear when their
+subject is done; only assignments and history are stored (`access.inbox_register`). A failing source
+yields an item that reports it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def page(
     view: InboxView,
     sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
-    """A page of the items visible to the viewer's roles; an auditor sees all."""
+    """Returns a page of the items visible to the viewer's roles; an auditor sees all."""
     selected = [
         source
         for source in sources
@@ -170,8 +170,9 @@ def _merge_sources(
     after: ItemOrder | None,
     pages: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
-    """Merges the items of all sources behind ``after``, up to the first source's end that has more;
-    returns that end too. ``pages`` caches each source's last answer until ``after`` has passed it.
+    """Merges the items of all sources behind ``after``, up to the end of the first source that has
+    more; returns that end too. ``pages`` caches each source's last answer until ``after`` has
+    passed it.
     """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
@@ -204,8 +205,8 @@ def _merge_sources(
 def _ask_source(
     reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView
 ) -> SourcePage:
-    """The next items of a source. Sorted by kind, kinds before that of ``after`` are exhausted,
-    later ones start anew.
+    """Returns a source's next items. Sorted by kind, kinds before that of ``after`` are exhausted,
+    later ones begin.
     """
     if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
         order = list(ItemKind)
@@ -305,7 +306,7 @@ def _read_cursor(text: str) -> _Cursor | None:
         )
         if found.asked_at.tzinfo is None or found.at.tzinfo is None or not found.subject.isascii():
             raise ValueError("no place")
-        for source in SOURCES:  # a subject that no item can have is no cursor
+        for source in SOURCES:  # no item can have such a subject
             if source.kind is found.kind and found.at != FIRST and isinstance(source, ListedSource):
                 source.keys_of(found.subject)
         return found
@@ -339,7 +340,7 @@ def cells(item: InboxItem) -> tuple[TableCell, ...]:
 
 
 def as_csv(installation: Installation, viewer: StaffMember, view: InboxView) -> Iterator[bytes]:
-    """All items of a view as CSV (`staff_tables.csv_lines`)."""
+    """Returns all items of a view as CSV (`staff_tables.csv_lines`)."""
     return staff_tables.csv_lines(
         COLUMNS, (cells(item) for item in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
     )
@@ -361,7 +362,7 @@ def _iter_items(
 
 
 def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
-    """NotFoundError for an item that never existed or that these roles may not see."""
+    """Returns an item; NotFoundError if it never existed or is not visible to these roles."""
     waits, subject = find(installation, viewer, item)
     acts = may_act(viewer, waits, item)
     with transaction(installation.pool) as tx:
@@ -383,8 +384,8 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
 def find(
     installation: Installation, viewer: StaffMember, item: str
 ) -> tuple[InboxItem | None, ItemSubject]:
-    """The open item, None once it is done, and its subject; NotFoundError for what these roles may
-    not see.
+    """Returns the open item, None once it is done, and its subject; NotFoundError if not visible to
+    these roles.
     """
     kind = kind_of(item)
     if not _may_see(viewer, KINDS[kind]):
@@ -398,7 +399,7 @@ def may_act(viewer: StaffMember, waits: InboxItem | None, item: str) -> bool:
 
 
 def kind_of(item: str) -> ItemKind:
-    """The kind in an item's name; NotFoundError if there is none."""
+    """Returns the kind in an item's name; NotFoundError if there is none."""
     kind, colon, subject = item.partition(":")
     if (
         kind not in list(ItemKind)
@@ -425,7 +426,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
 
 
 def subject_of(tx: Transaction, item: str) -> ItemSubject:
-    """NotFoundError for a malformed name."""
+    """Returns the subject of an item; NotFoundError for a malformed name."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:

@@ -1,6 +1,6 @@
-"""The acts on inbox items, by kind: each calls the same function as its page and its command. What
-only the operator's host can do (backups, rotations, fixing an endpoint) has none: such an item
-names the command.
+"""The acts on inbox items, by kind: each calls the same verb as its page and command. Work for the
+operator's host alone (backups, rotations, repairing an endpoint) has none: such an item names the
+command.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from licet.vault.installation import Installation
 
 
 class ActField(StrEnum):
-    """What an act asks for besides its reason."""
+    """The fields of an act besides its reason."""
 
-    code = "code"  # one of the words that the act allows
-    matter = "matter"  # a hold's, exactly as when it was placed
+    code = "code"  # one of the act's words
+    matter = "matter"  # a hold's, verbatim
     review_at = "review_at"
-    amount = "amount"  # that was shown for approval
+    amount = "amount"  # the one shown for approval
     names_in = "names_in"  # confirms that a release was not searched for names
 
 
 class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """``reason`` always, the rest if the act asks for it."""
+    """``reason`` always, the other fields if the act has them."""
 
     reason: str
     code: str = ""
@@ -67,7 +67,7 @@ def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
     return _ACTS.get(kind, ())
 
 
-# What is declared: the same verb from its route, its form and the inbox
+# Acts of declared verbs
 
 
 def act_of(
@@ -80,8 +80,8 @@ def act_of(
     fields: tuple[ActField, ...] = (),
     destroys: bool = False,
 ) -> InboxAct:
-    """The act of a declared verb, called with what ``sent`` makes of the values; with the verb's
-    own wording unless another is given.
+    """Returns the act of a declared verb. ``sent`` makes its body of the values; its wording is the
+    verb's by default.
     """
 
     def call(
@@ -121,7 +121,9 @@ def act_of(
 
 
 def _request_act(verb: AnyVerb) -> InboxAct:
-    """The act of a step: its reason is what the person reads, and stands in no other record."""
+    """Returns the act of a step: its reason is sent to the person, and stored in no other
+    record.
+    """
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
     has_code = "code" in fields
     act = act_of(
@@ -147,7 +149,7 @@ def _decision(
     return lambda _: MisuseDecision(decision=decision)
 
 
-# Not red: a sweep does it too
+# not marked as destructive: a sweep does it too
 RUN = act_of(erasure_verbs.RUN, "run", lambda _: RunErasure())
 ERASE_AT_ONCE = act_of(
     erasure_verbs.RUN,

@@ -1,15 +1,14 @@
 """Sources of the staff inbox: open items by kind, and the roles that may act on them.
 
-A source runs one bounded query of the room that owns the data, in order of the due date, so that
-the cost of a page does not grow with the backlog. `KINDS` is the one table of who sees and may do
-what.
+A source runs one bounded query of the package that owns the data, ordered by due date, so its cost
+does not grow with the backlog. `KINDS` is the one table of roles and permissions.
 
-    request:req_..            a request of a person          review:rel..       a release to read, signature:rel.. to sign
-    erasure:era_..            an erasure that is late        sweep:..           a sweep that waits for approval
-    recall:era_..+hand_..     a recall not acknowledged      keys:daily-..      a rotation of the keys
-    misuse:conv_..            a suggestion of misuse         backup:bak_..      the newest backup, if that is late
-    flag:conv_..              a flag to look at again        endpoint:..        a host that does not answer
-    hold:conv_..+..           a hold to be reviewed          log:.. model:..    entries that wait, a classifier to train again
+    request:req_..           a request of a person              review:rel..       a release to read, signature:rel.. to sign
+    erasure:era_..           a late erasure                     sweep:..           a sweep waiting for approval
+    recall:era_..+hand_..    a recall not acknowledged          keys:daily-..      a late rotation of the keys
+    misuse:conv_..           a suggestion of misuse             backup:bak_..      the newest backup, if that is late
+    flag:conv_..             a flag due for review              endpoint:..        a host that does not answer
+    hold:conv_..+..          a hold due for review              log:.. model:..    waiting entries, a classifier to retrain
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 RELEASES_MAX = 50
-SUGGESTION_DAYS = 7  # to decide a suggestion
+SUGGESTION_DAYS = 7  # for deciding a suggestion
 BACKUP_DAYS = 2  # after the newest backup: backups are daily, plus a day to repair
 ROTATION_DAYS = 1  # after a rotation is due, which the server runs by itself
-LOG_HOURS = 1  # that an entry may wait to be logged
+LOG_HOURS = 1  # allowed wait for the log
 ENTRIES_COUNTED_MAX = 10_000
 BACKGROUND, KEYS, BACKUPS = "/console/background", "/console/keys", "/console/backups"
 WEBHOOKS = "/console/webhooks"
@@ -62,7 +61,7 @@ _NUMBER_MAX = (1 << 63) - 1
 
 
 class ItemKind(StrEnum):
-    """The kinds of items, in the order of items due at the same moment."""
+    """The kinds of items, in the order of items due at the same time."""
 
     request = "request"
     erasure = "erasure"
@@ -100,9 +99,9 @@ KINDS: dict[ItemKind, tuple[StaffRole, ...]] = {
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """``act`` says what to do on ``page``, which is empty if ``act`` names a command. ``who`` may
-    act. ``account`` is the person concerned, if any; ``begun_at`` is since when there is what it is
-    about; ``holder`` has it since ``taken_at``.
+    """``act`` is what to do on ``page``, which is empty if ``act`` names a command. ``who`` may
+    act. ``account`` is the person concerned, if any; the subject exists since ``begun_at``;
+    ``holder`` has the item since ``taken_at``.
     """
 
     item: str
@@ -137,16 +136,17 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class SourcePage(msgspec.Struct, frozen=True):
-    """The next items of a source, in order. ``until`` is how far it has read, None at the end."""
+    """A source's next items, in order. ``until`` is how far it has read, None at the end."""
 
     found: list[Placed]
     until: ItemOrder | None = None
 
 
 class InboxReading:
-    """The transaction in which a page is read, and answers that several sources share. It begins
-    with the first statement: sources that open their own transactions are asked before, so that no
-    reader holds one connection while waiting for another.
+    """The transaction of a page, and answers shared by several sources.
+
+    It begins with the first statement: sources with transactions of their own are asked before, so
+    that no reader holds one connection while waiting for another.
     """
 
     def __init__(self, installation: Installation, now: datetime) -> None:
@@ -158,8 +158,7 @@ class InboxReading:
     def __enter__(self) -> InboxReading:
         return self
 
-    # as the context manager of a transaction has it
-    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401
+    def __exit__(self, *raised: Any) -> None:  # noqa: ANN401 passed on
         self._until_closed.__exit__(*raised)
 
     @property
@@ -174,7 +173,7 @@ class InboxReading:
             self._tx.rollback()
 
     def once(self, ask: Callable[[InboxReading], Sequence[InboxItem]]) -> Sequence[InboxItem]:
-        """The first answer to ``ask``, cached."""
+        """Returns the cached first answer of ``ask``."""
         if ask not in self._known:
             self._known[ask] = ask(self)
         return self._known[ask]
@@ -225,9 +224,9 @@ def _item(
 
 
 class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Items of a `Listing`. ``moment`` converts the first key of its order to an item's moment,
-    ``key`` back; ``ends`` are the smallest and largest remaining keys; ``keys_of`` gives those of a
-    subject, ``subject_of`` the reverse. ``one`` narrows the list to a subject.
+    """Items of a `Listing`. ``moment`` converts the first key of its order to an item's time,
+    ``key`` back; ``ends`` are the smallest and largest remaining keys; ``keys_of`` converts a
+    subject to keys, ``subject_of`` back. ``one`` narrows the list to a subject.
     """
 
     kind: ItemKind
@@ -271,7 +270,9 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         return next((item for item in items if item.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, now: datetime) -> str:
-        """The list's cursor behind an item of any kind; at the same moment, kinds are ordered."""
+        """Returns the list's cursor behind an item of any kind; at the same time, kinds are
+        ordered.
+        """
         if after is None or after.at == FIRST:
             return ""
         order = list(ItemKind)
@@ -283,7 +284,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _shift(days: int) -> dict[str, Any]:
-    """Conversions for items due some days after the list's moment."""
+    """Returns conversions for items due some days after the list's time."""
     later = timedelta(days=days)
     return {"moment": lambda key, _: key + later, "key": lambda moment, _: moment - later}
 
@@ -297,7 +298,7 @@ def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
 
 
 def _id_subject(*prefixes: Prefix) -> dict[str, Any]:
-    """Conversions for a subject made of ids."""
+    """Returns conversions for a subject made of ids."""
 
     def keys_of(subject: str) -> Row:
         return tuple(
@@ -318,7 +319,7 @@ def _of_erasure(tx: Transaction, subject: str) -> dict[str, str]:
 
 
 def hold_keys(subject: str) -> tuple[UUID, bytes]:
-    """The conversation and the keyed hash of the matter that name a hold."""
+    """Returns the conversation and the matter's keyed hash that identify a hold."""
     conversation, _, matter = subject.partition("+")
     return parse(Prefix.conversation, conversation), bytes.fromhex(matter)
 
@@ -518,7 +519,7 @@ _LISTED = (
 
 
 class FewSource(msgspec.Struct, frozen=True):
-    """Few items: all are read, and those behind ``after`` selected."""
+    """A source with few items: reads all, and selects those behind ``after``."""
 
     kind: ItemKind
     every: Callable[[InboxReading], Sequence[InboxItem]]

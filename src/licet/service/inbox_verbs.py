@@ -1,8 +1,8 @@
-"""Staff operations on inbox items: take, give back, hand over, note, and act.
+"""Staff verbs on inbox items: take, give back, hand over, note, and act.
 
 An act is recorded with its reason before it runs and completed after it: a crash between leaves an
-act without an outcome, and the item still open. A refusal is recorded too. The act itself belongs
-to the room that owns the subject (`inbox_acts`).
+act without an outcome, and the item open. A refusal is recorded too. The act itself belongs to the
+package that owns the subject (`inbox_acts`).
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ Holder = Annotated[
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``said`` describes what an act did."""
+    """``said`` is an act's outcome in words."""
 
     seen: ItemSeen
     said: str = ""
 
 
-def take(
+def take_item(
     installation: Installation,
     actor: StaffMember,
     item: str,
@@ -79,7 +79,7 @@ def give_back(
     *,
     holder: str = "",
 ) -> InboxResult:
-    """Gives an item back: one's own, or with ``holder`` a colleague's."""
+    """Gives back one's own item, or that of the colleague ``holder``."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
 
     def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `give_back`
@@ -88,7 +88,7 @@ def give_back(
     return _take_step(installation, actor, item, record, reason, include_done=True)
 
 
-def hand(
+def hand_over(
     installation: Installation,
     actor: StaffMember,
     item: str,
@@ -97,8 +97,8 @@ def hand(
     *,
     holder: str = "",
 ) -> InboxResult:
-    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError if no role of
-    the colleague, assigned or from a session, may act on it.
+    """Hands one's own item, or that of ``holder``, to a colleague. RefusedError if no role of the
+    colleague, assigned or from a session, may act on it.
     """
     inbox_register.check_words(reason, needed=True)
 
@@ -117,7 +117,7 @@ def hand(
     return _take_step(installation, actor, item, record, reason)
 
 
-def note(
+def add_note(
     installation: Installation,
     actor: StaffMember,
     item: str,
@@ -146,15 +146,15 @@ def _take_step(
     return InboxResult(seen=inbox.get(installation, actor, item))
 
 
-def act(
+def perform_act(
     installation: Installation,
     actor: StaffMember,
     item: str,
     name: str,
     values: ActValues,
 ) -> InboxResult:
-    """Performs an act on an item, with a reason; NotFoundError for an act that its kind does not
-    have, RefusedError if a colleague holds it, and the act's own errors.
+    """Performs an act on an item, with a reason. NotFoundError for an act of another kind,
+    RefusedError if a colleague holds it, and the act's own errors.
     """
     kind = inbox.kind_of(item)
     inbox_act = next((act for act in inbox_acts.list_acts(kind) if act.name == name), None)
@@ -183,7 +183,7 @@ def _begin(
     act: InboxAct,
     words: str,
 ) -> int:
-    if act.has_words:  # the verb keeps them where the person reads them
+    if act.has_words:  # the verb stores them for the person
         about, words = msgspec.structs.replace(about, is_disclosed=False), ""
     return inbox_register.begin_act(
         tx, installation.keyring, about, actor.staff_id, installation.clock(), words, act.name
@@ -233,8 +233,8 @@ def run_recorded(
     return _run_act(installation, item, number, does)
 
 
-def acts(actor: StaffMember, item: str) -> list[InboxAct]:
-    """The acts that the actor's roles allow on an item of its kind."""
+def list_acts(actor: StaffMember, item: str) -> list[InboxAct]:
+    """Returns the acts that the actor's roles allow on an item of its kind."""
     return [
         act
         for act in inbox_acts.list_acts(inbox.kind_of(item))
@@ -253,8 +253,8 @@ def _check_role(actor: StaffMember, act: InboxAct) -> None:
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject:
-    """The subject of an item that the actor may act on; with ``include_done`` also once it is
-    done.
+    """Returns the subject of an item that the actor may act on; with ``include_done`` also once it
+    is done.
     """
     waits, about = inbox.find(installation, actor, item)
     if not inbox.may_act(actor, waits, item):
@@ -269,7 +269,7 @@ def _check_access(
 
 
 def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]:
-    """A member of staff and their roles; NotFoundError for an unknown address."""
+    """Returns a member's id and roles; NotFoundError for an unknown address."""
     found = sessions.find_staff(tx, email)
     if found is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
@@ -286,14 +286,14 @@ class NewItemTaking(VerbBody, frozen=True, kw_only=True):
 
 
 class NewItemReturn(VerbBody, frozen=True, kw_only=True):
-    """``holder`` names a colleague for what they have."""
+    """``holder`` names a colleague whose item it is."""
 
     reason: ItemReason = ""
     holder: Holder = ""
 
 
 class NewItemHanding(VerbBody, frozen=True, kw_only=True):
-    """``holder`` names a colleague for what they have."""
+    """``holder`` names a colleague whose item it is."""
 
     to: Annotated[str, Meta(max_length=254, description="The colleague's e-mail address.")]
     reason: ItemReason
@@ -359,8 +359,8 @@ class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 def item_answer(actor: StaffMember, seen: ItemSeen, said: str = "") -> ItemAnswer:
-    """An item as ``actor`` sees it, with what they can do about it."""
-    possible = acts(actor, seen.item) if seen.waits is not None else []
+    """Returns an item as ``actor`` sees it, with their possible acts."""
+    possible = list_acts(actor, seen.item) if seen.waits is not None else []
     return ItemAnswer(
         item=seen.item,
         kind=seen.kind,
@@ -429,7 +429,7 @@ STEPS = (
         "take",
         "Takes an item. Where a colleague has it, they are named.",
         NewItemTaking,
-        lambda call: take(call.installation, call.staff, call.target, call.sent.reason),
+        lambda call: take_item(call.installation, call.staff, call.target, call.sent.reason),
         "It is yours now.",
     ),
     _declare(
@@ -452,7 +452,7 @@ STEPS = (
         "hand",
         "Hands an item to a colleague with a role for it, with a reason.",
         NewItemHanding,
-        lambda call: hand(
+        lambda call: hand_over(
             call.installation,
             call.staff,
             call.target,
@@ -468,7 +468,7 @@ STEPS = (
         "note",
         "Adds a note to an item. The person whose item it is reads it.",
         NewItemNote,
-        lambda call: note(call.installation, call.staff, call.target, call.sent.reason),
+        lambda call: add_note(call.installation, call.staff, call.target, call.sent.reason),
         "Noted.",
         " --reason note.txt",
     ),
@@ -478,7 +478,7 @@ ACT = _declare(
     "",
     "Does something about an item, with a reason: one of the acts that the item names.",
     NewItemAct,
-    lambda call: act(
+    lambda call: perform_act(
         call.installation,
         call.staff,
         call.target,

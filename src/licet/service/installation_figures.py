@@ -1,4 +1,5 @@
-"""Monitoring figures of an installation: backlogs, the age of the oldest entry, and what is late.
+"""Monitoring figures: backlogs, the age of the oldest entry, and late work.
+
 Each reads an index of open entries only and counts up to `COUNTED_MAX`.
 """
 
@@ -24,7 +25,7 @@ COUNTED_MAX = 10_000
 # and `older`
 AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 QUEUED_MAX = 500  # of each kind; those with the nearest day are counted first
-QUEUES = tuple(ItemKind)[:8]  # up to `signature`: what waits for a person's judgement
+QUEUES = tuple(ItemKind)[:8]  # the kinds up to `signature` wait for a person's judgement
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures at one moment; a date is None where nothing waits."""
+    """The figures at one time; a date is None if nothing waits."""
 
     at: datetime
     sweep: sweeper.SweepStatus
@@ -75,8 +76,8 @@ def figures(installation: Installation) -> MonitoringFigures:
 
 
 def _unpublished_since(installation: Installation) -> datetime | None:
-    """The time of the oldest batch whose checkpoint is not published yet; None while the log's
-    place does not answer, which has an alert of its own.
+    """Returns the time of the oldest unpublished batch; None while the log's storage does not
+    answer, which has an alert of its own.
     """
     try:
         return documents.unpublished_since(installation)
@@ -85,7 +86,7 @@ def _unpublished_since(installation: Installation) -> datetime | None:
 
 
 def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
-    """The staff inbox, counted by kind; a kind may have several sources."""
+    """Counts the staff inbox by kind; a kind may have several sources."""
     waiting, overdue = Counter[str](), Counter[str]()
     with InboxReading(installation, now) as reading:
         for source in SOURCES:

@@ -1,4 +1,4 @@
-"""Registered models as staff see them: training data, later withdrawals, and canary audits."""
+"""Registered models for staff: training data, later withdrawals, and canary audits."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from licet.vault.installation import Installation
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """``affected`` is None if nothing it learnt from was withdrawn or erased since; ``audited_at``
-    and ``audit`` without a canary audit.
+    """``affected`` is None if none of its rows was withdrawn or erased since; ``audited_at`` and
+    ``audit`` without a canary audit.
     """
 
     model: RecordedModel
@@ -53,8 +53,8 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
     audits: tuple[RecordedAudit, ...]
 
 
-def models(installation: Installation) -> list[ModelView]:
-    """All registered models, newest first, with later withdrawals."""
+def list_models(installation: Installation) -> list[ModelView]:
+    """Returns all registered models, newest first, with later withdrawals."""
     since = {
         affected.model: affected for affected in lineage.models_affected(installation, retired=True)
     }
@@ -77,7 +77,7 @@ def models(installation: Installation) -> list[ModelView]:
 
 
 def show(installation: Installation, name: str) -> ModelDetail:
-    """A model by its id, `model_..`; NotFoundError."""
+    """Returns a model by its id, `model_..`; NotFoundError."""
     named = parse(Prefix.model, name)
     with transaction(installation.pool) as tx:
         known, raw = model_registry.get(tx, named), model_registry.get_consumed(tx, named)

@@ -1,4 +1,4 @@
-"""What an owner has the system do about itself in the background: the verbs of `service.orders`."""
+"""Staff verbs for background work on the installation, for owners: the work of `service.orders`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
     said: str | None
 
     @classmethod
-    def of(cls, order: StaffOrder) -> OrderAnswer:
+    def from_order(cls, order: StaffOrder) -> OrderAnswer:
         return cls(
             order=shown(Prefix.order, order.order_id),
             kind=order.kind,
@@ -87,14 +87,16 @@ def _give(call: VerbCall[NewOrder]) -> OrderGiven:
     order = orders.submit(
         call.installation, kind, would.about, reason=call.sent.reason, actor=call.actor
     )
-    return OrderGiven(would=would.would, order=OrderAnswer.of(orders.get(call.installation, order)))
+    return OrderGiven(
+        would=would.would, order=OrderAnswer.from_order(orders.get(call.installation, order))
+    )
 
 
 def _order_result(call: VerbCall[NewOrder], done: OrderGiven | None) -> OrderGiven:
     if done is not None or not call.made:
         return done or OrderGiven(would=(), order=None)
     order = orders.get(call.installation, parse(Prefix.order, call.made))
-    return OrderGiven(would=(), order=OrderAnswer.of(order))
+    return OrderGiven(would=(), order=OrderAnswer.from_order(order))
 
 
 GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
@@ -114,9 +116,7 @@ GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
 
 
 def place_order(call: AnyCall, kind: OrderKind, about: str = "") -> OrderForecast:
-    """Submits a background order, with the reason that was sent, unless it is a dry run; returns
-    what it would do.
-    """
+    """Submits a background order with its reason, unless it is a dry run; returns its forecast."""
     would = orders.forecast(call.installation, kind, about)
     if not call.dry_run:
         orders.submit(

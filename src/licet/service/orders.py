@@ -1,9 +1,9 @@
 """Administrative orders of staff: records them, and runs the long ones in the background.
 
-Long ones are a rotation of the keys, the destruction of due epochs, the drill of a backup, asking
-the witnesses, and the build and the purge of a release. The order is on record before it begins, so
-that a stopped server resumes it: a rotation and a build continue, the others begin anew. What is
-done at once is put on record by its declaration (`service.staff_verb`).
+Long ones are a key rotation, the destruction of due epochs, a backup drill, asking the witnesses,
+and a release's build and purge. An order is recorded before it begins, so that a stopped server
+resumes it: a rotation and a build continue, the others restart. An immediate one is recorded by its
+declaration (`service.staff_verb`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ POLL_SECONDS = 5.0
 
 
 class StoppedError(BusyError):
-    """The server is stopping: the order is resumed when it runs again."""
+    """The server is stopping; it resumes the order when it runs again."""
 
 
 Work = Callable[[Installation, StaffOrder, threading.Event], str]
@@ -46,7 +46,7 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 def forecast(installation: Installation, kind: OrderKind, target: str = "") -> OrderForecast:
     """Describes what a background order would do now. RefusedError or NotFoundError if there is
-    nothing to do, UsageError for an order that does not run in the background.
+    nothing to do, UsageError for an order that is not for the background.
     """
     resolved = _resolve_target(installation, kind, target)
     return OrderForecast(about=resolved, would=tuple(_WOULD[kind](installation, resolved)))
@@ -68,7 +68,7 @@ def submit(
 
 
 def get(installation: Installation, order: UUID) -> StaffOrder:
-    """An order; NotFoundError."""
+    """Returns an order; NotFoundError."""
     with transaction(installation.pool) as tx:
         return staff_orders.get(tx, order)
 
@@ -79,13 +79,13 @@ def newest(
     limit: int = 100,
     target: str | None = None,
 ) -> list[StaffOrder]:
-    """The newest orders of these kinds, of one target or all."""
+    """Returns the newest orders of these kinds, of one target or all."""
     with transaction(installation.pool) as tx:
         return staff_orders.list_newest(tx, kinds, limit, target)
 
 
 def keep_working(installation: Installation, stop: threading.Event) -> None:
-    """Runs open orders until ``stop``. Of several processes, one works at a time."""
+    """Runs open orders until ``stop``; one process at a time works."""
     import structlog  # imported here: a command that runs one order logs nothing
 
     record = structlog.get_logger("licet.orders")
@@ -97,7 +97,7 @@ def keep_working(installation: Installation, stop: threading.Event) -> None:
 
 
 def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
-    """Runs every open order; returns how many ended. An order that raises BusyError stays open."""
+    """Runs every open order; returns how many ended. An order with a BusyError stays open."""
     stop, ended = stop or threading.Event(), 0
     with transaction(installation.pool) as tx:
         waiting = staff_orders.open_orders(tx)
@@ -119,7 +119,7 @@ def _run_order(installation: Installation, order: StaffOrder, stop: threading.Ev
         outcome, result = OrderOutcome.failed, error.message.replace("`", "")
     except OSError as error:  # a full disk, or a missing folder
         outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
-    except Exception as error:  # a defect: else the order would begin again and hold up the rest
+    except Exception as error:  # a defect: it must not restart and block the rest
         outcome, broken = OrderOutcome.failed, error
         result = f"An unexpected error: {type(error).__name__}"
     with transaction(installation.pool) as tx:
@@ -190,7 +190,7 @@ def _purge(installation: Installation, order: StaffOrder, _: threading.Event) ->
 
 
 def _resolve_target(installation: Installation, kind: OrderKind, target: str) -> str:
-    """The target of a background order; RefusedError where there is nothing to do."""
+    """Returns the target of a background order; RefusedError if there is nothing to do."""
     if kind is OrderKind.rotate_keys:
         if target and target not in list(Rotation):
             raise UsageError(
@@ -218,7 +218,7 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
 
 
 def _check_build(installation: Installation, target: str) -> str:
-    """The name and the purpose of a release that can be built; RefusedError, UsageError."""
+    """Returns the name and purpose of a release that can be built; RefusedError, UsageError."""
     name, _, purpose = target.partition(" ")
     if purpose not in load_policies(installation).in_force(installation.clock()).covers:
         raise UsageError(f"`{purpose}` is not a purpose of the policy in force")

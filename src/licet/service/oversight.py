@@ -1,8 +1,8 @@
-"""The short lists that staff see without reading content: holds, standing flags, versions, notices.
-Long ones are in `staff_tables`.
+"""Short lists for staff without content: holds, standing flags, versions, notices. Long ones are in
+`staff_tables`.
 
-Every list is newest first, except holds, which are by day of review. Each has a bound and says how
-many entries there are in all. None has titles, matters of holds or texts of turns.
+Every list is newest first, except holds, by day of review, and is bounded, with the total number of
+entries. None has titles, matters of holds or texts of turns.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class VersionSeen(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
-def holds(installation: Installation) -> NewestList[HoldSeen]:
-    """The legal holds, by review date."""
+def list_holds(installation: Installation) -> NewestList[HoldSeen]:
+    """Returns the legal holds, by review date."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
@@ -96,8 +96,8 @@ def holds(installation: Installation) -> NewestList[HoldSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def standing_flags(installation: Installation) -> list[FlagDue]:
-    """The first `LISTED_MAX` standing flags, by review date."""
+def list_flags(installation: Installation) -> list[FlagDue]:
+    """Returns the first `LISTED_MAX` standing flags, by review date."""
     now, days = installation.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
     with transaction(installation.pool) as tx:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
@@ -114,8 +114,8 @@ def standing_flags(installation: Installation) -> list[FlagDue]:
     ]
 
 
-def versions(installation: Installation) -> NewestList[VersionSeen]:
-    """The versions of the policy, including future ones."""
+def list_versions(installation: Installation) -> NewestList[VersionSeen]:
+    """Returns the policy versions, including future ones."""
     with transaction(installation.pool) as tx:
         listed = policy_versions.newest_applied(tx, LISTED_MAX)
         total = policy_versions.applied_count(tx)
@@ -137,14 +137,14 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def notices(installation: Installation) -> NewestList[notice.NoticeListed]:
+def list_notices(installation: Installation) -> NewestList[notice.NoticeListed]:
     with transaction(installation.pool) as tx:
         listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
     return NewestList(items=tuple(listed), total=total)
 
 
 def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:
-    """Our id of the account's conversation with the host's id ``name``."""
+    """Returns our id of the account's conversation with the host's id ``name``."""
     with transaction(installation.pool) as tx:
         hashed = host_hmac(installation.keyring.host_key(tx), "conversation", name)
         found = account_view.conversation_by_host(tx, account, hashed)

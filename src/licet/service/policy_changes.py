@@ -1,4 +1,4 @@
-"""Applies policies, plans changes of them, and publishes their notices."""
+"""Applies policies, plans policy changes, and publishes their notices."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ def dated_preset(
     *,
     names_left_in: bool = False,
 ) -> str:
-    """The text of a preset with its dates filled in: by default effective today, with thirty days
-    to decide.
-
-    ``names_left_in`` activates the line `names: left in`, which is a comment in the preset.
+    """Returns a preset's text with its dates: by default effective today, with thirty days to
+    decide. ``names_left_in`` activates the commented line `names: left in`.
     """
     text = preset_text(name)
     effective = effective or today
@@ -66,7 +64,7 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_unused(installation: Installation) -> None:
-    """RefusedError if the installation already has a policy."""
+    """Raises RefusedError if the installation already has a policy."""
     with transaction(installation.pool) as tx:
         if versions.load(tx) is not None:
             raise RefusedError(
@@ -91,7 +89,7 @@ def init(
     A preset gets its dates: ``effective``, by default today, and ``decide_by``, by default thirty
     days later. `controller.yaml` is written beside it from ``responsible``, or with empty values;
     an existing file is kept unless ``responsible`` is given. Notices are published in English and
-    in ``languages``, by default all that ship.
+    in ``languages``, by default all shipped ones.
     """
     now = installation.clock()
     _check_days(file, effective, decide_by, now.date())
@@ -218,12 +216,12 @@ def _publish(
 
 
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored plan. ``sha256`` is the policy's hash, by which `apply` finds it; ``plan_sha256``
-    names the plan itself.
+    """A stored plan.
 
+    ``sha256`` is the policy's hash, by which `apply` finds it; ``plan_sha256`` the plan's own.
     ``dates`` is the first page of shortened dates, if the plan shortens stored content.
     ``unworded`` are purposes without page texts: pages show their names. ``findings`` are for
-    counsel: ages below a known floor, required languages without a notice.
+    counsel: ages below a known law's, required languages without a notice.
     """
 
     plan: PolicyPlan
@@ -243,9 +241,7 @@ def plan_policy(
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """Plans a policy file over the present accounts and stores the plan; changes nothing else.
-
-    ``shorten_stored`` also plans shorter dates of stored content, and returns the first ``limit``
-    of them.
+    ``shorten_stored`` also plans shorter dates of stored content, and returns the first ``limit``.
     """
     return plan_version(
         installation, load_policy(file), actor=actor, shorten_stored=shorten_stored, limit=limit
@@ -285,7 +281,7 @@ def plan_version(
 def planned_dates(
     installation: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int
 ) -> DatesPage:
-    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError unless it is the
+    """Returns the page behind ``cursor`` of a plan's shortened dates; RefusedError unless it is the
     newest plan.
     """
     policy, versions, now = load_policy(file), load_policies(installation), installation.clock()
@@ -296,7 +292,7 @@ def planned_dates(
 
 
 def findings_of(policy: Policy) -> tuple[str, ...]:
-    """Findings about a version's regions, in sentences: ages that may be unlawful, languages
+    """Returns findings on a version's regions, in sentences: possibly unlawful ages, languages
     without a notice.
     """
     known = {notice.language_of(name) for name in notice.sources()}
@@ -312,7 +308,7 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """``second_identity``: another identity of the provider had proposed it. ``shortened`` counts
-    segments; ``left_accounts`` changed after the plan, and nothing of theirs was shortened.
+    segments; ``left_accounts`` changed after the plan, and were not shortened.
     """
 
     number: int
@@ -335,8 +331,10 @@ def apply_planned(
     shorten_stored: bool = False,
     plan_sha256: str = "",
 ) -> AppliedPolicy:
-    """Applies a planned policy file. Shortening stored dates is a separate, repeatable step: with
-    ``shorten_stored``, ``plan_sha256`` names the plan whose dates are shortened, and no others.
+    """Applies a planned policy file.
+
+    Shortening stored dates is a separate, repeatable step: with ``shorten_stored``, exactly the
+    dates of the plan ``plan_sha256`` are shortened.
     """
     policy, versions, now = load_policy(file), load_policies(installation), installation.clock()
     purposes.unworded_purposes(policy)
@@ -386,8 +384,8 @@ def apply_in(
 def _shorten(
     installation: Installation, policy: Policy, now: datetime, shortening: UUID
 ) -> tuple[int, int]:
-    """Shortens the planned dates, one page of accounts at a time; returns the number of segments,
-    and of accounts that had changed and were left.
+    """Shortens the planned dates, one page of accounts at a time; returns the numbers of segments,
+    and of accounts skipped because they had changed.
     """
     total, left, after = 0, 0, FIRST
     while True:

@@ -1,13 +1,14 @@
 """Two-person policy changes: one member of staff proposes a version, another reads its plan and
 applies it with a reason.
 
-Promise: nobody applies their own proposal, and what is applied is what the applier read. The plan
-is named by its hash; if accounts have acted since it was drawn, it is drawn again, and the version
-is applied only if no number moved by more than a hundredth. Of concurrent appliers one is refused.
+Promise: nobody applies their own proposal, and the applied version is the one that the applier
+read. The plan is named by its hash; if accounts have acted since, it is drawn again, and the
+version is applied only if no number moved by more than a hundredth. Of concurrent appliers one is
+refused.
 
 Two names are two people only if each signed in through the identity provider, as different subjects
 (`access.identities`). Otherwise the version is recorded as not confirmed by a second identity, or
-refused where the installation requires two.
+refused if the installation requires two.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from licet.vault.policy_proposals import ProposalRow, ProposalState
 
 PLANNED_HERE_ACCOUNTS_MAX = 100_000
 REASON_CHARACTERS_MAX = 1_000
-SENT = "policy.yaml"  # what errors call a text that was sent
+SENT = "policy.yaml"  # the file name of a sent text, in errors
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal with its diff against the newest version, and its plan if there is one for the
+    """A proposal with its diff against the newest version, and its plan, if there is one for the
     present versions, named by ``plan_sha256``. ``refusal`` is why it can no longer be applied.
     """
 
@@ -86,7 +87,7 @@ def propose(
     installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
     """Stores a policy file as a proposal, and plans it at once if accounts are few; InputError with
-    the line of a mistake. The same text is the same proposal while it is open.
+    the line of a mistake. An open proposal with the same text is returned.
     """
     identities.check(installation.config.web, identity)
     policy, now = parse(text, SENT), installation.clock()
@@ -107,13 +108,13 @@ def propose(
 
 
 def list_proposals(installation: Installation) -> tuple[ProposalSeen, ...]:
-    """The open proposals, then the newest others."""
+    """Returns the open proposals, then the newest others."""
     with transaction(installation.pool) as tx:
         return tuple(_proposal_view(row) for row in policy_proposals.newest(tx))
 
 
 def show(installation: Installation, proposal: str) -> ProposalDetail:
-    """A proposal with its diff and plan; NotFoundError."""
+    """Returns a proposal with its diff and plan; NotFoundError."""
     return _detail(installation, _parse_id(proposal))
 
 
@@ -151,7 +152,7 @@ def withdraw(
     identity: bytes | None = None,
     reason: str = "",
 ) -> ProposalSeen:
-    """Ends an open proposal without applying it; anybody who may propose may do so."""
+    """Ends an open proposal without applying it; anyone who may propose may withdraw it."""
     _check_reason(reason, needed=False)
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _parse_id(proposal), lock=True)
@@ -174,7 +175,7 @@ def apply(
 ) -> AppliedPolicy:
     """Applies a colleague's proposal whose plan ``plan_sha256`` the actor has read.
 
-    RefusedError for one's own, for one that has ended, and if the plan has changed.
+    RefusedError for one's own, for an ended one, and if the plan has changed.
     """
     _check_reason(reason, needed=True)
     _plan_holds(installation, _parse_id(proposal), plan_sha256, actor, identity)
@@ -192,7 +193,7 @@ def apply(
 
 
 def applied(installation: Installation, number: int) -> AppliedPolicy:
-    """The result of `apply` for an applied version; NotFoundError."""
+    """Returns the result of `apply` for an applied version; NotFoundError."""
     seen = version(installation, number)
     return AppliedPolicy(
         number=number,
@@ -205,8 +206,8 @@ def applied(installation: Installation, number: int) -> AppliedPolicy:
 
 
 class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
-    """``refusal``: why the installation does not let the actor apply it as signed in; ``confirms``:
-    two identities would be on record.
+    """``refusal``: why the actor may not apply it as signed in; ``confirms``: two identities would
+    be recorded.
     """
 
     is_proposer: bool
@@ -217,7 +218,7 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
 def applier(
     installation: Installation, proposal: str, *, actor: str, identity: bytes | None
 ) -> ProposalApplier:
-    """What the actor may do with a proposal; NotFoundError."""
+    """Returns what the actor may do with a proposal; NotFoundError."""
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _parse_id(proposal))
     pair, refusal = (row.proposed_identity, identity), ""
@@ -234,7 +235,7 @@ def applier(
 
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
     """An applied version: its policy, diff to the one before, and the plan it was applied with, if
-    any. ``second_identity``: proposed by one identity of the identity provider, applied by another.
+    any. ``second_identity``: one identity of the provider proposed it, another applied it.
     """
 
     number: int
@@ -249,7 +250,7 @@ class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def version(installation: Installation, number: int) -> VersionDetail:
-    """An applied version by its number; NotFoundError."""
+    """Returns an applied version by its number; NotFoundError."""
     with transaction(installation.pool) as tx:
         versions = policy_versions.applied(tx)
         if not 0 <= number < len(versions):
@@ -279,7 +280,9 @@ def version(installation: Installation, number: int) -> VersionDetail:
 def _plan_holds(
     installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError unless the plan that was read is the stored one, and holds if drawn now."""
+    """Raises RefusedError unless the plan that was read is the stored one, and a new one would
+    agree.
+    """
     with snapshot(installation.pool) as tx:  # a proposal ends with the version that it becomes
         row = policy_proposals.get(tx, proposal)
         _check_applier(installation, row, actor, identity)
@@ -316,7 +319,7 @@ def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
 def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError for the proposer, and for a single identity if two are required."""
+    """Raises RefusedError for the proposer, and for a single identity if two are required."""
     _check_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
@@ -395,7 +398,9 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
 
 
 def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest, or the one before it once applied."""
+    """Returns the version that the proposal changes: the newest, or the one before it
+    once applied.
+    """
     applied = [
         number
         for number, version in enumerate(versions.versions)

@@ -1,5 +1,5 @@
-"""What privacy officers do with proposals of a policy version: one makes it, another who has read
-its plan applies it.
+"""Staff verbs on policy proposals, for privacy officers: one proposes, another who has read the
+plan applies it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from licet.service.staff_verb import OFFICER, AnyVerb, NoBody, StaffVerb, VerbBo
 
 
 class NewProposal(VerbBody, frozen=True, kw_only=True):
-    """A policy file as its text."""
+    """A policy file's text."""
 
     text: Annotated[str, Meta(min_length=1, max_length=POLICY_BYTES_MAX)]
 

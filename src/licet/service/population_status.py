@@ -1,4 +1,4 @@
-"""The status of an installation: accounts, content, expiry, and a forecast of what is kept.
+"""The status of an installation: accounts, content, expiry, and a forecast of the kept content.
 
 Reads maintained counters (`licet.vault.counts`) only: no account, no content.
 """
@@ -57,7 +57,7 @@ def turns_kept(installation: Installation) -> int:
 
 
 def status(installation: Installation) -> PopulationStatus:
-    """Accounts, gates, expiry, releases, and classifiers due for retraining."""
+    """Returns accounts, gates, expiry, releases, and classifiers due for retraining."""
     due = retraining_due(installation)
     versions, now = load_policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
@@ -93,7 +93,7 @@ def status(installation: Installation) -> PopulationStatus:
 
 
 def retraining_due(installation: Installation) -> tuple[Affected, ...]:
-    """The misuse classifiers that learnt from rows withdrawn or erased since."""
+    """Returns the misuse classifiers that learnt from rows withdrawn or erased since."""
     with transaction(installation.pool) as tx:
         if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
@@ -105,8 +105,8 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
 def _expires(
     kept: Sequence[CountedContent], held: Sequence[CountedContent], now: datetime
 ) -> dict[str, int]:
-    """Turns that expire within each horizon (its whole last day included), without those of nearer
-    horizons and those under a hold.
+    """Counts the turns that expire within each horizon (its whole last day included), without
+    nearer horizons and held turns.
     """
     result: dict[str, int] = {}
     nearer = 0
@@ -125,9 +125,8 @@ def _expires(
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment, the first being the present, if nothing is added and
-    every sweep is on time. Content under a hold is always counted. ``short`` is what is kept for a
-    year at most.
+    """Sealed bytes kept at each time, the first being now, if nothing is added and every sweep is
+    on time. Held content is always counted. ``short`` is kept for a year at most.
     """
 
     moments: tuple[datetime, ...]
@@ -142,7 +141,7 @@ def forecast(installation: Installation, *, months: int = 63) -> Forecast:
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)
-    # Content under a hold has no end, and is not short-term, whatever its date.
+    # held content has no end, and is not short-term
     ends = [(content.ends_on, content.is_long, content.bytes) for content in found]
     ends += [(content.ends_on, content.is_long, -content.bytes) for content in held]
     ends += [(None, True, content.bytes) for content in held]

@@ -2,12 +2,12 @@
 yes.
 
 Promise: the texts are those that a build would seal: the same decision, de-identification and keys;
-nothing is built or written. Whether a row is dropped as a duplicate of others' is not shown. With
+nothing is built or written. Rows dropped as duplicates of other people's are shown. With
 ``assume``, the answer is for the state after a yes for this scope and one more turn in each chat.
 
-A call is bounded (`PreviewBounds`), and a process makes one at a time. What does not fit goes to
-the next page. A conversation that fits on no page is listed with the bound that it exceeds. Names
-are searched in parts, over as many calls as it takes.
+A call is bounded (`PreviewBounds`), and a process makes one at a time. The rest goes to the next
+page. A conversation that fits on no page is listed with the bound that it exceeds. Names are
+searched in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ START = UUID(int=0)  # before every conversation
 
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns, bytes of content, and the weight of text searched for names (`preview_engine.weight`)
-    of one call. The defaults are what a request may cost: digits cost 4 seconds a megabyte, names
+    """A call's bounds: turns, bytes of content, and the weight of text searched for names
+    (`preview_engine.weight`). The defaults are a request's: digits cost 4 seconds a megabyte, names
     one.
     """
 
@@ -92,7 +92,8 @@ def preview(
     bounds: PreviewBounds = A_REQUEST,
 ) -> Preview:
     """Previews one conversation, a project's, or all of the account's, a page at a time.
-    NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
+
+    NotFoundError for another account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
     versions, now = load_policies(installation), installation.clock()
@@ -148,13 +149,13 @@ def preview(
 
 
 def load(installation: Installation) -> None:
-    """Loads the preview engine when a process starts, so that no request pays for it."""
+    """Loads the preview engine at the start of a process, so that no request pays for it."""
     with _one_at_a_time:
         engine_of(installation)
 
 
 def engine_of(installation: Installation) -> PreviewEngine:
-    """The process's preview engine; its caller holds `alone`."""
+    """Returns the process's preview engine; the caller holds `alone`."""
     left_in = engine_settings.may_leave_names_in(installation)
     return preview_engine.engine(installation.config.curate, left_in)
 
@@ -164,8 +165,8 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One preview at a time: the engine serves one thread, and memory is that of one. BusyError
-    after `WAIT_SECONDS_MAX`.
+    """Admits one preview at a time: the engine serves one thread, and memory suffices for one.
+    BusyError after `WAIT_SECONDS_MAX`.
     """
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
         raise BusyError(
@@ -178,7 +179,7 @@ def alone() -> Iterator[None]:
 
 
 class _LoadedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A decided and opened conversation, or the bound that it exceeds."""
+    """A decided, opened conversation, or the bound that it exceeds."""
 
     view: AccountView
     page: DecisionPage | None = None
@@ -212,7 +213,9 @@ class _Loading:
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
-        """The conversations that fit, in order; one that no page can hold has ``beyond`` set."""
+        """Yields the conversations that fit, in order; one that no page can hold has ``beyond``
+        set.
+        """
         if not conversations:
             return
         account = self._seen[conversations[0]].account.account_id
@@ -260,7 +263,7 @@ def _curated(
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
-    """Curates each conversation, up to the first that is not yet searched for names to its end."""
+    """Curates each conversation, up to the first whose name search is unfinished."""
     names = bounds.names_max
     for conversation in loaded:
         beyond, unread = conversation.beyond, 0
@@ -308,8 +311,8 @@ def _assumed(
     scope: GrantScope,
     now: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
-    """The conversations after a yes for the scope and one more turn in each, and why it would have
-    no effect.
+    """Returns the conversations after a yes for the scope and one more turn in each, and why it
+    would have no effect.
     """
     found, refused = dict(seen), None
     for chat, view in seen.items():
@@ -387,7 +390,9 @@ def _previewed(
 def _thread(
     thread: Sequence[ThreadPart], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
-    """The turns of a possible row, as a model would read them, or with why curation drops them."""
+    """Returns the turns of a possible row, as a model would read them, or with the reason why
+    curation drops them.
+    """
     found, of_text = {}, iter(replaced)
     told = zip(turn_numbers(thread), list_contents(thread), strict=True)
     for (number, (content, role)), message in zip(
@@ -414,7 +419,7 @@ def _thread(
 
 
 def _pieces(text: str, replaced: Sequence[Substitution]) -> Iterator[ReplacedText]:
-    """The replacements in a text, in order, without values that are replaced by themselves."""
+    """Returns a text's replacements in order, without values replaced by themselves."""
     for span, instead in replaced:
         was = text[span.start : span.end]
         if was != instead:

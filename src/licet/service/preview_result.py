@@ -14,7 +14,7 @@ from licet.policy.state import TurnRole
 
 
 class PreviewBound(StrEnum):
-    """The bound that a conversation exceeds."""
+    """A bound of a preview."""
 
     turns = "turns"
     bytes = "bytes"
@@ -23,7 +23,7 @@ class PreviewBound(StrEnum):
 
 
 class BeyondBound(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a conversation is not shown: what it has, and the most that is shown."""
+    """Why a conversation is not shown: its amount, and the most that is shown."""
 
     bound: PreviewBound
     found: int

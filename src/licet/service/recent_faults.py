@@ -1,5 +1,5 @@
-"""What was wrong lately, for `licet doctor --since`: outages that servers of this data folder saw,
-and what the database has of work that failed or became late. Each names the next command to type.
+"""Recent faults, for `licet doctor --since`: outages seen by servers of this data folder, and the
+database's records of failed or late work. Each names the next command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 LISTED_MAX = 1_000
-LOCK_SECONDS_MAX = 2.0  # that a table is waited for
+LOCK_SECONDS_MAX = 2.0  # wait for a locked table
 _WHAT_NEXT = {
     "database": 'licet db status, or with your own: psql "$LICET_DATABASE_URL" -c "SELECT 1"',
     "bucket": "licet doctor",
@@ -36,7 +36,7 @@ _WHAT_NEXT = {
     "witness": "licet ledger status",
     WORKERS: "journalctl --unit licet --grep 'worker has ended|worker is killed'",
 }
-_OUTAGES = {  # of what is no dependency that was silent: while it stands, and afterwards
+_OUTAGES = {  # other than silent dependencies: present and past
     DATABASE_SLOW: (
         "statements take longer than a second",
         "statements took longer than a second",
@@ -57,8 +57,8 @@ UNKNOWN = (
 
 
 class RecentFault(msgspec.Struct, frozen=True, kw_only=True):
-    """What was wrong, from ``began`` to ``ended``, which is None where it still stands or no end is
-    on record. ``next`` is a command.
+    """A fault from ``began`` to ``ended``, None if it persists or no end is recorded. ``next`` is a
+    command.
     """
 
     what: str
@@ -69,7 +69,7 @@ class RecentFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecentFaults(msgspec.Struct, frozen=True, kw_only=True):
-    """The faults since a time, in order, and what could not be known."""
+    """The faults since a time, in order, and what cannot be known."""
 
     since: datetime
     until: datetime
@@ -78,12 +78,12 @@ class RecentFaults(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stands(self) -> bool:
-        """Whether anything of it has not ended."""
+        """Whether a fault has not ended."""
         return any(fault.ended is None for fault in self.faults)
 
 
 def outages(config: Configuration, since: datetime) -> list[RecentFault]:
-    """What the servers saw; needs no database."""
+    """Returns the outages that servers saw; needs no database."""
     return [
         RecentFault(
             what=one.dependency,
@@ -99,7 +99,7 @@ def outages(config: Configuration, since: datetime) -> list[RecentFault]:
 def without_database(
     config: Configuration, since: datetime, until: datetime, because: str
 ) -> RecentFaults:
-    """The outages alone, while the database cannot be asked."""
+    """Returns the outages alone, while the database does not answer."""
     known = outages(config, since)
     began = [one.began for one in known if one.what == "database" and one.ended is None]
     fault = RecentFault(
@@ -115,7 +115,7 @@ def without_database(
 
 
 def find_faults(installation: Installation, since: datetime, until: datetime) -> RecentFaults:
-    """All that is on record; ``until`` is the time now."""
+    """Returns all recorded faults; ``until`` is now."""
     found: list[RecentFault] = []
     unknown: tuple[str, ...] = UNKNOWN
     with lock_waits_limited(installation.pool, LOCK_SECONDS_MAX):
@@ -197,7 +197,7 @@ def _endpoints(
 
 
 def _keys(installation: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
-    """Keys that stopped working: whoever still uses one is refused."""
+    """Yields keys that stopped working, whose users are refused."""
     with transaction(installation.pool) as tx:
         keys = service_keys.list_keys(tx)
     for key in keys:
@@ -210,7 +210,7 @@ def _keys(installation: Installation, since: datetime, until: datetime) -> Itera
 
 
 def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[RecentFault]:
-    """What waits for longer than an alert allows."""
+    """Yields work that has waited longer than an alert allows."""
     now = installation_figures.figures(installation)
     minutes, day = timedelta(minutes=1), timedelta(days=1)
     rotation = min((due for due in now.rotations.values() if due is not None), default=None)
@@ -273,14 +273,14 @@ def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[
 
 
 def _backup_folder(installation: Installation) -> str:
-    """Where the newest backup was written."""
+    """Returns the folder of the newest backup."""
     newest = archives.list_registered(installation, 1)
     known = newest[0].folder if newest else None
     return str(known.parent) if known is not None else "FOLDER"
 
 
 def _activity(installation: Installation, _: datetime, until: datetime) -> Iterator[RecentFault]:
-    """What the database does at this moment."""
+    """Yields present slow statements and blocking transactions."""
     with transaction(installation.pool) as tx:
         now = read_activity(tx)
     if now.slow:
@@ -305,14 +305,14 @@ def _activity(installation: Installation, _: datetime, until: datetime) -> Itera
 
 
 def end_session_command(config: Configuration, session: BlockingSession) -> str:
-    """The command that ends a session of the database, its transaction undone."""
+    """Returns the command that ends a database session and rolls it back."""
     if config.database_url is None:
         return f"kill {session.pid}"
     return f'psql "$LICET_DATABASE_URL" -c "SELECT pg_terminate_backend({session.pid})"'
 
 
 def describe(found: RecentFaults) -> str:
-    """The text of the command."""
+    """Formats the faults as text."""
     lines = [f"{_second(found.since)} to {_second(found.until)}"]
     for heading, stands in (("still wrong", True), ("over", False)):
         faults = [fault for fault in found.faults if (fault.ended is None) is stands]

@@ -1,13 +1,12 @@
 """Measures the cost of curation for a release, and states it beside the manifest
 (`train.usefulness`, `release.measurement`).
 
-Curated rows are read from the release; the original texts, and what filters dropped, are decided
-and opened again page by page, as in a build, so only content usable now is included. Texts of a
-sample of people are held in memory, and eight bytes for each row. Stored figures cover at least ten
-people.
+Curated rows are read from the release; original texts and filtered content are decided and opened
+again page by page, as in a build, so that only content usable now is included. Memory holds the
+texts of a sample of people, and eight bytes for each row. Stored figures cover at least ten people.
 
-After a crash between the commit and the file, the measurement is recorded without its file; the
-next one writes both.
+After a crash between the commit and the file, the measurement has no file; the next one writes
+both.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ Says = Callable[[str], None]
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
     """About ``rows_max`` rows, with a word-count model, or with models that start from the folder
-    ``base``, to which ``settings`` and ``seeds`` apply; without ``filters``, de-identification
-    only.
+    ``base``, with ``settings`` and ``seeds``; without ``filters``, de-identification only.
     """
 
     settings: TrainingSettings = TrainingSettings()
@@ -72,7 +70,9 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 def measure(
     installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
 ) -> StatedMeasurement:
-    """RefusedError for a release that is not sealed, is for safety, or has too few people."""
+    """Measures a release and states the result. RefusedError if it is not sealed, is for safety, or
+    has too few people.
+    """
     folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -128,7 +128,7 @@ def measure(
 
 
 def _ended(installation: Installation, position: int) -> Collection[bytes]:
-    """The people who withdrew or deleted something after a position of the journal."""
+    """Returns the people who withdrew or deleted something after a position of the journal."""
     with transaction(installation.pool) as tx:
         return {ending.account.bytes for ending in account_journal.endings_after(tx, position)}
 

@@ -1,5 +1,5 @@
-"""What staff do with a release: its build and purge, its review, its signatures, marks of replaced
-names, the recall of what was exported; and the end of a model that learnt from it.
+"""Staff verbs on releases: build and purge, review, signatures, marks of replaced names, recalls of
+exports; and retiring a model.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class NewBuild(VerbBody, frozen=True, kw_only=True):
 
 
 class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``bound`` is that of the rows of the chance part; unread are those that nobody has read."""
+    """``bound`` applies to the random part; nobody has read the unread rows."""
 
     drawn: int
     done: int
@@ -92,7 +92,7 @@ class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class NewSample(VerbBody, frozen=True, kw_only=True):
-    """How many rows to draw by chance, and how many by risk."""
+    """How many rows to draw at random, and how many by risk."""
 
     chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
     risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
@@ -111,7 +111,7 @@ class NewFinding(VerbBody, frozen=True, kw_only=True):
 
 
 class SignRelease(VerbBody, frozen=True, kw_only=True):
-    """``names_in``: the signer knows that nobody looked for names in it."""
+    """``names_in``: the signer knows that the release was not searched for names."""
 
     names_in: bool = False
 
@@ -143,7 +143,7 @@ class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
     kinds: Mapping[str, ReplacementKindCounts]
 
     @classmethod
-    def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
+    def from_marks(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
         return cls(
             shown=sum(counts.shown for counts in found.values()),
             no_name=sum(counts.no_name for counts in found.values()),
@@ -267,7 +267,9 @@ def _marked(
     call: VerbCall[MarkReplacement], done: Mapping[str, MarkCounts] | None
 ) -> ReplacementCounts:
     release = parse(Prefix.release, f"rel_{call.target}")
-    return ReplacementCounts.of(done or replacements.counts(call.installation, release))
+    return ReplacementCounts.from_marks(
+        done or replacements.count_replacements(call.installation, release)
+    )
 
 
 MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
@@ -276,7 +278,7 @@ MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
     "another one. It changes no release and teaches nothing: it is counted.",
     who=READING,
     takes=MarkReplacement,
-    run=lambda call: replacements.mark(
+    run=lambda call: replacements.mark_replacement(
         call.installation,
         _folder(call),
         call.staff,
@@ -301,7 +303,7 @@ class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
     audit: AuditResult | None
 
     @classmethod
-    def of(cls, seen: ModelView) -> ModelAnswer:
+    def from_view(cls, seen: ModelView) -> ModelAnswer:
         return msgspec.convert(seen, cls, from_attributes=True)
 
 
@@ -321,7 +323,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     path="models/{model:str}/retire",
     tag="models",
     answers=ModelAnswer,
-    answer=lambda call, done: ModelAnswer.of(
+    answer=lambda call, done: ModelAnswer.from_view(
         done or model_view.show(call.installation, call.target).seen
     ),
     label="Retire it",

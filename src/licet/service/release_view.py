@@ -1,5 +1,5 @@
-"""A release as staff see it: from candidates to rows, usable rows, recipients, and models trained
-on it.
+"""A release for staff: from candidates to rows, usable rows, recipients, and models
+trained on it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show(installation: Installation, name: str) -> ReleaseSeen:
-    """A release by its name or folder, and the number of its rows usable now."""
+    """Returns a release by its name or folder, and the number of its usable rows."""
     folder, known = catalog.find_release(installation, name)
     promised, _ = manifest.read_manifest(folder)
     usable = (
@@ -58,10 +58,9 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """``usable`` of the ``rows`` may be used now, ``live`` at the seal, after each day on which
-    some ended, and now. ``funnel`` is ordered by turns left out;
-    ``contents`` is the count at the seal; ``stats`` and ``duplicates`` are the last figures
-    computed by command.
+    """``usable`` of the ``rows`` may be used now; ``live`` are those at the seal, after each day on
+    which some ended, and now. ``funnel`` is ordered by turns left out; ``contents`` are the counts
+    at the seal; ``stats`` and ``duplicates`` the last figures computed by command.
     """
 
     candidates: int
@@ -82,7 +81,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view(installation: Installation, release: Release) -> ReleaseView:
-    """Views a sealed release whose folder is on this host."""
+    """Returns the view of a sealed release whose folder is on this host."""
     promised = homes.find_manifest(installation, release)
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
@@ -130,7 +129,7 @@ def _live(
 
 
 def rows_left(release: Release, gone: BitMap) -> int:
-    """The rows of a release that are not among the withdrawn."""
+    """Returns a release's rows that are not withdrawn."""
     return (release.rows or 0) - len(gone)
 
 
@@ -168,7 +167,7 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recipient(installation: Installation, name: str) -> RecipientView:
-    """A recipient; NotFoundError if nothing was handed out to it."""
+    """Returns a recipient; NotFoundError if it was given nothing."""
     with transaction(installation.pool) as tx:
         handouts = recall_register.handouts_by_recipient(
             tx, name, installation.clock(), HANDOUTS_MAX
@@ -203,7 +202,9 @@ def recipient(installation: Installation, name: str) -> RecipientView:
 
 
 def usable_rows(installation: Installation, release: Release) -> int | None:
-    """The number of usable rows; None if it cannot be determined, as for a discarded release."""
+    """Returns the number of usable rows; None if it cannot be determined, as for a discarded
+    release.
+    """
     try:
         gone = export_files.withdrawn_ordinals(installation, release.release_id)
         return rows_left(release, gone)

@@ -2,27 +2,24 @@
 
 The rules are those of a review (`release.sample`): reviewers and the privacy officer read; rows are
 drawn from those still permitted; each reading is recorded in the transaction that opens the row,
-and its person sees it. The original is opened by the decision of a build and curated again; a row
-whose curated text differs from the release's is not shown: its conversation or the name search has
-changed.
+and its person sees it. The original is opened by a build's decision and curated again; a row that
+would be curated differently now is not shown.
 
-Marking a replacement as no name changes nothing in the release: it is counted
-(`release.shown_replacements`).
+Marking a replacement as no name is counted (`release.shown_replacements`); the release does not
+change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from licet.errors import DeniedError, RefusedError, UsageError
 from licet.masked import Masked
-from licet.policy.file import Policies
 from licet.release import registry, sample, shown_replacements, signatures
 from licet.release.decision_pages import (
     DecisionPage,
@@ -32,10 +29,10 @@ from licet.release.decision_pages import (
     row_messages,
 )
 from licet.release.rows import Payload
-from licet.release.sample import ReleaseCopy
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import StaffMember
-from licet.store.connect import Transaction, transaction
+from licet.service.slice_sample import Reading, draw_rows
+from licet.store.connect import transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, load_policies
 
@@ -49,7 +46,7 @@ AROUND_CHARS = 60  # on each side of a replacement
 
 
 class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One replacement: ``said`` is the original and ``leaves`` the release's text, each as text
+    """A replacement: ``said`` is the original and ``leaves`` the release's text, each as text
     before, the name, and text after.
     """
 
@@ -71,14 +68,7 @@ class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[ReplacedPlace, ...]
 
 
-class _Reading(NamedTuple):
-    tx: Transaction
-    copy: ReleaseCopy
-    versions: Policies
-    now: datetime
-
-
-def read(
+def read_replacements(
     installation: Installation, name: str, reader: StaffMember, rows: int = ROWS
 ) -> ReplacementsRead:
     """Draws ``rows`` rows with a replaced name, opens their originals and records the reading.
@@ -93,12 +83,17 @@ def read(
     copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = _Reading(tx, copy, load_policies(installation), now)
+        reading = Reading(tx, copy, load_policies(installation), now)
         engine = preview.engine_of(installation)
-        drawn = _drawn(installation, reading, rows)
+        _, _, drawn = draw_rows(
+            installation,
+            reading,
+            rows,
+            lambda row: bool(shown_replacements.KINDS & set(row.replaced)),
+        )
         found = {
             ordinal: _places(installation, engine, reading, ordinal, payload)
-            for ordinal, payload in drawn
+            for ordinal, payload in sorted(drawn, key=itemgetter(0))
         }
         marked = shown_replacements.marked(tx, copy.known.release_id)
         places = list[ReplacedPlace]()
@@ -130,7 +125,7 @@ def read(
     return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
 
 
-def mark(
+def mark_replacement(
     installation: Installation,
     name: str,
     reader: StaffMember,
@@ -141,7 +136,7 @@ def mark(
     """Marks a place that the reader was shown as no name, or removes the mark; returns the
     release's counts.
 
-    RefusedError for a place that they were not shown.
+    RefusedError for a place that the reader was not shown.
     """
     signatures.reader_role(reader)
     copy = signatures.find_copy(installation, name)
@@ -159,37 +154,20 @@ def mark(
         return shown_replacements.counts(tx, copy.known.release_id)
 
 
-def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts]:
-    """How many replaced names of a release were shown and marked, by kind."""
+def count_replacements(installation: Installation, release: UUID) -> Mapping[str, MarkCounts]:
+    """Counts a release's shown and marked replacements, by kind."""
     with transaction(installation.pool) as tx:
         return shown_replacements.counts(tx, release)
-
-
-def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
-    """``rows`` rows with a replaced name, by reservoir sampling; no other text is kept."""
-    # seeded with as much as it accepts
-    random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
-    found = list[tuple[int, Payload]]()
-    matching = 0
-    for scanned in sample.scan_rows(
-        reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
-    ):
-        if not shown_replacements.KINDS & set(scanned[1].replaced):
-            continue
-        matching += 1
-        if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
-            found[place : place + 1] = [scanned]
-    return sorted(found, key=lambda scanned: scanned[0])
 
 
 def _places(
     installation: Installation,
     engine: PreviewEngine,
-    reading: _Reading,
+    reading: Reading,
     ordinal: int,
     payload: Payload,
 ) -> list[ReplacedPlace] | None:
-    """The places of a row; None if its source would not become this very row now."""
+    """Returns the places of a row; None if its source would not become this row now."""
     from licet.service import preview  # loads curation
 
     tx, copy, versions, now = reading
@@ -217,7 +195,7 @@ def _places(
 
 
 def _first_turns(parts: Sequence[ThreadPart], limit: int) -> Iterator[ThreadPart]:
-    """The first ``limit`` turns of a thread."""
+    """Yields the first ``limit`` turns of a thread."""
     for part in parts:
         if limit > 0:
             yield part.select(range(min(limit, len(part.contents))))

@@ -1,7 +1,6 @@
-"""What privacy officers do with requests of people under the law: enter one that came by letter,
-mail or telephone, and the steps of its answer.
-
-The API has one route for every step; a command and an act of the inbox are a step each.
+"""Staff verbs on people's legal requests, for privacy officers: enter one that came by letter, mail
+or telephone, and take the steps of its answer. One API route takes every step; each has its own
+command and inbox act.
 """
 
 from __future__ import annotations
@@ -89,8 +88,8 @@ class NewEnteredRequest(VerbBody, frozen=True, kw_only=True):
 
 
 class NewRequestAct(VerbBody, frozen=True, kw_only=True):
-    """A step of staff's. ``reason`` is a word of the list of a pause (`identity`, `clarification`),
-    an extension (`complexity`, `number`) or a refusal; ``words`` reach the person.
+    """A step by staff. ``reason`` is a word of the list of a pause (`identity`, `clarification`),
+    an extension (`complexity`, `number`) or a refusal; ``words`` are sent to the person.
     """
 
     act: StaffAct
@@ -113,7 +112,7 @@ def _enter(call: VerbCall[NewEnteredRequest]) -> RightsRequest:
 
 
 def answer(call: AnyCall, done: RightsRequest | None) -> SeenRequest:
-    """The request as staff see it, with its words."""
+    """Returns the request as staff see it, with its words."""
     if done is None:
         name = call.made or call.target
         return rights_requests.get_request(call.installation, name, with_words=True)

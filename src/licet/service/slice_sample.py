@@ -1,4 +1,4 @@
-"""Draws random rows of a slice of a release and opens them for staff, to see what a label filter
+"""Draws random rows of a slice of a release and opens them for staff, to show what a label filter
 selects.
 
 The rules are those of a review (`release.sample`): reviewers and the privacy officer read; a row is
@@ -47,16 +47,14 @@ class SliceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
-    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and
-    opened.
-    """
+    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were opened."""
 
     scanned: int
     matching: int
     rows: tuple[SliceRow, ...]
 
 
-def read(
+def read_slice(
     installation: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS
 ) -> SliceRead:
     """Draws ``rows`` rows whose labels match ``where`` (`train.label_filter`), opens them and
@@ -68,33 +66,24 @@ def read(
         raise UsageError(f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{rows}`")
     matches = LabelFilter(where)
 
-    def drawn(reading: _Reading) -> SliceRead:
-        # seeded with as much as it accepts
-        random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
-        scanned = matching = 0
-        # each row that matches so far is in it with the same chance; no other text is kept
-        found: list[SliceRow] = []
-        for ordinal, payload in sample.scan_rows(
-            reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
-        ):
-            if payload.labels is msgspec.UNSET:
-                raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
-            scanned += 1
-            if not matches(payload.labels):
-                continue
-            matching += 1
-            if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
-                found[place : place + 1] = [_row(ordinal, payload)]
-        return SliceRead(scanned=scanned, matching=matching, rows=tuple(found))
+    def select(payload: Payload) -> bool:
+        if payload.labels is msgspec.UNSET:
+            raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
+        return matches(payload.labels)
 
-    return _on_record(installation, name, reader, drawn)
+    def open_rows(reading: Reading) -> SliceRead:
+        scanned, matching, drawn = draw_rows(installation, reading, rows, select)
+        return SliceRead(
+            scanned=scanned, matching=matching, rows=tuple(_row(*row) for row in drawn)
+        )
+
+    return _on_record(installation, name, reader, open_rows)
 
 
-def read_numbered(
+def read_rows(
     installation: Installation, name: str, reader: StaffMember, ordinals: Collection[int]
 ) -> SliceRead:
-    """Opens the rows with these ordinals and records the reading; rows no longer usable are left
-    out.
+    """Opens the rows with these ordinals and records the reading; leaves unusable rows out.
 
     DeniedError for staff who may not read rows.
     """
@@ -103,18 +92,18 @@ def read_numbered(
             f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{len(ordinals)}`"
         )
 
-    def found(reading: _Reading) -> SliceRead:
+    def open_rows(reading: Reading) -> SliceRead:
         opened = sample.open_ordinals(
             reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
         rows = tuple(_row(*row) for row in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
 
-    return _on_record(installation, name, reader, found)
+    return _on_record(installation, name, reader, open_rows)
 
 
-class _Reading(NamedTuple):
-    """What rows are opened with."""
+class Reading(NamedTuple):
+    """The context in which rows are opened."""
 
     tx: Transaction
     copy: ReleaseCopy
@@ -122,18 +111,39 @@ class _Reading(NamedTuple):
     now: datetime
 
 
+def draw_rows(
+    installation: Installation, reading: Reading, rows: int, select: Callable[[Payload], bool]
+) -> tuple[int, int, list[tuple[int, Payload]]]:
+    """Draws ``rows`` selected rows by reservoir sampling, which keeps no other text.
+
+    Returns the numbers of scanned and of selected rows, and the drawn ones.
+    """
+    random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311 securely seeded
+    scanned = matching = 0
+    drawn = list[tuple[int, Payload]]()
+    for row in sample.scanned(
+        reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
+    ):
+        scanned += 1
+        if select(row[1]):
+            matching += 1
+            if (place := len(drawn) if len(drawn) < rows else random.randrange(matching)) < rows:
+                drawn[place : place + 1] = [row]
+    return scanned, matching, drawn
+
+
 def _on_record(
     installation: Installation,
     name: str,
     reader: StaffMember,
-    find: Callable[[_Reading], SliceRead],
+    find: Callable[[Reading], SliceRead],
 ) -> SliceRead:
     """Returns what ``find`` opens, and records a reading of each row in the same transaction."""
     role = signatures.reader_role(reader)
     copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(_Reading(tx, copy, load_policies(installation), now))
+        found = find(Reading(tx, copy, load_policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,

@@ -1,7 +1,7 @@
-"""The staff tables: the meaning of each column, pages, and CSV. They never contain content.
+"""Staff tables: column types, pages, and CSV. They never contain content.
 
 The owner of a table declares its `Listing` with the SQL; its columns are declared here in the same
-order, so that page and file agree. Ids are shown with their prefix, staff by address, releases by
+order, so that page and file agree. Ids have their prefix, staff are shown by address, releases by
 name.
 """
 
@@ -43,7 +43,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CellKind(StrEnum):
-    """What a column holds, which determines how it is shown."""
+    """The type of a column, which determines its display."""
 
     account = "account"
     conversation = "conversation"
@@ -71,8 +71,8 @@ class TableColumn(msgspec.Struct, frozen=True):
 
 
 class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of staff. ``acts_on`` are the columns that identify a row to an act; empty if rows
-    have none.
+    """A list for staff. ``acts_on`` are the columns that identify a row to an act; empty without
+    acts.
     """
 
     name: str
@@ -82,7 +82,7 @@ class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableCell(msgspec.Struct, frozen=True):
-    """A cell. ``value`` is text, except for moments, numbers and missing values."""
+    """A cell. ``value`` is text, except for times, numbers and missing values."""
 
     kind: CellKind
     value: str | datetime | int | float | bool | None
@@ -294,10 +294,10 @@ _PREFIXES = {
 }
 
 
-def read(
+def read_page(
     installation: Installation, table: StaffTable, view: TableView, now: datetime | None = None
 ) -> TablePage:
-    """One page of a table, its rows as `TableCell`s, as of ``now``; UsageError for an unknown
+    """Returns a page of a table, its rows as `TableCell`s, as of ``now``; UsageError for an unknown
     filter, order or cursor.
     """
     with snapshot(installation.pool) as tx:
@@ -306,21 +306,23 @@ def read(
 
 
 def as_csv(installation: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
-    """All rows of a view, as CSV by RFC 4180; a cell that a spreadsheet would read as a formula
-    begins with an apostrophe.
+    """Returns all rows of a view, as CSV by RFC 4180; a cell that a spreadsheet would read as a
+    formula begins with an apostrophe.
 
     Pages are read one after another, so a row changed meanwhile appears in its old or new state.
     The list is cut at `CSV_ROWS_MAX`, as its last line says.
     """
     now = installation.clock()
-    rows = keyset.all_rows(lambda asked: read(installation, table, asked, now), view, CSV_ROWS_MAX)
+    rows = keyset.all_rows(
+        lambda page: read_page(installation, table, page, now), view, CSV_ROWS_MAX
+    )
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 
 def csv_lines(
     columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], limit: int
 ) -> Iterator[bytes]:
-    """Rows of cells under their heads, as CSV; cut at ``limit``, as the last line says."""
+    """Returns rows of cells under their heads, as CSV; cut at ``limit``, as the last line says."""
     yield _line([column.head for column in columns])
     for row in islice(rows, limit):
         yield _line([_plain(cell) for cell in row])
@@ -353,8 +355,7 @@ def _cells(
     )
 
 
-# a value of the database
-def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401
+def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableCell:  # noqa: ANN401 of a row
     if value is None or value == "":
         return TableCell(kind, None)
     match kind:

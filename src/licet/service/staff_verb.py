@@ -1,11 +1,10 @@
-"""One declaration of what staff do: who may, what it takes, its forecast, what it does and its
-wording.
+"""Declarations of staff verbs: roles, body, forecast, action and wording.
 
-The route (`web.api.verb_routes`), the form of the console (`web.console.verb_forms`) and the command
-(`cli.verb_commands`) are made from a declaration: their idempotency, confirmation, reason and
-record are the same for all. What a verb takes is a struct whose fields carry their meaning, unit
-and bounds; ``reason`` and ``dry_run`` among them mean the same everywhere. The declarations of a
-subject are a module of this room, and `staff_verbs` lists all of them.
+The route (`web.api.verb_routes`), the console's form (`web.console.verb_forms`) and the command
+(`cli.verb_commands`) are generated from a declaration, with the same idempotency, confirmation,
+reason and record for all. A body's fields carry their meaning, unit and bounds; ``reason`` and
+``dry_run`` mean the same everywhere. A subject's declarations are a module of this package, and
+`staff_verbs` lists all of them.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ if TYPE_CHECKING:  # a command that needs no member of staff does not load relea
 
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
-# `extra` of a field's `Meta`: content, which a command reads from a file; a text whose blanks count
+# `extra` of a field's `Meta`: content, which commands read from a file; text with significant blanks
 FROM_FILE, VERBATIM = {"file": True}, {"verbatim": True}
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
@@ -53,17 +52,15 @@ Done = TypeVar("Done")
 
 
 class VerbBody(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a verb takes. Unknown keys are rejected, because a misspelt one would otherwise be
-    ignored.
-    """
+    """The body of a verb. Rejects unknown keys, which may be misspelt."""
 
 
 class VerbAnswer(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a verb answers over the API."""
+    """The API answer of a verb."""
 
 
 class NoBody(VerbBody, frozen=True, kw_only=True):
-    """A verb that takes nothing: its route has no body."""
+    """The body of a verb that takes nothing: its route has none."""
 
 
 class GivenReason(VerbBody, frozen=True, kw_only=True):
@@ -71,9 +68,9 @@ class GivenReason(VerbBody, frozen=True, kw_only=True):
 
 
 class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
-    """A call of a verb. ``target`` is what its address names, several joined by `+`; ``wall`` the
-    clock of sessions, ``url`` where browsers reach Licet; ``made`` is what the first call under the
-    same `Idempotency-Key` made.
+    """A call of a verb. ``target`` is named by its address, several joined by `+`; ``wall`` is the
+    clock of sessions, ``url`` where browsers reach Licet; ``made`` is the result's id of the first
+    call under the same `Idempotency-Key`.
     """
 
     installation: Installation
@@ -88,35 +85,35 @@ class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
 
     @property
     def staff(self) -> StaffMember:
-        """The acting member of staff. A route and a form have one; a command has one by `--by`."""
+        """The acting member of staff; a command has one by `--by`."""
         assert self.member is not None
         return self.member
 
 
 class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
-    """What staff do, declared once.
+    """A staff verb, declared once.
 
-    ``run`` does it; in a dry run it changes nothing, and refuses what it would refuse. ``would``
-    says what it would do in sentences, ``did`` what it did. ``answer`` is the body of the API: of
-    what was done, or of what there is now (None) where the call is a repetition.
+    ``run`` executes it; in a dry run it changes nothing, and refuses the same. ``would`` describes
+    a dry run in sentences, ``did`` the result. ``answer`` makes the API's body of the result, or of
+    the present state (None) for a repetition.
     """
 
-    name: str  # of the operation; a function's in generated clients
+    name: str  # of the operation, and of its function in generated clients
     about: str  # the description of the route, and the help of the command
     who: tuple[StaffRole, ...]
     takes: type[Sent]
     run: Callable[[VerbCall[Sent]], Done]
     did: Callable[[VerbCall[Sent], Done], str] = lambda *_: ""
-    order: OrderKind | None = None  # the record that it leaves, with its reason
-    # The addresses: below /v1 and below /console. Without one there is no route, or no form.
+    order: OrderKind | None = None  # the kind of its record, if any
+    # Addresses below /v1 and below /console; without one there is no route, or no form
     path: str = ""
     route: str = ""
     page: str = ""
-    named_by: str = ""  # the field that names its target, where the address does not
+    named_by: str = ""  # the field with its target, if the address has none
     # The route
     method: str = "POST"
     status: int = 200
-    body_bytes_max: int | None = None  # by default that of every route
+    body_bytes_max: int | None = None  # default: every route's
     tag: str = "staff"
     answers: Any = None
     answer: Callable[[VerbCall[Sent], Done | None], Any] = lambda _, done: done
@@ -127,16 +124,16 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     means: str | Callable[[VerbCall[Sent]], str] = ""
     would: Callable[[VerbCall[Sent], Done], tuple[str, ...]] = lambda *_: ()
     flash: str = ""
-    back: str = ""  # where the form leads; by default the address without its last word
+    back: str = ""  # page after the form; by default the address without its last word
     destroys: bool = False
-    version: Callable[[VerbCall[Sent]], str] | None = None  # refused where it changed meanwhile
-    of_keys: bool = False  # what was remembered of the keys of services is forgotten after it
-    # The command, as in `webhooks pause`, the word for its target, and what it is called with
+    version: Callable[[VerbCall[Sent]], str] | None = None  # refused if it changed meanwhile
+    clears_key_cache: bool = False  # of service keys
+    # The command, as in `webhooks pause`, its target's name in the help, and an example
     command: str = ""
     noun: str = "NAME"
-    by: Literal["", "user", "member"] = "user"  # whom a command names by `--by`, for the record
+    by: Literal["", "user", "member"] = "user"  # the type of `--by`
     example: str = ""
-    failed: Callable[[Done], bool] | None = None  # whether it exits 1; None: never
+    failed: Callable[[Done], bool] | None = None  # whether the command exits 1; None: never
 
     @property
     def may(self) -> May:
@@ -144,12 +141,12 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
     @property
     def route_path(self) -> str:
-        """The address of the route; empty where there is none."""
+        """The address of the route; empty without one."""
         return f"/v1/{self.route or self.path}" if self.route or self.path else ""
 
     @property
     def page_path(self) -> str:
-        """The address of the form; empty where there is none."""
+        """The address of the form; empty without one."""
         return f"/console/{self.page or self.path}" if self.page or self.path else ""
 
     @property
@@ -159,13 +156,13 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
     @property
     def asks_reason(self) -> bool:
-        """Whether it needs a reason."""
+        """Whether it requires a reason."""
         fields = msgspec.structs.fields(self.takes)
         return any(is_reason(field) and field.required for field in fields)
 
     def body(self, values: Mapping[str, Any]) -> Sent:
-        """What the verb takes, of the fields of a form or the options of a command; UsageError,
-        with what the field means, for a value that it does not take.
+        """Converts a form's fields or a command's options to the body; UsageError, with the field's
+        description, for an invalid value.
         """
         try:
             return msgspec.convert(values, self.takes, strict=False)
@@ -183,7 +180,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
             is_content = is_content or meta.extra == FROM_FILE
             hint = meta.description.rstrip(".") if meta.description else hint
         noun, value = name.replace("_", " "), values.get(name, "")
-        if not isinstance(value, str | int):  # several: one of them, or how many there are
+        if not isinstance(value, str | int):  # several: an item, or their number
             item = re.search(r"\[(\d+)\]", place)
             value = value[int(item[1])] if item else " ".join(map(str, value))
             noun = noun.removesuffix("s")
@@ -194,9 +191,8 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         raise UsageError(f"`{str(value)[:40]}` is no {noun}", hint)
 
     def perform(self, call: VerbCall[Sent]) -> Done:
-        """Does it, and puts it on record with its reason where ``order`` says so; UsageError for no
-        reason, before anything is done. Of a crash between the two the act stays, and its reason is
-        lost.
+        """Runs the verb, and records it with its reason if ``order`` is set; UsageError without a
+        reason, before it runs. After a crash between the two the reason is lost.
         """
         if call.dry_run or self.order is None:
             return self.run(call)
@@ -219,7 +215,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
 
 def is_reason(field: msgspec.structs.FieldInfo) -> bool:
-    """Whether a field is the reason that is kept of a call, and no word of a list."""
+    """Whether a field is the recorded reason of a call, not a word of a list."""
     return field.name == "reason" and unwrapped(field.type)[0] is str
 
 
@@ -228,7 +224,7 @@ AnyCall: TypeAlias = VerbCall[Any]
 
 
 def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:  # noqa: ANN401 a type
-    """A type without what says that it may be None, and without what is said of it."""
+    """Returns a type without None and metadata, and the metadata."""
     metas: list[Meta] = []
     while get_origin(annotation) in (Annotated, Union, UnionType):
         inner = [part for part in get_args(annotation) if part is not NoneType]

@@ -1,6 +1,4 @@
-"""Every declaration of what staff do: the routes of the API and the forms of the console are made
-from this list.
-"""
+"""All declarations of staff verbs, from which the API's routes and the console's forms are made."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Moves shared state (restriction journal, log, releases) from folders into the bucket, and
 verifies it there.
 
-Promise: nothing is lost or forked, whenever the program is killed; run again, it continues.
-Meanwhile no server appends: it holds the sequencer's and the journal's locks. The authoritative
+Promise: nothing is lost or forked, wherever the program is killed; run again, it continues. It
+holds the sequencer's and the journal's locks, so no server appends meanwhile. The authoritative
 journal changes in one step (`keys.journal_move`), after the log is completely in the bucket. The
 installation is then opened from the bucket, with the checks of every start, and the releases
-follow. Folders are renamed and kept; releases stay in place as copies.
+follow. Folders are renamed and kept; releases stay as copies.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class MovedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
-    """What was moved, or would be. ``missing`` releases have no folder on this host; ``kept``
-    folders still contain what was moved.
+    """What was or would be moved. ``missing`` releases have no folder on this host; ``kept``
+    folders still contain the moved state.
     """
 
     url: str
@@ -55,8 +55,10 @@ class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
     kept: list[Path]
 
 
-def look(config: Configuration, clock: Clock) -> StoreMove:
-    """What `move` would do. After a killed run: what was already moved, without releases."""
+def forecast(config: Configuration, clock: Clock) -> StoreMove:
+    """Returns what `move` would do. After a killed run: what was already moved, without
+    releases.
+    """
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
         return _move_report(
@@ -159,7 +161,7 @@ def _part_here(installation: Installation, release: Release) -> MovedPart | None
 
 
 def _current_folder(folder: Path) -> Path:
-    """A folder of the log, under its present name."""
+    """Returns a folder of the log, under its present name."""
     moved = moved_folder(folder)
     return moved if moved.is_dir() else folder
 

@@ -1,4 +1,4 @@
-"""`licet verify`: checks any kind of artefact against the log and the given keys."""
+"""Verifies any kind of artefact against the log and the given keys (`licet verify`)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer, which is the worst of the parts it depends on; broken promises by place; what is
-    missing for a proof, and what would prove it; and each field's level, by artefact.
+    """The worst answer of all parts; broken promises by place; missing evidence, with what would
+    prove it; and each field's level, by artefact.
     """
 
     answer: Verdict
@@ -46,12 +46,12 @@ def verify(
     release: Path | None = None,
     base: Path | None = None,
 ) -> CheckResult:
-    """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or
-    model.
+    """Checks a log, a published folder, a receipt, a proof, a document, or the folder of a release
+    or model.
 
     Trusts only ``vkeys``: each log, receipt and proof needs its year's key among them. A release's
     files are checked against its manifest, and the manifest against its leaf in ``log``; without a
-    log nothing is proved. ``base`` is the folder of the release that its rows were carried from.
+    log nothing is proved. ``base`` is the folder of the release from which rows were carried.
     ``quorum`` is a c2sp.org/tlog-policy that every checkpoint must satisfy.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
@@ -67,7 +67,7 @@ def verify(
 def _verify_document(
     path: Path, trusted: list[verifier.Trust], log: Path | None, releases: Path | None
 ) -> CheckResult:
-    """Checks a paper: its numbers are proved only with the logs and manifests that it counts."""
+    """Checks a document: its numbers are proved only with the logs and manifests that it counts."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     logs = verifier.read_logs([verifier.FolderFiles(log)], trusted) if log is not None else []
@@ -110,8 +110,10 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
 def _verify_model(
     path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, release: Path | None
 ) -> CheckResult:
-    """Checks a model with the models' and the gate's keys. With the release's folder, each consumed
-    row is looked up in its proofs; with its log, the release is checked too.
+    """Checks a model with the models' and the gate's keys.
+
+    With the release's folder, each consumed row is looked up in its proofs; with its log, the
+    release is checked too.
     """
     try:
         keys = [verifier.read_key(vkey, 1) for vkey in vkeys]
@@ -164,7 +166,7 @@ def _verify_release(
     held = verifier.check_release_in(files, known_logs, before)
     held.parts += report.parts
     held.merge(report)
-    # the other notes are about files that were checked here
+    # other notes concern files checked here
     held.notes = [note for note in held.notes if "--base" in note]
     if held.purged:
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
@@ -176,7 +178,7 @@ def _verify_release(
 def logs(
     folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
 ) -> list[tuple[verifier.Trust, verifier.Files]]:
-    """The logs in a folder, or in its subfolders by year, each with its key."""
+    """Opens the logs in a folder, or in its subfolders by year, each with its key."""
     trusted = _trusted(vkeys, quorum)
     if not trusted:
         raise UsageError(
@@ -186,12 +188,12 @@ def logs(
 
 
 def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
-    """The key that signs purges and reviews: the log's, the same for every year."""
+    """Returns the key that signs purges and reviews: the log's, the same for every year."""
     return (lambda: trusted[0].key.public) if trusted else None
 
 
 def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
-    """The keys to trust; without any, the key of the only log in the quorum file."""
+    """Returns the trusted keys; without any, the key of the only log in the quorum file."""
     named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
     try:
         return [verifier.trust(vkey, policy=quorum) for vkey in named]
@@ -238,7 +240,7 @@ def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Verifier
 
 
 def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
-    """The key that the bytes name. The check decides whether to trust it."""
+    """Returns the key that the bytes name; the check decides whether to trust it."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     return verifier.select_key(raw, trusted)

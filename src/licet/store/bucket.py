@@ -1,14 +1,14 @@
 """A bucket of an S3 service: whole objects, written with conditional requests.
 
-Promise: after `create` or `replace` returned a tag, the object has exactly those bytes, and no
-other writer's call for the same name under the same condition succeeded. None means that another
-writer was first; nothing was changed. BusyError means that the service did not answer: the object
-may have been written, and the caller must read before it goes on. What S3 calls strongly consistent
-is required: a read sees every write that was answered before it.
+Promise: when `create` or `replace` returns a tag, the object has exactly those bytes, and no other
+writer's call for the same name under the same condition succeeded. None means that another writer
+was first and nothing was changed. BusyError means that the service did not answer: the object may
+have been written, and the caller must read before it continues. The service must be strongly
+consistent: a read sees every acknowledged write.
 
-A write whose answer was lost, and which the library repeats, meets its own object; so a refused
-condition is compared with what is there. Two writers that write the same bytes both succeed: who
-must know which of them it was puts something unique into the bytes.
+After a lost response the library repeats a write and meets its own object, so a refused condition
+is compared with the stored bytes. Two writers of the same bytes both succeed; a caller that must
+know the winner adds something unique to the bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SECRET_BYTES_MAX = 4_096
 CONNECT_SECONDS_MAX = 5
 REQUEST_SECONDS_MAX = 30
-PROMPT_SECONDS_MAX = 2  # of a probe
+PROMPT_SECONDS_MAX = 2  # for a probe
 RETRIES_MAX = 3
 OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
@@ -62,8 +62,8 @@ class BucketSettings(Protocol):
 
 
 def options(settings: BucketSettings, what: str) -> dict[str, Any]:
-    """The options for obstore; UsageError, which names the store ``what``, if the file with the
-    secret cannot be read.
+    """Returns the options for obstore; UsageError, naming the store ``what``, if the secret's file
+    cannot be read.
     """
     given = {
         "endpoint": settings.endpoint,
@@ -110,7 +110,7 @@ class Bucket:
     def __init__(
         self, url: str, options: dict[str, Any], circuit: CircuitBreaker | None = None
     ) -> None:
-        """``options`` is what `options` returned. The service is not contacted yet."""
+        """``options`` are those of `options`. Does not contact the service."""
         self.url, self._options, self.circuit = url, options, circuit
         self._fixed: OrderedDict[str, bytes] = OrderedDict()
         self._fixed_bytes = 0
@@ -121,13 +121,13 @@ class Bucket:
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """The URL and endpoint, for messages."""
         endpoint = self._options.get("endpoint")
         return f"{self.url}` at `{endpoint}" if endpoint else self.url
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The library's object, for what reads by ranges."""
+        """The obstore store, for reads of ranges."""
         from obstore.store import from_url
 
         try:
@@ -141,18 +141,18 @@ class Bucket:
 
     @cached_property
     def guarded(self) -> Bucket:
-        """The same bucket behind a circuit breaker: after a call that was waited for and was not
-        answered, `probe` among them, the others are refused at once.
+        """The same bucket behind a circuit breaker: after a call timed out, other calls are refused
+        at once.
         """
         made = Bucket(self.url, self._options, CircuitBreaker("the object store", _HINT, SILENT))
-        if self.url.startswith(_LOCAL):  # another of these would be another store
+        if self.url.startswith(_LOCAL):  # a second local store would be empty
             made.store = self.store
         return made
 
     @cached_property
     def _prompt(self) -> Bucket:
-        """For reads that take `PROMPT_SECONDS_MAX` at most. No write may: one that was given up
-        could still arrive, after what was written in its place.
+        """The bucket with a time-out of `PROMPT_SECONDS_MAX`, for reads only: an abandoned write
+        could still arrive, over later content.
         """
         seconds = f"{PROMPT_SECONDS_MAX}s"
         limits = {
@@ -166,8 +166,8 @@ class Bucket:
         return Bucket(self.url, {**self._options, **limits}, self.circuit)
 
     def probe(self) -> None:
-        """BusyError if the service does not answer soon, for anyone who watches a `guarded`
-        bucket.
+        """Raises BusyError if the service does not answer soon; closes or opens the circuit of a
+        `guarded` bucket.
         """
         if not self.url.startswith(_LOCAL):
             with self._prompt._calling("read", probes=True):
@@ -175,8 +175,8 @@ class Bucket:
 
     @contextlib.contextmanager
     def _calling(self, what: str, *, probes: bool = False) -> Iterator[None]:
-        """Surrounds a request; BusyError if it fails. The library's message is not quoted: it may
-        have the secret.
+        """Raises BusyError for a failed request, without the library's message, which may contain
+        the secret.
         """
         import obstore
 
@@ -192,7 +192,7 @@ class Bucket:
                 ) from None
 
     def read(self, name: str) -> TaggedObject | None:
-        """The current version of an object; None if there is none."""
+        """Returns the current version of an object, or None."""
         with self._calling("read"):
             return self._get(name)
 
@@ -208,7 +208,7 @@ class Bucket:
             return None
 
     def read_fixed(self, name: str) -> bytes | None:
-        """An object whose bytes never change, cached in memory."""
+        """Returns an object whose bytes never change, cached in memory."""
         with self._mutex:
             if (known := self._fixed.get(name)) is not None:
                 self._fixed.move_to_end(name)
@@ -225,9 +225,7 @@ class Bucket:
         return found.content
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Reads existing objects in order, with concurrent requests; BrokenError if one is
-        missing.
-        """
+        """Reads existing objects in order, concurrently; BrokenError if one is missing."""
         with ThreadPoolExecutor(READS_AT_ONCE_MAX) as pool:
             for start in range(0, len(names), READS_AT_ONCE_MAX * 4):
                 part = names[start : start + READS_AT_ONCE_MAX * 4]
@@ -239,7 +237,7 @@ class Bucket:
                     yield found.content
 
     def chunks(self, name: str) -> Iterator[bytes] | None:
-        """An object of any size, piece by piece; None if there is none."""
+        """Streams an object of any size; None if there is none."""
         import obstore
 
         with self._calling("read"):
@@ -255,8 +253,8 @@ class Bucket:
                 yield bytes(chunk)
 
     def send(self, name: str, file: Path) -> None:
-        """Writes a file of any size under a name that is unique to its bytes, so that concurrent
-        writers agree.
+        """Writes a file of any size under a name derived from its bytes, so that concurrent writers
+        agree.
         """
         import obstore
 
@@ -264,16 +262,18 @@ class Bucket:
             obstore.put(self.store, name, file)
 
     def create(self, name: str, content: bytes) -> str | None:
-        """Writes an object that does not exist; None if another one has the name."""
+        """Writes a new object and returns its tag; None if the name is taken."""
         return self._write(name, content, "create")
 
     def replace(self, name: str, content: bytes, tag: str) -> str | None:
-        """Replaces the version ``tag`` of an object; None if another version is current."""
+        """Replaces the version ``tag`` of an object and returns the new tag; None if another
+        version is current.
+        """
         return self._write(name, content, {"e_tag": tag})
 
     def put_compared(self, name: str, content: bytes) -> None:
         """Writes an object unconditionally, reads it back and compares it. For a single writer:
-        BusyError if there is another.
+        BusyError if another one interferes.
         """
         found = self.read(name)
         if found is None or found.content != content:
@@ -304,13 +304,15 @@ class Bucket:
                     obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"]
                     or ""
                 )
-            except (*taken, *missing):  # what is replaced may be gone too
+            except (*taken, *missing):  # the replaced object may be gone too
                 pass
         found = self.read(name)
         return found.tag if found is not None and found.content == content else None
 
     def names(self, prefix: str) -> list[str]:
-        """The names below ``prefix``, which ends with `/`, without it, at any depth, sorted."""
+        """Lists the names below ``prefix``, which ends with `/`, at any depth, without
+        it, sorted.
+        """
         import obstore
 
         with self._calling("listed"):
@@ -318,8 +320,8 @@ class Bucket:
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
 
     def written(self, prefix: str) -> dict[str, datetime]:
-        """When each object below ``prefix``, which ends with `/`, was last written, by the clock of
-        the service.
+        """Returns each object's time of last write below ``prefix``, which ends with `/`, by the
+        service's clock.
         """
         import obstore
 
@@ -332,7 +334,7 @@ class Bucket:
             }
 
     def names_after(self, prefix: str, after: str, limit: int) -> list[str]:
-        """The first ``limit`` names below ``prefix`` that sort after ``after``, sorted, in one
+        """Lists the first ``limit`` names below ``prefix`` that sort after ``after``, in one
         request.
         """
         import obstore
@@ -344,7 +346,7 @@ class Bucket:
             return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
 
     def below(self, prefix: str) -> list[str]:
-        """The first components of the names below ``prefix``, as a folder listing, sorted."""
+        """Lists the first components of the names below ``prefix``, sorted, like a folder."""
         import obstore
 
         with self._calling("listed"):
@@ -369,16 +371,14 @@ class Bucket:
 
 @lru_cache(maxsize=8)
 def open_bucket(settings: BucketSettings) -> Bucket | None:
-    """The bucket of ``settings``, cached by its settings; None if none is configured."""
+    """Returns the bucket of ``settings``, cached by them; None if none is configured."""
     if settings.url is None:
         return None
     return Bucket(settings.url.rstrip("/"), options(settings, "object store"))
 
 
 def _cause(error: Exception) -> str:
-    """Why a request failed. Of the library's message only its words for a time-out and a refused
-    connection are looked for.
-    """
+    """Describes a failed request without quoting the library's message."""
     text = str(error).lower()
     if "timed out" in text or "timeout" in text:
         return "no answer in time"
@@ -388,9 +388,9 @@ def _cause(error: Exception) -> str:
 
 
 class BucketProbe(NamedTuple):
-    """What a bucket guarantees. ``ignored`` names the conditions of writes that the service does
-    not honour; ``apart_seconds`` is positive if its clock is ahead; ``deletes`` is False if the key
-    may not delete the object.
+    """The guarantees of a bucket. ``ignored`` are the write conditions that the service does not
+    honour; ``apart_seconds`` is positive if its clock is ahead; ``deletes`` is False if the key may
+    not delete.
     """
 
     ignored: tuple[str, ...]
@@ -399,8 +399,8 @@ class BucketProbe(NamedTuple):
 
 
 def probe_bucket(bucket: Bucket, now: datetime) -> BucketProbe:
-    """Checks a bucket with one object: writes it, writes it again under conditions that do not
-    hold, and deletes it.
+    """Checks a bucket's guarantees with one object, which it writes, overwrites under false
+    conditions and deletes.
 
     BusyError if the service does not answer, or refuses the key.
     """

@@ -1,10 +1,9 @@
-"""A circuit breaker: a service that does not answer costs its callers one time-out, not one each.
+"""A circuit breaker: a silent service costs its callers one time-out in all, not one each.
 
-Promise: once a call waited for `SLOW_SECONDS` and was not answered, calls are refused at once until
-one is answered, or fails soon. While the service is silent one call at a time, at most every
-`RETRY_SECONDS`, finds out whether it is back; where `is_probed`, only a probe does, and no other
-caller ever waits. An error that the service answered with is an answer. Calls that began before the
-first failure wait for their own time-outs.
+Promise: after a call has waited `SLOW_SECONDS` without an answer, calls are refused at once until
+one is answered or fails quickly. While the service is silent, one call at a time, at most every
+`RETRY_SECONDS`, tries again; with `is_probed` only a probe does, and no other caller waits. An
+error response is an answer. Calls in flight at the first failure wait for their own time-outs.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ REMEMBERED_SECONDS = 600.0
 
 
 class CircuitBreaker:
-    """Guards the calls of one service, which ``service`` names in the refusal, for people, and
-    ``because``, for programs. Any thread may use it.
+    """Guards the calls of one service, thread-safe. A refusal names ``service`` to people and
+    ``because`` to programs.
 
-    ``is_probed`` leaves it to a probe to find out whether the service is back; ``is_failing`` says
-    that the newest call was not answered, soon or late.
+    ``is_probed`` leaves retries to a probe; ``is_failing`` is True while the newest call is
+    unanswered.
     """
 
     def __init__(self, service: str, hint: str, because: str = "") -> None:
@@ -39,8 +38,8 @@ class CircuitBreaker:
 
     @contextlib.contextmanager
     def calling(self, *, probes: bool = False) -> Iterator[None]:
-        """Surrounds a call whose BusyError means that there was no answer. BusyError at once where
-        the call is refused.
+        """Surrounds a call whose BusyError means "no answer"; raises BusyError at once while the
+        circuit is open.
         """
         with self._mutex:
             tries = self._failed_at is not None
@@ -66,8 +65,8 @@ class CircuitBreaker:
 
 
 class CallWatch:
-    """Which services of others do not answer: one that keeps a call waiting for `LATE_SECONDS`, and
-    one whose last call was not answered, for `REMEMBERED_SECONDS`. Any thread may use it.
+    """Tracks external services that do not answer: one that keeps a call waiting for
+    `LATE_SECONDS`, or whose last call failed, for `REMEMBERED_SECONDS`. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -77,8 +76,8 @@ class CallWatch:
 
     @contextlib.contextmanager
     def calling(self, kind: str, service: object = None) -> Iterator[Callable[[], None]]:
-        """Surrounds a call of one ``service`` of a ``kind``, which `silent` may name. Yields what
-        is to be called once it was answered.
+        """Surrounds a call to a ``service`` of a ``kind``. Yields a function that marks the call as
+        answered.
         """
         call, answers = object(), list[bool]()
         with self._mutex:
@@ -95,7 +94,7 @@ class CallWatch:
 
     @property
     def silent(self) -> set[str]:
-        """The kinds of the services that do not answer."""
+        """The kinds of services that do not answer."""
         now = monotonic()
         with self._mutex:
             late = {kind for kind, begun in self._begun.values() if now > begun + LATE_SECONDS}

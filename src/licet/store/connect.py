@@ -6,12 +6,11 @@ and every error that leaves it is one of Licet's and quotes no statement, no par
 psycopg's own messages quote all three (`Key (text)=(..) already exists`), so they are never
 chained.
 
-Both sides of a connection ask whether the other one is still there. A session's advisory lock is so
-a lease: of a host that was killed it is free at once, of one that vanished after
-`SILENT_SECONDS_MAX`.
+Both ends of a connection send keepalives, so a session's advisory lock is a lease: free at once after
+its process is killed, and after `SILENT_SECONDS_MAX` if its host vanishes.
 
     BusyError
-    ├── ReplicaError            the server only reads (`licet.store.primary`): nothing was asked of it
+    ├── ReplicaError            the server is read-only (`licet.store.primary`): no statement was sent
     ├── UnreachableError        no connection, or it broke before the commit: nothing was changed
     ├── ContentionError         another transaction interfered: nothing was changed; `retrying` tries again
     └── OutcomeUnknownError     the connection broke during COMMIT: whether it took effect is unknown; never retried here
@@ -27,13 +26,12 @@ import logging
 import select
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-import msgspec
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
@@ -46,8 +44,7 @@ from licet.store import embedded
 from licet.store.database_activity import DatabaseActivity, read_activity
 from licet.store.primary import Admission, Examination, replica_error
 
-# The driver's own log lines may quote values, and repeat what is reported once here, as an error of
-# Licet's.
+# The driver's log lines may quote values.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 logging.getLogger("psycopg").propagate = False
 
@@ -57,12 +54,14 @@ Transaction = psycopg.Connection[TupleRow]
 
 class Pool(ConnectionPool[Transaction]):
     """Connections to one database. ``admission`` decides which servers are used, ``folder`` is that
-    of an embedded server, and a transaction waits for a lock for ``lock_seconds`` at most, where
-    that is set.
+    of an embedded server, ``lock_seconds`` limits a transaction's wait for a lock, if set.
     """
 
-    # options are those of psycopg's pool
-    def __init__(self, dsn: str | Callable[[], str], **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        dsn: str | Callable[[], str],
+        **options: Any,  # noqa: ANN401 those of psycopg's pool
+    ) -> None:
         self.admission = Admission()
         self.folder: Path | None = None
         self.lock_seconds: float | None = None
@@ -74,7 +73,7 @@ WAIT_SECONDS_MAX = 10.0
 CONNECT_SECONDS_MAX = 5
 RETRY_ATTEMPTS_MAX = 5
 _RETRY_SECONDS = 0.01
-# a host or a database that vanished is noticed by then, and its locks are free
+# until a vanished host or database is detected and its locks are released
 SILENT_SECONDS_MAX = 25
 _IDLE, _INTERVAL, _COUNT = 10, 5, 3
 _KEEPALIVES = {
@@ -111,7 +110,7 @@ _HINT_UNKNOWN = (
 
 
 class UnreachableError(BusyError):
-    """There is no connection to the database, or it broke before the commit: nothing was
+    """The database cannot be reached, or the connection broke before the commit: nothing was
     changed.
     """
 
@@ -123,11 +122,11 @@ class ContentionError(BusyError):
 
 
 class OutcomeUnknownError(BusyError):
-    """The connection broke during the commit: it may have taken effect."""
+    """The connection broke during the commit, which may have taken effect."""
 
 
 class StatementError(BrokenError):
-    """The server refused a statement. ``constraint`` is empty if no constraint was concerned."""
+    """The server refused a statement; ``constraint`` is empty unless one was violated."""
 
     def __init__(self, sqlstate: str, constraint: str) -> None:
         rule = f" by constraint `{constraint}`" if constraint else ""
@@ -145,23 +144,6 @@ class StoreConfig(Protocol):
     @property
     def data(self) -> Path:
         """The data folder; the embedded server is in ``postgres`` below it."""
-
-
-class DatabaseConfig(msgspec.Struct, frozen=True):
-    """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
-
-    Anyone who sets ``database_url`` decides where every account, key page and proof is stored, and
-    may read them.
-    """
-
-    data: Path = Path("licet-data")
-    database_url: str | None = None
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> DatabaseConfig:
-        """Reads `LICET_DATA` and `LICET_DATABASE_URL`; an empty value counts as absent."""
-        data = environment.get("LICET_DATA") or "licet-data"
-        return cls(data=Path(data), database_url=environment.get("LICET_DATABASE_URL") or None)
 
 
 @contextlib.contextmanager
@@ -184,8 +166,8 @@ def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Itera
 
 @contextlib.contextmanager
 def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
-    """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can
-    restart a dead server.
+    """Yields a pool on ``dsn``. A callable ``dsn`` is called for each new connection, so that it
+    can restart a dead server.
     """
     named = dsn if isinstance(dsn, str) else dsn()
     options = _check_connection(named)
@@ -207,14 +189,14 @@ def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> It
 
 @contextlib.contextmanager
 def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
-    """Within the block ``examine`` decides which servers are used; see `licet.store.primary`."""
+    """Lets ``examine`` admit servers within the block; see `licet.store.primary`."""
     with pool.admission.guarded(examine):
         yield
 
 
 def probe(pool: Pool) -> None:
-    """Connects anew and examines the server, which cuts older connections if it is a newer primary;
-    LicetError if it is refused.
+    """Opens a new connection and examines its server, which cuts older connections if it is a newer
+    primary; LicetError if it is refused.
     """
     conninfo = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
     assert isinstance(pool.kwargs, dict)
@@ -225,8 +207,8 @@ def probe(pool: Pool) -> None:
 
 @contextlib.contextmanager
 def heartbeat(pool: Pool) -> Iterator[Callable[[], DatabaseActivity]]:
-    """Yields a function that asks the database what it does, on a connection of its own, which it
-    opens where there is none; LicetError if there is no answer. For one thread at a time.
+    """Yields a function that reads the database's activity on a connection of its own, reopened
+    when broken; LicetError without an answer. Not thread-safe.
     """
     open_: list[psycopg.Connection[Any]] = []
 
@@ -252,8 +234,8 @@ def heartbeat(pool: Pool) -> Iterator[Callable[[], DatabaseActivity]]:
 
 @contextlib.contextmanager
 def locked(pool: Pool, lock: int) -> Iterator[bool]:
-    """Whether this process holds the advisory lock ``lock`` until the block ends; on a connection
-    of its own, so that a crash releases it.
+    """Yields whether this process holds the advisory lock ``lock``. Uses a connection of its own,
+    so that a crash releases it.
     """
     with translated(pool), pool.connection() as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
@@ -272,10 +254,10 @@ def locked(pool: Pool, lock: int) -> Iterator[bool]:
 def transaction(
     pool: Pool, following: list[Callable[[], None]] | None = None
 ) -> Iterator[Transaction]:
-    """One transaction: committed when the block ends, rolled back when it raises.
+    """Runs one transaction: commits at the end of the block, rolls back on an exception.
 
     Functions passed to `after_commit` are called before this returns; with ``following`` they are
-    added there instead, and the caller must call them before anybody gets an answer.
+    appended there instead, and the caller must call them before it acknowledges anything.
     """
     with traces.transaction(), translated(pool), pool.connection() as conn:
         _following.pop(conn, None)
@@ -297,8 +279,8 @@ def transaction(
 
 @contextlib.contextmanager
 def lock_waits_limited(pool: Pool, seconds: float) -> Iterator[None]:
-    """Within the block a transaction that waits for a lock for longer raises ContentionError: for
-    what examines a database that somebody else may hold up.
+    """Within the block a transaction raises ContentionError after ``seconds`` of waiting for a
+    lock: for diagnostics of a blocked database.
     """
     pool.lock_seconds = seconds
     try:
@@ -309,7 +291,7 @@ def lock_waits_limited(pool: Pool, seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
-    """A connection for a single reading statement, without BEGIN and COMMIT."""
+    """Yields a connection for a single read, without BEGIN and COMMIT."""
     with traces.transaction(), translated(pool), pool.connection() as conn:
         conn.autocommit = True
         try:
@@ -321,10 +303,8 @@ def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
 
 @contextlib.contextmanager
 def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
-    """A transaction that sees the database as it was at one moment: for an answer that takes
-    several statements.
-
-    It is read-only, except with ``records``: then it may append rows, but not update any.
+    """Yields a transaction in which all statements see one state of the database. It is read-only,
+    except with ``records``: then it may insert rows, but not update any.
     """
     with transaction(pool) as tx:
         tx.execute(
@@ -335,7 +315,7 @@ def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
 
 @contextlib.contextmanager
 def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
-    """The transaction that is already open, or a new one if there is none."""
+    """Yields ``tx``, or a new transaction if it is None."""
     if tx is not None:
         yield tx
         return
@@ -344,28 +324,25 @@ def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
 
 
 def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
-    """Calls ``act`` when ``tx`` has committed and before `transaction` returns; never if it is
-    rolled back.
+    """Calls ``act`` after ``tx`` has committed and before `transaction` returns; never after a
+    rollback. For effects outside the database that must be durable before anything is acknowledged.
 
-    For effects that must be durable outside the database before anybody gets an answer. If it
-    raises, it should raise an `OutcomeUnknownError`: the change is in force, and the caller got no
-    answer.
+    If it raises, it should raise an `OutcomeUnknownError`: the change is in force, and the caller
+    got no answer.
     """
     _following.setdefault(tx, []).append(act)
 
 
 def uuids(ids: Iterable[UUID]) -> str:
-    """A parameter for `::uuid[]`, for statements in every read: the driver's own encoding takes ten
-    times as long.
+    """Encodes a parameter for `::uuid[]`, ten times as fast as the driver: for statements in every
+    read.
     """
     return "{" + ",".join([one.hex for one in ids]) + "}"
 
 
 @contextlib.contextmanager
 def translated(pool: Pool | None = None) -> Iterator[None]:
-    """Translates psycopg's errors into Licet's; the original is not chained, because it quotes
-    values.
-    """
+    """Translates psycopg's errors into Licet's; never chains the original, which quotes values."""
     try:
         yield
     except (PoolTimeout, TooManyRequests):
@@ -382,8 +359,8 @@ def retrying(
     attempts_max: int = RETRY_ATTEMPTS_MAX,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """The result of ``fn``, called again while another transaction interferes. ``fn`` contains the
-    whole transaction.
+    """Calls ``fn``, which contains a whole transaction, again while another transaction interferes;
+    returns its result.
     """
     for attempt in range(attempts_max - 1):
         try:
@@ -394,8 +371,8 @@ def retrying(
 
 
 def _check_connection(dsn: str) -> dict[str, Any]:
-    """Connects once, because a pool hides the reason of a failure; returns the options that ``dsn``
-    does not set.
+    """Connects once, because a pool hides the reason of a failure; returns the connection options
+    that ``dsn`` does not set.
     """
     wanted: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS_MAX,
@@ -461,10 +438,9 @@ def _refuse_read_only(conn: Transaction) -> None:
 def _commit(pool: Pool, conn: Transaction) -> None:
     """Commits; OutcomeUnknownError unless the server confirms it, also for the synchronous replica.
 
-    A server ends when its disk has no room for a commit, and cannot say so; of the embedded one it
-    is seen. A wait for a synchronous replica that is cancelled ends as a success with a warning:
-    the commit is on one server only, and a failover would lose it. A commit of Licet's has no other
-    warning.
+    A full disk ends an embedded server during a commit without an error, so its disk is checked. A
+    cancelled wait for a synchronous replica succeeds with a warning: the commit is on one server
+    only, and a failover would lose it. Licet's commits raise no other warning.
     """
     _warned.pop(conn, None)
     try:

@@ -1,9 +1,10 @@
 """Keeps key material off the disk, as far as the platform allows: no core dumps, no swapped pages.
 
-Promise: after `harden` this program leaves no core dump and no other program of its user reads its
-memory; its pages are kept out of swap if that cannot make a later allocation fail. What cannot be
-achieved is returned, not raised: it is up to the operator (`docs/keys.md`). Python cannot wipe a
-copy of a key that it made; it disappears with its page.
+Promise: after `harden` this process leaves no core dump, and no other process of its user reads its
+memory; its pages are kept out of swap if that cannot make a later allocation fail. Failures are
+returned, not raised: they are the operator's to fix (`docs/keys.md`).
+
+Python cannot wipe a key that it copied; it disappears with its page.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
 class CoreDumpState(msgspec.Struct, frozen=True, kw_only=True):
-    """The protections that are in force for this program now."""
+    """The protections in force for this process."""
 
     no_core_dump: bool
     memory_private: bool
@@ -42,14 +43,14 @@ def _no_core_dump() -> bool:
 
 
 def _private() -> bool:
-    """A core dump through a pipe ignores the limit; it obeys this setting, and so does `ptrace`."""
+    """Disables ptrace and core dumps to a pipe, which ignore the limit."""
     return sys.platform == "linux" and bool(
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
     )
 
 
 def _locked() -> bool:
-    """Locks memory only without a limit: otherwise every allocation beyond it would fail."""
+    """Locks memory only if there is no limit: otherwise every allocation beyond it would fail."""
     if sys.platform != "linux":
         return False
     import resource

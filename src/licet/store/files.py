@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from licet.errors import BusyError
+
+_ROOM_BYTES_MIN = 16 * 2**20  # a segment of PostgreSQL's log
+_PAGE_BYTES = 4_096
 
 
 def sync(path: Path) -> None:
@@ -25,10 +30,11 @@ def sync(path: Path) -> None:
 
 
 def write_some(descriptor: int, data: memoryview, what: str) -> int:
-    """How many bytes of ``data`` were written; BusyError where the disk of ``what`` has no room.
+    """Writes and returns the number of bytes written; BusyError, naming ``what``, if the disk has
+    no room.
 
-    Nothing of a refused write is left to be synced, so that it may be tried again. What only an
-    fsync reports stays an OSError: the kernel may have dropped what was written before.
+    Nothing of a refused write is left to sync, so the caller may retry. An error of a later fsync
+    stays an OSError: the kernel may have dropped earlier writes.
     """
     try:
         return os.write(descriptor, data)
@@ -43,11 +49,10 @@ def write_some(descriptor: int, data: memoryview, what: str) -> int:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Creates a folder and its parents if they do not exist; on return its name and those created
-    with it are on the disk.
+    """Creates a folder and its parents; on return the new names are on the disk.
 
-    Its own name is synced even if it existed: a process killed before its fsync may have created
-    it.
+    The folder's own name is synced even if it existed: a process killed before its fsync may have
+    created it.
     """
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -57,7 +62,7 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that atomically and durably replaces ``path`` when the block ends."""
+    """Yields a file that atomically and durably replaces ``path`` at the end of the block."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
         with beside.open("wb") as file:
@@ -69,3 +74,22 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         beside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def probe_disk(folder: Path) -> None:
+    """Writes and syncs a page of an unnamed file in ``folder``. BusyError, with `disk_full` or
+    `disk_failed`, if that fails or hardly any room is left.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_PAGE_BYTES))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BusyError(
+            f"the disk of `{folder}` takes nothing: {error.strerror}",
+            "make room on it, or repair it",
+            because="disk_failed",
+        ) from None
+    if free < _ROOM_BYTES_MIN:
+        raise BusyError(f"the disk of `{folder}` is full", "make room on it", because="disk_full")

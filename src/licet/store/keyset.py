@@ -1,13 +1,12 @@
-"""Pages of a table by key: filtered, sorted, and bounded in how many rows one page looks at.
+"""Keyset pagination: pages of a table by key, filtered, sorted, with a bound on scanned rows.
 
 The owner of a table declares its `Listing`: columns, orders and filters as SQL; external input is
-only passed as values. A page continues after the last row of the one before (`after`), so that the
+only passed as values. A page continues after the last row of the previous one (`after`), so the
 millionth page costs as much as the first.
 
-A filter that an index serves is `indexed`: it narrows what is looked at. Any other is tried row by
-row, of ``scanned_max`` rows a page at most: a page that found too few within them says where the
-next one goes on. So a page has a bound whatever is asked for, and a rare row of a large table is
-found in several pages instead of never.
+A filter with an index is `indexed` and narrows the scan. Any other is tested row by row, on at most
+``scanned_max`` rows a page; a page that ends short says where the next one continues. So every page
+is bounded, and a rare row of a large table is found after several pages.
 """
 
 from __future__ import annotations
@@ -53,7 +52,9 @@ class KeyColumn(msgspec.Struct, frozen=True):
 
 
 class ListOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order of a list. Its columns together name one row; all go up, or all go down."""
+    """An order of a list. Its columns together identify a row and are all ascending or all
+    descending.
+    """
 
     label: str
     columns: tuple[KeyColumn, ...]
@@ -61,7 +62,7 @@ class ListOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
-    """Newest first and oldest first, for ``columns`` that grow with time."""
+    """Returns the orders newest first and oldest first, for ``columns`` that grow with time."""
     return {
         "newest": ListOrder(label="newest first", columns=columns, descending=True),
         "oldest": ListOrder(label="oldest first", columns=columns),
@@ -70,7 +71,7 @@ def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
 
 class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A value of a filter. ``looked`` is a condition with an index, ``kept`` one that is tested row
-    by row, on at most ``scanned_max`` rows; ``%(at)s`` is the moment of the page.
+    by row on at most ``scanned_max`` rows; ``%(at)s`` is the page's time.
     """
 
     label: str
@@ -80,10 +81,8 @@ class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter: one of ``choices``, or a value that ``read`` makes of a text for ``sql``, where it
-    is ``%(value)s``.
-
-    ``hint`` is an example of a text, for a form.
+    """A filter: one of ``choices``, or a text that ``read`` parses into the ``%(value)s`` of
+    ``sql``. ``hint`` is an example, for a form.
     """
 
     label: str
@@ -118,9 +117,9 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TablePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped`` says
-    that this one ended at the bound of rows looked at, and not because it was full. ``keys`` are of
-    the order, one a row; ``last`` those of the row at which the bound was met.
+    """Rows of a list. ``after`` is where the next page begins, empty at the end; ``stopped``: this
+    page ended at the bound of scanned rows. ``keys`` are each row's keys in the order; ``last``
+    those of the row at the bound.
     """
 
     rows: tuple[Row, ...]
@@ -131,14 +130,10 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> TablePage:
-    """A page of a list; UsageError for an unknown filter, order or cursor."""
+    """Returns a page of a list; UsageError for an unknown filter, order or cursor."""
     order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
     looked, kept, values, scanned = _conditions(listing, view, now)
-    if (
-        not kept
-        # each row that is looked at is one of the page: so few are joined by their keys, not with a
-        # whole table
-    ):
+    if not kept:  # every scanned row is on the page: join these few by key, not a whole table
         scanned = min(scanned, rows_max + 1)
     if view.after:
         looked.append(_after_condition(order))
@@ -174,8 +169,8 @@ def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> T
 def first_rows(
     tx: Transaction, listing: Listing, view: TableView, now: datetime
 ) -> list[tuple[Row, Row]]:
-    """The first rows of a view with their keys, without a cursor: for filters that leave a row or
-    two.
+    """Returns the first rows of a view with their keys, without a cursor: for filters that leave a
+    row or two.
     """
     order = _order(listing, view)
     looked, kept, values, scanned = _conditions(listing, view, now)
@@ -190,7 +185,7 @@ def _statement(
     listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]
 ) -> str:
     by = _order_by(order)
-    # The inner statement stops by itself where the outer one has enough.
+    # The inner statement stops when the outer one has enough rows.
     return f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
               FROM (SELECT t.* {listing.source} WHERE {_conjunction(looked)}
                 ORDER BY {by} LIMIT %(scanned)s) t
@@ -205,7 +200,7 @@ def cursor_at(listing: Listing, order: str, keys: Row) -> str:
 def all_rows(
     read: Callable[[TableView], TablePage], view: TableView, rows_max: int
 ) -> Iterator[Row]:
-    """The rows of all pages of a view, at most ``rows_max``, read lazily."""
+    """Yields the rows of all pages of a view, at most ``rows_max``."""
     count, after = 0, ""
     while count < rows_max:
         page_rows = min(PAGE_ROWS_MAX, rows_max - count)
@@ -217,7 +212,7 @@ def all_rows(
 
 
 def read_day(text: str) -> datetime:
-    """The beginning of a day, as 2026-06-01, in UTC."""
+    """Parses 2026-06-01 as the beginning of that day, in UTC."""
     try:
         return datetime.combine(date.fromisoformat(text), time(), UTC)
     except ValueError:
@@ -232,7 +227,7 @@ def read_name(text: str) -> str:
 
 
 def read_last_day(text: str) -> datetime:
-    """The end of a day: the beginning of the next one."""
+    """Parses a day as its end: the beginning of the next one."""
     return read_day(text) + timedelta(days=1)
 
 
@@ -249,7 +244,7 @@ def _order(listing: Listing, view: TableView) -> ListOrder:
 def _conditions(
     listing: Listing, view: TableView, now: datetime
 ) -> tuple[list[str], list[str], dict[str, object], int]:
-    """The indexed conditions, the conditions tested row by row, their values, and the bound of
+    """Returns indexed conditions, conditions tested row by row, their values, and the bound of
     rows.
     """
     looked, kept, values, scanned = (

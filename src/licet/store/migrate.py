@@ -1,18 +1,18 @@
 """The schema's history: numbered files of SQL, applied in order, forward only.
 
-Promise: `migrate` leaves the database at the newest migration or as it found it; many may call it
-at once. Each migration is one transaction together with its row in `migrations`, so a crash falls
+Promise: `migrate` leaves the database at the newest migration or unchanged; concurrent calls are
+safe. Each migration is one transaction together with its row in `migrations`, so a crash falls
 between two of them. An applied file never changes: its SHA-256 is stored, and another text under
 the same number is refused, as is a database that is newer than this code, unless each newer step
-says in its first line that it only expands the schema (`-- expand: WHAT`): older programs read and
-write as before. Any other step contracts, also one without such a line.
+says in its first line that it only expands the schema (`-- expand: WHAT`): older programs then work
+unchanged. Any other step contracts, also one without such a line.
 
-A step that waits for a lock makes every later reader and writer of the table wait behind it. So it
-gives up after a moment and tries again, while servers go on: an upgrade takes longer on a busy
-database, and nobody notices it.
+A step waiting for a lock blocks every later reader and writer of the table. So it gives up after a
+moment and retries, while servers continue: an upgrade takes longer on a busy database, without an
+outage.
 
-`drift` compares two databases by their catalogs, so that a test can hold a restored schema equal to
-that of the migrations on any version of the server; the texts of dumps would differ.
+`drift` compares two databases by their catalogs, so that a test can compare a restored schema with
+that of the migrations on any server version; dumps would differ in text.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class Migration(msgspec.Struct, frozen=True):
 
     @property
     def expands(self) -> bool:
-        """Whether a program that does not know the step works with its result."""
+        """Whether older programs work with the result."""
         return self.sql.startswith(_EXPAND)
 
 
 def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
-    """The steps in ``folder`` (the package's own by default), in order; their numbers run from 1
+    """Returns the steps in ``folder`` (default: the package's), in order; their numbers run from 1
     without a gap.
     """
     found = []
@@ -91,8 +91,8 @@ def migrate(
     steps: tuple[Migration, ...] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Migration, ...]:
-    """Brings the database to the newest step; returns the steps that this call applied.
-    ContentionError if others hold a lock that a step needs, for minutes.
+    """Migrates the database to the newest step; returns the steps applied by this call.
+    ContentionError if a needed lock is held for minutes.
     """
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
@@ -114,7 +114,7 @@ def _retry_locked(
 
 
 def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
-    """The steps that `migrate` would apply; changes nothing and refuses what `migrate` refuses."""
+    """Returns the steps that `migrate` would apply; raises what it raises, changes nothing."""
     steps = migrations() if steps is None else steps
     with translated(), conn.transaction():
         known = conn.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
@@ -122,8 +122,8 @@ def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tu
 
 
 def refuse_contracted(conn: Transaction, known: int) -> None:
-    """BusyError where a newer version has contracted the schema, of which this program knows
-    ``known`` steps: its statements may fail from then on.
+    """Raises BusyError if a newer version has contracted the schema: a program that knows ``known``
+    steps may fail from then on.
     """
     newer = conn.execute(
         "SELECT max(number) FROM migrations WHERE number > %s AND NOT expands", (known,)
@@ -137,12 +137,12 @@ def refuse_contracted(conn: Transaction, known: int) -> None:
 
 
 def expanding(steps: tuple[Migration, ...]) -> tuple[Migration, ...]:
-    """Those before the first step that contracts."""
+    """Returns the steps before the first one that contracts."""
     return tuple(takewhile(lambda step: step.expands, steps))
 
 
 def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | None:
-    """Applies the next step in a transaction of its own, or returns None if there is none."""
+    """Applies the next step in its own transaction; None if there is none."""
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         conn.execute("SET LOCAL client_min_messages = warning")
@@ -182,8 +182,8 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
 
 
 def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
-    """The number of applied steps, which may be more than ``steps`` if the newer ones only expand;
-    raises if ``steps`` are not the first of them.
+    """Returns the number of applied steps, more than ``steps`` if the newer ones only expand;
+    raises unless ``steps`` are the first of them.
     """
     rows = conn.execute(
         "SELECT number, name, sha256, expands FROM migrations ORDER BY number"
@@ -205,8 +205,8 @@ def _applied(conn: Transaction, steps: tuple[Migration, ...]) -> int:
 
 
 def drift(ours: Transaction, theirs: Transaction) -> str:
-    """The differences between the schemas of two databases on one server, as a diff; empty if there
-    are none.
+    """Returns the schema differences of two databases on one server as a diff; empty if there are
+    none.
     """
     import difflib  # here, so that no command waits for it
 
@@ -222,10 +222,9 @@ def drift(ours: Transaction, theirs: Transaction) -> str:
 
 
 def dump_schema(conn: Transaction) -> str:
-    """A text of everything in the schema, one object per line and sorted; equal texts mean equal
-    schemas.
+    """Returns the schema as text, one object per line, sorted; equal texts mean equal schemas.
 
-    Left out: the table `migrations`, what extensions bring, and names of NOT NULL constraints (new
+    Left out: the table `migrations`, objects of extensions, and names of NOT NULL constraints (new
     in 18).
     """
     with translated(), conn.transaction():

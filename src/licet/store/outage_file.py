@@ -1,9 +1,8 @@
-"""Outages that the servers of a data folder saw, one JSON object a line: what fell silent, or
-answered again, and when; so too a database that was slow or locked, and workers that were missing.
-Read by `licet doctor --since`.
+"""Outages that the servers of a data folder observed, as JSON lines: a dependency that stopped or
+resumed answering, a slow or locked database, missing workers. Read by `licet doctor --since`.
 
-The file is bounded: at `BYTES_MAX` it is renamed, and replaces the one before. A line is at most
-what one write takes, so that processes may share the file. It holds no content and no address.
+At `BYTES_MAX` the file is renamed over its predecessor. A line fits into one write, so that
+processes may share the file. It holds no content and no address.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ import msgspec
 NAME = "outages.jsonl"
 BYTES_MAX = 1 << 20
 DATABASE_SLOW, DATABASE_LOCKED, WORKERS = "database_slow", "database_locked", "workers"
-PENDING_MAX = 1_000  # lines that wait for a disk that takes none
+PENDING_MAX = 1_000  # lines waiting for the disk
 
 
 class OutageLine(msgspec.Struct, frozen=True):
-    """A dependency fell ``silent`` at ``at``, or no longer is, as the ``process`` saw it."""
+    """A dependency fell ``silent`` at ``at``, or answers again, as observed by ``process``."""
 
     at: datetime
     dependency: str
@@ -32,7 +31,7 @@ class OutageLine(msgspec.Struct, frozen=True):
 
 
 class DependencyOutage(msgspec.Struct, frozen=True, kw_only=True):
-    """A dependency was silent from ``began`` on; ``ended`` is None where no end is on record."""
+    """A dependency was silent from ``began`` on; ``ended`` is None if no end is recorded."""
 
     dependency: str
     began: datetime
@@ -40,7 +39,7 @@ class DependencyOutage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutageFile:
-    """Appends what one process sees. A line that the disk does not take waits for the next call."""
+    """Appends one process's observations. A line that cannot be written waits for the next call."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / NAME
@@ -48,7 +47,7 @@ class OutageFile:
         self._pending: list[bytes] = []
 
     def note(self, silent: Sequence[str], at: datetime) -> None:
-        """Records the difference to what was ``silent`` in the call before."""
+        """Records the changes since the last call."""
         now = frozenset(silent)
         self._pending += [
             msgspec.json.encode(OutageLine(at, name, name in now, os.getpid())) + b"\n"
@@ -67,8 +66,8 @@ class OutageFile:
 
 
 def outages(folder: Path, since: datetime) -> list[DependencyOutage]:
-    """What was silent at any time since ``since``, in order; processes that saw the same are one.
-    A line that is not whole is passed over.
+    """Returns the outages at any time since ``since``, in order, merged over processes. Skips
+    incomplete lines.
     """
     lines: list[OutageLine] = []
     file = folder / NAME

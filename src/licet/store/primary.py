@@ -1,14 +1,13 @@
 """Admission of database servers: only a primary is used, and only the newest known one.
 
-Promise: no statement is sent over a pooled connection before its server was examined. A replica is
-refused, because it may be behind; so is a server that only reads. `guarded` adds an examination of
-its own, which tells a former primary from the present one. When it finds a newer life
-of the database, every connection that was admitted before is cut, in use or not: statements waiting
-on a superseded server fail.
+Promise: no statement is sent over a pooled connection before its server was examined. Replicas,
+which may lag, and read-only servers are refused. `guarded` adds an examination that tells a former
+primary from the present one; when it finds a newer timeline, every older connection is cut, in use
+or not, so that statements on a superseded server fail.
 
-A server is known by its system identifier, which all members of a cluster share, and its timeline,
-which grows by each promotion. Both are read from the server itself, so they are the same whatever
-is between (a pooler, a proxy).
+A server is identified by its system identifier, which all members of a cluster share, and its
+timeline, which grows with each promotion. Both are read from the server itself, so a pooler or
+proxy does not change them.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ Examination = Callable[[ServerConnection], int]
 
 
 class ReplicaError(BusyError):
-    """The server only reads: it is a replica, or was made read-only. Nothing was asked of it."""
+    """The server is a replica, or read-only. No statement was sent to it."""
 
 
 class ServerIdentity(msgspec.Struct, frozen=True):
-    """A server's cluster and its timeline; written `7512034876120348761/3`."""
+    """A server's cluster and timeline; written `7512034876120348761/3`."""
 
     system: int
     timeline: int
@@ -44,17 +43,16 @@ class ServerIdentity(msgspec.Struct, frozen=True):
         return f"{self.system}/{self.timeline}"
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         system, _, timeline = text.partition("/")
         return cls(int(system), int(timeline))
 
 
 def identity(conn: ServerConnection) -> ServerIdentity:
-    """The server's identity; ReplicaError if it only reads.
+    """Returns the server's identity; ReplicaError if it is read-only.
 
-    `pg_control_checkpoint` would name the old timeline until the first checkpoint after a
-    promotion; the name of the present WAL file names the new one at once. It cannot be asked of a
-    replica.
+    `pg_control_checkpoint` names the old timeline until the first checkpoint after a promotion; the
+    name of the present WAL file, which a replica cannot tell, names the new one at once.
     """
     row = conn.execute(
         """SELECT system_identifier,
@@ -76,7 +74,7 @@ def replica_error() -> ReplicaError:
 
 
 def refuse_replica(conn: ServerConnection) -> int:
-    """The examination of every connection; ReplicaError if its server only reads."""
+    """The default examination: ReplicaError if the server is read-only."""
     identity(conn)
     return 0
 
@@ -94,7 +92,7 @@ class Admission:
         self._newest: tuple[Examination, int] = (refuse_replica, 0)
 
     def check(self, conn: ServerConnection) -> None:
-        """Examines the server of ``conn`` unless that was done; closes it and raises if it is
+        """Examines the server of ``conn`` once; closes the connection and raises if it is
         refused.
         """
         with self._lock:
@@ -112,9 +110,7 @@ class Admission:
 
     @contextlib.contextmanager
     def guarded(self, examine: Examination) -> Iterator[None]:
-        """Within the block ``examine`` decides about each connection; it returns the life of the
-        database.
-        """
+        """Lets ``examine`` admit each connection within the block; it returns the server's life."""
         before = self._examine
         self._follow(examine)
         try:
@@ -147,9 +143,7 @@ class Admission:
 
 
 def _cut(conn: ServerConnection) -> None:
-    """Ends a connection that another thread may be waiting on; `close` would leave that thread
-    waiting.
-    """
+    """Ends a connection on which another thread may be waiting; `close` would leave it waiting."""
     with (
         contextlib.suppress(OSError, psycopg.Error),
         socket.socket(fileno=os.dup(conn.fileno())) as wire,

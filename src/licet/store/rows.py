@@ -1,14 +1,10 @@
-"""Rows of tables: read as values, and appended: a few by one INSERT, which may share a round trip
-with others, or many by binary COPY, which may not.
+"""Reads rows as values, and appends rows: a few by INSERT, which may share a round trip, or many by
+binary COPY, which may not. Both keep the rows' order, so an identity column numbers them in it. A
+COPY takes two round trips and, per row, a tenth of the time of an INSERT. `change` sends several
+changes as one statement.
 
-Both keep the rows' order, so that an identity column counts in it. A COPY takes two round trips of
-its own and, per row, a tenth of the time of an INSERT.
-
-Several changes of rows can be one statement: `change`.
-
-What is written here is prepared at its first execution on a connection, and not at the sixth as by
-default: with a pool of sixteen connections, most of which a verb reaches seldom, planning would
-cost more than running for a long time.
+These statements are prepared at their first execution on a connection, not at the sixth as by
+default: with sixteen connections, planning would long cost more than executing.
 """
 
 from __future__ import annotations
@@ -31,8 +27,8 @@ INSERTED_ROWS_MAX = 256  # above it a COPY is the faster one
 
 
 def select(tx: Transaction, kind: type[Value], query: str, params: Params = ()) -> list[Value]:
-    """The rows of a query as values of ``kind``, whose fields are named as its columns. For paths
-    that are not hot.
+    """Returns the rows of a query as values of ``kind``, whose fields are named like its columns.
+    Not for hot paths.
     """
     with tx.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(query, params).fetchall()
@@ -41,10 +37,10 @@ def select(tx: Transaction, kind: type[Value], query: str, params: Params = ()) 
 
 @contextmanager
 def pipelined(tx: Transaction) -> Iterator[None]:
-    """Sends the statements of the block without waiting for each response; the first failure is
-    raised at its end.
+    """Sends the statements of the block without waiting for responses; raises the first failure at
+    its end.
 
-    They run in order, each as if alone. Reading a response waits for the earlier ones; a COPY is
+    They run in order, each as if alone. Reading a response waits for the earlier ones; COPY is
     refused.
     """
     if tx.info.pipeline_status is not PipelineStatus.OFF:
@@ -62,18 +58,14 @@ def insert(
 
 
 def unnested(columns: Mapping[str, str]) -> str:
-    """The rows of `arrays` in the form in which a statement reads them; ``columns`` maps each name
-    to its type.
-    """
+    """Returns the SQL source of the rows in `arrays`; ``columns`` maps each name to its type."""
     return f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in columns.items())})"
 
 
 class Change(NamedTuple):
     """A statement that changes rows; ``values`` are its parameters in order, ``before`` the queries
-    of its `WITH`.
-
-    ``shared`` is a query without parameters that comes before all others, once for all changes that
-    have it.
+    of its `WITH`. ``shared`` is a query without parameters that precedes all others, once for all
+    changes that have it.
     """
 
     text: str
@@ -85,9 +77,8 @@ class Change(NamedTuple):
 def change(tx: Transaction, changes: Sequence[Change]) -> None:
     """Sends ``changes`` as one statement.
 
-    Each sees the tables as they were before the statement, and their order is not given: none may
-    change a row that another one changes, nor need what another one does (PostgreSQL's manual,
-    7.8.4). Foreign keys and triggers come after all of them.
+    Each sees the tables as before the statement, in no given order: none may change another's row
+    or need its effect (PostgreSQL manual, 7.8.4). Foreign keys and triggers run after all of them.
     """
     if not changes:
         return
@@ -107,7 +98,7 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
 def insert_changes(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
 ) -> list[Change]:
-    """`insert` as changes for one statement with others; a large batch is written at once by
+    """Returns `insert` as changes for one statement with others; writes a large batch at once by
     COPY.
     """
     if len(rows) > INSERTED_ROWS_MAX:
@@ -119,29 +110,26 @@ def insert_changes(
 
 
 def by_column(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[str, Sequence[Any]]:
-    """The values of ``rows``, one of them at least, by the names of their columns."""
+    """Transposes ``rows``, at least one, into values by column name."""
     return dict(zip(columns, zip(*rows, strict=True), strict=True))
 
 
 def listed(columns: Mapping[str, str]) -> str:
-    """The rows of `listing`, in the form in which a statement reads them; ``columns`` maps each
-    name to its type.
-    """
+    """Returns the SQL source of the rows in `listing`; ``columns`` maps each name to its type."""
     return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
 
 
 def listing(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> list[Any]:
-    """The parameters of `listed`: each column's values as one."""
+    """The parameters of `listed`: one array a column."""
     return [_array(kind, values[name]) for name, kind in columns.items()]
 
 
 def matched(columns: Mapping[str, str]) -> str:
-    """The rows of `matching`, to be joined with a table by its key.
+    """Returns the SQL source of the rows in `matching`, for joining with a table by key.
 
-    Without `LIMIT` the server assumes ten rows for an array of unknown length. For an array of one
-    a plan of its own then seems cheaper, so that it plans at each execution, which takes longer
-    than to run the plan. With a limit that it does not know either, every plan assumes one row, and
-    the first one is kept.
+    Without `LIMIT` the server assumes ten rows for an array of unknown length, prefers a custom
+    plan for an array of one, and so plans at each execution, which takes longer than executing.
+    With a limit it does not know, every plan assumes one row, and the first one is kept.
     """
     return f"(SELECT * FROM {listed(columns)} AS k({', '.join(columns)}) LIMIT %s)"
 
@@ -154,11 +142,10 @@ def matching(
 
 
 def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
-    """Each column's values as one parameter.
+    """Encodes each column's values as one array parameter.
 
-    Written here and not by the driver, which took longer to write the arrays of a batch than the
-    rule took to fold it, and declared another type to the server, which then plans anew, for each
-    mixture of small and large numbers.
+    Not the driver's encoding: it took longer than folding the batch, and declared types that depend
+    on the values, so that the server planned anew for each mixture of small and large numbers.
     """
     return {name: _array(kind, values[name]) for name, kind in columns.items()}
 

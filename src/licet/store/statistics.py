@@ -1,7 +1,7 @@
 """Planner statistics, for callers that have just written much or are about to read everything.
 
-PostgreSQL gathers them by itself a minute or so after a table has grown. A command that imports
-half a million rows and queries all of them in the next second would be planned for an empty table.
+PostgreSQL gathers them about a minute after a table has grown. A command that imports half a
+million rows and queries them a second later would be planned for an empty table.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ PAGES_MIN = 16  # below it every plan is fast
 
 
 def gather(pool: Pool) -> list[str]:
-    """Gathers the statistics of tables that have grown much since the last time; returns their
-    names.
-    """
+    """Analyzes the tables that have grown much since their last statistics; returns their names."""
     with transaction(pool) as tx:
         rows = tx.execute(
             """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -26,6 +24,6 @@ def gather(pool: Pool) -> list[str]:
             [GROWN, PAGES_MIN],
         ).fetchall()
     for (name,) in rows:
-        with transaction(pool) as tx:  # a table that somebody else is analysing is left to them
+        with transaction(pool) as tx:  # skips a table that another session analyzes
             tx.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.Identifier(name)))
     return [name for (name,) in rows]

@@ -1,21 +1,21 @@
 """The batched writer: many callers, one transaction, one commit.
 
 A commit waits for the disk (3 ms on an ordinary one), and so does everybody who commits alone. The
-writer gathers what is submitted for a moment, passes the list to ``apply`` in one transaction and
-commits once for all.
+writer gathers submitted items for a moment, passes them to ``apply`` in one transaction and commits
+once for all.
 
-Promise: nobody is answered before the commit. Items are applied in the order in which they were
-submitted, so each submitter's order is kept. One bad item fails alone: when a batch fails its items
-are tried singly, each in a transaction of its own, still in order. When the connection breaks
-during COMMIT everybody in that batch gets `OutcomeUnknownError`: nothing is retried, because it may
-have taken effect. When the database cannot be reached everybody in the batch gets
-`UnreachableError`, nothing took effect, and trying each item in turn would only multiply the wait.
+Promise: nothing is acknowledged before the commit. Items are applied in the order of submission.
+One bad item fails alone: the items of a failed batch are retried singly, each in a transaction of
+its own, in order. If the connection breaks during COMMIT, every caller of the batch gets
+`OutcomeUnknownError` and nothing is retried, because it may have taken effect. If the database
+cannot be reached, all get `UnreachableError`: nothing took effect, and retrying each item would
+only multiply the wait.
 
-What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a
+Effects that must be durable elsewhere before the acknowledgement (`connect.after_commit`) run on a
 second thread, batch by batch in order, while the next batch is in progress: both wait for a disk.
-If it fails, every caller of that batch gets the error.
+If one fails, every caller of that batch gets the error.
 
-Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after
+Bounds: at most ``queue_rows_max`` items wait; later callers block, and are refused after
 ``wait_seconds_max``.
 """
 
@@ -50,14 +50,14 @@ _Committed: TypeAlias = tuple[
 
 BATCH_ROWS_MAX = 500
 QUEUE_ROWS_MAX = 5_000
-FOLLOWING_BATCHES_MAX = 4  # batches that are committed and not answered yet
+FOLLOWING_BATCHES_MAX = 4  # committed, unanswered batches
 GATHER_SECONDS = 0.001
 WAIT_SECONDS_MAX = 10.0
-_NOBODY = (UnreachableError, OutcomeUnknownError)  # after these no item of the batch is tried again
+_NOBODY = (UnreachableError, OutcomeUnknownError)  # no item is retried after these
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is gathered, for how long, and how much may wait."""
+    """Bounds of a batch: rows, gathering time, and queue."""
 
     batch_rows_max: int = BATCH_ROWS_MAX
     queue_rows_max: int = QUEUE_ROWS_MAX
@@ -69,8 +69,8 @@ class BatchWriter(Generic[Item, Result]):
     """Applies submitted items in batches, on a thread of its own, from construction to `close`.
 
     ``apply`` gets a transaction and items and returns one result per item, in order. It is called
-    again for a batch that failed, so it must have no effects outside the transaction. ``begin``
-    opens one.
+    again after a failed batch, so its effects must stay within the transaction. ``begin`` opens
+    one.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class BatchWriter(Generic[Item, Result]):
         self._follower.start()
 
     def submit(self, item: Item) -> Future[Result]:
-        """Queues ``item``; the future is answered after the commit. `BusyError` if the queue stays
-        full or is closed.
+        """Queues ``item``; its future is set after the commit. `BusyError` if the queue stays full
+        or is closed.
         """
         future: Future[Result] = Future()
         with self._room:
@@ -117,7 +117,7 @@ class BatchWriter(Generic[Item, Result]):
         return future
 
     def close(self) -> None:
-        """Accepts nothing more, answers everything that was accepted, then ends."""
+        """Rejects new items, answers the accepted ones, then ends."""
         with self._work:
             self._closed = True
             self._work.notify_all()
@@ -151,7 +151,7 @@ class BatchWriter(Generic[Item, Result]):
                 self._write(live)
 
     def _gather(self) -> list[tuple[Item, Future[Result]]]:
-        """The next batch; empty if the writer is closed and everything is answered."""
+        """Returns the next batch; empty once the writer is closed and drained."""
         rows_max = self._bounds.batch_rows_max
         with self._work:
             self._work.wait_for(lambda: self._waiting or self._closed)
@@ -190,9 +190,7 @@ class BatchWriter(Generic[Item, Result]):
         return None
 
     def _follow(self) -> None:
-        """Runs the after-commit effects of each batch, then answers it; a batch stays queued until
-        then.
-        """
+        """Runs each batch's after-commit effects, then answers it; it stays queued until then."""
         while True:
             with self._following:
                 self._following.wait_for(lambda: self._committed or self._ended)

@@ -130,7 +130,7 @@ def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: Journa
             "bring it up to date: `licet restore --here`",
             because="restored",
         )
-    known = ServerIdentity.read(newest.server)
+    known = ServerIdentity.parse(newest.server)
     if known.system != server.system or server.timeline < known.timeline:
         raise FormerPrimaryError(
             f"the server is a former primary: its timeline is `{server.timeline}`, "

@@ -23,7 +23,7 @@ from licet.errors import BusyError, LicetError
 from licet.keys.openbao import BaoProvider
 from licet.keys.pkcs11 import Pkcs11Provider
 from licet.store import bucket as buckets
-from licet.store import disk
+from licet.store import files
 from licet.store.circuit import CallWatch, CircuitBreaker
 from licet.store.connect import OutcomeUnknownError, Pool, UnreachableError, heartbeat
 from licet.store.database_activity import DatabaseActivity
@@ -109,7 +109,7 @@ class Dependencies:
     def _probe_disk(self, circuit: CircuitBreaker) -> None:
         with circuit.calling(probes=True):
             for folder in self.folders.values():
-                disk.probe(folder)
+                files.probe_disk(folder)
             if self._journal is not None and self._journal.is_stopped:
                 raise BusyError("the restriction journal is stopped", DISK_HINT)
 

@@ -141,7 +141,7 @@ class Holds(VerbAnswer, frozen=True, kw_only=True):
 async def list_holds(request: AnyRequest) -> Holds:
     """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
-    found = await site.calling(lambda: oversight.holds(site.installation))
+    found = await site.calling(lambda: oversight.list_holds(site.installation))
     return Holds(items=found.items, total=found.total)
 
 

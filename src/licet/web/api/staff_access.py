@@ -45,7 +45,8 @@ async def list_api_keys(request: AnyRequest) -> ApiKeys:
     def read(tx: Transaction) -> ApiKeys:
         return ApiKeys(
             items=tuple(
-                ApiKeyAnswer.of(one, site.now()) for one in reversed(service_keys.list_keys(tx))
+                ApiKeyAnswer.from_key(one, site.now())
+                for one in reversed(service_keys.list_keys(tx))
             )
         )
 
@@ -64,7 +65,7 @@ async def get_api_key(request: AnyRequest, name: KeyRef) -> ApiKeyWhole:
             tuple[KeyChangeAnswer, ...],
             from_attributes=True,
         )
-        return ApiKeyWhole(key=ApiKeyAnswer.of(known, site.now()), changes=changes)
+        return ApiKeyWhole(key=ApiKeyAnswer.from_key(known, site.now()), changes=changes)
 
     return await site.reading(read)
 
@@ -77,7 +78,7 @@ async def list_staff(request: AnyRequest) -> StaffAnswers:
     """All staff that have signed in or were given a role, by address."""
     site = site_of(request)
     found = await site.reading(lambda tx: sessions.list_staff(tx, site.wall()))
-    return StaffAnswers(items=tuple(map(StaffAnswer.of, found)))
+    return StaffAnswers(items=tuple(map(StaffAnswer.from_member, found)))
 
 
 ROUTES = [

@@ -32,8 +32,8 @@ TAG = ["models"]
 async def list_models(request: AnyRequest) -> schema.ModelAnswers:
     """Every model on record, the newest first, with what it learnt from was withdrawn since."""
     site = site_of(request)
-    found = await site.calling(lambda: model_view.models(site.installation))
-    return schema.ModelAnswers(items=tuple(map(ModelAnswer.of, found)))
+    found = await site.calling(lambda: model_view.list_models(site.installation))
+    return schema.ModelAnswers(items=tuple(map(ModelAnswer.from_view, found)))
 
 
 @get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)

@@ -56,14 +56,14 @@ async def list_orders(request: AnyRequest) -> OrderAnswers:
     """The newest hundred orders of staff, with their reasons and how they ended."""
     site = site_of(request)
     found = await site.calling(lambda: orders.newest(site.installation, limit=ORDERS_MAX))
-    return OrderAnswers(items=tuple(map(OrderAnswer.of, found)))
+    return OrderAnswers(items=tuple(map(OrderAnswer.from_order, found)))
 
 
 @get("/v1/orders/{order:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_order(request: AnyRequest, order: OrderRef) -> OrderAnswer:
     """One order, and how its work ended."""
     site, named = site_of(request), parse(Prefix.order, order)
-    return OrderAnswer.of(await site.calling(lambda: orders.get(site.installation, named)))
+    return OrderAnswer.from_order(await site.calling(lambda: orders.get(site.installation, named)))
 
 
 # Endpoints of events
@@ -88,7 +88,7 @@ async def get_webhook(request: AnyRequest, endpoint: EndpointRef) -> EndpointWho
     def read() -> EndpointWhole:
         seen = endpoints.backlog_of(site.installation, endpoint)
         given = orders.newest(site.installation, endpoint_verbs.KINDS, OF_ENDPOINT_MAX, endpoint)
-        return EndpointWhole(endpoint=seen, orders=tuple(map(OrderAnswer.of, given)))
+        return EndpointWhole(endpoint=seen, orders=tuple(map(OrderAnswer.from_order, given)))
 
     return await site.calling(read)
 

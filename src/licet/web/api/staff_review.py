@@ -82,7 +82,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
             looked_for_names=seen.looked_for_names,
             models=seen.models,
             measurement=measured.statement if measured else None,
-            replacements=ReplacementCounts.of(marked),
+            replacements=ReplacementCounts.from_marks(marked),
             recipients=(
                 *(
                     schema.ReleaseHolder(
@@ -177,9 +177,11 @@ async def read_slice(
     def read() -> schema.SliceOpened:
         folder = find_folder(site.installation, known_release(site, named))
         if data.row is not None:
-            found = slice_sample.read_numbered(site.installation, folder, reader, [data.row])
+            found = slice_sample.read_rows(site.installation, folder, reader, [data.row])
         else:
-            found = slice_sample.read(site.installation, folder, reader, data.where, data.rows)
+            found = slice_sample.read_slice(
+                site.installation, folder, reader, data.where, data.rows
+            )
         return schema.SliceOpened(
             scanned=found.scanned,
             matching=found.matching,
@@ -210,7 +212,7 @@ async def read_replacements(
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.ReplacementsOpened:
-        found = replacements.read(
+        found = replacements.read_replacements(
             site.installation,
             find_folder(site.installation, known_release(site, named)),
             reader,

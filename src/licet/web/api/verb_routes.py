@@ -112,7 +112,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
             return verb.answer(msgspec.structs.replace(call, made=made), None)
 
         answer = await shell.acted(request, idempotency_key, run, again, verb.status)
-        if verb.of_keys:
+        if verb.clears_key_cache:
             site.forget_keys()
         return answer
 

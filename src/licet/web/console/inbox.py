@@ -137,7 +137,7 @@ def _item(
         "beside": names[place] if place < len(names) else "",
         "seen": seen,
         "waits": seen.waits,
-        "acts": inbox_verbs.acts(by, item) if waits else [],
+        "acts": inbox_verbs.list_acts(by, item) if waits else [],
         "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),

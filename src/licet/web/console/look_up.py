@@ -245,9 +245,11 @@ def _matches_by_word(visit: Visit, words: str) -> list[Match]:
         ]
         found += [
             Match(f"/console/models/{one.model.model}", one.model.name, "model")
-            for one in model_view.models(visit.installation)
+            for one in model_view.list_models(visit.installation)
         ]
-        recipients = staff_tables.read(visit.installation, staff_tables.RECIPIENTS, TableView())
+        recipients = staff_tables.read_page(
+            visit.installation, staff_tables.RECIPIENTS, TableView()
+        )
         names = dict.fromkeys(str(row[0].value) for row in recipients.rows)
         found += [Match(f"/console/recipients/{one}", one, "recipient") for one in names]
     return [
@@ -287,7 +289,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
         "meaning": MEANING,
         "because": DecisionReason,
         "reads": read,
-        "conversations": staff_tables.read(
+        "conversations": staff_tables.read_page(
             visit.installation, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
         ),
         "by_account": True,

@@ -54,7 +54,7 @@ def policy(request: AnyRequest) -> Response[Any]:
 
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     installation, now = visit.installation, visit.installation.clock()
-    listed = oversight.versions(installation)
+    listed = oversight.list_versions(installation)
     versions = [(listed.total - place, seen) for place, seen in enumerate(listed.items, 1)]
     proposals = policy_proposals.list_proposals(installation) if visit.allows(OFFICE) else ()
     foremost = next((one for one in proposals if one.is_open), None)

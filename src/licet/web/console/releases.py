@@ -320,11 +320,9 @@ def read_slice(
     known = release_shown(visit, release)
     folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     if data.row:
-        read = slice_sample.read_numbered(
-            visit.installation, folder, reader, [release_count(data.row)]
-        )
+        read = slice_sample.read_rows(visit.installation, folder, reader, [release_count(data.row)])
     else:
-        read = slice_sample.read(
+        read = slice_sample.read_slice(
             visit.installation, folder, reader, data.where, release_count(data.rows)
         )
     values = {"release": known, "read": read, "wanted": data}
@@ -461,7 +459,7 @@ def read_replacements(
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    found = replacements.read(
+    found = replacements.read_replacements(
         visit.installation,
         find_folder(visit.installation, known),
         member_of(visit.staff),
@@ -483,7 +481,7 @@ def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields)
     known = release_shown(visit, release)
     folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     for ref in map(_place_ref, chosen_of(data)):
-        replacements.mark(visit.installation, folder, reader, ref)
+        replacements.mark_replacement(visit.installation, folder, reader, ref)
     return seen_other(f"{release_path(known)}#replacements")
 
 
@@ -502,7 +500,7 @@ def models(request: AnyRequest) -> Response[Any]:
     """Every model on record."""
     visit = shell.opened(request)
     values = {
-        "models": model_view.models(visit.installation),
+        "models": model_view.list_models(visit.installation),
         "retires": visit.allows(RETIRE.may),
     }
     return shell.page(

@@ -136,7 +136,7 @@ def show(request: AnyRequest, table: ConsoleTable) -> Response[Any]:
     query = dict(request.query_params) or dict(parse_qsl(table.views[0].query))
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
-        found = staff_tables.read(visit.installation, table.table, view)
+        found = staff_tables.read_page(visit.installation, table.table, view)
     except UsageError as error:
         faults, found = shell.fault("filters", error), TablePage(rows=(), after="", stopped=False)
     if query.get("as") == "csv" and not faults:

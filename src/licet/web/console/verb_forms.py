@@ -76,7 +76,7 @@ def take(
             faults = shell.reason_faults(reason)
         if confirmed and not faults:
             done = verb.perform(call)
-            if verb.of_keys:
+            if verb.clears_key_cache:
                 visit.site.forget_keys()
             flash = f"?flash={verb.name}" if verb.flash else ""
             return then(visit, call, done) if then else seen_other(f"{back}{flash}")
