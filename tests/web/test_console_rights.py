@@ -79,7 +79,7 @@ def test_the_list_goes_on_behind_its_last_request(lived: World, api: Any) -> Non
     first = page(api, officer(lived), "/console/rights")
     assert listed(first) == made
     view = TableView(filters={"state": "waiting"}, rows=1)
-    after = staff_tables.read(lived.installation, staff_tables.REQUESTS, view).after
+    after = staff_tables.read_page(lived.installation, staff_tables.REQUESTS, view).after
     path = f"/console/rights?state=waiting&after={after}"
     assert listed(page(api, officer(lived), path)) == made[1:]
 
@@ -93,7 +93,7 @@ def test_a_request_whose_clock_stands_still_is_due_later_and_is_not_overdue(
     assert answer.status_code == 303
     lived.clock.set(lived.clock.now + timedelta(days=90))
     seen = rights_requests.get_request(lived.installation, request)
-    (row,) = staff_tables.read(lived.installation, staff_tables.REQUESTS, TableView()).rows
+    (row,) = staff_tables.read_page(lived.installation, staff_tables.REQUESTS, TableView()).rows
     assert (row[0].value, row[3].value, row[4].value) == (request, seen.due_at, seen.overdue)
     assert listed(page(api, headers, "/console/rights?state=paused")) == [request]
     overdue = listed(page(api, headers, "/console/rights?state=overdue"))

@@ -121,7 +121,7 @@ def draw_rows(
     random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311 securely seeded
     scanned = matching = 0
     drawn = list[tuple[int, Payload]]()
-    for row in sample.scanned(
+    for row in sample.scan_rows(
         reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
     ):
         scanned += 1
