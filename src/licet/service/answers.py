@@ -184,27 +184,27 @@ class _BackingActs:
     """The acts of an account that explain the answers for one of its conversations."""
 
     def __init__(
-        self, keyring: Keyring, tx: Transaction, versions: Policies, seen: account_view.AccountView
+        self, keyring: Keyring, tx: Transaction, versions: Policies, view: account_view.AccountView
     ) -> None:
-        account, conversation = seen.account.account_id, seen.conversation.conversation_id
-        self.acts = acts.standing_acts(tx, keyring, versions, seen.account, seen.at)
-        self.scopes = {grant.number: _scope(grant.scope) for grant in seen.state.grants}
+        account, conversation = view.account.account_id, view.conversation.conversation_id
+        self.acts = acts.standing_acts(tx, keyring, versions, view.account, view.at)
+        self.scopes = {grant.number: _scope(grant.scope) for grant in view.state.grants}
         self.kept_out_at = acts.kept_out_times(tx, account, [conversation]).get(
-            conversation, seen.conversation.begun_at
+            conversation, view.conversation.begun_at
         )
 
 
 def _answers(
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     turns: Sequence[TurnState],
     versions: Policies,
     behind: _BackingActs,
 ) -> Iterator[TurnsExplained]:
     """Groups consecutive turns with the same answer, purpose by purpose."""
-    for purpose in sorted(versions.in_force(seen.at).covers):
+    for purpose in sorted(versions.in_force(view.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
-            answer = _answer(seen, turn, purpose, versions, behind)
+            answer = _answer(view, turn, purpose, versions, behind)
             if last is not None and _same_answer(last, answer):
                 last = msgspec.structs.replace(last, turns=last.turns + 1)
                 continue
@@ -216,15 +216,15 @@ def _answers(
 
 
 def _answer(
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     turn: TurnState,
     purpose: str,
     versions: Policies,
     behind: _BackingActs,
 ) -> TurnsExplained:
-    decision = seen.decide(turn, versions, purpose)
+    decision = view.decide(turn, versions, purpose)
     return TurnsExplained(
-        turn=shown_turn(seen.conversation.conversation_id, turn.number),
+        turn=shown_turn(view.conversation.conversation_id, turn.number),
         turns=1,
         role=turn.role.value,
         origin=turn.origin,

@@ -202,13 +202,13 @@ class _Loading:
         self,
         tx: Transaction,
         installation: Installation,
-        seen: Mapping[UUID, AccountView],
+        views: Mapping[UUID, AccountView],
         versions: Policies,
         purpose: str,
         now: datetime,
         bounds: PreviewBounds,
     ) -> None:
-        self._tx, self._installation, self._seen, self._bounds = tx, installation, seen, bounds
+        self._tx, self._installation, self._seen, self._bounds = tx, installation, views, bounds
         self._known, self._purpose, self._at = versions, purpose, now
         self._turns = self._bytes = 0
 
@@ -305,7 +305,7 @@ def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
 
 
 def _assumed(
-    seen: Mapping[UUID, AccountView],
+    views: Mapping[UUID, AccountView],
     versions: Policies,
     question: str,
     scope: GrantScope,
@@ -314,8 +314,8 @@ def _assumed(
     """Returns the conversations after a yes for the scope and one more turn in each, and why it
     would have no effect.
     """
-    found, refused = dict(seen), None
-    for chat, view in seen.items():
+    found, refused = dict(views), None
+    for chat, view in views.items():
         named = view.turns if scope.kind is ScopeKind.conversation else None
         moment = max(now, view.state.last_at)
         chosen = fold.choose(
@@ -338,8 +338,8 @@ def _assumed(
 class _Own:
     """The permit to show people their own words, as far as the decision would allow use."""
 
-    def __init__(self, seen: Mapping[UUID, AccountView], now: datetime) -> None:
-        self._seen, self._at = seen, now
+    def __init__(self, views: Mapping[UUID, AccountView], now: datetime) -> None:
+        self._seen, self._at = views, now
 
     def __call__(
         self,
