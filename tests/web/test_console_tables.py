@@ -291,6 +291,7 @@ def test_every_filter_and_order_of_every_table_is_a_statement_that_runs(
             "account": worked.account,
             "conversation": f"conv_{'0' * 32}",
             "erasure": f"era_{'0' * 32}",
+            "request": f"req_{'0' * 32}",
         },
     )
     for order in table.listing.orders:

@@ -95,7 +95,7 @@ LISTING = Listing(
         "state": ListFilter(
             label="State",
             choices={
-                "waiting": ListChoice(label="to be answered", looked=_OPEN),
+                "waiting": ListChoice(label="waiting", looked=_OPEN),
                 "overdue": ListChoice(label="overdue", looked=_OPEN, kept=_LATE),
                 **{
                     state.value: ListChoice(label=state.value, kept=f"t.state = '{state.value}'")

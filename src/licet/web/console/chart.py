@@ -190,7 +190,7 @@ def draw_plan(plan: PolicyPlan) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
     ]
     segments = [
         ("get a nearer date, as their permission ends", plan.nearer, True),
-        ("would get one, if stored dates are shortened too", plan.shortened_on_request, True),
+        ("would too, if stored dates are shortened", plan.shortened_on_request, True),
     ]
     groups = (
         ("Accounts", accounts),

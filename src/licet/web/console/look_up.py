@@ -36,7 +36,7 @@ from litestar import Response, Router
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, URLEncodedBody
 
-from licet.access.roles import ForbiddenError, UnauthenticatedError
+from licet.access.roles import ForbiddenError, Staff, UnauthenticatedError
 from licet.consent import rights_requests
 from licet.erasure import certificates
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
@@ -420,7 +420,17 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
             line = f"That was refused, and nothing was changed: {error.message}."
         case _:
             line = "That did not work, and nothing was changed."
-    answer = shell.plain("That did not work", [line], status=status, links=links)
+    title = "That did not work"
+    if status < 500 and isinstance(request.scope.get("auth"), Staff):
+        answer = shell.page(
+            "console_plain.html",
+            shell.opened(request),
+            title=title,
+            status=status,
+            values={"lines": [line], "links": links},
+        )
+    else:
+        answer = shell.plain(title, [line], status=status, links=links)
     answer.headers.update(problems.headers_of(error) if isinstance(error, LicetError) else {})
     return answer
 
