@@ -74,8 +74,8 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
 
 
 def arrow_column(kind: pa.DataType, values: Values) -> pa.Array[Any]:
-    """A column of ``values``, from buffers: ``pa.array`` loads pandas, if installed. Lone surrogates
-    become question marks.
+    """A column of ``values``, from buffers: ``pa.array`` loads pandas, if installed. Lone
+    surrogates become question marks.
     """
     if isinstance(values, pa.Array):
         return values

@@ -43,8 +43,8 @@ def loops(size: int) -> ModuleType | None:
 
 @cache
 def _loops() -> ModuleType:
-    """The module, loaded without SciPy, 40 MB, which numba imports if installed; a scorer that needs
-    it has loaded it before.
+    """The module, loaded without SciPy, 40 MB, which numba imports if installed; a scorer that
+    needs it has loaded it before.
     """
     is_hidden = sys.modules.setdefault("scipy", cast("ModuleType", None)) is None
     try:

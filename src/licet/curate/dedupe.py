@@ -102,7 +102,9 @@ class Election:
         return len(self._orders)
 
     def enter(self, sketch: Sketch) -> None:
-        """Adds a document, numbered by the previous `len`; a recent unit's signature may be omitted."""
+        """Adds a document, numbered by the previous `len`; a recent unit's signature may be
+        omitted.
+        """
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
         first = len(self._hashes)

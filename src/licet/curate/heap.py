@@ -1,7 +1,7 @@
 """Returns memory to the system that building a model or an automaton needed only temporarily.
 
-The C library keeps freed memory below its newest blocks: 100 MB after the rule for e-mail addresses,
-50 after the language model.
+The C library keeps freed memory below its newest blocks: 100 MB after the rule for e-mail
+addresses, 50 after the language model.
 """
 
 from __future__ import annotations

@@ -235,8 +235,8 @@ def _fill_signature(hashes: Hashes, own: Codes, rounds: Places) -> None:
 def normal(
     data: Bytes, ends: Places, is_message: Bools, lowered: Bytes
 ) -> tuple[Bytes, Places, Places]:
-    """The ``is_message`` ASCII texts as in `sketches.normalise_text`, where each ends, and each text's
-    number of characters, negative if it is not ASCII.
+    """The ``is_message`` ASCII texts as in `sketches.normalise_text`, where each ends, and each
+    text's number of characters, negative if it is not ASCII.
     """
     out, out_ends = (
         np.empty(ends[len(is_message)] - ends[0] + 1, np.uint8),

@@ -34,7 +34,8 @@ from licet.errors import BrokenError, UsageError
 if TYPE_CHECKING:
     from licet.curate.kernels import Scorer
 
-# By name, because the room `misuse` depends on this one: `MisuseScorer` is made from a model's name.
+# By name, because the room `misuse` depends on this one: `MisuseScorer` is made from a model's
+# name.
 _MISUSE = "licet.misuse.models"
 
 

@@ -348,8 +348,8 @@ def trigger(rule: DetectorRule) -> str:
 
 
 def parse_rules(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
-    """Parses a rule file; ``checked`` as in `Rules`. ``numbers``: a table of national numbers, whose
-    rules follow.
+    """Parses a rule file; ``checked`` as in `Rules`. ``numbers``: a table of national numbers,
+    whose rules follow.
     """
     parsed = _parsed(text, _File, file)
     world = _parsed(numbers, national_numbers.Table, file) if numbers else None

@@ -1,8 +1,8 @@
 """Arrays that may exceed memory: appended to unnamed files, and processed range by range.
 
-Up to `IN_MEMORY_MAX` numbers are in memory; beyond, in an unnamed file, which leaves nothing behind.
-`ranges` sorts more than fits into memory by dividing keys, which are hashes, by their first bits.
-Keys must be made with a secret that exists in memory only.
+Up to `IN_MEMORY_MAX` numbers are in memory; beyond, in an unnamed file, which leaves nothing
+behind. `ranges` sorts more than fits into memory by dividing keys, which are hashes, by their first
+bits. Keys must be made with a secret that exists in memory only.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ Edit = tuple[int, int, Sequence[tuple[str, int]]]
 
 
 class View(msgspec.Struct, frozen=True):
-    """A decoded form of lines of a text. ``starts`` and ``ends`` map each character to the original.
+    """A decoded form of lines of a text. ``starts`` and ``ends`` map each character to the
+    original.
 
     ``kinds``: what may be found in it; anything if empty.
     """

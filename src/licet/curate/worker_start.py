@@ -1,8 +1,8 @@
 """Preloads what build workers need: its import loads curation and runs it on one text.
 
-Only the server process of forked workers (`release.build_workers`) imports it, to load rules, tables
-and compiled loops once. It holds no content and no key, and starts no threads except numpy's linear
-algebra's, which idle through a fork and are not used.
+Only the server process of forked workers (`release.build_workers`) imports it, to load rules,
+tables and compiled loops once. It holds no content and no key, and starts no threads except numpy's
+linear algebra's, which idle through a fork and are not used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The misuse classifier: detects scams, abuse and jailbreaks in users' texts, and can forget exactly.
+"""The misuse classifier: detects scams, abuse and jailbreaks in users' texts, and can forget
+exactly.
 
 A plain baseline: hashed n-grams of words and characters, weighted by tf-idf, and logistic
 regression. A second fit on out-of-fold predictions calibrates its scores as probabilities.

@@ -1,5 +1,5 @@
-"""Operating points of a domain, set from unlabelled conversations: thresholds for a bounded share of
-alarms.
+"""Operating points of a domain, set from unlabelled conversations: thresholds for a bounded share
+of alarms.
 
 The threshold is the lowest score that so few conversations exceed that the share of alarms among
 further ones is at most the stated share, at a confidence of `CONFIDENCE` (the upper limit of

@@ -87,8 +87,8 @@ def suggest(
     """Reads up to ``limit`` conversations, newest first, and suggests those that score above their
     domain's operating point. A domain without a point gets one if enough is read of it.
 
-    ``points_file`` has the model's points; ``alarms``: the share of a domain to suggest at most, one
-    of `classifier.FALSE_ALARMS`.
+    ``points_file`` has the model's points; ``alarms``: the share of a domain to suggest at most,
+    one of `classifier.FALSE_ALARMS`.
     """
     _check_call(reader, ticket, limit, alarms)
     weights, now = bytes.fromhex(model.sha256), installation.clock()

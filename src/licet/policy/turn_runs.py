@@ -25,9 +25,10 @@ def extend(
     """The conversation with as many of ``turns`` as have one answer with its newest one, which was
     taken at ``since``; and how many. Each is a time, a role and an origin.
 
-    It is what `fold.add_turn` gives one by one. They have one answer as long as they have the same stamp
-    in one period of the policy, add neither an origin nor the person's first words to the segment,
-    and no date passes meanwhile: then the last of them dates every segment as each of them would.
+    It is what `fold.add_turn` gives one by one. They have one answer as long as they have the same
+    stamp in one period of the policy, add neither an origin nor the person's first words to the
+    segment, and no date passes meanwhile: then the last of them dates every segment as each of them
+    would.
     """
     last = conversation.segments[-1]
     passes = min(

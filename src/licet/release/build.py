@@ -297,7 +297,8 @@ class Builder:
         return BuildResult(folder=order.folder, manifest=sealed, lock_seconds=self._lock_seconds)
 
     def _check_changes(self, release: Release, order: BuildOrder) -> None:
-        """Raises DamageError if unusually many words were replaced and the order does not accept it.
+        """Raises DamageError if unusually many words were replaced and the order does not accept
+        it.
 
         A resumed build collects samples again, because none is stored.
         """

@@ -55,8 +55,8 @@ class ManifestChange(msgspec.Struct, frozen=True):
 
 
 class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """``kept`` rows are in both. ``came``: added rows by why the older release lacks them; ``went``:
-    removed rows by why the newer does.
+    """``kept`` rows are in both. ``came``: added rows by why the older release lacks them;
+    ``went``: removed rows by why the newer does.
 
     ``new`` was not a candidate then, ``gone`` no longer is; of ``erased`` the reason is unknown,
     since its keys are destroyed.

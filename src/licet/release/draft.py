@@ -255,8 +255,8 @@ class Draft:
     # Truncation
 
     def cut(self, tx: Transaction, end: End, first_part: int) -> bool:
-        """Drops pages after ``end`` and parts from ``first_part`` on; returns whether there was such
-        a page.
+        """Drops pages after ``end`` and parts from ``first_part`` on; returns whether there was
+        such a page.
         """
         cut = tx.execute(
             "DELETE FROM build_pages WHERE release_id = %s AND page > %s", [self._id, end.page]

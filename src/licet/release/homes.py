@@ -11,11 +11,11 @@ it needs as ordinary folders below `config.releases`:
 has all files of one version, or none: a writer killed midway leaves only unreferenced files. Each
 file's hash is checked before it enters the folder. Changes after the seal (review, measurement,
 purge) are made in one host's folder under a database lock, and all hosts see them when the block of
-`publish_changes` ends. If the host is killed inside, it continues when it next uses the release; the
-database's part of the change is redone by whoever repeats the command.
+`publish_changes` ends. If the host is killed inside, it continues when it next uses the release;
+the database's part of the change is redone by whoever repeats the command.
 
-Every writer to a release in the bucket holds its database lock, and so does `delete_unreferenced`, which
-deletes unreferenced objects.
+Every writer to a release in the bucket holds its database lock, and so does `delete_unreferenced`,
+which deletes unreferenced objects.
 
 Cached folders may take `LICET_STORE__RELEASES_BYTES`: the least recently used are removed, none
 that was used within an hour.

@@ -118,7 +118,8 @@ def decide_rows(
     return result
 
 
-# The end of use of row `m`, and whether it may be used: every source must have an end in the future.
+# The end of use of row `m`, and whether it may be used: every source must have an end in the
+# future.
 ROW_ENDS = f"""(
            SELECT min({USABLE_UNTIL}) AS until, bool_and(({USABLE_UNTIL}) IS NOT NULL) AS use
              FROM release_row_sources(m.sources, m.origins) t
@@ -128,12 +129,12 @@ ROW_ENDS = f"""(
                   ) d ON true
              LEFT JOIN {VERSIONS} ON v.number = d.version)"""
 #
-# A result row is a run; its columns concatenate fixed-width values of its rows' keys, with slots cut
-# out of their pages, which are thirty-two times as long. An account is decided once a run. All else
-# is looked up by primary key behind OFFSET 0: joins of unnested arrays have no statistics, took a
-# hundred times as long, and read all segments of a conversation, pages of an account, or runs of a
-# release that is not yet analysed. Every source must have an end: the segment's if all origins of
-# the run are listed, or else its own.
+# A result row is a run; its columns concatenate fixed-width values of its rows' keys, with slots
+# cut out of their pages, which are thirty-two times as long. An account is decided once a run. All
+# else is looked up by primary key behind OFFSET 0: joins of unnested arrays have no statistics,
+# took a hundred times as long, and read all segments of a conversation, pages of an account, or
+# runs of a release that is not yet analysed. Every source must have an end: the segment's if all
+# origins of the run are listed, or else its own.
 _UNTIL = f"""coalesce(
                   CASE WHEN d.version = ANY(r.listed) THEN {PERMITTED_UNTIL} END,
                   (SELECT CASE WHEN count(*) = count({USABLE_UNTIL}) THEN min({USABLE_UNTIL}) END

@@ -169,8 +169,8 @@ class ReleaseContents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     A value is named only if rows of at least `ACCOUNTS_MIN` accounts have it; the others are
     counted as ``other``. ``accounts`` is null below that number, the months without rows;
-    ``languages`` is absent if rows have none. ``gapped`` counts rows with a turn left out before one
-    of their messages; it is absent in older releases.
+    ``languages`` is absent if rows have none. ``gapped`` counts rows with a turn left out before
+    one of their messages; it is absent in older releases.
     """
 
     accounts: Count | None

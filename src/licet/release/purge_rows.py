@@ -52,7 +52,9 @@ def list_dead(
 def find_living(
     tx: Transaction, release_id: UUID, ordinals: Sequence[int], key: LogKey
 ) -> list[int]:
-    """The ``ordinals`` that are neither dead nor recorded as purged: no purge may have removed them."""
+    """The ``ordinals`` that are neither dead nor recorded as purged: no purge may have removed
+    them.
+    """
     taken = {
         n
         for one in list_recorded(tx, release_id, key)

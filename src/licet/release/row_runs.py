@@ -1,4 +1,5 @@
-"""The packed sources of a release's rows: a run has the rows of one account in one block of ordinals.
+"""The packed sources of a release's rows: a run has the rows of one account in one block of
+ordinals.
 
     ordinal of a row    the run's ``first`` + the first byte of its ``sources`` & 63
     sources             that byte, with 128 if the numbers after it have four bytes each and not one; then numbers:

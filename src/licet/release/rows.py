@@ -18,8 +18,8 @@ reused. The MessagePack is canonical; the frame is canonical for one zstd releas
 another frame is another plaintext with another nonce.
 
 Invariants: a row has the text of one account, so that one frame never compresses two authors
-together; its id (`derive_row_id`) follows from release and ordinal, reveals nothing else and links no
-rows of two releases; ordinals are dense in the release as built. ``repr`` is masked.
+together; its id (`derive_row_id`) follows from release and ordinal, reveals nothing else and links
+no rows of two releases; ordinals are dense in the release as built. ``repr`` is masked.
 """
 
 from __future__ import annotations

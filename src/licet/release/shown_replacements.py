@@ -1,4 +1,5 @@
-"""Replaced names shown to readers beside the original, and the readers' marks of wrong replacements.
+"""Replaced names shown to readers beside the original, and the readers' marks of wrong
+replacements.
 
 The table holds numbers and kinds, no text. Only the reader who was last shown a place may mark it.
 A mark changes no release and trains nothing: it is counted.

@@ -43,7 +43,8 @@ if TYPE_CHECKING:  # a command that needs no member of staff does not load relea
 
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
-# `extra` of a field's `Meta`: content, which commands read from a file; text with significant blanks
+# `extra` of a field's `Meta`: content, which commands read from a file; text with significant
+# blanks
 FROM_FILE, VERBATIM = {"file": True}, {"verbatim": True}
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]

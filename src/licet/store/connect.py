@@ -6,8 +6,8 @@ and every error that leaves it is one of Licet's and quotes no statement, no par
 psycopg's own messages quote all three (`Key (text)=(..) already exists`), so they are never
 chained.
 
-Both ends of a connection send keepalives, so a session's advisory lock is a lease: free at once after
-its process is killed, and after `SILENT_SECONDS_MAX` if its host vanishes.
+Both ends of a connection send keepalives, so a session's advisory lock is a lease: free at once
+after its process is killed, and after `SILENT_SECONDS_MAX` if its host vanishes.
 
     BusyError
     ├── ReplicaError            the server is read-only (`licet.store.primary`): no statement was sent

@@ -100,7 +100,9 @@ def split_file(data: bytes) -> tuple[bytes, bytes]:
 
 
 def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
-    """Verifies and parses a head; RefusedError for another signature, BrokenError for other content."""
+    """Verifies and parses a head; RefusedError for another signature, BrokenError for other
+    content.
+    """
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
     text = note.verify(signed, [verifier]).text

@@ -234,7 +234,9 @@ def _register(
 def _write(
     out: Path | None, rows: Iterable[LoadedRow], to: Format
 ) -> tuple[int, dict[Written, int], Counter[str]]:
-    """Writes lines into one file per kind and split, created on demand; only counts without ``out``."""
+    """Writes lines into one file per kind and split, created on demand; only counts without
+    ``out``.
+    """
     lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
     count = 0

@@ -1,4 +1,5 @@
-"""The training gate for Ray Data: data sets with `ordinal`, read on any node with the gate's folder.
+"""The training gate for Ray Data: data sets with `ordinal`, read on any node with the gate's
+folder.
 
     rows = gated(ray.data.read_parquet(...), gate)
     for batch in MaskedBatches(rows.iter_torch_batches(batch_size=32), gate): ...

@@ -9,8 +9,8 @@ date is near; all rows the first time, once a day, and when a policy version is 
 force. The position in the journal is read while no ending is in progress, so that none is missed;
 that lock is held only for this read.
 
-`update` stores its result, for signed heads. `decide_at` stores nothing: it takes any moment, even a
-future one, whose withdrawals must not take effect yet.
+`update` stores its result, for signed heads. `decide_at` stores nothing: it takes any moment, even
+a future one, whose withdrawals must not take effect yet.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 An installation has one sequencer: the process that holds the database's advisory lock. Any other
 polls for the lock each second and continues where the first one stopped, so several servers may
 run. A sequencer that finds the log or the database in another state than it left them stops for
-good: `fault` then has the type of the error, and so does /readyz. Any other task that fails is noted
-in the log and begun again.
+good: `fault` then has the type of the error, and so does /readyz. Any other task that fails is
+noted in the log and begun again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The inbox: the items of the signed-in person's roles, each with its assignee, its history, and what
-can be done about it.
+"""The inbox: the items of the signed-in person's roles, each with its assignee, its history, and
+what can be done about it.
 
 /console/inbox                what waits, what is due first before the rest; filtered, paged, and as
 a file /console/inbox/ITEM           one item, as in request:req_..

@@ -1,5 +1,5 @@
-"""Releases in the console: the list, one with what was done since its seal, its sample row by row, its
-replaced names; and the models that learnt from them.
+"""Releases in the console: the list, one with what was done since its seal, its sample row by row,
+its replaced names; and the models that learnt from them.
 
     /console/releases                        every release
     ../ID                                    how it came about, who has it, and its review
