@@ -44,8 +44,8 @@ class Dying:
 
 def on_ray(documents: list[pa.RecordBatch]) -> list[bytes]:
     os.environ.update(runners.SILENT)
-    # its name; on a machine that has other work
-    os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112
+    # on a machine that has other work
+    os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 Ray's own name
     # Workers start elsewhere, and import this file and the package from where we did.
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [*map(str, Path(__file__).resolve().parents), *sys.path]

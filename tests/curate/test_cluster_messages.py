@@ -209,8 +209,7 @@ def test_a_worker_that_has_the_secret_gets_its_job() -> None:
     actor = PageActor(WORKER_START, SECRET)
     worker = ActorWorker(Reference(), Remote(actor, begin=lambda _: None), SECRET)
     taken: list[Any] = []
-    # The test listens in its place.
-    actor.begin = lambda data: taken.append(decode_for_worker(actor._channel.open(data)))  # type: ignore[method-assign]
+    actor.begin = lambda data: taken.append(decode_for_worker(actor._channel.open(data)))  # type: ignore[method-assign]  # the test answers in its place
     worker.begin(job())
     (got,) = taken
     assert (got.dsn, got.config, got.release, got.policies.versions) == (
@@ -325,8 +324,7 @@ def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
         # Figures are not looked at.
         row_lines=[b"r"] * count,
         carried=[False] * count,
-        # figures are of no account here
-        figures=[None] * count,  # type: ignore[list-item]
+        figures=[None] * count,  # type: ignore[list-item]  # a wrong type, on purpose
     )
     return BuiltPage(
         end=End(page=number, rows=first + count, place=PLACE),

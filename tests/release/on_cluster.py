@@ -49,8 +49,8 @@ def refused(house: Any, name: str, crew: RayActors, **more: Any) -> BusyError:
 
 def main(data: str, dsn: str, now: str) -> None:
     os.environ.update(runners.SILENT)
-    # its name; on a machine that has other work
-    os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112
+    # on a machine that has other work
+    os.environ["RAY_raylet_start_wait_time_s"] = "600"  # noqa: SIM112 Ray's own name
     # Workers start elsewhere, and import the package from where we did.
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
     import ray

@@ -324,8 +324,7 @@ def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_
     while True:
         step += 1
         copy = shutil.copytree(folder, tmp_path / f"copy-{step}")
-        # the default binds the loop variable
-        died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]
+        died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]  # a default names it
         assert words(copy) == expected
         is_done = {"croissant.json", "purge-1.json"} & {
             c.file for c in verify(copy, key=log_key)

@@ -269,11 +269,9 @@ def test_a_lease_that_had_run_out_when_it_was_given_opens_nothing(folder: Path, 
 
 def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
     with pytest.raises(UsageError, match="UTC offset"):
-        # a naive time is what must fail
-        load(folder, town, now=lambda: datetime(2025, 10, 1))  # noqa: DTZ001
+        load(folder, town, now=lambda: datetime(2025, 10, 1))  # noqa: DTZ001 a naive time, on purpose
     with pytest.raises(BrokenError, match="UTC offset"):
-        # without a zone, which is refused
-        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001
+        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001 a naive time, on purpose
 
 
 # Who lies

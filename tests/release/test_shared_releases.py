@@ -279,7 +279,7 @@ def test_something_else_in_its_place_is_refused_and_stays(hosts: Hosts) -> None:
     place = hosts.two.config.releases / "r"
     place.mkdir(parents=True)
     (place / "notes.txt").write_text("mine")
-    with pytest.raises(BrokenError, match="in the place of release `r`"):
+    with pytest.raises(BrokenError, match="has the path of release `r`"):
         texts(hosts.two)
     assert files(hosts.two) == {"notes.txt": b"mine"}
 

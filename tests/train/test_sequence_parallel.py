@@ -180,14 +180,10 @@ def test_where_the_reader_stops_the_others_stop_too_and_none_of_them_reads() -> 
         yield
 
     said: list[Any] = []
-    # a group in one process
-    assert list(SharedBatches([[1], [2]], Wire(0, said))) == [[1], [2]]  # type: ignore[arg-type]
-    # Batches are plain lists here.
-    assert list(SharedBatches(unread(), Wire(1, said))) == [[1], [2]]  # type: ignore[arg-type]
-    # Batches are plain lists here.
-    reading = iter(SharedBatches(failing(), Wire(0, said)))  # type: ignore[arg-type]
-    # Batches are plain lists here.
-    hearing = iter(SharedBatches(unread(), Wire(1, said)))  # type: ignore[arg-type]
+    assert list(SharedBatches([[1], [2]], Wire(0, said))) == [[1], [2]]  # type: ignore[arg-type]  # a group without torch
+    assert list(SharedBatches(unread(), Wire(1, said))) == [[1], [2]]  # type: ignore[arg-type]  # a group without torch
+    reading = iter(SharedBatches(failing(), Wire(0, said)))  # type: ignore[arg-type]  # a group without torch
+    hearing = iter(SharedBatches(unread(), Wire(1, said)))  # type: ignore[arg-type]  # a group without torch
     assert next(reading) == [1]
     with pytest.raises(DeniedError, match="every row"):
         next(reading)

@@ -87,8 +87,7 @@ class _Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        # it is open as long as the build runs
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by `close`
         self._places, self._end = array("Q"), 0
         self._mapped: mmap.mmap | None = None
 
