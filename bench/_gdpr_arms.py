@@ -236,7 +236,7 @@ class On:
         if not decision.use or seen.conversation.keys[turn.segment].key_slot is None:
             return None
         of = turn.segment, [turn.number]
-        return Permit.of(decision, seen.account, seen.conversation, *of)
+        return Permit.from_decision(decision, seen.account, seen.conversation, *of)
 
     def _own(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
         if not Permit.readable(seen.turns, turn.segment, seen.at):

@@ -29,7 +29,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation
 
 ROUNDS = 5
@@ -130,7 +130,7 @@ def of_conversations(installation: Installation, count: int) -> list[Row]:
         "a day a year ago": TableView(
             filters={"from": "2025-01-01", "to": "2025-01-01", "kind": "chat"}
         ),
-        "one account's": TableView(filters={"account": shown(Prefix.account, UUID(int=7))}),
+        "one account's": TableView(filters={"account": format_id(Prefix.account, UUID(int=7))}),
     }
     return [
         row(f"{name}: {what}", page(installation, table, view), floor)

@@ -199,8 +199,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        # Xdist adds it to a worker's configuration.
-        session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
+        session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]  # xdist's
     elif COSTS and not IN_A_TEST:
         if RAN:
             touched.write(RAN)

@@ -185,8 +185,7 @@ def _become(call: Call, files: list[int]) -> None:
     time.tzset()
     sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 they are open until the end
     sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115  # open as long as the command runs
-    # Open as long as the command runs.
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115 open until the end
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     sys.argv[:] = ["licet", *(os.fsdecode(word) for word in call.words)]
     sys.modules["__main__"].__package__ = ""  # the command's name is its program's

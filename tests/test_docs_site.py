@@ -235,8 +235,7 @@ def test_a_question_finds_the_page_of_its_task_first(
     assert wrong == []
 
 
-# A fixture, asked for by its name.
-def test_no_page_is_wider_than_a_phone(folder: Path, browser: Any) -> None:  # noqa: F811
+def test_no_page_is_wider_than_a_phone(folder: Path, browser: Any) -> None:  # noqa: F811 a fixture
     """A run looks at a quarter of the pages, another one each day."""
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.set_default_timeout(MILLISECONDS_MAX)
@@ -291,8 +290,7 @@ def test_a_block_is_copied_by_one_click_and_a_language_chosen_once(
     context.close()
 
 
-# A fixture, asked for by its name.
-def test_what_axe_looks_for_is_in_order_light_and_dark(folder: Path, browser: Any) -> None:  # noqa: F811
+def test_what_axe_looks_for_is_in_order_light_and_dark(folder: Path, browser: Any) -> None:  # noqa: F811 a fixture
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
         page.set_default_timeout(MILLISECONDS_MAX)

@@ -51,7 +51,7 @@ from licet.proof import documents
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.vault import commands as do
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, open_installation
 
 from ..erasure.search import files, found_in
@@ -640,7 +640,7 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
         )
         certificates.advance_erasures(installation)
         (name,) = [
-            shown(Prefix.erasure, row[0])
+            format_id(Prefix.erasure, row[0])
             for row in home.query(
                 "SELECT erasure_id FROM erasures WHERE conversation_id = %s",
                 home.chats["ana-letter"],

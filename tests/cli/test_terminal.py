@@ -76,10 +76,13 @@ def test_no_line_is_wider_than_the_terminal_or_than_the_bound(
 
 def test_a_broken_line_goes_on_in_its_last_column_and_keeps_a_figure_with_what_it_counts() -> None:
     line = "9 December    not permitted: 2,646 declined, 2,103 out_of_scope"
-    assert terminal.folded(line, 36) == [
+    assert terminal.wrap_line(line, 36) == [
         "9 December    not permitted:",
         "              2,646 declined,",
         "              2,103 out_of_scope",
     ]
-    assert terminal.folded("    indented words go on", 20) == ["    indented words", "      go on"]
-    assert terminal.folded(line, 100) == [line]
+    assert terminal.wrap_line("    indented words go on", 20) == [
+        "    indented words",
+        "      go on",
+    ]
+    assert terminal.wrap_line(line, 100) == [line]

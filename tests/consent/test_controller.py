@@ -320,8 +320,7 @@ def _read(terminal: int) -> bytes:
 def test_every_key_of_the_file_has_its_option() -> None:
     from licet.cli.command import main
 
-    # click takes None for no context
-    command = main.get_command(None, "init")  # type: ignore[arg-type]
+    command = main.get_command(None, "init")  # type: ignore[arg-type]  # no context
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts}
     assert {

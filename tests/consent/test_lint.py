@@ -357,7 +357,7 @@ def test_a_finding_names_rule_place_and_mend() -> None:
 def test_an_address_is_looked_at_in_a_browser_and_what_cannot_be_looked_at_is_said(
     tmp_path: Path,
 ) -> None:
-    pytest.importorskip("playwright")
+    pytest.importorskip("playwright", reason="no browser library")
     nowhere = {"CHROMIUM": str(tmp_path / "no browser")}
     with pytest.raises(UsageError, match="the page cannot be shown"):
         rendered_page.lint_notice("https://privacy.example.org/notice", None, nowhere)

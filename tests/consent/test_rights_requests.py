@@ -32,7 +32,7 @@ from licet.store.connect import transaction
 from licet.vault import account_view, verbs
 from licet.vault import commands as do
 from licet.vault.commands import SetRegion
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.requests import VerbRequest, Write, WriteBatch
 
 from ..installed import House
@@ -81,7 +81,7 @@ def send(
         ),
     )
     assert isinstance(row, RequestRow)
-    return shown(Prefix.request, row.request)
+    return format_id(Prefix.request, row.request)
 
 
 def lives_in(house: House, name: str, region: str | None) -> None:
@@ -319,7 +319,7 @@ def test_staff_enter_a_request_of_somebody_without_an_account(house: House) -> N
     row = rights_requests.enter(
         house.installation, entered(region="FR", received_at=came), OFFICER
     ).row
-    found = rights_requests.get_request(house.installation, shown(Prefix.request, row.request))
+    found = rights_requests.get_request(house.installation, format_id(Prefix.request, row.request))
     assert (found.account, found.via, found.received_at, found.acknowledged_at) == (
         None,
         ReceivedVia.staff,
@@ -357,7 +357,7 @@ def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the
     house: House,
 ) -> None:
     row = rights_requests.enter(house.installation, entered(), OFFICER).row
-    request = shown(Prefix.request, row.request)
+    request = format_id(Prefix.request, row.request)
     with transaction(house.installation.pool) as tx:
         key = house.installation.keyring.request_key(tx, row.request)
     (sealed,) = house.query("SELECT words FROM rights_steps WHERE step = 'received'")[0]
@@ -379,7 +379,7 @@ def test_a_rotation_leaves_what_was_written_readable(house: House) -> None:
     row = rights_requests.enter(house.installation, entered(), OFFICER).row
     mine = send(house, "ana", "complaint", SENTENCE)
     epochs.rotate(house.installation, Rotation.weekly)
-    for request in (shown(Prefix.request, row.request), mine):
+    for request in (format_id(Prefix.request, row.request), mine):
         assert rights_requests.get_request(house.installation, request).steps[0].words == SENTENCE
 
 

@@ -18,7 +18,7 @@ from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
 from licet.service import housekeeping, population_status
-from licet.store.connect import ContentionError, Pool, locked, transaction
+from licet.store.connect import ContentionError, Pool, advisory_lock, transaction
 from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
@@ -186,11 +186,11 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
 
 def test_of_several_that_keep_sweeping_one_works_at_a_time(house: House) -> None:
     with (
-        locked(house.installation.pool, sweeper.SWEEPS_LOCK) as first,
-        locked(house.installation.pool, sweeper.SWEEPS_LOCK) as second,
+        advisory_lock(house.installation.pool, sweeper.SWEEPS_LOCK) as first,
+        advisory_lock(house.installation.pool, sweeper.SWEEPS_LOCK) as second,
     ):
         assert (first, second) == (True, False)
-    with locked(house.installation.pool, sweeper.SWEEPS_LOCK) as again:
+    with advisory_lock(house.installation.pool, sweeper.SWEEPS_LOCK) as again:
         assert again
 
 

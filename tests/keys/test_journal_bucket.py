@@ -110,8 +110,7 @@ def test_threads_of_three_hosts_lose_nothing_and_share_writes() -> None:
     lock = threading.Lock()
     for journal in journals:
         assert isinstance(journal.storage, BucketObjects)
-        # The test stands in the way of one request.
-        journal.storage._bucket._one = lock  # type: ignore[attr-defined]
+        journal.storage._bucket._one = lock  # type: ignore[attr-defined]  # a test's lock
 
     def work(n: int) -> None:
         for k in range(10):

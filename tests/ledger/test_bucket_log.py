@@ -142,14 +142,12 @@ def test_a_writer_that_won_the_head_and_slept_writes_nothing_that_contradicts_wh
         def sleeping(name: str, content: bytes, mode: object) -> str | None:
             sleeping.left -= 1  # type: ignore[attr-defined]  # a counter kept on the function
             if sleeping.left < 0:  # type: ignore[attr-defined]  # a counter kept on the function
-                # Called in its turn of the loop alone.
-                late.append((name, content, mode))  # noqa: B023
+                late.append((name, content, mode))  # noqa: B023 called in its own turn of the loop
                 raise BusyError("asleep")
             return write(name, content, mode)  # noqa: B023  # called in its turn of the loop alone
 
         sleeping.left = asleep - 1  # type: ignore[attr-defined]  # a counter kept on the function
-        # The test stands in the way of writes.
-        bucket._write = sleeping  # type: ignore[method-assign]
+        bucket._write = sleeping  # type: ignore[method-assign]  # delays writes
         with suppress(BusyError):
             log.append(MODEL[255:260])
         with opened(bucket.beside()) as other:
@@ -331,8 +329,7 @@ def test_a_sequencer_that_wakes_while_another_opens_the_log_leaves_one_batch(
                 sleeper.wake()
             return found
 
-        # The test stands in the way of reads.
-        state.bucket.read = waking  # type: ignore[method-assign]
+        state.bucket.read = waking  # type: ignore[method-assign]  # delays reads
         signer = other.signer(office.seed, 2025)
         with pytest.raises(BusyError):
             LogWriter.open(other.folder / "2025", state, other.origin(2025), signer)

@@ -31,7 +31,7 @@ from licet.release import catalog, signatures
 from licet.store.connect import Pool, transaction
 from licet.train import lineage
 from licet.vault import commands as do
-from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.ids import Prefix, format_id, uuid7
 from licet.vault.installation import Installation
 
 from .test_classifier import EXAMPLES, WORDS, example
@@ -98,7 +98,7 @@ class Town(House):
             self.about(do.Flag, name, f"{name}-a")
 
     def named(self, chat: str) -> str:
-        return shown(Prefix.conversation, self.chats[chat])
+        return format_id(Prefix.conversation, self.chats[chat])
 
     def member(self, name: str) -> signatures.StaffMember:
         return signatures.find_member(self.installation, f"{name}@example.org")

@@ -11,7 +11,7 @@ from licet.errors import DeniedError, RefusedError
 from licet.misuse import screener, suggestions
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 from ..installed import House
 from ..meanwhile import meanwhile
@@ -40,7 +40,7 @@ def suggest(house: House, by: StaffMember) -> str:
                VALUES (%s, %s, sha256(''), 0.9, 1, %s, %s)""",
             [house.accounts["ana"], house.chats["chat"], house.now, by.staff_id],
         )
-    return shown(Prefix.conversation, house.chats["chat"])
+    return format_id(Prefix.conversation, house.chats["chat"])
 
 
 @pytest.mark.parametrize("dismiss", [True, False])

@@ -22,8 +22,7 @@ from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
 from .histories import IMPROVE, SAFETY, history
 
-# W, N and O as a table of cases shows them
-W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741
+W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741 as in the table of cases
 
 
 def changed(**keys: Any) -> Policy:

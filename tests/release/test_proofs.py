@@ -31,7 +31,7 @@ from licet.release.proof_lines import write_lines
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import load_policies
 
 from ..installed import House
@@ -199,7 +199,7 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
 
     def sought(chat: str) -> finding.LogSearch:
         return finding.search_release(
-            one.folder, shown(Prefix.conversation, house.chats[chat]), mine.salt
+            one.folder, format_id(Prefix.conversation, house.chats[chat]), mine.salt
         )
 
     kept = sought("kept")
@@ -208,7 +208,7 @@ def test_a_person_finds_their_conversation_or_that_it_is_not_there(house: House)
     assert sought("out").answer == "not proved"
     assert sought("gone").why == {"deleted": 2}
     hidden = finding.search_release(
-        one.folder, mine.conversations[shown(Prefix.conversation, house.chats["out"])]
+        one.folder, mine.conversations[format_id(Prefix.conversation, house.chats["out"])]
     )
     assert (
         hidden.text.splitlines()[0]
@@ -228,7 +228,7 @@ def test_a_stranger_checks_a_persons_proof_with_the_manifest_alone(
     alone.mkdir()
     (alone / "manifest.json").write_bytes((one.folder / "manifest.json").read_bytes())
     for chat in ("kept", "out", "gone"):
-        name = shown(Prefix.conversation, house.chats[chat])
+        name = format_id(Prefix.conversation, house.chats[chat])
         whole = finding.search_release(one.folder, name, mine.salt)
         kept = tmp_path / "proof.json"
         kept.write_text(json.dumps(whole.proof))
@@ -246,11 +246,11 @@ def test_a_salt_is_the_accounts_own_and_opens_nobody_elses(house: House) -> None
     assert (payload["log"]["salt"], payload["log"]["who"]) == (mine.salt, mine.who)
     assert verifier.pseudonym(bytes.fromhex(mine.salt)) == mine.who
     bens = finding.handles(house.installation, house.accounts["ben"])
-    handle = mine.conversations[shown(Prefix.conversation, house.chats["out"])]
+    handle = mine.conversations[format_id(Prefix.conversation, house.chats["out"])]
     assert finding.search_release(one.folder, handle, bens.salt).broken == (
         ("proof", "the salt opens the committed reasons"),
     )
-    handle = mine.conversations[shown(Prefix.conversation, house.chats["kept"])]
+    handle = mine.conversations[format_id(Prefix.conversation, house.chats["kept"])]
     assert "its person's pseudonym" in finding.search_release(one.folder, handle, bens.salt).text
 
 
@@ -304,7 +304,7 @@ def test_a_build_over_the_new_year_is_not_sealed(house: House) -> None:
 def test_the_command_says_in_or_out_and_exits_1_on_a_contradiction(house: House) -> None:
     one = built(house)
     mine = finding.handles(house.installation, house.accounts["ana"])
-    name = shown(Prefix.conversation, house.chats["kept"])
+    name = format_id(Prefix.conversation, house.chats["kept"])
 
     def run(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(

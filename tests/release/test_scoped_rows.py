@@ -18,7 +18,7 @@ from licet.proof import documents
 from licet.proof import handles as finding
 from licet.store.connect import Pool
 from licet.vault import commands as do
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 from ..installed import House
 from ..terms import preset
@@ -55,7 +55,7 @@ def atlas(house: House) -> bytes:
 
 def handles(house: House, *chats: str) -> set[str]:
     named = finding.handles(house.installation, house.accounts["ana"]).conversations
-    return {named[shown(Prefix.conversation, house.chats[chat])] for chat in chats}
+    return {named[format_id(Prefix.conversation, house.chats[chat])] for chat in chats}
 
 
 def told(house: House, year: int = 2025) -> list[dict[str, Any]]:

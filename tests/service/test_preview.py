@@ -27,7 +27,7 @@ from licet.service.preview import PreviewBounds
 from licet.service.preview_result import BeyondBound, Preview, PreviewBound
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 from ..installed import House
 
@@ -319,7 +319,7 @@ def test_the_command_shows_the_chats_of_the_person_of_this_machine(
     monkeypatch.setenv("LICET_DATABASE_URL", dsn)
     monkeypatch.setenv("LICET_DATA", str(house.installation.config.data))
     monkeypatch.setenv("LICET_AGENT__ACCOUNT", "ana")
-    name = shown(Prefix.conversation, house.chats["one"])
+    name = format_id(Prefix.conversation, house.chats["one"])
     done = CliRunner().invoke(main, ["preview", name])
     assert done.exit_code == 0, done.output
     assert "2 of 2 turns would be used" in done.output

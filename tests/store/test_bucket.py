@@ -41,8 +41,7 @@ def at_once(work: Callable[[int], str | None]) -> list[int]:
 
 def test_of_many_that_create_a_name_at_once_one_does(store: Bucket) -> None:
     for number in range(ROUNDS):
-        # A default of a lambda has no type.
-        winners = at_once(lambda n, number=number: store.create(f"a/{number}", b"writer %d" % n))  # type: ignore[misc]
+        winners = at_once(lambda n, number=number: store.create(f"a/{number}", b"writer %d" % n))  # type: ignore[misc]  # an untyped default
         found = store.read(f"a/{number}")
         assert found is not None
         assert [b"writer %d" % n for n in winners] == [found.content]

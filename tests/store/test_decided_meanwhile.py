@@ -33,7 +33,7 @@ from licet.release.review import ReviewFinding
 from licet.store.connect import Transaction, transaction
 from licet.train import withdrawn_rows
 from licet.vault import policy_plan, policy_versions
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import load_policies, policy_snapshot
 from licet.vault.staff_reads import ReaderRole
 
@@ -206,7 +206,7 @@ def test_of_two_who_answer_a_request_at_once_the_second_is_told_that_it_ended(ho
         kind=RightKind.access, words="all of mine", identity="a passport"
     )
     row = rights_requests.enter(house.installation, entered, "staff:ana").row
-    pool, named = house.installation.pool, shown(Prefix.request, row.request)
+    pool, named = house.installation.pool, format_id(Prefix.request, row.request)
 
     def end(tx: Transaction) -> None:
         found = request_register.get(tx, row.request, locks=True)

@@ -162,8 +162,8 @@ def test_a_server_s_folder_is_changed_by_one_and_in_use_while_somebody_has_a_sea
     one, another = (Cluster(tmp_path, Options(durable=False)) for _ in range(2))
     with one.locked(), pytest.raises(BusyError), another.locked():
         raise AssertionError("it began")
-    assert not one.used()
+    assert not one.has_users()
     seat = one.take_seat()
-    assert another.used()
+    assert another.has_users()
     os.close(seat)
-    assert not another.used()
+    assert not another.has_users()

@@ -25,7 +25,7 @@ from licet.keys.keyring import EPOCHS_LOCK
 from licet.keys.material import KeyMaterial
 from licet.keys.restriction_journal import Journal, JournalHead
 from licet.proof import documents, log_retention
-from licet.store.connect import Pool, Transaction, locked, transaction
+from licet.store.connect import Pool, Transaction, advisory_lock, transaction
 from licet.store.migrate import _advance as advance
 from licet.store.migrate import migrations
 from licet.vault import (
@@ -227,9 +227,13 @@ def test_names_that_were_found_are_kept_by_who_finds_the_account_free(house: Hou
 
 
 def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
-    with locked(pool, 7) as mine, locked(pool, 7) as another, locked(pool, 8) as other:
+    with (
+        advisory_lock(pool, 7) as mine,
+        advisory_lock(pool, 7) as another,
+        advisory_lock(pool, 8) as other,
+    ):
         assert (mine, another, other) == (True, False, True)
-    with locked(pool, 7) as again:
+    with advisory_lock(pool, 7) as again:
         assert again
 
 
@@ -243,7 +247,7 @@ def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
         one(house.installation),
     ):
         raise AssertionError("it began")
-    with locked(house.installation.pool, sweeper.SWEEPS_LOCK) as mine:
+    with advisory_lock(house.installation.pool, sweeper.SWEEPS_LOCK) as mine:
         assert mine
         if one is archives._lock_installation:
             with pytest.raises(BusyError), one(house.installation):

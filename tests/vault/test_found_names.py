@@ -31,8 +31,7 @@ FOUND = {
 
 def segment_of(**other: object) -> NamedSegment:
     of = {"account": UUID(int=1), "conversation": UUID(int=2), "segment": 3, "slot": 4}
-    # Fields by name.
-    return NamedSegment(**{**of, "key": KeyMaterial(bytes(range(32))), **other})  # type: ignore[arg-type]
+    return NamedSegment(**{**of, "key": KeyMaterial(bytes(range(32))), **other})  # type: ignore[arg-type]  # fields by name
 
 
 def drawn(count: int) -> bytes:
@@ -113,7 +112,9 @@ def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     of = turns.segment, turns.numbers
     decision = seen.decide_segment(turns.segment, 1, ["typed"], known, "improve_models")["typed"]
     (one,) = open_permits(
-        tx, house.installation.keyring, [Permit.of(decision, seen.account, seen.conversation, *of)]
+        tx,
+        house.installation.keyring,
+        [Permit.from_decision(decision, seen.account, seen.conversation, *of)],
     )
     return NamedSegment(
         account=place[0],

@@ -42,12 +42,12 @@ def test_many_names_under_one_key_are_hashed_as_each_alone(
     key: bytes, names: tuple[str, ...]
 ) -> None:
     hmacs = HostHmacs(key)
-    assert [hmacs.of("turn", *names) for _ in range(2)] == [host_hmac(key, "turn", *names)] * 2
+    assert [hmacs.hash("turn", *names) for _ in range(2)] == [host_hmac(key, "turn", *names)] * 2
     within = hmacs.within("turn", names[0])
     assert [within(name) for name in names] == [
         host_hmac(key, "turn", names[0], name) for name in names
     ]
     with pytest.raises(UsageError, match="longer than"):
-        hmacs.of("turn", *names, "a" * 513)
+        hmacs.hash("turn", *names, "a" * 513)
     with pytest.raises(UsageError, match="longer than"):
         within("a" * (513 - len(names[0])))

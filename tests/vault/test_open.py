@@ -53,7 +53,9 @@ def test_no_decision_that_refuses_gives_a_permit(town: Town, because: DecisionRe
     said = town.say(town.account())
     seen, turn = town.seen(said)
     with pytest.raises(DeniedError, match=because.value):
-        Permit.of(Decision(because), seen.account, seen.conversation, turn.segment, [turn.number])
+        Permit.from_decision(
+            Decision(because), seen.account, seen.conversation, turn.segment, [turn.number]
+        )
 
 
 def test_the_rule_refuses_before_any_key_is_read(town: Town) -> None:

@@ -117,9 +117,9 @@ class Town:
         return answer
 
     def permit(self, said: CommandResult, purpose: str = IMPROVE, at: datetime = SAID) -> Permit:
-        """What the rule permits for a turn; raises as `Permit.of` does."""
+        """What the rule permits for a turn; raises as `Permit.from_decision` does."""
         seen, turn = self.seen(said, at)
-        return Permit.of(
+        return Permit.from_decision(
             seen.decide(turn, self.policies, purpose),
             seen.account,
             seen.conversation,

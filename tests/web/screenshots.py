@@ -41,7 +41,7 @@ from licet.store.connect import Pool, open_pool, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 from .browsing import DESKTOP, PHONE, Site
 from .people import AFTER, NOTICE, Town, application, serving
@@ -107,7 +107,7 @@ def stage(
         ),
         "staff:officer@example.org",
     )
-    request = shown(Prefix.request, asked.row.request)
+    request = format_id(Prefix.request, asked.row.request)
     rights_requests.take_step(
         town.installation,
         request,

@@ -31,7 +31,7 @@ from licet.store.connect import Pool, transaction
 from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, Command, CommandResult, Flag, OpenAccount
 from licet.vault.content import Content, encode
-from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.ids import Prefix, format_id, host_hmac, uuid7
 from licet.vault.installation import Installation, load_policies
 from licet.vault.simulated_clock import SimulatedClock
 from licet.web.access import tokens
@@ -114,7 +114,7 @@ class World:
                     for question in asks
                 )
             )
-        return [shown(Prefix.account, account) for account in accounts]
+        return [format_id(Prefix.account, account) for account in accounts]
 
     def say(
         self,
@@ -148,7 +148,7 @@ class World:
         )
         assert all(answer.conversation is not None for answer in answers), answers[0].because
         return [
-            shown(Prefix.conversation, answer.conversation)
+            format_id(Prefix.conversation, answer.conversation)
             for answer in answers
             if answer.conversation
         ]

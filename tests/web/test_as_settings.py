@@ -17,7 +17,7 @@ from licet.policy.period import instant
 from licet.policy.state import Grant, ScopeKind
 from licet.store.connect import Pool, transaction
 from licet.vault import account_view
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import load_policies
 from licet.web.pages.shared import refused_phrase
 
@@ -84,7 +84,7 @@ def test_a_permission_for_one_project_ends_by_the_no_said_again_and_every_other_
     before = in_force(world)
     assert [grant.question for grant in before] == ["models", "models", "safety"]
     assert before[0].scope == before[2].scope
-    project = shown(Prefix.project, UUID(hex=before[0].scope.name))
+    project = format_id(Prefix.project, UUID(hex=before[0].scope.name))
     if over == "API":
         done = choose(api, world, allow=False, question="models", keep=[{"project": "b"}])
         assert [(one["question"], one["project"]) for one in done["ended"]] == [("models", project)]

@@ -246,7 +246,7 @@ def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(
     asked = api.post(page, **form(owner, **sent))
     assert asked.status_code == 200
     assert "It is sent to https://chat.example.org/events." in asked.text
-    assert "It is told of: choice.changed." in asked.text
+    assert "It receives: choice.changed." in asked.text
     with transaction(lived.installation.pool) as tx:
         assert endpoints.list_names(tx) == []
     again = {"name": "chat", "url": sent["url"], "kinds": "choice.changed", "confirmed": "yes"}
@@ -276,7 +276,7 @@ def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, li
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
     sent = {"name": "reader", "url": "", "kinds": " ".join(EventKind)}
     assert (
-        "It has no secret: it reads with a key of its own."
+        "It has no secret: it polls with a key of its own."
         in api.post(page, **form(owner, **sent)).text
     )
     done = api.post(page, **form(owner, **sent, confirmed="yes", reason="a batch reads them"))

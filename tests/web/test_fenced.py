@@ -24,7 +24,7 @@ from licet.keys import fence
 from licet.policy.decide import DecisionReason
 from licet.store import embedded
 from licet.store.connect import Pool, transaction
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import open_installation
 from licet.web.app import create_app
 
@@ -148,7 +148,7 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
             ):
                 archives.restore(place.config, folder, place.clock)
             assert httpx.get(f"{address}/readyz").status_code == 200
-            ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
+            ben = f"{address}/v1/accounts/{format_id(Prefix.account, home.accounts['ben'])}"
             seen = httpx.get(f"{ben}/gate", headers={"authorization": f"Bearer {key}"}).json()
             assert set(seen["standings"].values()) == {"withdrawn"}
         check_nothing_came_back(Home(installation, place, home))
@@ -165,7 +165,7 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
                 tx, "host", UNBOUND_SCOPES, place.now, installation.keyring.random
             )
         with listening(create_app(installation, installation.config.web)) as address:
-            ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
+            ben = f"{address}/v1/accounts/{format_id(Prefix.account, home.accounts['ben'])}"
             answers: list[tuple[int, str]] = []
             done = threading.Event()
 

@@ -27,7 +27,7 @@ from licet.policy.period import instant
 from licet.policy.state import ScopeKind, Share, TurnRole
 from licet.store.connect import Pool, transaction
 from licet.vault import account_view
-from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.vault.installation import load_policies
 
 from ..policy.reference import Reference
@@ -137,7 +137,7 @@ class Drawn:
                 return "host:never", None
             case "no id":
                 return self.draw.choice(NO_IDS), None
-        return shown(Prefix.conversation, UUID(int=self.draw.getrandbits(128))), None
+        return format_id(Prefix.conversation, UUID(int=self.draw.getrandbits(128))), None
 
     def project_ref(self, name: str, *, begins: bool = True) -> tuple[str, str | None]:
         """How a project is named, and which of the account's own it is: a host's id may begin
@@ -163,7 +163,7 @@ class Drawn:
                 return f"host:{named}", named
             case "no id":
                 return self.draw.choice(("", "host:", "x" * 3_000)), None
-        return shown(Prefix.project, UUID(int=self.draw.getrandbits(128))), None
+        return format_id(Prefix.project, UUID(int=self.draw.getrandbits(128))), None
 
     def showing_ref(self, name: str) -> str | None:
         """A showing of the account's own, another's, or none: who answers what is known from what
@@ -193,7 +193,7 @@ class Drawn:
         match kind:
             case "unknown":
                 named = self.draw.choice(
-                    ("host:zoe", shown(Prefix.account, UUID(int=self.draw.getrandbits(128))))
+                    ("host:zoe", format_id(Prefix.account, UUID(int=self.draw.getrandbits(128))))
                 )
                 return named, self.caller(name), False
             case "no id":
@@ -488,7 +488,7 @@ class Drawn:
             "SELECT account_id, project_id, host_hmac FROM projects"
         ):
             if bytes(host) in names:
-                self.projects[f"{owners[account]}/{names[bytes(host)]}"] = shown(
+                self.projects[f"{owners[account]}/{names[bytes(host)]}"] = format_id(
                     Prefix.project, project
                 )
 

@@ -15,7 +15,7 @@ from licet.access.roles import Staff, StaffRole
 from licet.errors import NotFoundError
 from licet.policy.file import preset
 from licet.store.connect import Pool, transaction
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.staff_reads import ReadReason
 from licet.web.api import schema, staff
 
@@ -59,7 +59,7 @@ def test_pages_answer_nobody_without_an_account_and_preview_no_project_that_ther
 ) -> None:
     assert api.get("/settings", headers=api.world.person("a stranger")).status_code == 401
     api.world.open("ana")
-    missing = f"/projects/{shown(Prefix.project, UUID(int=7))}/preview"
+    missing = f"/projects/{format_id(Prefix.project, UUID(int=7))}/preview"
     assert api.get(missing, headers=api.world.browser("ana")).status_code == 404
 
 

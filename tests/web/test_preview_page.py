@@ -13,7 +13,7 @@ from licet.curate.rules import IdentifierKind
 from licet.service.preview_result import BeyondBound, PreviewBound, PreviewedConversation
 from licet.vault.commands import AddTurn
 from licet.vault.content import Content, encode
-from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.web.app import create_app
 from licet.web.pages.preview import _about
 
@@ -60,7 +60,7 @@ def test_a_project_and_everything_have_a_page_of_their_own(world: World, api: An
         )
     )
     world.say("ana", "beside", "of no project")
-    project = shown(Prefix.project, world.rows("SELECT project_id FROM projects")[0][0])
+    project = format_id(Prefix.project, world.rows("SELECT project_id FROM projects")[0][0])
     one = seen(api, world, f"/projects/{project}/preview")
     assert ("of the project" in one, "of no project" in one) == (True, False)
     assert f"/projects/{project}/preview" in seen(api, world, f"/projects/{project}")

@@ -20,8 +20,7 @@ from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault.commands import KeepProjectOut, LetProjectIn, Narrow, SetPlan, Widen
-from licet.vault.ids import Prefix, host_hmac
-from licet.vault.ids import shown as shown_id
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.vault.installation import load_policies
 from licet.vault.requests import Write, WriteResult
 
@@ -183,7 +182,7 @@ def test_a_project_kept_out_again_while_an_old_page_is_sent_is_not_let_in(
     world.tell(KeepProjectOut(account=account, at=NOTICE, host_project=garden))
     (project, out_at) = world.rows("SELECT project_id, kept_out_at FROM projects")[0]
     page = api.get(
-        f"/projects/{shown_id(Prefix.project, project)}", headers=world.browser("ana")
+        f"/projects/{format_id(Prefix.project, project)}", headers=world.browser("ana")
     ).text
     (showing,) = set(re.findall(r'name="showing" value="(\w+)"', page))
     later = NOTICE + timedelta(minutes=5)

@@ -9,7 +9,7 @@ from licet.store.connect import transaction
 from licet.vault import commands as do
 from licet.vault import host_events
 from licet.vault.host_events import EventKind
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.webhooks import delivery, endpoints
 
 from ..installed import DAY, House
@@ -62,7 +62,7 @@ def test_what_was_not_delivered_stays_and_of_other_events_nothing_depends_on_it(
     house.passes(91)
     assert len(heard(house)) == 2
     assert pruned(house) == ["choice.changed"], "what was delivered"
-    assert heard(house)[0].data["account"] == shown(Prefix.account, house.accounts["ben"])
+    assert heard(house)[0].data["account"] == format_id(Prefix.account, house.accounts["ben"])
     receiver.answers = lambda _: 204
     endpoints.replay(house.installation, "chat", "0")
     delivery.deliver_due(house.installation)

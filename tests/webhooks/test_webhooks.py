@@ -51,7 +51,7 @@ from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import apply, host_events, verbs
 from licet.vault import commands as do
 from licet.vault.host_events import EventKind, HostEvent
-from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.ids import Prefix, format_id, host_hmac, uuid7
 from licet.vault.installation import load_host_key, load_policies, open_installation
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.webhooks import delivery, endpoints, feed, outbound_http
@@ -554,7 +554,7 @@ def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(
 
 
 def shown_account(house: House, name: str) -> str:
-    return shown(Prefix.account, house.accounts[name])
+    return format_id(Prefix.account, house.accounts[name])
 
 
 def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(
@@ -1545,7 +1545,7 @@ def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) ->
         for one in heard(house)
         if one.type in (EventKind.request_received, EventKind.request_ended)
     ]
-    shown_account = shown(Prefix.account, account)
+    shown_account = format_id(Prefix.account, account)
     assert [(one.type, one.data) for one in told] == [
         (
             EventKind.request_received,

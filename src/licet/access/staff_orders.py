@@ -26,7 +26,7 @@ from licet.store.keyset import (
     newest_and_oldest,
 )
 from licet.store.rows import select
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 REASON_CHARACTERS_MAX = 500
 RESULT_CHARACTERS_MAX = 500
@@ -154,7 +154,7 @@ def get(tx: Transaction, order: UUID) -> StaffOrder:
     """An order by its id; NotFoundError."""
     found = select(tx, StaffOrder, f"{_ORDERS} WHERE order_id = %s", [order])
     if not found:
-        raise NotFoundError(f"no order `{shown(Prefix.order, order)}`")
+        raise NotFoundError(f"no order `{format_id(Prefix.order, order)}`")
     return found[0]
 
 

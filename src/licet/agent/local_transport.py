@@ -23,7 +23,7 @@ from licet.store.core_dumps import harden
 from licet.vault import account_choices, account_view, tables, verbs
 from licet.vault.commands import AddTurn, Choose, ChosenScope, Narrow, Outcome, Widen
 from licet.vault.content import Content, encode
-from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.vault.installation import (
     Installation,
     load_clock,
@@ -121,7 +121,7 @@ class LocalTransport:
         conversation = self._conversation(session)
         if conversation is None:
             return Usable()
-        seen = service_answers.explain(self._opened, shown(Prefix.conversation, conversation))
+        seen = service_answers.explain(self._opened, format_id(Prefix.conversation, conversation))
         assert isinstance(seen, service_answers.ConversationSeen)
         answers_ = [answer for answer in seen.answers if answer.purpose == PURPOSE]
         usable = [answer for answer in answers_ if answer.use]

@@ -99,7 +99,14 @@ from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.store import bucket as buckets
 from licet.store import embedded
-from licet.store.connect import Transaction, joined, open_pool, retrying, transaction, translated
+from licet.store.connect import (
+    Transaction,
+    join_transaction,
+    open_pool,
+    retrying,
+    transaction,
+    translate_errors,
+)
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
 from licet.vault import (
@@ -107,7 +114,7 @@ from licet.vault import (
     journal_state,
     restriction,
 )
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, format_id, parse, uuid7
 from licet.vault.installation import (
     Installation,
     is_initialised,
@@ -226,7 +233,7 @@ def _register(
     return BackupManifest(
         v=VERSION,
         form=form,
-        backup=shown(Prefix.backup, backup),
+        backup=format_id(Prefix.backup, backup),
         made_at=now,
         expires_at=until,
         schema=migrations()[-1].number,
@@ -266,7 +273,7 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
     )
     with transaction(installation.pool) as tx:
         days = {
-            shown(Prefix.backup, backup_id): day
+            format_id(Prefix.backup, backup_id): day
             for backup_id, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
     return [
@@ -305,7 +312,7 @@ def list_registered(
     installation: Installation, limit: int, tx: Transaction | None = None
 ) -> list[RegisteredBackup]:
     """Lists the newest ``limit`` registered backups, including pruned ones."""
-    with joined(installation.pool, tx) as own:
+    with join_transaction(installation.pool, tx) as own:
         rows = own.execute(
             """SELECT backup_id, made_at, expires_at, pruned_at, base, folder FROM backups
                 ORDER BY made_at DESC LIMIT %s""",
@@ -313,7 +320,7 @@ def list_registered(
         ).fetchall()
     return [
         RegisteredBackup(
-            backup=shown(Prefix.backup, backup),
+            backup=format_id(Prefix.backup, backup),
             made_at=made_at,
             expires_at=expires_at,
             pruned_at=pruned_at,
@@ -567,7 +574,7 @@ def _lock_installation(installation: Installation) -> Iterator[None]:
     """Holds every lock that a restore needs, on a separate connection, so that no server appends to
     the log, sweeps or rotates meanwhile; BusyError if one does.
     """
-    with translated(), installation.pool.connection() as conn:
+    with translate_errors(), installation.pool.connection() as conn:
         try:
             for lock, holder in (
                 (SEQUENCER_LOCK, "is adding entries to the log"),

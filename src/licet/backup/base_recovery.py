@@ -41,10 +41,10 @@ from licet.store.embedded import (
     STALE_SECONDS_MAX,
     Cluster,
     Options,
-    flocked,
     is_working_in,
+    try_flock,
     used_error,
-    waited,
+    wait_for,
     workers,
 )
 
@@ -94,7 +94,7 @@ class Recovery:
         log = side.folder / f"{RESTORING}.log"
         running = _begin(side, log)
         try:
-            while not side.alive():
+            while not side.is_ready():
                 if running.poll() is not None:
                     raise _recovery_error(log, until)
                 time.sleep(_POLL_SECONDS)
@@ -123,7 +123,7 @@ class Recovery:
         if is_working_in(pid, side.data):
             os.kill(pid, signal.SIGQUIT)
         has_proc = Path("/proc/self/cwd").exists()
-        if not waited(
+        if not wait_for(
             lambda: not (workers(side.data) if has_proc else is_working_in(pid, side.data)),
             STALE_SECONDS_MAX,
         ):
@@ -145,11 +145,11 @@ def begin_recovery(folder: Path, options: Options | None = None) -> Iterator[Rec
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(folder / "restoring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not flocked(file, fcntl.LOCK_EX):
+        if not try_flock(file, fcntl.LOCK_EX):
             raise BusyError("another restore is running", "wait until it has ended")
         used = Cluster(folder, options or Options())
         with used.locked():
-            if used.used():
+            if used.has_users():
                 raise used_error()
         recovery = Recovery(folder, options or Options())
         recovery.clear()

@@ -42,7 +42,7 @@ from licet.store.connect import Transaction, open_pool, transaction
 from licet.store.files import make_folder
 from licet.store.migrate import migrate
 from licet.vault import account_view, expiry, integrity
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, format_id, parse, uuid7
 from licet.vault.installation import Installation
 
 SCRATCH, LOCK = "drill", "drill.lock"
@@ -156,7 +156,7 @@ def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
         ).fetchall()
     return [
         DrillResult(
-            backup=shown(Prefix.backup, backup),
+            backup=format_id(Prefix.backup, backup),
             drilled_at=at,
             drilled_by=by,
             outcome=DrillOutcome(outcome),
@@ -197,7 +197,7 @@ def _lock_scratch(installation: Installation) -> Iterator[Path]:
     scratch = installation.config.data / SCRATCH
     lock = os.open(installation.config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not embedded.flocked(lock, fcntl.LOCK_EX):
+        if not embedded.try_flock(lock, fcntl.LOCK_EX):
             raise BusyError("another drill is running", "wait until it has ended")
         _clear_leftovers(scratch)
         make_folder(scratch, 0o700)

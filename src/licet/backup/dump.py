@@ -25,7 +25,7 @@ from psycopg import sql
 
 from licet.backup import postgres_programs
 from licet.errors import BrokenError, ContradictedError
-from licet.store.connect import Transaction, translated
+from licet.store.connect import Transaction, translate_errors
 from licet.store.files import sync
 from licet.store.migrate import migrate, migrations
 
@@ -126,7 +126,11 @@ def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
     ``schema`` is the number of the migration at which the dump was taken, by default the newest.
     """
     steps = migrations()
-    with translated(), psycopg.connect(dsn, client_encoding="utf8") as conn, conn.transaction():
+    with (
+        translate_errors(),
+        psycopg.connect(dsn, client_encoding="utf8") as conn,
+        conn.transaction(),
+    ):
         conn.execute("SET LOCAL client_min_messages = warning")
         conn.execute(_DROP % ", ".join(f"'{name}'" for name in KEPT))
         migrate(conn, steps[: len(steps) if schema is None else schema])

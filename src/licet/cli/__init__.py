@@ -1,4 +1,4 @@
-"""The command line: `command` holds the root and says where each command is, a module a subject."""
+"""The command line: `command` has the root and the module of each command, one a subject."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from licet.errors import is_ours
 
 
 def main() -> None:
-    """The command `licet`. It is loaded here, so that an interrupt while it starts is answered like
-    any other.
+    """The command `licet`. Imports the rest here, so that an interrupt while it loads is handled
+    too.
     """
     try:
         from licet.cli import command

@@ -1,4 +1,4 @@
-"""The commands of the API keys of services, and of staff."""
+"""The commands of service API keys, and of staff."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def api_key() -> None:
     """Creates, lists, limits and revokes the API keys of services."""
 
 
-def _made_key(call: VerbCall[NewApiKey], key: str) -> dict[str, object]:
+def _key_with_secret(call: VerbCall[NewApiKey], key: str) -> dict[str, object]:
     sent = msgspec.structs.asdict(call.sent)
     return {**sent, "key": key, "scopes": sorted(call.sent.scopes)}
 
 
 PRINTING = {
-    access_verbs.MAKE_KEY.name: Printing(text=lambda _, key: str(key), value=_made_key),
+    access_verbs.MAKE_KEY.name: Printing(text=lambda _, key: str(key), value=_key_with_secret),
     access_verbs.REVOKE_KEY.name: Printing(value=lambda call, _: {"revoked": call.target}),
     access_verbs.END_STAFF.name: Printing(value=lambda call, _: {"ended": call.target}),
 }
@@ -81,7 +81,7 @@ def list_keys(call: CliCall) -> None:
 
 
 def _bound(key: ServiceKey) -> str:
-    """What a key is bound to, or that an old key is bound to nothing."""
+    """Formats a key's bindings, or their absence in an old key."""
     text = ""
     if "release:lease" in key.scopes:
         whose = f"own machines `{key.recipient}`" if key.own else f"`{key.recipient}`"
@@ -100,7 +100,7 @@ def _bound(key: ServiceKey) -> str:
 
 
 def _limited(key: ServiceKey) -> str:
-    """A key's limits beside its scopes, and its version."""
+    """Formats a key's limits beside its scopes, and its version."""
     text = (
         f"; {key.requests_per_minute:,} requests a minute"
         if key.requests_per_minute is not None

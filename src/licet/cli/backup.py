@@ -75,7 +75,7 @@ def make(folder: Path, base: bool, call: CliCall) -> None:
 @backup.command("list")
 @click.argument("folder", type=PATH)
 @answer_options
-def listed(folder: Path, call: CliCall) -> None:
+def list_backups(folder: Path, call: CliCall) -> None:
     """Lists the backups below FOLDER, and when each expires.
 
     \b
@@ -99,7 +99,7 @@ def prune(folder: Path, dry_run: bool, call: CliCall) -> None:
     """
     with call.installation() as installation:
         spent = backups.prune(installation, folder, dry_run=dry_run)
-        call.show(spent, lambda: _pruned(spent, dry_run))
+        call.show(spent, lambda: _pruned_text(spent, dry_run))
 
 
 @backup.command("wal")
@@ -188,7 +188,7 @@ def drill(folder: Path | None, dry_run: bool, by: str | None, call: CliCall) -> 
             call.show({"folder": found}, lambda: f"would restore {found} into a scratch place")
             return 0
         done = drills.drill(installation, folder, by=f"user:{by or user()}")
-        call.show(done, lambda: _drilled(done))
+        call.show(done, lambda: _drill_text(done))
         return 0 if done.outcome is DrillOutcome.proved else EXIT_NO
 
 
@@ -264,7 +264,7 @@ def _line(kept: KeptBackup) -> str:
     )
 
 
-def _drilled(result: DrillResult) -> str:
+def _drill_text(result: DrillResult) -> str:
     if result.outcome is DrillOutcome.failed:
         return f"failed: {result.backup}: {result.failure}"
     return (
@@ -275,7 +275,7 @@ def _drilled(result: DrillResult) -> str:
     )
 
 
-def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
+def _pruned_text(spent: PrunedBackups, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {backup.folder}" for backup in spent.backups]
     lines += [f"{verb} {pluralize(spent.segments, 'segment')} of WAL"] if spent.segments else []
@@ -325,13 +325,13 @@ def _report(result: RestoreResult) -> str:
                 f"look at    {pluralize(result.sessions_ended, 'session')} ended; webhooks are "
                 "silent until `licet webhooks replay`"
             ),
-            *_narrowed(result),
+            *_narrowed_lines(result),
         ]
     )
 
 
-def _narrowed(result: RestoreResult) -> list[str]:
-    """What the log had alone, and what nothing explained."""
+def _narrowed_lines(result: RestoreResult) -> list[str]:
+    """Formats what only the log had, and what nothing explained."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.from_log.items())
     lines = [f"from log   {counts}, which the restriction journal lacked"] if counts else []
     lines += [f"unfit      {place}" for place in result.unfit]

@@ -1,9 +1,9 @@
-"""The `licet` command: reads the environment and the clock, calls one verb, prints what it answers.
+"""The `licet` command: reads the environment and the clock, calls one function, prints its answer.
 
 Exit codes: 0 yes or done, 1 answered no (differences, contradictions, refused), 2 a plan has
 changes, 64 usage, 70 internal, 75 try again, 130 interrupted. Answers go to standard output,
 progress and errors to standard error. Every command that answers takes ``--json``;
-`tests/cli/test_options.py` lists those that do not, each with its reason.
+`tests/cli/test_options.py` lists the exceptions with their reasons.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from click.shell_completion import get_completion_class
 
 from licet.cli.root import RootCommand
 
-# The groups of `licet --help`, with the first sentence of each command's own help: printed from
-# here, so that the list loads no command.
+# The groups of `licet --help`, with the first sentence of each command's help, so that the list
+# loads no command.
 GROUPS = {
     "Start": {
         "demo": "Plays a simulated town, or runs Licet on your own files.",
@@ -76,8 +76,8 @@ GROUPS = {
     },
 }
 
-# The modules of commands that have another name. Only the module of the called command is loaded: a
-# hook runs while somebody codes.
+# Modules of commands with another name. Only the called command's module is loaded: a hook runs
+# while somebody codes.
 MODULES = {
     "api-key": "access",
     "db": "install",

@@ -1,4 +1,4 @@
-"""The command that plays the town, or the same job on files of one's own."""
+"""The command that plays the town, or a demonstration on one's own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the papers that the law asks for."""
+"""The commands of legal documents."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def recall() -> None:
 @click.argument("release")
 @click.argument("recipient")
 @answer_options
-def handed(release: str, recipient: str, call: CliCall) -> None:
+def register_handout(release: str, recipient: str, call: CliCall) -> None:
     """Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every
     erasure in it.
 
@@ -138,7 +138,7 @@ def handed(release: str, recipient: str, call: CliCall) -> None:
 @recall.command("list")
 @recipient_option
 @answer_options
-def listed(recipient: str | None, call: CliCall) -> int:
+def list_recalls(recipient: str | None, call: CliCall) -> int:
     """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if
     anything is overdue.
 
@@ -210,7 +210,7 @@ def recall_export(name: str, dry_run: bool, call: CliCall) -> None:
     help="The answer that the recipient signed.",
 )
 @answer_options
-def acknowledged(name: str, handout: str | None, signed: Path | None, call: CliCall) -> None:
+def acknowledge_recall(name: str, handout: str | None, signed: Path | None, call: CliCall) -> None:
     """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that
     it was recalled from, or an export.
 

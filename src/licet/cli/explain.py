@@ -1,6 +1,4 @@
-"""The commands that answer questions: what may be used and why, and the state of the
-installation.
-"""
+"""The commands that explain: what may be used and why, and the installation's state."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from licet.errors import NotFoundError, UsageError
 from licet.policy.decide import IMPROVE
 from licet.policy.period import rfc3339
 from licet.service import answers
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 
 
 @click.command()
@@ -82,7 +80,7 @@ def conversation_text(view: answers.ConversationSeen) -> str:
 
 
 def account_text(view: answers.AccountSeen) -> str:
-    """The standing of an account and what of it may be used, as text."""
+    """Formats an account's standing and the usable part of its content."""
     lines = [
         f"{view.account}  plan {view.plan}, opened {rfc3339(view.opened_at)}",
         f"gate      {view.gate.value}",
@@ -101,7 +99,7 @@ def account_text(view: answers.AccountSeen) -> str:
 
 
 def _behind(answer: answers.TurnsExplained) -> str:
-    """The question, the scope of the grant in force, and the act."""
+    """Formats the question, the scope of the grant in force, and the act."""
     if answer.question is None:
         return "no question of the version in force covers this purpose"
     grant = ""
@@ -215,11 +213,11 @@ def text(view: object) -> str:
                 f"{chat.beyond.found:,} {chat.beyond.bound.value.replace('_', ' ')}, at most "
                 f"{chat.beyond.most:,} are shown"
             )
-            lines.append(f"\n{shown(Prefix.conversation, chat.conversation)}: {what}")
+            lines.append(f"\n{format_id(Prefix.conversation, chat.conversation)}: {what}")
             continue
         used = sum(turn.used for turn in chat.turns)
         until = f" until {rfc3339(chat.until)}" if chat.until else ""
-        name = shown(Prefix.conversation, chat.conversation)
+        name = format_id(Prefix.conversation, chat.conversation)
         lines.append(f"\n{name}: {used} of {len(chat.turns)} turns would be used{until}")
         for turn in chat.turns:
             if not turn.used:
@@ -233,5 +231,5 @@ def text(view: object) -> str:
                 for each in turn.replaced
             ]
     if view.next is not None:
-        lines.append(f"\nMore: --after {shown(Prefix.conversation, view.next)}")
+        lines.append(f"\nMore: --after {format_id(Prefix.conversation, view.next)}")
     return "\n".join(lines)

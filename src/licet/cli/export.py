@@ -126,7 +126,7 @@ def _export_lines(result: ExportResult) -> str:
 @export.command("list")
 @recipient_option
 @answer_options
-def listed(recipient: str | None, call: CliCall) -> int:
+def list_exports(recipient: str | None, call: CliCall) -> int:
     """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1
     if a recall is overdue.
 
@@ -144,7 +144,7 @@ def listed(recipient: str | None, call: CliCall) -> int:
 @export.command("withdrawn")
 @click.argument("name", metavar="EXPORT")
 @answer_options
-def withdrawn(name: str, call: CliCall) -> int:
+def list_withdrawn(name: str, call: CliCall) -> int:
     """Lists, by `ordinal`, the rows that a recipient must delete. Exits 1 if there are any.
 
     \b
@@ -159,7 +159,7 @@ def withdrawn(name: str, call: CliCall) -> int:
 
 
 def export_line(item: Export) -> str:
-    """An export on one line: its recipient, its rows, and what was recalled of it."""
+    """Formats an export on one line: its recipient, its rows, and its recalls."""
     if item.acknowledged_at is None and item.due_at is None and item.rows_due_at is not None:
         state = (
             f", {pluralize(item.rows_recalled, 'row')} recalled, due {rfc3339(item.rows_due_at)}"

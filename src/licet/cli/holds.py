@@ -24,7 +24,7 @@ add_commands(hold, hold_verbs.VERBS)
 
 @hold.command("list")
 @answer_options
-def listed(call: CliCall) -> int:
+def list_holds(call: CliCall) -> int:
     """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue. The
     matter of a hold is sealed and not shown.
 

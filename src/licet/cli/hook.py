@@ -1,10 +1,10 @@
 """The command for the hooks of a coding assistant: asks the gate before a prompt, and records the
 transcript after it.
 
-It speaks Claude Code's protocol of hooks: an event as JSON on standard input, an answer as JSON on
-standard output. The only thing that it ever stops is a prompt of a person who must decide first.
-Whatever goes wrong besides is one line on standard error and exit 0: the session goes on, and what
-it says waits in its transcript for the next hook or for `licet watch`.
+It speaks Claude Code's hook protocol: an event as JSON on standard input, an answer as JSON on
+standard output. It stops only a prompt of a person who must decide first. Any failure is one line
+on standard error and exit 0: the session continues, and its words wait in the transcript for the
+next hook or for `licet watch`.
 """
 
 from __future__ import annotations
@@ -71,20 +71,20 @@ def _answer(event: _Event) -> dict[str, str] | None:
             installation.state.save_active_session(event.session_id, event.cwd or "")
         try:
             _record(installation, event, standing)
-        # the gate is known: it is answered whatever becomes of the rest
+        # the gate is known, and answered even if the rest fails
         except (LicetError, sqlite3.Error) as error:
             click.echo(f"licet: not recorded now: {type(error).__name__}", err=True)
-    asked = (
+    notice = (
         "Please decide how your sessions may be used: "
         f"{choice_url(config) or 'in your privacy settings'}"
     )
     match event.hook_event_name, standing.gate:
         case "UserPromptSubmit", "must_decide":
-            return {"decision": "block", "reason": asked}
+            return {"decision": "block", "reason": notice}
         case "SessionStart", "must_decide":
-            return {"systemMessage": asked}
+            return {"systemMessage": notice}
         case "SessionStart", "notice":
-            return {"systemMessage": f"{asked} (you can put it off)"}
+            return {"systemMessage": f"{notice} (you can put it off)"}
         case _:
             return None
 
@@ -170,7 +170,7 @@ def _watch(
 
 
 def report_broken(broken: BrokenRecord) -> None:
-    """A line on standard error: what could not be read, and where; nothing of what it says."""
+    """Prints unreadable records' places on standard error; none of their content."""
     click.echo(f"licet: left out: {broken.place}: {broken.message}", err=True)
 
 

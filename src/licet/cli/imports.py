@@ -74,7 +74,7 @@ def import_(
     if alone is not None:
         return _import_takeout(alone, call)
     if accounts is None and plan is None:
-        imports.import_size(paths)  # what cannot be read is named before what is missing beside it
+        imports.import_size(paths)  # unreadable files are reported before missing options
         raise UsageError(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
@@ -110,7 +110,7 @@ def import_(
 
 
 def _notes(imported: Imported, policies: Policies, plans: set[str]) -> list[str]:
-    """What an operator should know of an import beside its figures."""
+    """Returns notes on an import for the operator, beside its figures."""
     foreign = sorted(plans - {name for version in policies.versions for name in version.plans})
     notes = [
         f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign
@@ -126,7 +126,7 @@ def _notes(imported: Imported, policies: Policies, plans: set[str]) -> list[str]
 
 
 def _import_takeout(taken: TakenOut, call: CliCall) -> int:
-    """Imports a take-out, which names its account and has its choices."""
+    """Imports a take-out, with its account and choices."""
     with (
         call.installation() as installation,
         progress("{task.completed:,.0f} {task.fields[unit]}") as bar,
@@ -153,17 +153,17 @@ def _import_takeout(taken: TakenOut, call: CliCall) -> int:
 def _may_choose(
     recorded: Sequence[RecordedAccount], default: RecordedAccount | None
 ) -> frozenset[str] | None:
-    """The accounts whose recorded choices are imported: any, if accounts without a name in the file
-    have a plan.
+    """Returns the accounts whose recorded choices are imported: any, if accounts without a name in
+    the file have a plan.
     """
     return None if default is not None else frozenset(account.host for account in recorded)
 
 
 def imported_text(imported: Imported) -> str:
-    """What an import did, in a few lines."""
+    """Formats an import's result in a few lines."""
     known = imported.conversations_known
     where = pluralize(imported.conversations, "conversation")
-    # of the others nothing is stored, and `licet status` counts them too
+    # the others have no stored content, but `licet status` counts them
     if imported.conversations < known:
         where = f"{imported.conversations:,} of {pluralize(known, 'conversation')}"
     lines = [
@@ -218,7 +218,7 @@ def imported_text(imported: Imported) -> str:
 
 
 def _late_text(late: LateHistory) -> str:
-    """What became of an account's history from before its newest event."""
+    """Describes an account's history from before its newest event."""
     done = [
         (late.turns, "turn", "stored under no permission"), (late.refusals, "refusal", "in effect from now on"),
         (late.permissions, "permission", "left out"), (late.ratings, "rating", "left out"),

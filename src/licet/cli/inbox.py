@@ -1,6 +1,4 @@
-"""The commands of the inbox: what waits for staff, one item, and who has it. What is written is
-read from a file.
-"""
+"""The commands of the inbox: open items, one item, and its holder. Texts are read from files."""
 
 from __future__ import annotations
 
@@ -61,7 +59,7 @@ def inbox() -> None:
     help="At most.",
 )
 @answer_options
-def listed(
+def list_items(
     by: str,
     kind: str | None,
     held: str | None,
@@ -95,7 +93,7 @@ def listed(
 @click.argument("item")
 @by_member
 @answer_options
-def shown(item: str, by: str, call: CliCall) -> None:
+def show_item(item: str, by: str, call: CliCall) -> None:
     """Shows ITEM with who has it and what was done with it.
 
     \b
@@ -106,11 +104,11 @@ def shown(item: str, by: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(_item_lines(found)))
 
 
-def _seen_lines(_: AnyCall, done: InboxResult) -> str:
+def _result_lines(_: AnyCall, done: InboxResult) -> str:
     return "\n".join(_item_lines(done.seen))
 
 
-SEEN = Printing(text=_seen_lines, value=lambda _, done: done.seen)
+SEEN = Printing(text=_result_lines, value=lambda _, done: done.seen)
 add_commands(inbox, inbox_verbs.STEPS, {verb.name: SEEN for verb in inbox_verbs.STEPS})
 
 

@@ -47,7 +47,7 @@ OF_CODES = ("jurisdictions", "storage_locations")
 
 
 def _controller_options(command: Callable[..., object]) -> Callable[..., object]:
-    """One option for each statement of the operator about itself."""
+    """Adds one option for each statement of the operator about itself."""
     for key, meaning in reversed(controller.MEANING.items()):
         name = SEVERAL.get(key, key).replace("_", "-")
         command = click.option(
@@ -145,11 +145,11 @@ def init(
             else [language.strip() for language in languages.split(",") if language.strip()],
             names_left_in=names_left_in,
         )
-        call.show(begun, lambda: _begun(begun, installation.config, installation.clock()))
+        call.show(begun, lambda: _begun_text(begun, installation.config, installation.clock()))
 
 
 def _require_complete(stated: Mapping[str, Any]) -> controller.Controller:
-    """The statements of the options; UsageError for a required one that is missing."""
+    """Returns the options' statements; UsageError for a missing required one."""
     made = controller.validate(
         controller.Controller(**{key: value for key, value in stated.items() if value})
     )
@@ -163,8 +163,8 @@ def _require_complete(stated: Mapping[str, Any]) -> controller.Controller:
 
 
 def _ask_controller() -> controller.Controller:
-    """Asks at the terminal. An empty answer leaves the line in the file empty; a wrong one is asked
-    again.
+    """Prompts at the terminal. An empty answer leaves the file's line empty; an invalid one is
+    asked again.
     """
     click.echo(
         "Who is responsible? It stands in every receipt. Leave empty what you do not know yet.",
@@ -193,7 +193,9 @@ def _with_answer(stated: controller.Controller, key: str, answer: str) -> contro
         raise click.BadParameter(f"{error.message} ({error.hint})") from None
 
 
-def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: datetime) -> str:
+def _begun_text(
+    begun: policy_changes.InstallationBegun, config: Configuration, now: datetime
+) -> str:
     lines = [
         f"policy     {begun.policy}, version {begun.version}: {begun.file}",
         f"effective  {rfc3339(begun.effective)}",
@@ -204,7 +206,7 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
         lines.append(
             f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}"
         )
-    from licet.curate import engine_settings  # here: it knows of everything that curates
+    from licet.curate import engine_settings  # here, because it imports everything that curates
 
     if (
         begun.names is NamesTerm.replaced
@@ -219,7 +221,7 @@ def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: 
 
 
 def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[str]:
-    """What the first version means for existing accounts, and for new ones."""
+    """Describes the first version's effect on existing and on new accounts."""
     first = begun.effective.date()
     lines = []
     if now < begun.effective:
@@ -250,7 +252,7 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
 
 
 def _hours(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
-    """The time in `30m`, `1h` or `2d`."""
+    """Parses `30m`, `1h` or `2d`."""
     if text is None:
         return None
     units = {"m": "minutes", "h": "hours", "d": "days"}
@@ -321,7 +323,7 @@ def _lately(since: timedelta, call: CliCall) -> int:
 
 
 class SchemaUpgrade(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps that were taken, or would be, and those that wait for `--contract`."""
+    """The steps that were or would be applied, and those that wait for `--contract`."""
 
     taken: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -360,11 +362,11 @@ def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
         waiting=tuple(f"{step.number:04} {step.name}" for step in todo[len(taken) :]),
         dry_run=dry_run,
     )
-    call.show(found, lambda: _upgraded(found))
+    call.show(found, lambda: _upgrade_text(found))
     return EXIT_CHANGES if dry_run and taken else 0
 
 
-def _upgraded(found: SchemaUpgrade) -> str:
+def _upgrade_text(found: SchemaUpgrade) -> str:
     does = "would take" if found.dry_run else "took"
     lines = [f"{does:<11}{step}" for step in found.taken]
     lines += [f"{'waits':<11}{step}" for step in found.waiting]

@@ -1,6 +1,4 @@
-"""Files with one private key of a witness or a recipient: made once, read whole, never
-overwritten.
-"""
+"""Files with one private key of a witness or a recipient: created once, never overwritten."""
 
 from __future__ import annotations
 
@@ -21,14 +19,14 @@ _WHOSE = {
 
 
 def key_file(file: Path, name: str | None, kind: SignatureType, command: str) -> Signer:
-    """The key in ``file``, of the ``kind``; made under ``name`` where there is no file. ``command``
-    makes such a file.
+    """Returns the key in ``file``, of the ``kind``; creates it under ``name`` if there is no file.
+    ``command`` is named in errors.
     """
     if not file.exists():
         if name is None:
             raise UsageError(f"there is no key in `{file}`", "give a name to make one: --name NAME")
         signer = Signer(name, kind, secrets.token_bytes(SEED_BYTES))
-        # Made before it is shown, and never over another key: others know its owner by it.
+        # stored before it is shown, and never over another key, by which others know its owner
         with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
             written.write(f"{signer.skey}\n")
             written.flush()
@@ -37,7 +35,7 @@ def key_file(file: Path, name: str | None, kind: SignatureType, command: str) ->
     try:
         text = file.read_bytes()[:KEY_FILE_BYTES_MAX].decode("ascii", "replace").strip()
         signer = Signer.parse(text)
-    except RefusedError as error:  # which never quotes the key
+    except RefusedError as error:  # its message never quotes the key
         raise InputError(
             error.message, f"`{command} FILE --name NAME` makes one", file=str(file)
         ) from None

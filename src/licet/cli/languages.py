@@ -1,5 +1,5 @@
-"""The commands for anyone who writes a language: list them, check one, and say that it was made
-from the English of today.
+"""The commands for translators: list languages, check one, and stamp it as a translation of today's
+English.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands of models: which models learnt from a person, and which are affected by a
+"""The commands of models: which ones learnt from a person, and which are affected by a
 withdrawal.
 """
 
@@ -58,10 +58,10 @@ def trace(name: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(lines) or "no model learnt from it")
 
 
-@models.command()
+@models.command("affected")
 @click.option("--since", help="Only rows withdrawn or erased since this moment; by default all.")
 @answer_options
-def affected(since: str | None, call: CliCall) -> int:
+def list_affected(since: str | None, call: CliCall) -> int:
     """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if
     there is one.
 
@@ -94,7 +94,7 @@ def affected(since: str | None, call: CliCall) -> int:
     help="The public key that signed it, if it was not signed here; repeatable.",
 )
 @answer_options
-def record(folder: Path, keys: tuple[str, ...], call: CliCall) -> None:
+def record_model(folder: Path, keys: tuple[str, ...], call: CliCall) -> None:
     """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of
     `licet verify`.
 
@@ -110,7 +110,7 @@ def record(folder: Path, keys: tuple[str, ...], call: CliCall) -> None:
 
 @models.command("list")
 @answer_options
-def listed(call: CliCall) -> None:
+def list_models(call: CliCall) -> None:
     """Lists the recorded models, newest first. Also runs that left no model, which `licet status
     --json` has too.
 
@@ -131,7 +131,7 @@ def listed(call: CliCall) -> None:
 @models.command("show")
 @click.argument("model")
 @answer_options
-def shown(model: str, call: CliCall) -> None:
+def show_model(model: str, call: CliCall) -> None:
     """Shows MODEL: its run, its withdrawn rows, its canary audits.
 
     \b

@@ -1,4 +1,4 @@
-"""The commands of notices: publish them, and check one for wording that presses."""
+"""The commands of notices: publish them, and lint one for dark patterns."""
 
 from __future__ import annotations
 

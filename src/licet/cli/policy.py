@@ -1,4 +1,4 @@
-"""The commands of the policy file: test it, plan a version, and apply it."""
+"""The commands of the policy file: test, plan and apply a version."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def policy_plan(
 
 
 def _date_lines(page: DatesPage) -> list[str]:
-    """Dates by account and conversation, as text."""
+    """Formats dates by account and conversation."""
     lines, account = list[str](), ""
     for item in page.items:
         if item.account != account:
@@ -191,7 +191,7 @@ def _date_lines(page: DatesPage) -> list[str]:
 
 
 def plan_text(planned: PlannedPolicy) -> str:
-    """A plan as text, with Terraform's signs: + more, - less, ~ otherwise."""
+    """Formats a plan with Terraform's signs: + more, - less, ~ otherwise."""
     plan = planned.plan
     lines = [
         (
@@ -238,7 +238,7 @@ def plan_text(planned: PlannedPolicy) -> str:
 
 
 def _nearer_lines(plan: PolicyPlan) -> list[str]:
-    """Which stored dates come nearer, and by what."""
+    """Formats which stored dates come nearer, and why."""
     lines = [
         f"  - {plan.nearer:,} stored segments get a nearer date, because their permission ends"
     ]
@@ -250,11 +250,11 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
         return [*lines, f"  ~ {many}, which lists them"]
     shortening = plan.shortening
     accounts = pluralize(shortening.accounts, "account")
-    of = f"{pluralize(shortening.conversations, 'conversation')} of {accounts}"
+    whose = f"{pluralize(shortening.conversations, 'conversation')} of {accounts}"
     stored = f"{pluralize(shortening.turns, 'turn')}, {pluralize(shortening.bytes, 'sealed byte')}"
     lines.append(
         f"  - {shortening.segments:,} stored segments get a nearer date by --shorten-stored: "
-        f"{stored}, in {of}"
+        f"{stored}, in {whose}"
     )
     if shortening.nearest is not None and shortening.furthest is not None:
         lines.append(
@@ -335,7 +335,7 @@ def policy_proposals_command(
 
 
 def proposal_text(view: ProposalDetail) -> str:
-    """A proposal with its diff and the numbers of its plan, as text."""
+    """Formats a proposal with its diff and the numbers of its plan."""
     from licet.vault.policy_plan import counts_of
     from licet.vault.policy_proposals import ProposalState
 

@@ -169,7 +169,7 @@ def verify(
 
 
 def _result_lines(view: verification.CheckResult) -> list[str]:
-    """The answer for the whole, its reasons, and the answer for each part."""
+    """Formats the overall answer, its reasons, and each part's answer."""
     return [
         *(f"{view.answer.value}: {what}" for what in view.checked),
         *verifier.stated_line(view.fields),
@@ -182,7 +182,9 @@ def _result_lines(view: verification.CheckResult) -> list[str]:
 
 
 def _target_path(words: tuple[str, ...]) -> Path:
-    """The path. A word before it is for the reader; the kind is detected from the path itself."""
+    """Returns the path. A word before it is for the reader; the kind is detected from the path
+    itself.
+    """
     if len(words) > 2 or (len(words) == 2 and words[0] not in KINDS):
         raise UsageError(
             "one thing is verified at a time",

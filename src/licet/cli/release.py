@@ -1,6 +1,4 @@
-"""The commands of releases: build, show and verify one, and all that is done to it since its
-seal.
-"""
+"""The commands of releases: build, show and verify one, and all later operations on it."""
 
 from __future__ import annotations
 
@@ -298,7 +296,7 @@ def release_build(
               licet release build tuesday --purpose improve_models --afresh
               licet release build thursday --purpose improve_models --workers 4
     """
-    # here: a release is shown and signed without what curates
+    # here: showing and signing need no curation
     from licet.curate import release_build as builder
 
     with call.installation() as installation, progress() as bar:
@@ -326,7 +324,7 @@ def release_build(
 
 
 def _warnings(promised: ReleaseManifest) -> list[str]:
-    """What is missing for a release to be a success."""
+    """Returns what keeps a release from being a success."""
     warnings = []
     if not promised.rows:
         asked = (
@@ -390,7 +388,7 @@ def release_show(name: str, call: CliCall) -> None:
         catalog.find_release(
             installation, name
         )  # an unknown name is reported before anything is loaded
-        # here: what counts the usable rows loads what training does
+        # here: counting usable rows imports the training code
         from licet.service import release_view
 
         seen = release_view.show(installation, name)
@@ -440,7 +438,7 @@ def release_verify(name: str, call: CliCall) -> int:
     help="A row by its number instead; may be repeated.",
 )
 @answer_options
-def read(
+def read_rows(
     release: str, by: str, where: str | None, rows: int, numbers: tuple[int, ...], call: CliCall
 ) -> None:
     """Shows a few rows of a slice of a release, drawn at random. Each opened row is recorded, and
@@ -563,7 +561,7 @@ for _command in (
     diff,
     stats,
     duplicates,
-    read,
+    read_rows,
     release_measure.measure,
     purge,
     collect_command,

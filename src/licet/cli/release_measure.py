@@ -1,4 +1,4 @@
-"""`licet release measure`: what curation costs a release as training data."""
+"""`licet release measure`: the cost of curation for a release as training data."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ def text(statement: MeasurementStatement) -> Iterator[str]:
     yield from measurement.sentences(statement)
     yield f"{'cost of':<18}{'on':<18}{'rows':>7}{'people':>8}{'cost':>10}{'from':>10}{'to':>10}"
     for cost in statement.costs:
-        of = (
+        subject = (
             "all" if cost.slice is measurement.CostSlice.all else f"{cost.slice.value} {cost.value}"
         )
         low, point, high = (
             measurement.percent(ppm) for ppm in (cost.low_ppm, cost.cost_ppm, cost.high_ppm)
         )
-        yield f"{cost.of:<18}{of:<18}{cost.rows:>7,}{cost.people:>8,}{point:>10}{low:>10}{high:>10}"
+        yield f"{cost.of:<18}{subject:<18}{cost.rows:>7,}{cost.people:>8,}{point:>10}{low:>10}{high:>10}"

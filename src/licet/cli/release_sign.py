@@ -1,4 +1,4 @@
-"""`licet release sign` and `licet release status`: who signed a release off."""
+"""`licet release sign` and `licet release status`: the signatures of a release."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def status(name: str, call: CliCall) -> int:
 
 
 def standing_text(view: ReleaseStanding) -> str:
-    """The state of a release, and what was done to it since its seal, as text."""
+    """Formats a release's state and everything done to it since its seal."""
     warning = "" if view.looked_for_names else f"WARNING    {NAMES_IN}\n"
     return (
         f"{warning}release    {view.release}: {view.state}, {pluralize(view.rows, 'row')}, "
@@ -97,7 +97,7 @@ def since_text(view: ReleaseStanding) -> str:
 
 
 def sign_off_text(view: ReleaseStanding) -> str:
-    """Whether a release is signed off, and by whom that is confirmed; else what it waits for."""
+    """Formats whether a release is signed off, confirmed by whom; else what it waits for."""
     left = view.signatures_needed - len(view.signatures)
     if view.signed_off:
         return "signed off" if view.second_identity else f"signed off, {NOT_CONFIRMED}"
@@ -109,7 +109,7 @@ def sign_off_text(view: ReleaseStanding) -> str:
 
 
 def review_text(view: ReleaseStanding) -> str:
-    """What the newest closed sample says."""
+    """Formats the newest closed sample."""
     if view.statement is None:
         return "none yet: `licet review` draws a sample"
     kinds = {**view.statement.risk.findings}

@@ -1,7 +1,6 @@
-"""The commands of people's requests under the law: list them, show one, enter one, and act on one.
+"""The commands of people's legal requests: list them, show one, enter one, and act on one.
 
-What somebody writes is content: it is read from a file or from standard input, and stands in no
-history of a shell.
+Texts are content: they are read from a file or standard input, and enter no shell history.
 """
 
 from __future__ import annotations
@@ -45,7 +44,9 @@ def request() -> None:
     help="How many at most.",
 )
 @answer_options
-def listed(kind: str | None, state: str | None, after: str, limit: int, call: CliCall) -> int:
+def list_requests(
+    kind: str | None, state: str | None, after: str, limit: int, call: CliCall
+) -> int:
     """Lists requests by the day they are due, without their words. Exits 1 if one is overdue.
 
     \b
@@ -70,7 +71,7 @@ def listed(kind: str | None, state: str | None, after: str, limit: int, call: Cl
 @request.command("show")
 @click.argument("name", metavar="REQUEST")
 @answer_options
-def shown(name: str, call: CliCall) -> None:
+def show_request(name: str, call: CliCall) -> None:
     """Shows REQUEST with its dates, its steps and what was written.
 
     \b
@@ -81,11 +82,11 @@ def shown(name: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(_request_lines(found)))
 
 
-def _seen_line(call: AnyCall, done: RightsRequest) -> str:
+def _state_line(call: AnyCall, done: RightsRequest) -> str:
     return _line(request_verbs.answer(call, done))
 
 
-SEEN = Printing(text=_seen_line, value=request_verbs.answer)
+SEEN = Printing(text=_state_line, value=request_verbs.answer)
 add_commands(request, request_verbs.VERBS, {verb.name: SEEN for verb in request_verbs.VERBS})
 
 

@@ -1,5 +1,5 @@
-"""`licet review`: people review a sample of a release in the terminal; the console does the
-same.
+"""`licet review`: people review a sample of a release in the terminal; the console offers
+the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUESTION = f"what is in it: {', '.join(ANSWERS)} (or the first letters of one)"
 
 
 class FirstLetters(click.ParamType[str]):
-    """One of some words, or as many of its first letters as no other of them begins with."""
+    """One of some words, or an unambiguous prefix of one."""
 
     name = "word"
 
@@ -149,9 +149,7 @@ def row_text(read: RowShown) -> str:
 
 
 def message_lines(messages: Sequence[MessageShape]) -> list[str]:
-    """The messages of a row as lines. Characters that would move the terminal's cursor are
-    escaped.
-    """
+    """Formats a row's messages. Characters that would move the terminal's cursor are escaped."""
     lines = []
     for message in messages:
         lines += [f"[{message['role']}]", _plain(message["content"])]

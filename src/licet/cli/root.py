@@ -1,6 +1,4 @@
-"""The root of every command: it loads the command that is called, and maps our errors to their exit
-codes, once.
-"""
+"""The root of every command: loads the called command, and maps our errors to exit codes, once."""
 
 from __future__ import annotations
 
@@ -21,10 +19,9 @@ from click.shell_completion import CompletionItem
 
 from licet.errors import LicetError, NotFoundError, NotInstalledError, RefusedError, is_ours
 
-SENTENCE_CHARACTERS_MAX = 1_000  # longer than any first sentence: a list cuts none
+SENTENCE_CHARACTERS_MAX = 1_000  # longer than any first sentence
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
-# A path that was typed is wrong in one of these ways; anything else that the system refuses may
-# pass, as a full disk does.
+# Errors of a mistyped path; other errors of the system may pass, like a full disk.
 WRONG_PATHS = {
     FileNotFoundError: "name a file or folder that exists",
     FileExistsError: "name another one, or remove it first",
@@ -32,7 +29,7 @@ WRONG_PATHS = {
     NotADirectoryError: "name a folder",
     PermissionError: "run the command as a user who may use it, or change its permissions",
 }
-# What lists the things of a kind, for the hint of "no KIND `NAME`".
+# Hints for "no KIND `NAME`", by kind.
 LISTS = {
     "account": "name it by its id, which begins with acc_, or by the host's own id",
     "conversation": "an id of a conversation begins with conv_",
@@ -46,7 +43,7 @@ LISTS = {
 
 
 class NoSuchCommand(click.UsageError):
-    """A command that a group does not have, with the names that are nearest to it."""
+    """An unknown command of a group, with the nearest names."""
 
     def __init__(self, name: str, known: Sequence[str], ctx: click.Context) -> None:
         super().__init__(f"no such command `{name}`", ctx)
@@ -54,22 +51,22 @@ class NoSuchCommand(click.UsageError):
 
 
 class CommandGroup(click.Group):
-    """A group whose list of commands shows each first sentence whole, and which knows what a
-    mistyped name is near to.
+    """A group that lists each command's whole first sentence, and suggests names for
+    mistyped ones.
     """
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The lists of `listed`, with one column for all names; a sentence that is too long for a
-        line is wrapped.
+        """Writes `command_lists` with one column for all names; wraps sentences too long for a
+        line.
         """
-        groups = self.listed(ctx)
+        groups = self.command_lists(ctx)
         width = max(len(name) for lines in groups.values() for name in lines)
         for title, lines in groups.items():
             with formatter.section(title):
                 formatter.write_dl([(f"{name:<{width}}", line) for name, line in lines.items()])
 
-    def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
-        """By the title of a list: the commands in it, each with its first sentence."""
+    def command_lists(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+        """Returns the commands, each with its first sentence, by the title of their list."""
         return {
             "Commands": {
                 name: first_sentence(command) for name, command in sorted(self.commands.items())
@@ -89,12 +86,10 @@ class CommandGroup(click.Group):
 
 
 class RootCommand(CommandGroup):
-    """Maps our errors to their exit codes, once; loads the module of a command when it is asked
-    for.
+    """Maps our errors to exit codes, once; loads a command's module on demand.
 
-    ``groups``, the lists of the help, name every command with its first sentence, so that a list
-    loads none of them. A command is in the module of `licet.cli` of its name, or that of
-    ``modules``.
+    ``groups``, the help's lists, name every command with its first sentence, so that a list loads
+    none. A command is in the module of `licet.cli` of its name, or that of ``modules``.
     """
 
     def __init__(
@@ -121,19 +116,17 @@ class RootCommand(CommandGroup):
             self.add_command(next(command for command in commands if command.name == cmd_name))
         return self.commands.get(cmd_name)
 
-    def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+    def command_lists(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
         return self._groups
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin with the word, with their lines; loads none of them."""
+        """Completes commands with their first sentences; loads none of them."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [CompletionItem(name, help=self._lines[name]) for name in names] + options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
-        """Runs as a program. Once the answer is printed, an interrupt during exit changes
-        nothing.
-        """
+        """Runs as a program. Ignores interrupts during exit, after the answer."""
         try:
             return self.main(*args, **kwargs)
         finally:
@@ -170,7 +163,7 @@ class RootCommand(CommandGroup):
             message = "interrupted: what was acknowledged is kept, the same command goes on"
             fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
         except BrokenPipeError:
-            os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
+            os._exit(EXIT_NO)  # flushing again would raise again
         except OSError as error:
             message = (
                 f"{(error.strerror or 'the system refused').lower()}: "
@@ -182,18 +175,18 @@ class RootCommand(CommandGroup):
 
 
 def first_sentence(command: click.Command) -> str:
-    """What a list says of a command: the first sentence of its help, whole."""
+    """Returns the whole first sentence of a command's help."""
     return command.get_short_help_str(limit=SENTENCE_CHARACTERS_MAX)
 
 
 def _hint_of_list(error: LicetError) -> str:
-    """Where the things of the kind that was not found are listed."""
+    """Returns where things of the missing kind are listed."""
     kind = re.match(r"no (\w+) `", error.message) if isinstance(error, NotFoundError) else None
     return LISTS.get(kind[1], "") if kind else ""
 
 
 def usage(error: click.ClickException) -> tuple[str, str]:
-    """The error of a wrong call, and its hint: the nearest names, and where help is."""
+    """Returns the message for a wrong call, and its hint: the nearest names, and where help is."""
     near = getattr(error, "possibilities", None) or []
     # click's own text would repeat the names
     message = error.message if near else error.format_message()
@@ -211,7 +204,7 @@ def usage(error: click.ClickException) -> tuple[str, str]:
 
 
 def _plain_value(message: str, kind: click.ParamType[Any] | None) -> tuple[str, str]:
-    """Click's message on a value of a wrong kind in plain words, and what to write instead."""
+    """Returns click's message on an invalid value in plain words, and the fix."""
     match kind:
         case click.IntRange(min=least, max=most):
             message = message.replace("is not a valid integer range", "is not a whole number")
@@ -231,8 +224,8 @@ def _plain_value(message: str, kind: click.ParamType[Any] | None) -> tuple[str, 
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
-    """Whether `--json` is among the options. Decided from the words, because a call that cannot be
-    parsed is answered too.
+    """Whether `--json` is among the options. Decided from the words, so that unparsable calls count
+    too.
     """
     return "--json" in takewhile(lambda word: word != "--", words)
 
@@ -246,9 +239,9 @@ def fail(
     details: Mapping[str, object] | None = None,
     as_json: bool = False,
 ) -> NoReturn:
-    """Prints what is wrong and how to fix it, as text or as one line of JSON, and exits.
+    """Prints the error and its fix, as text or as one line of JSON, and exits.
 
-    JSON has ``details`` by their names, in place of the lines of the message behind its first.
+    JSON has ``details`` as keys, in place of the message's lines after the first.
     """
     reason = {"because": because} if because else {}
     lines = [f"error: {message}", *([f"hint: {hint}"] if hint else [])]
@@ -256,7 +249,7 @@ def fail(
         error = message.partition("\n")[0] if details else message
         answer = {"error": error, "hint": hint, **reason, **(details or {}), "exit": code}
         lines = [json.dumps(answer, ensure_ascii=False)]
-    with suppress(OSError):  # where nothing can be printed, the exit code still tells
+    with suppress(OSError):  # the exit code tells even if nothing can be printed
         for line in lines:
             click.echo(line, err=True)
     sys.exit(code)

@@ -64,7 +64,7 @@ def train_safety(
             call.show(would, lambda: _would_replace(would))
             return
         made = models.train(installation, releases, out, again=again, called=name)
-        call.show(made, lambda: _learnt(made))
+        call.show(made, lambda: _classifier_text(made))
 
 
 def _would_replace(would: RetrainingForecast) -> str:
@@ -80,7 +80,7 @@ def _would_replace(would: RetrainingForecast) -> str:
     return "\n".join(lines)
 
 
-def _learnt(result: TrainedClassifier) -> str:
+def _classifier_text(result: TrainedClassifier) -> str:
     lines = [
         f"{result.name} in `{result.folder}`: {pluralize(result.examples, 'conversation')} of "
         f"{', '.join(result.releases)}, "
@@ -192,7 +192,7 @@ def flag(
                 limit=limit,
                 alarms=float(alarms),
             )
-            call.show(found, lambda: _screened(found))
+            call.show(found, lambda: _screening_text(found))
         elif conversation is not None and by is not None:
             done = suggestions.decide(
                 installation,
@@ -207,7 +207,7 @@ def flag(
             call.show(waiting, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
 
 
-def _screened(result: ScreeningResult) -> str:
+def _screening_text(result: ScreeningResult) -> str:
     more = "; others wait: the same command goes on" if result.more else ""
     lines = [
         f"{pluralize(result.read, 'conversation')} read, {len(result.suggested):,} suggested,"

@@ -1,4 +1,4 @@
-"""The commands for one session of a coding assistant. SESSION is by default the one last active in
+"""The commands for a session of a coding assistant. SESSION is by default the one last active in
 this folder.
 """
 
@@ -33,9 +33,7 @@ EVENT_BYTES_MAX = 2**20
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is so of a session. ``recorded`` and ``used`` are what will become of what is said in it
-    from now on.
-    """
+    """The status of a session. ``recorded`` and ``used`` apply to what is said from now on."""
 
     session: str
     recorded: bool
@@ -106,7 +104,7 @@ def let_in(session: str | None, as_json: bool) -> None:
     """
     with _choosing(session) as (config, state, chosen):
         _refuse_narrowed(config, msgspec.structs.replace(chosen, keep_out=False))
-        # widening is not assumed: it is done at Licet, or not
+        # letting in is never assumed: it is done at Licet, or not
         with open_agent(config, start=True) as installation:
             installation.transport.keep_out(chosen.session, False)
         state.save_session(Session(session=chosen.session))
@@ -220,7 +218,7 @@ def status_line() -> None:
 
 
 def line(status: SessionStatus, choice: str) -> str:
-    """The state of a session, as one line."""
+    """Formats a session's state as one line."""
     until = f" until {status.until:%Y-%m-%d}" if status.until else ""
     match status:
         case SessionStatus(incognito=True, by=by):
@@ -254,7 +252,7 @@ def _session_status(
     )
     held = find_narrowing(folder, _locks(config), own)
     gate, granted, usable = "unknown", False, Usable()
-    # away: nothing is known, and nothing is used
+    # Licet is away: nothing is used
     with suppress(LicetError), open_agent(config, start=start) as installation:
         standing = installation.transport.standing()
         found = find_repository(folder)
@@ -308,7 +306,7 @@ def _choosing(
 
 
 def _send_choice(config: Configuration, name: str, *, out: bool) -> bool:
-    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is sent before anything
+    """Sends a narrowing choice to Licet. If Licet cannot be reached, it is sent before anything
     further is recorded.
     """
     try:

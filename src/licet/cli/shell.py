@@ -1,6 +1,4 @@
-"""Shared parts of the commands: common options, opening the installation, and printing an
-answer.
-"""
+"""Shared parts of the commands: options, opening the installation, and printing an answer."""
 
 from __future__ import annotations
 
@@ -54,19 +52,19 @@ at_option = click.option(
 
 
 def dry_option(does: str) -> Callable[[Shown], Shown]:
-    """`--dry-run`, with what it does instead."""
+    """Adds `--dry-run`, with what it does instead."""
     return click.option("--dry-run", is_flag=True, help=does)
 
 
 def by_option(does: str) -> Callable[[Shown], Shown]:
-    """`--by`: who does it, for the record; None where `user` is meant."""
+    """Adds `--by`: who does it, for the record; None stands for `user`."""
     return click.option("--by", help=f"Who {does}; by default the current system user.")
 
 
 def listen_options(port: int) -> Callable[[Shown], Shown]:
-    """`--host` and `--port` of a command that serves."""
+    """Adds `--host` and `--port` to a command that serves."""
 
-    def both(command: Shown) -> Shown:
+    def add_options(command: Shown) -> Shown:
         host_option = click.option(
             "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
         )
@@ -75,11 +73,11 @@ def listen_options(port: int) -> Callable[[Shown], Shown]:
         )
         return host_option(port_option(command))
 
-    return both
+    return add_options
 
 
 class CliCall:
-    """What every command is given: the data folder, a simulated moment, the form of the answer."""
+    """The arguments of every command: the data folder, a simulated time, the answer's form."""
 
     def __init__(self, data: Path | None, as_json: bool, at: str | None = None) -> None:
         self.data, self.as_json, self.at = data, as_json, at
@@ -92,7 +90,7 @@ class CliCall:
 
 
 def local_options(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """`--data` and `--json`, of a command that asks an installation and shows its answer."""
+    """Adds `--data` and `--json` to a command that queries an installation."""
 
     @wraps(command)
     def act(
@@ -108,17 +106,17 @@ def local_options(command: Callable[..., Answer]) -> Callable[..., Answer]:
 
 
 def answer_options(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """`local_options`, and `--at`."""
+    """Adds `local_options` and `--at`."""
     return at_option(local_options(command))
 
 
 def choice(words: type[StrEnum]) -> click.Choice[str]:
-    """The words of an enumeration as values of an option."""
+    """Returns an enumeration's words as an option's values."""
     return click.Choice([word.value for word in words])
 
 
 def stop_on_signals() -> Event:
-    """An event that an interrupt or a termination of this process sets."""
+    """Returns an event that SIGINT or SIGTERM sets."""
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -127,15 +125,13 @@ def stop_on_signals() -> Event:
 
 def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
     """Prints an answer, as JSON or as text."""
-    # Of what msgspec does not know, answers hold paths only.
+    # paths are the only type of answers unknown to msgspec
     as_text = msgspec.json.format(msgspec.json.encode(value, enc_hook=os.fspath), indent=2).decode
     click.echo(as_text() if as_json else text())
 
 
 def pluralize(number: int, noun: str) -> str:
-    """How many of something there are, as text: `1 row`, `1,200 rows`. ``noun`` is the word for one
-    of them.
-    """
+    """Formats a count: `1 row`, `1,200 rows`, of the singular ``noun``."""
     many = f"{noun[:-1]}ies" if noun[-1] == "y" and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{number:,} {noun if number == 1 else many}"
 
@@ -144,10 +140,8 @@ def pluralize(number: int, noun: str) -> str:
 def open_installation(
     data: Path | None, at: str | None = None, *, make: bool = False
 ) -> Iterator[Installation]:
-    """The installation, on the system's clock, or on the simulated clock that its folder was
-    created with.
-    """
-    # here: what only reads files needs no database's driver
+    """Yields the installation, on the system's clock or its folder's simulated one."""
+    # here: commands on files need no database driver
     from licet.store.core_dumps import harden
     from licet.vault.installation import open_installation, require_initialised
 
@@ -163,7 +157,7 @@ def open_installation(
 
 
 def clock_at(config: Configuration, at: str | None) -> tuple[Clock, datetime | None]:
-    """The clock of an installation and, if it is simulated, its moment."""
+    """Returns an installation's clock and, if it is simulated, its time."""
     simulated = clock_of(config.data)
     if at is not None and simulated is None:
         raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
@@ -172,7 +166,7 @@ def clock_at(config: Configuration, at: str | None) -> tuple[Clock, datetime | N
 
 
 def user() -> str:
-    """The system user who runs the command, for the record."""
+    """Returns the system user who runs the command, for the record."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -180,7 +174,7 @@ def user() -> str:
 
 
 def moment(text: str) -> datetime:
-    """The time that was typed; UsageError with a hint."""
+    """Parses a time; UsageError with a hint."""
     try:
         return instant(text)
     except ValueError as error:
@@ -190,10 +184,10 @@ def moment(text: str) -> datetime:
 
 @contextmanager
 def progress(counted: str = "{task.completed}/{task.total}") -> Iterator[Progress]:
-    """A progress bar on standard error; silent where that is not a terminal. ``counted``: how its
-    `task` is written.
+    """Shows a progress bar on standard error; silent unless that is a terminal. ``counted`` formats
+    its `task`.
     """
-    from rich.console import Console  # here, so that a command without a bar does not load it
+    from rich.console import Console  # here: most commands show no bar
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The command that shows an installation as a whole. It loads little else than the database's
+"""The command that shows an installation as a whole. It imports little else than the database
 driver.
 """
 
@@ -33,8 +33,8 @@ def status(call: CliCall) -> None:
 
 
 def status_text(view: PopulationStatus) -> str:
-    def counts(of: Mapping[str, int]) -> str:
-        return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
+    def counts(numbers: Mapping[str, int]) -> str:
+        return ", ".join(f"{count:,} {name}" for name, count in numbers.items()) or "none"
 
     lines = [
         f"policy     {view.policy} {view.version}",
@@ -75,7 +75,7 @@ def status_text(view: PopulationStatus) -> str:
 
 
 def run_line(run: UnfinishedRun) -> str:
-    """A run that has no model."""
+    """Formats a run without a model."""
     how = (
         "goes on"
         if run.is_running

@@ -1,5 +1,5 @@
-"""The command that gives several hosts what one had: the restriction journal, the log and releases
-in a bucket.
+"""The command that moves an installation's restriction journal, log and releases to a bucket for
+several hosts.
 """
 
 from __future__ import annotations

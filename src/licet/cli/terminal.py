@@ -70,7 +70,7 @@ def columns(out: Console) -> int:
     return max(COLUMNS_MIN, min(COLUMNS_MAX, out.width)) if out.is_terminal else COLUMNS_MAX
 
 
-def folded(line: str, width: int) -> list[str]:
+def wrap_line(line: str, width: int) -> list[str]:
     """A line broken at blanks, so that its parts go on where its last column began."""
     if len(line) <= width:
         return [line]
@@ -94,7 +94,7 @@ def printer(out: Console) -> Callable[[str], None]:
     def say(text: str) -> None:
         width = columns(out)
         for line in text.split("\n"):
-            for part in folded(line, width):
+            for part in wrap_line(line, width):
                 out.print(part.rstrip())
         out.file.flush()
 

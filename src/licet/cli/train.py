@@ -295,14 +295,14 @@ def canaries(seed: int, steps: int, model: str | None, by: str | None, call: Cli
 
     harden()
     if model is not None:
-        with call.installation() as theirs:
-            audits.check_model(theirs, model)
+        with call.installation() as registry:
+            audits.check_model(registry, model)
     with audits.audit_installation() as (installation, clock):
         settings = audits.with_steps(steps)
         found = audits.audit(installation, clock, seed=seed, settings=settings)
     if model is not None:
-        with call.installation() as theirs:
-            audits.record_audit(theirs, model, found, actor=by or f"user:{user()}")
+        with call.installation() as registry:
+            audits.record_audit(registry, model, found, actor=by or f"user:{user()}")
     call.show(found, lambda: _text(found))
     return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
 

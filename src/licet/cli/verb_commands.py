@@ -1,7 +1,7 @@
-"""The commands of what staff do, made from their declarations (`service.staff_verb`).
+"""The commands of staff verbs, generated from their declarations (`service.staff_verb`).
 
-An option is a field of what the verb takes, with its meaning as its help. A command without a
-reason goes on record with its own words.
+An option is a field of the verb's body, with its description as help. A command without a reason is
+recorded with its own words.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
 
 
 class DayOption(click.ParamType[datetime]):
-    """A day or a time, as `moment` reads it."""
+    """A day or a time, parsed by `moment`."""
 
     name = "text"
 
@@ -55,7 +55,7 @@ class DayOption(click.ParamType[datetime]):
 
 
 def read_words(path: Path) -> str:
-    """What a file holds, or standard input: content stands in no history of a shell."""
+    """Returns the content of a file or standard input: content enters no shell history."""
     try:
         with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
             text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
@@ -79,8 +79,8 @@ reason_option = click.option(
 
 
 class Printing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command answers: ``text`` and ``value`` of the call and what was done, by default the
-    sentence of the verb and what was done itself.
+    """A command's output: ``text`` and ``value`` of the call and its result; by default the verb's
+    sentence and the result itself.
     """
 
     text: Callable[..., str] | None = None
@@ -93,8 +93,8 @@ PLAIN = Printing()
 def add_commands(
     group: click.Group, verbs: Sequence[AnyVerb], printing: Mapping[str, Printing] | None = None
 ) -> None:
-    """Adds the commands of a group that are declared among ``verbs``. ``printing`` says by the
-    names of verbs which of them answer otherwise.
+    """Adds a group's declared commands among ``verbs``. ``printing`` has other outputs by the
+    verbs' names.
     """
     for verb in verbs:
         if verb.command == f"{group.name} {verb.word}":
@@ -154,7 +154,7 @@ def run_verb(
     dry_run: bool | None = False,
     url: str | None = None,
 ) -> int:
-    """Calls a verb and prints what it did, or would do; returns what the command exits with."""
+    """Calls a verb and prints its result or forecast; returns the exit code."""
     body = verb.body(sent)
     with cli.installation() as installation:
         call = VerbCall(
@@ -186,7 +186,7 @@ def _member(installation: Installation, verb: AnyVerb, email: str) -> StaffMembe
 
 
 def is_content(field: msgspec.structs.FieldInfo) -> bool:
-    """Whether a field is what somebody writes, which is read from a file."""
+    """Whether a field is content, which is read from a file."""
     return any(meta.extra == FROM_FILE for meta in unwrapped(field.type)[1])
 
 
@@ -195,7 +195,7 @@ def _is_closed(kind: Any) -> TypeGuard[type[StrEnum]]:  # noqa: ANN401 a type
 
 
 def actor_name(name: str | None) -> str:
-    """The user who is named by `--by`, or that of the system, for the record."""
+    """Returns the user of `--by`, or the system's, for the record."""
     actor = user() if name is None else name
     if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
         raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
@@ -203,7 +203,9 @@ def actor_name(name: str | None) -> str:
 
 
 def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
-    """The option of a field: `--overlap-hours`, and of several values `--kind` for ``kinds``."""
+    """Returns the option of a field: `--overlap-hours`, and for several values `--kind` for
+    ``kinds``.
+    """
     kind, metas = unwrapped(field.type)
     option, several = field.name.replace("_", "-"), get_origin(kind) is tuple
     required = field.default is msgspec.NODEFAULT
@@ -211,7 +213,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
         option, kind = option.removesuffix("s"), unwrapped(get_args(kind)[0])[0]
     extra = {name: value for meta in metas for name, value in (meta.extra or {}).items()}
     help_text = next((meta.description for meta in metas[::-1] if meta.description), None)
-    option_type = OPTION_TYPES.get(kind, str)  # of several words the verb says which there are
+    option_type = OPTION_TYPES.get(kind, str)  # with several values, the verb checks the words
     if _is_closed(kind) and not several:
         option_type = choice(kind)
     elif is_content(field):

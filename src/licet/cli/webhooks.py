@@ -74,10 +74,10 @@ def add(
             "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
         )
     sent = {"name": name, "url": url, "kinds": kinds, "reason": reason or "licet webhooks add"}
-    run_verb(endpoint_verbs.ADD, name, sent, call, Printing(text=_added), by=by)
+    run_verb(endpoint_verbs.ADD, name, sent, call, Printing(text=_added_text), by=by)
 
 
-def _added(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
+def _added_text(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
     lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
     if added.secret is not None:
         lines += [
@@ -89,7 +89,7 @@ def _added(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
 
 @webhooks.command("list")
 @answer_options
-def listed(call: CliCall) -> int:
+def list_endpoints(call: CliCall) -> int:
     """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an
     answer.
 
@@ -188,12 +188,12 @@ def run(once: bool, call: CliCall) -> int:
             return EXIT_NO if done.failed else 0
         stop = stop_on_signals()
 
-        def noted(error: LicetError) -> None:
+        def report(error: LicetError) -> None:
             click.echo(f"error: {error.message}", err=True)
 
         click.echo("sending events", err=True)
         delivery.follow(
-            installation, stop, lambda result: call.show(result, lambda: _round(result)), noted
+            installation, stop, lambda result: call.show(result, lambda: _round(result)), report
         )
     return 0
 

@@ -24,7 +24,7 @@ from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, GrantStanding, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 CHATS_MAX = 100  # of those that are kept out, the newest
 
@@ -75,7 +75,7 @@ class PlaceDiffers(Masked, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown_id(self) -> str:
         prefix = Prefix.project if self.kind is ScopeKind.project else Prefix.conversation
-        return shown(prefix, self.id)
+        return format_id(prefix, self.id)
 
 
 class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
         for place in self.projects:
             if place.id == project:
                 return place
-        raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
+        raise NotFoundError(f"no project `{format_id(Prefix.project, project)}`")
 
     def own(self, kind: ScopeKind, name: str) -> tuple[ScopedGrant, ...]:
         """The grants of exactly this project or conversation."""

@@ -23,7 +23,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_view, feedback
 from licet.vault.commands import TakeBackFeedback
 from licet.vault.feedback import FeedbackRow, SharedFeedback
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.requests import VerbRequest, VerbStep
 
 PAGE_FEEDBACK_MAX = 25
@@ -41,7 +41,7 @@ class PersonFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_id(self) -> str:
-        return shown(Prefix.feedback, self.row.feedback)
+        return format_id(Prefix.feedback, self.row.feedback)
 
 
 class ListedFeedback(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +116,7 @@ class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
         """NotFoundError for one that the account never gave."""
         conversation = feedback.conversation_of(tx, self.account, self.feedback)
         if conversation is None:
-            raise NotFoundError(f"no feedback `{shown(Prefix.feedback, self.feedback)}`")
+            raise NotFoundError(f"no feedback `{format_id(Prefix.feedback, self.feedback)}`")
         command = TakeBackFeedback(
             account=self.account, at=self.at, conversation=conversation, feedback=self.feedback
         )

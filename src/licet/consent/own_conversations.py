@@ -29,7 +29,7 @@ from licet.vault import account_choices, account_view
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason
 from licet.vault.content import Content
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.permit import Permit, contents_by_turn
 from licet.vault.permit import open as open_content
 
@@ -124,7 +124,7 @@ class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_id(self) -> str:
-        return shown(Prefix.conversation, self.conversation)
+        return format_id(Prefix.conversation, self.conversation)
 
 
 class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +165,7 @@ def get(
     """One conversation of the account's own; NotFoundError for any other id."""
     found = get_many(tx, keyring, policies, account, [conversation], now)
     if not found:
-        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+        raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
     return found[0]
 
 

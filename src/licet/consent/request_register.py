@@ -26,7 +26,7 @@ from licet.store.connect import Transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.store.rows import select
 from licet.vault.content import Content, decode, encode
-from licet.vault.ids import Prefix, named
+from licet.vault.ids import Prefix, parse_input
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 # 11 CCR 7101(a): records of requests are kept for at least 24 months
@@ -65,7 +65,7 @@ _BY_ID = {
     "request": ListFilter(
         label="Request",
         sql="t.request_id = %(value)s",
-        read=partial(named, Prefix.request),
+        read=partial(parse_input, Prefix.request),
         indexed=True,
         hint="req_..",
     )

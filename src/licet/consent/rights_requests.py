@@ -37,7 +37,7 @@ from licet.policy.file import Policies
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_region, host_events, tables
 from licet.vault.commands import CommandResult
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, format_id, parse, uuid7
 from licet.vault.installation import Installation
 from licet.vault.requests import VerbRequest, VerbStep
 
@@ -70,7 +70,7 @@ class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_id(self) -> str:
-        return shown(Prefix.request, self.row.request)
+        return format_id(Prefix.request, self.row.request)
 
 
 # The person's
@@ -99,7 +99,7 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
             )
         row = tables.lock_accounts(tx, [self.account]).get(self.account)
         if row is None:
-            raise NotFoundError(f"no account `{shown(Prefix.account, self.account)}`")
+            raise NotFoundError(f"no account `{format_id(Prefix.account, self.account)}`")
         if row.state.closed_at is not None:
             raise RefusedError("the account is closed", because="closed")
         if request_register.open_count(tx, self.account) >= OPEN_REQUESTS_MAX:
@@ -184,7 +184,7 @@ def get_own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = Fals
     """A request of the account's own; NotFoundError for any other."""
     row = request_register.get(tx, request, locks=locks)
     if row is None or row.account != account:
-        raise NotFoundError(f"no request `{shown(Prefix.request, request)}`")
+        raise NotFoundError(f"no request `{format_id(Prefix.request, request)}`")
     return row
 
 
@@ -263,7 +263,7 @@ def _insert_request(
     if entered.account is not None:
         found = tables.lock_accounts(tx, [entered.account])
         if entered.account not in found:
-            raise NotFoundError(f"no account `{shown(Prefix.account, entered.account)}`")
+            raise NotFoundError(f"no account `{format_id(Prefix.account, entered.account)}`")
         region = account_region.load_regions(tx, [entered.account])[entered.account] or region
     clock = rights.receive(entered.kind, region, received_at, confirmed=False)
     return RequestRow(
@@ -362,8 +362,8 @@ def summary(row: RequestRow, now: datetime) -> SeenRequest:
     """A request in a list, without its texts."""
     clock, times = row.clock, row.clock.deadline
     return SeenRequest(
-        id=shown(Prefix.request, row.request),
-        account=shown(Prefix.account, row.account) if row.account is not None else None,
+        id=format_id(Prefix.request, row.request),
+        account=format_id(Prefix.account, row.account) if row.account is not None else None,
         kind=clock.kind,
         via=row.via,
         region=clock.region,

@@ -45,7 +45,7 @@ from licet.vault.commands import (
     Outcome,
     Widen,
 )
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.requests import VerbRequest, VerbStep
 
 VIA = "chats"
@@ -138,14 +138,14 @@ def view(
             conversation
         )
         if seen is None:
-            raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+            raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
         scope = GrantScope(ScopeKind.conversation, conversation.hex)
         return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
     assert project is not None
     row = account_view.load_accounts(tx, [account]).get(account)
     found = tables.load_projects(tx, [(account, project)], [])
     if row is None or not found:
-        raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
+        raise NotFoundError(f"no project `{format_id(Prefix.project, project)}`")
     state = account_view.account_at(row, policies, now).account
     return ScopeStands(
         state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at

@@ -20,7 +20,7 @@ from licet.policy.state import ConversationState
 from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.commands import Command, CommandResult, Delete, Narrow, Outcome, Widen
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.requests import VerbRequest, VerbStep
 
 SELECTED_MAX = 50
@@ -59,7 +59,7 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
         seen = account_view.load_views(tx, [(self.account, one) for one in ids], versions, self.at)
         for one in ids:
             if one not in seen:
-                raise NotFoundError(f"no conversation `{shown(Prefix.conversation, one)}`")
+                raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, one)}`")
         todo = [one for one in ids if has_effect(self.act, seen[one].turns)]
 
         def finish(answers: Sequence[CommandResult]) -> SelectedResult:

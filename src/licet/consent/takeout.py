@@ -50,7 +50,7 @@ from licet.policy.state import TurnRole, TurnState
 from licet.store.connect import Transaction
 from licet.vault import account_region, account_view
 from licet.vault.content import Content
-from licet.vault.ids import Prefix, shown, shown_turn
+from licet.vault.ids import Prefix, format_id, format_turn_id
 from licet.vault.permit import Permit, contents_by_turn
 from licet.vault.permit import open as open_content
 from licet.vault.safety_copies import copied_turns
@@ -122,7 +122,7 @@ def takeout(
         region = account_region.load_regions(tx, [account])[account]
         suggested = _suggestion_rows(tx, account)
         learnt = _learnt_rows(tx, account)
-    name, version = shown(Prefix.account, account), policies.in_force(now).version
+    name, version = format_id(Prefix.account, account), policies.in_force(now).version
     about = Takeout(
         format=FORMAT, account=name, taken_at=rfc3339(now), policy=version, region=region
     )
@@ -182,7 +182,7 @@ def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
             rfc3339(model.finished_at),
             model.release,
             model.purpose,
-            shown(Prefix.conversation, model.conversation),
+            format_id(Prefix.conversation, model.conversation),
             model.rows,
         ]
         for model in history.list_consumed(tx, account)
@@ -257,14 +257,14 @@ def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]
 def _scope(project: UUID | None, conversation: UUID | None) -> str:
     """A scope in the format of `licet import`, empty for the account."""
     if conversation is not None:
-        return f"conversation:{shown(Prefix.conversation, conversation)}"
-    return "" if project is None else f"project:{shown(Prefix.project, project)}"
+        return f"conversation:{format_id(Prefix.conversation, conversation)}"
+    return "" if project is None else f"project:{format_id(Prefix.project, project)}"
 
 
 def _project_rows(projects: Sequence[OwnProject]) -> list[list[object]]:
     return [
         [
-            shown(Prefix.project, project.project),
+            format_id(Prefix.project, project.project),
             project.title,
             rfc3339(project.begun_at),
             rfc3339(project.kept_out_at) if project.kept_out_at else "",
@@ -279,7 +279,7 @@ def _suggestion_rows(tx: Transaction, account: UUID) -> list[list[object]]:
     """
     return [
         [
-            shown(Prefix.conversation, suggestion.conversation),
+            format_id(Prefix.conversation, suggestion.conversation),
             rfc3339(suggestion.suggested_at),
             "" if suggestion.score is None else f"{suggestion.score:.4f}",
             "" if suggestion.model is None else suggestion.model.hex(),
@@ -384,12 +384,12 @@ def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Cont
     ]
     title = opened.get(0)
     line = {
-        "conversation_id": shown(Prefix.conversation, row.conversation_id),
-        "account": shown(Prefix.account, row.account_id),
+        "conversation_id": format_id(Prefix.conversation, row.conversation_id),
+        "account": format_id(Prefix.account, row.account_id),
         "title": title.text if title else None,
         "surface": view.turns.segments[-1].stamp.surface,
         "kind": view.turns.kind.value,
-        "project": shown(Prefix.project, UUID(hex=view.turns.project))
+        "project": format_id(Prefix.project, UUID(hex=view.turns.project))
         if view.turns.project
         else None,
         "incognito": view.turns.incognito,
@@ -417,7 +417,7 @@ def _message(
         {"type": "file", "filename": name} for name in content.attachments
     ]
     message: dict[str, Any] = {
-        "id": shown_turn(conversation, turn.number),
+        "id": format_turn_id(conversation, turn.number),
         "role": turn.role.value,
         "origin": turn.origin,
         "created_at": rfc3339(turn_at) if turn_at else None,
@@ -477,14 +477,14 @@ def _safety_copy(
         opened = contents_by_turn(open_content(tx, keyring, permits))
         messages += [
             {
-                "id": shown_turn(row.conversation_id, turn.number),
+                "id": format_turn_id(row.conversation_id, turn.number),
                 "role": turn.role.value,
                 "text": opened[turn.number].text,
             }
             for turn in batch
         ]
     line = {
-        "conversation": shown(Prefix.conversation, row.conversation_id),
+        "conversation": format_id(Prefix.conversation, row.conversation_id),
         "kept_until": rfc3339(state.safety_until) if state.safety_until else None,
         "copied": messages,
     }
@@ -514,7 +514,7 @@ def feedback_lines(
             row = given.row
             line = {
                 "feedback": given.shown_id,
-                "conversation": shown(Prefix.conversation, row.conversation),
+                "conversation": format_id(Prefix.conversation, row.conversation),
                 "turn": row.turn,
                 "rating": row.rating,
                 "check": row.check,

@@ -167,44 +167,44 @@ class Talk:
     """One person's chat: its topic, and its next question or answer."""
 
     def __init__(self, random: Random, name: str) -> None:
-        self.of = language(name)
-        self.name, self.topic = random.choice(list(self.of.topics.items()))
+        self.spoken = language(name)
+        self.name, self.topic = random.choice(list(self.spoken.topics.items()))
         self.things = {slot: random.choice(values) for slot, values in self.topic.slots.items()}
         for slot, thing in self.things.items():
             if "{" in thing:
-                self.things[slot] = thing.format_map(_Slots(random, self.of, {}))
+                self.things[slot] = thing.format_map(_Slots(random, self.spoken, {}))
 
     def _fill(self, random: Random, sentences: Sequence[str]) -> str:
-        slots = _Slots(random, self.of, self.things)
-        return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
+        slots = _Slots(random, self.spoken, self.things)
+        return self.spoken.between.join([sentence.format_map(slots) for sentence in sentences])
 
     def ask(self, random: Random) -> str:
         """The question that begins a chat, sometimes with a situation, a style request, or an
         identifier.
         """
-        of = self.of
+        spoken = self.spoken
         parts = [
-            *([random.choice(of.lead)] if random.random() < 0.5 else []),
+            *([random.choice(spoken.lead)] if random.random() < 0.5 else []),
             random.choice(self.topic.ask),
-            *([random.choice(of.style)] if random.random() < 0.4 else []),
-            *([random.choice(of.personal)] if random.random() < 0.15 else []),
+            *([random.choice(spoken.style)] if random.random() < 0.4 else []),
+            *([random.choice(spoken.personal)] if random.random() < 0.15 else []),
         ]
         return self._fill(random, parts)
 
     def follow(self, random: Random) -> str:
         """Writes the person's next message; sometimes another question about the same subject."""
-        of = self.of
-        parts = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
+        spoken = self.spoken
+        parts = [random.choice(spoken.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
-            parts.append(random.choice(of.personal))
+            parts.append(random.choice(spoken.personal))
         return self._fill(random, parts)
 
     def answer(self, random: Random) -> str:
         """Writes an answer: some of the topic's sentences, as a paragraph or list."""
-        of = self.of
+        spoken = self.spoken
         own = random.sample(self.topic.answer, random.randrange(3, 6))
-        begin = [random.choice(of.opener)] if random.random() < 0.5 else []
-        end = random.sample(of.general, random.randrange(1, 3))
+        begin = [random.choice(spoken.opener)] if random.random() < 0.5 else []
+        end = random.sample(spoken.general, random.randrange(1, 3))
         shape = random.random()
         if shape < 0.55:
             return self._fill(random, [*begin, *own, *end])
@@ -218,23 +218,25 @@ class Talk:
 
 def common_exchange(random: Random, name: str) -> tuple[str, str]:
     """Returns a common question and its answer, always the same except for a word of thanks."""
-    of = language(name)
+    spoken = language(name)
     number = random.randrange(REPEATED_EACH.get(name, 1))
     fixed = Random(f"{name} {number}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
-    question = talk._fill(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
-    answer = talk._fill(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])
-    return (question if random.random() < 0.5 else f"{question}{of.between}{of.thanks}"), answer
+    question = talk._fill(fixed, [fixed.choice(spoken.lead), fixed.choice(talk.topic.ask)])
+    answer = talk._fill(fixed, [*fixed.sample(talk.topic.answer, 8), *spoken.general[:3]])
+    return (
+        question if random.random() < 0.5 else f"{question}{spoken.between}{spoken.thanks}"
+    ), answer
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
     """Returns a scammer's request, sent verbatim by others too, and the assistant's refusal."""
-    of = language(name)
-    number = random.randrange(len(of.scam))
+    spoken = language(name)
+    number = random.randrange(len(spoken.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
-    return talk._fill(fixed, [of.scam[number]]), talk._fill(
-        fixed, [of.refusal[number % len(of.refusal)]]
+    return talk._fill(fixed, [spoken.scam[number]]), talk._fill(
+        fixed, [spoken.refusal[number % len(spoken.refusal)]]
     )
 
 

@@ -405,8 +405,8 @@ class _Play:
 
     def _rate(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
         share, rating = self.random.choice(tuple(Share)), self.random.choice(("up", "down"))
-        of = speech.language(person.language)
-        comment = self.random.choice(of.comment) if self.random.random() < 0.5 else None
+        spoken = speech.language(person.language)
+        comment = self.random.choice(spoken.comment) if self.random.random() < 0.5 else None
         number = f"f{len(self.town.feedback)}"
         self.town.feedback.append(number)
         self._add(

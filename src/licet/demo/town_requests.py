@@ -23,7 +23,7 @@ from licet.policy.period import instant
 from licet.store.connect import transaction
 from licet.vault import verbs
 from licet.vault.commands import SetRegion
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation
 from licet.vault.requests import VerbRequest, Write, WriteBatch
 
@@ -162,10 +162,10 @@ class TownRequests:
         due work.
         """
         now = self._installation.clock()
-        for number, asked in enumerate(REQUESTS):
-            if number not in self._sent and instant(asked.day) <= now and accounts:
-                self._send(number, asked, accounts[7 * number % len(accounts)], now)
-            for place, act in enumerate(asked.acts):
+        for number, request in enumerate(REQUESTS):
+            if number not in self._sent and instant(request.day) <= now and accounts:
+                self._send(number, request, accounts[7 * number % len(accounts)], now)
+            for place, act in enumerate(request.acts):
                 if (
                     number in self._sent
                     and (number, place) not in self._done
@@ -181,22 +181,22 @@ class TownRequests:
                     )
                     self._done.add((number, place))
 
-    def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
+    def _send(self, number: int, request: TownRequest, account: UUID, now: datetime) -> None:
         verbs.apply_commands(
-            self._installation, [SetRegion(account=account, at=now, region=asked.region or None)]
+            self._installation, [SetRegion(account=account, at=now, region=request.region or None)]
         )
         row = self._ask(
             SendRequest(
                 account=account,
                 at=now,
                 keyring=self._installation.keyring,
-                kind=asked.kind,
-                words=asked.words,
-                via=asked.via,
+                kind=request.kind,
+                words=request.words,
+                via=request.via,
             )
         )
         assert isinstance(row, request_register.RequestRow)
-        self._sent[number] = shown(Prefix.request, row.request)
+        self._sent[number] = format_id(Prefix.request, row.request)
         self.count += 1
 
     def letter(self) -> None:

@@ -59,7 +59,7 @@ from licet.vault.certificate import (
     ErasureWaits,
     WaitsFor,
 )
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation
 from licet.vault.tables import lock_account_rows
 from licet.webhooks import acknowledgements
@@ -400,7 +400,7 @@ def _remaining_backups(
         rotated = erasure.shredded_at + Rotation.daily.every
     kept: list[dict[str, Canonical]] = [
         {
-            "backup": shown(Prefix.backup, backup),
+            "backup": format_id(Prefix.backup, backup),
             "made": rfc3339(made_at),
             "expires": rfc3339(expires_at),
         }
@@ -525,9 +525,9 @@ def _erasure_status(
     recalls = tuple(list_recalls_by_erasure(tx, at, erasure))
     hosts = tuple(acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at))
     return ErasureStatus(
-        erasure=shown(Prefix.erasure, erasure.erasure),
-        account=shown(Prefix.account, erasure.account),
-        conversation=shown(Prefix.conversation, erasure.conversation)
+        erasure=format_id(Prefix.erasure, erasure.erasure),
+        account=format_id(Prefix.account, erasure.account),
+        conversation=format_id(Prefix.conversation, erasure.conversation)
         if erasure.conversation
         else None,
         cause=erasure.cause,

@@ -50,7 +50,7 @@ from licet.keys.material import (
 )
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
-from licet.store.connect import Pool, Transaction, locked, retrying, transaction
+from licet.store.connect import Pool, Transaction, advisory_lock, retrying, transaction
 from licet.vault import account_keys
 from licet.vault.tables import lock_accounts
 
@@ -184,7 +184,7 @@ def _lock_rotation(pool: Pool) -> Iterator[None]:
     """Holds the lock for a single rotation. It only saves work: each bucket has its own
     transaction.
     """
-    with locked(pool, ROTATION_LOCK) as mine:
+    with advisory_lock(pool, ROTATION_LOCK) as mine:
         if not mine:
             raise BusyError(
                 "another rotation is under way", "wait for it, or see `licet keys status`"

@@ -27,7 +27,7 @@ from licet.store.keyset import (
 from licet.store.rows import select
 from licet.vault import certificate, host_events
 from licet.vault.certificate import ErasureRecord
-from licet.vault.ids import Prefix, named, parse, shown, uuid7
+from licet.vault.ids import Prefix, format_id, parse, parse_input, uuid7
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
@@ -76,7 +76,7 @@ def hand_out(installation: Installation, release: str, recipient: str) -> str:
             [uuid7(at, installation.keyring.random(10)), known.release_id, recipient, at],
         ).fetchone()
     assert row is not None
-    return shown(Prefix.handout, row[0])
+    return format_id(Prefix.handout, row[0])
 
 
 class ReleaseHandout(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +135,7 @@ def handouts_by_recipient(
     )
     return [
         RecipientHandout(
-            handout=shown(Prefix.handout, handout),
+            handout=format_id(Prefix.handout, handout),
             release_id=release,
             handed_at=handed_at,
             recalls=recalls,
@@ -255,8 +255,8 @@ def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], now: datetime)
     names = registry.names(tx, [row[3] for row in rows])
     return [
         Recall(
-            erasure=shown(Prefix.erasure, erasure),
-            handout=shown(Prefix.handout, handout),
+            erasure=format_id(Prefix.erasure, erasure),
+            handout=format_id(Prefix.handout, handout),
             recipient=recipient,
             release=names[release],
             handed_at=handed_at,
@@ -301,7 +301,7 @@ RECALLS = Listing(
         "erasure": ListFilter(
             label="Erasure",
             sql="t.erasure_id = %(value)s",
-            read=partial(named, Prefix.erasure),
+            read=partial(parse_input, Prefix.erasure),
             indexed=True,
             hint="era_..",
         ),

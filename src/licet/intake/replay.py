@@ -226,8 +226,8 @@ class Import:
             *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
         ]
         for turn in turns:
-            name = self._hmacs.of("turn", copied.first, turn)
-            other = self._hmacs.of("turn", copied.host_conversation, turn)
+            name = self._hmacs.hash("turn", copied.first, turn)
+            other = self._hmacs.hash("turn", copied.host_conversation, turn)
             self._names.setdefault(name, set()).add(other)
 
     def _break(self, item: BrokenRecord) -> None:
@@ -275,9 +275,9 @@ class Import:
         else:
             rated = _Rated(
                 at=feedback.at,
-                host=self._hmacs.of("feedback", feedback.host_feedback),
+                host=self._hmacs.hash("feedback", feedback.host_feedback),
                 conversation=self._named_conversation(feedback.host_conversation).name,
-                host_turn=self._hmacs.of("turn", feedback.host_conversation, feedback.host_turn),
+                host_turn=self._hmacs.hash("turn", feedback.host_conversation, feedback.host_turn),
                 rating=feedback.rating,
                 share=feedback.share,
                 comment=encode(Content(text=feedback.comment)) if feedback.comment else None,
@@ -289,7 +289,10 @@ class Import:
     def _named_conversation(self, host: str) -> NamedConversation:
         """A conversation by the host's id, with a cache of one: its turns are usually adjacent."""
         if self._last_named is None or self._last_named.host != host:
-            name, turn_name = self._hmacs.of("conversation", host), self._hmacs.within("turn", host)
+            name, turn_name = (
+                self._hmacs.hash("conversation", host),
+                self._hmacs.within("turn", host),
+            )
             self._last_named = NamedConversation(host, name, turn_name)
         return self._last_named
 
@@ -323,7 +326,7 @@ class Import:
 
     def _stored_turns(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
         """Those of ``fresh`` that the vault has, as host and name."""
-        names = {host: self._hmacs.of("account", host) for host in {turn.host for turn in fresh}}
+        names = {host: self._hmacs.hash("account", host) for host in {turn.host for turn in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
@@ -348,7 +351,7 @@ class Import:
             title=self._title_envelope(turn.title),
             incognito=turn.incognito,
             kept_out=turn.kept_out,
-            project=self._hmacs.of("project", turn.project) if turn.project else None,
+            project=self._hmacs.hash("project", turn.project) if turn.project else None,
             project_title=self._title_envelope(turn.project_title),
         )
 
@@ -438,7 +441,7 @@ class Import:
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
         """The accounts of ``hosts`` that the vault already has."""
-        names = {self._hmacs.of("account", host): host for host in hosts}
+        names = {self._hmacs.hash("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
         return {names[name]: account for name, account in found.items()}
@@ -545,7 +548,7 @@ class Import:
             yield commands.OpenAccount(
                 account=account_id,
                 at=opened_at,
-                host=self._hmacs.of("account", host),
+                host=self._hmacs.hash("account", host),
                 plan=recorded.plan,
                 age=recorded.age,
             )
@@ -654,7 +657,7 @@ class Import:
 
     def _hash_scope(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
         kind, name = scope.scope
-        return kind, self._hmacs.of(kind.value, name)
+        return kind, self._hmacs.hash(kind.value, name)
 
     def _key_of(self, choice: RecordedChoice) -> RecordKey:
         key = RecordKey(choice.at, choice.allow)

@@ -24,7 +24,7 @@ from licet.intake.records import Progress, moment, read_each
 from licet.policy.state import Share
 from licet.undecodable import UNDECODABLE
 from licet.vault.commands import HostCheck
-from licet.vault.ids import Prefix, parse, shown_turn
+from licet.vault.ids import Prefix, format_turn_id, parse
 
 ABOUT_BYTES_MAX = 10_000
 
@@ -165,7 +165,7 @@ def _parse_line(place: str, line: _FeedbackLine) -> Read:
         host_conversation=line.conversation,
         host_feedback=line.feedback,
         at=moment(line.given),
-        host_turn=shown_turn(conversation, line.turn) if line.turn else "",
+        host_turn=format_turn_id(conversation, line.turn) if line.turn else "",
         rating=line.rating,
         share=Share(line.share),
         comment=line.comment,

@@ -35,7 +35,7 @@ from licet.keys.material import (
 from licet.keys.objects import Objects
 from licet.keys.restriction_journal import Journal
 from licet.store.connect import Transaction
-from licet.store.rows import matched, matching
+from licet.store.rows import keys_sql, keys_values
 
 CACHE_SECONDS_MAX = 60.0
 EPOCHS_LOCK = (
@@ -208,12 +208,12 @@ class Keyring:
         self, tx: Transaction, buckets: Collection[int]
     ) -> Callable[[], list[BucketRow]]:
         """Sends the query for ``buckets``; the returned function reads the rows."""
-        asked = tx.execute(
-            f"SELECT {BUCKET_COLUMNS} FROM {matched(_BUCKET)} k JOIN buckets b USING (bucket)",
-            matching(_BUCKET, {"bucket": buckets}, len(buckets)),
+        cursor = tx.execute(
+            f"SELECT {BUCKET_COLUMNS} FROM {keys_sql(_BUCKET)} k JOIN buckets b USING (bucket)",
+            keys_values(_BUCKET, {"bucket": buckets}, len(buckets)),
             prepare=True,
         )
-        return lambda: [BucketRow(*row) for row in asked.fetchall()]
+        return lambda: [BucketRow(*row) for row in cursor.fetchall()]
 
     def open_buckets(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
         """Unwraps the keys in ``rows``; FencedError behind the fence."""

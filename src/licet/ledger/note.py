@@ -236,16 +236,16 @@ def parse(data: bytes) -> Note:
     if len(data) > NOTE_BYTES_MAX:
         raise refusal_error(f"a note has at most `{NOTE_BYTES_MAX}` bytes", NoteRefusal.too_large)
     try:
-        whole = data.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         raise refusal_error("the note is not UTF-8") from None
-    _check_controls(whole)
-    split = whole.rfind("\n\n")
-    if split < 0 or not whole.endswith("\n"):
+    _check_controls(text)
+    split = text.rfind("\n\n")
+    if split < 0 or not text.endswith("\n"):
         raise refusal_error(
             "the note has no blank line before its signatures, or no newline at its end"
         )
-    text, block = whole[: split + 1], whole[split + 2 :]
+    text, block = text[: split + 1], text[split + 2 :]
     _check_text(text)
     return Note(text, parse_signatures(block))
 

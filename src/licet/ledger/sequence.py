@@ -53,7 +53,7 @@ from licet.ledger.note import SignatureType, Signer
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.storage import LogFolder, list_names
-from licet.store.connect import Pool, Transaction, translated
+from licet.store.connect import Pool, Transaction, translate_errors
 from licet.store.rows import select
 
 SEQUENCER_LOCK = 0x11CE7_0002
@@ -343,7 +343,7 @@ def open_sequencer(
     pool: Pool, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
 ) -> Iterator[Sequencer]:
     """Yields the installation's only sequencer; `BusyError` if another one runs."""
-    with translated(), pool.connection() as conn:
+    with translate_errors(), pool.connection() as conn:
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK]).fetchone()
         conn.commit()
         if locked != (True,):

@@ -37,7 +37,7 @@ from licet.train.gate import HandOff
 from licet.train.statement import RunStatement, StatementSource
 from licet.vault import account_view
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.ids import Prefix, format_id, uuid7
 from licet.vault.installation import Installation
 
 RELEASES_MAX = 64
@@ -386,7 +386,7 @@ def _write_model_files(
     local_runs.write_documents(
         installation, source.folder, place, described, render_card(model.card, described, held_out)
     )
-    return shown(Prefix.model, model_id)
+    return format_id(Prefix.model, model_id)
 
 
 def _results(model: Model) -> dict[str, int | float]:
@@ -416,7 +416,7 @@ def _recorded_releases(installation: Installation, folder: Path) -> list[tuple[s
         if asked["recipe"] == model_registry.CLASSIFIER:
             model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
             model_key = (
-                shown(Prefix.model, model),
+                format_id(Prefix.model, model),
                 asked["name"],
                 UUID(hex=record.identity.release),
             )

@@ -20,7 +20,7 @@ from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
 from licet.vault import account_view, safety_copies, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation, load_policies
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.staff_reads import ReadReason
@@ -248,8 +248,8 @@ def _to_suggestions(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[Sugg
     )
     return [
         Suggestion(
-            account=shown(Prefix.account, account),
-            conversation=shown(Prefix.conversation, conversation),
+            account=format_id(Prefix.account, account),
+            conversation=format_id(Prefix.conversation, conversation),
             score=score,
             suggested_at=suggested_at,
             suggested_by=emails[suggested_by],

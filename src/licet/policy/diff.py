@@ -168,8 +168,8 @@ def _name_changes(key: str, old: frozenset[str], new: frozenset[str]) -> list[Po
 
 
 def _question_changes(old: Policy, new: Policy) -> list[PolicyChange]:
-    before = {asked.question: asked.covers for asked in old.questions}
-    after = {asked.question: asked.covers for asked in new.questions}
+    before = {question.question: question.covers for question in old.questions}
+    after = {question.question: question.covers for question in new.questions}
     changes = _name_changes(QUESTIONS, frozenset(before), frozenset(after))
     for question in (name for name in new.asks if name in before):
         changes += _name_changes(

@@ -130,15 +130,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def covers(self) -> frozenset[str]:
         """The purposes of all questions."""
-        return frozenset().union(*(asked.covers for asked in self.questions))
+        return frozenset().union(*(question.covers for question in self.questions))
 
     @cached_property
     def asks(self) -> tuple[str, ...]:
-        return tuple(asked.question for asked in self.questions)
+        return tuple(question.question for question in self.questions)
 
     def question_of(self, purpose: str) -> str | None:
         """Returns the question that covers a purpose; there is at most one."""
-        return next((asked.question for asked in self.questions if purpose in asked.covers), None)
+        return next(
+            (question.question for question in self.questions if purpose in question.covers), None
+        )
 
     def in_scope(self, plan: str, surface: str) -> bool:
         return plan in self.plans and surface in self.surfaces
@@ -217,7 +219,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         hash stays.
         """
         written_out = [
-            {"question": asked.question, "covers": sorted(asked.covers)} for asked in self.questions
+            {"question": question.question, "covers": sorted(question.covers)}
+            for question in self.questions
         ]
         return {"covers": written_out[0]["covers"]} if self.asks == (TRAINING,) else written_out
 
@@ -260,7 +263,8 @@ def joint_terms(versions: Sequence[Policy]) -> JointTerms:
     """Returns the terms that all of ``versions`` allow; the last one is in force."""
     now = versions[-1]
     everywhere = [
-        {asked.question: asked.covers for asked in version.questions} for version in versions
+        {question.question: question.covers for question in version.questions}
+        for version in versions
     ]
     return JointTerms(
         plans=frozenset.intersection(*(version.plans for version in versions)),
@@ -274,7 +278,9 @@ def joint_terms(versions: Sequence[Policy]) -> JointTerms:
             for question in now.asks
             if all(question in covers for covers in everywhere)
         },
-        asked={purpose: asked.question for asked in now.questions for purpose in asked.covers},
+        asked={
+            purpose: question.question for question in now.questions for purpose in question.covers
+        },
     )
 
 
@@ -605,8 +611,8 @@ class _FieldReader:
         if not value:
             raise self._error(key, "asks nothing", "ask at least one question")
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
-        names = [asked.question for asked in found]
-        purposes = [purpose for asked in found for purpose in sorted(asked.covers)]
+        names = [question.question for question in found]
+        purposes = [purpose for question in found for purpose in sorted(question.covers)]
         for what, names_given, mend in (
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),

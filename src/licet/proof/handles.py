@@ -20,7 +20,7 @@ from licet.keys.log_keys import LogKeys
 from licet.ledger import entries
 from licet.store.connect import transaction
 from licet.vault import account_view, tables
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation
 from licet.verifier import Verdict
 
@@ -59,10 +59,12 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
         project_ids = [row.project_id for row in tables.projects_of(tx, account)]
     salt = entries.derive_salt(key)
     named = {
-        shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids
+        format_id(Prefix.conversation, each): entries.conversation_pseudonym(salt, each)
+        for each in ids
     }
     projects = {
-        shown(Prefix.project, each): entries.project_pseudonym(salt, each) for each in project_ids
+        format_id(Prefix.project, each): entries.project_pseudonym(salt, each)
+        for each in project_ids
     }
     return Handles(
         year=log_year,

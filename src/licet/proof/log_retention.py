@@ -42,7 +42,7 @@ from licet.policy.file import Policies
 from licet.policy.period import Period, parse_period
 from licet.proof.documents import PRUNED, RETENTION_FILE, key, place, years
 from licet.release import registry
-from licet.store.connect import Transaction, transaction, translated
+from licet.store.connect import Transaction, transaction, translate_errors
 from licet.store.files import sync
 from licet.vault.installation import Installation, load_policies
 
@@ -165,7 +165,7 @@ def _end(year: int) -> datetime:
 @contextmanager
 def _lock_sequencer(installation: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
-    with translated(), installation.pool.connection() as conn:
+    with translate_errors(), installation.pool.connection() as conn:
         if not _try_lock(conn):
             raise BusyError(
                 "a sequencer is running",

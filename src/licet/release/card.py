@@ -36,7 +36,7 @@ from licet.release.measurement import (
 )
 from licet.release.review import StatedReview, sentence
 from licet.store.files import replacing
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 FILE = "README.md"
 _SIZES = [10**exponent for exponent in range(3, 13)]
@@ -157,7 +157,7 @@ def render(
         journal=manifest.journal,
         counts=_table(included | {f"left out: `{k}`": n for k, n in _by_count(counts.dropped)}),
         contents=_contents(manifest) + _refused(manifest),
-        release=shown(Prefix.release, UUID(hex=manifest.release)),
+        release=format_id(Prefix.release, UUID(hex=manifest.release)),
         rules=_escape(manifest.deidentification.rules),
         names=_names(manifest),
         measured=_measured(manifest.deidentification),

@@ -19,7 +19,7 @@ from licet.release.manifest import ReleaseManifest
 from licet.release.part import PartPromise
 from licet.release.purge import Chain
 from licet.store.files import replacing
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
@@ -92,7 +92,7 @@ def render(manifest: ReleaseManifest, chain: Chain) -> str:
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": [*CONFORMS_TO],
-        "identifier": shown(Prefix.release, UUID(hex=manifest.release)),
+        "identifier": format_id(Prefix.release, UUID(hex=manifest.release)),
         "name": manifest.name,
         "description": _description(manifest),
         "version": f"1.0.{len(chain.purges)}",

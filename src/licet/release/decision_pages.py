@@ -133,7 +133,7 @@ class DecisionPage:
         now: datetime,
         *,
         seen: Mapping[UUID, AccountView] | None = None,
-        permit: GivePermit = Permit.of,
+        permit: GivePermit = Permit.from_decision,
     ) -> None:
         self.places = places
         self.seen = account_view.load_views(tx, places, policies, now) if seen is None else seen

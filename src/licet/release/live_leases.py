@@ -39,7 +39,7 @@ from licet.release.registry import Release
 from licet.release.row_keys import RowKeys
 from licet.release.row_runs import BLOCK_ROWS, RowSources, unpack_row
 from licet.store.connect import Pool, Transaction, transaction
-from licet.store.rows import arrays, pipelined
+from licet.store.rows import pipelined, unnest_values
 from licet.vault import account_view, population
 from licet.vault import policy_versions as versions
 from licet.vault.copies import CopyPlace
@@ -334,7 +334,7 @@ def _block_masks(ordinals: Sequence[int]) -> dict[str, Any]:
         block = ordinal // BLOCK_ROWS
         masks[block] = masks.get(block, 0) | 1 << ordinal % BLOCK_ROWS
     signed = [mask - (mask >> 63 << 64) for mask in masks.values()]
-    return arrays({"blocks": "int4", "masks": "int8"}, {"blocks": masks, "masks": signed})
+    return unnest_values({"blocks": "int4", "masks": "int8"}, {"blocks": masks, "masks": signed})
 
 
 def _moment(until_us: int) -> datetime:

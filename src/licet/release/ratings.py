@@ -25,7 +25,7 @@ from licet.release.reader import RatedMessage
 from licet.release.registry import Release
 from licet.release.row_runs import BLOCK_ROWS, RowSources
 from licet.store.connect import Transaction
-from licet.store.rows import arrays
+from licet.store.rows import unnest_values
 from licet.vault import account_view
 
 # Whether the account of `m` ever rated; ordered by the index, or the planner may scan the table.
@@ -72,7 +72,7 @@ def load_ratings(
         "first": min(ordinals) // BLOCK_ROWS,
         "last": max(ordinals) // BLOCK_ROWS,
     }
-    asked |= arrays({"ordinals": "int4"}, {"ordinals": ordinals})
+    asked |= unnest_values({"ordinals": "int4"}, {"ordinals": ordinals})
     given = [
         _read(row)
         for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()

@@ -38,7 +38,7 @@ from licet.service.staff_verb import (
     VerbCall,
 )
 from licet.store.connect import Transaction, transaction
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.webhooks import endpoints
 
 PAGE = "/console/access"
@@ -347,7 +347,7 @@ class StaffAnswer(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def from_member(cls, member: StaffAccount) -> StaffAnswer:
-        shown_id = {"staff": shown(Prefix.staff, member.staff_id)}
+        shown_id = {"staff": format_id(Prefix.staff, member.staff_id)}
         return msgspec.convert({**msgspec.structs.asdict(member), **shown_id}, cls)
 
 

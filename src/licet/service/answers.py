@@ -22,7 +22,7 @@ from licet.policy.state import GrantScope, ScopeKind, TurnState
 from licet.store.connect import Transaction, snapshot, transaction
 from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.account_choices import StoredChoice
-from licet.vault.ids import Prefix, host_hmac, parse, parse_turn, shown, shown_turn
+from licet.vault.ids import Prefix, format_id, format_turn_id, host_hmac, parse, parse_turn
 from licet.vault.installation import Installation
 from licet.vault.projects import scope_of
 
@@ -151,20 +151,22 @@ def explain_conversation(
         else None
     )
     if account is None or seen is None:
-        raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+        raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
     turns = [
         turn_state for turn_state in seen.turn_states if turn is None or turn_state.number == turn
     ]
     if not turns:
-        raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
+        raise NotFoundError(f"no turn `{format_turn_id(conversation, turn or 0)}`")
     row = seen.conversation
     is_held = bool(row.state.holds) and (
         not for_person or own_conversations.has_visible_hold(tx, account, conversation)
     )
     return ConversationSeen(
-        conversation=shown(Prefix.conversation, conversation),
-        account=shown(Prefix.account, account),
-        project=shown(Prefix.project, UUID(hex=row.state.project)) if row.state.project else None,
+        conversation=format_id(Prefix.conversation, conversation),
+        account=format_id(Prefix.account, account),
+        project=format_id(Prefix.project, UUID(hex=row.state.project))
+        if row.state.project
+        else None,
         kind=row.state.kind.value,
         incognito=row.state.incognito,
         kept_out=row.state.narrowed,
@@ -224,7 +226,7 @@ def _answer(
 ) -> TurnsExplained:
     decision = view.decide(turn, versions, purpose)
     return TurnsExplained(
-        turn=shown_turn(view.conversation.conversation_id, turn.number),
+        turn=format_turn_id(view.conversation.conversation_id, turn.number),
         turns=1,
         role=turn.role.value,
         origin=turn.origin,
@@ -252,10 +254,12 @@ def _scope(scope: GrantScope) -> ScopeSeen:
         case ScopeKind.account:
             return ScopeSeen(scope=scope.kind)
         case ScopeKind.project:
-            return ScopeSeen(scope=scope.kind, project=shown(Prefix.project, UUID(hex=scope.name)))
+            return ScopeSeen(
+                scope=scope.kind, project=format_id(Prefix.project, UUID(hex=scope.name))
+            )
         case ScopeKind.conversation:
             return ScopeSeen(
-                scope=scope.kind, conversation=shown(Prefix.conversation, UUID(hex=scope.name))
+                scope=scope.kind, conversation=format_id(Prefix.conversation, UUID(hex=scope.name))
             )
 
 
@@ -284,7 +288,7 @@ def explain_account(
     """Explains an account, in the caller's `snapshot`; NotFoundError."""
     row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
-        raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
+        raise NotFoundError(f"no account `{format_id(Prefix.account, account)}`")
     state = account_view.account_at(row, versions, now).account
     ids = account_view.conversation_ids(tx, account, EXPLAINED_CONVERSATIONS_MAX)
     seen = account_view.load_views(
@@ -298,7 +302,7 @@ def explain_account(
             for purpose, counter in reasons.items():
                 counter[view.decide(turn, versions, purpose).because.value] += 1
     return AccountSeen(
-        account=shown(Prefix.account, account),
+        account=format_id(Prefix.account, account),
         plan=state.plan,
         age_known=state.age is not None,
         region=state.region,
@@ -311,6 +315,8 @@ def explain_account(
         ),
         choices=tuple(_choice(made) for made in account_choices.list_by_account(tx, account)),
         conversations=len(ids),
-        newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
+        newest=tuple(
+            format_id(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]
+        ),
         turns={purpose: dict(counter) for purpose, counter in reasons.items()},
     )

@@ -234,12 +234,12 @@ class _Planting:
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
         """Counts these rows of the release by group; other accounts' under None."""
-        of = {self._accounts[group.value]: group for group in CanaryGroup}
+        group_of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._installation.pool) as tx:
             built = registry.find(tx, RELEASE)
             assert built is not None
             accounts = registry.accounts_at(tx, built.release_id, list(ordinals))
-        return Counter(of.get(account) for account in accounts.values())
+        return Counter(group_of.get(account) for account in accounts.values())
 
     def _plant_group(self, group: CanaryGroup) -> None:
         for canary in self.canaries:

@@ -138,8 +138,7 @@ def _add(call: VerbCall[NewEndpoint]) -> AddedEndpoint:
 
 ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
     name="add_webhook",
-    about="Adds an endpoint, whose secret is in this answer alone. It hears what happens from now "
-    "on.",
+    about="Adds an endpoint; only this answer has its secret. It receives events from now on.",
     who=OWNER,
     takes=NewEndpoint,
     run=_add,
@@ -151,23 +150,21 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
     label="Add it",
     title=lambda call, _: f"Add an endpoint: {call.target}",
     means=lambda call: (
-        "It is told what happens from now on, and nothing of before. "
+        "It receives events from now on, and no earlier ones. "
         + (
             "Its secret is on the page after this one, and never again."
             if call.sent.url
-            else "It has no secret: it reads with a key of its own."
+            else "It has no secret: it polls with a key of its own."
         )
     ),
     back="/console/webhooks",
     would=lambda _, done: (
-        f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it reads by itself.",
-        f"It is told of: {', '.join(done.kinds)}.",
+        f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it polls.",
+        f"It receives: {', '.join(done.kinds)}.",
     ),
     flash="It is added, and polls the event feed from now on.",
     order=OrderKind.add_endpoint,
-    did=lambda _, done: (
-        f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
-    ),
+    did=lambda _, done: f"Added: {len(done.kinds)} kinds of events, from cursor {done.since} on",
 )
 
 
@@ -228,8 +225,7 @@ PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
     answers=EndpointActed,
     answer=_acted,
     label="Pause",
-    means="Nothing is sent to it until it is resumed. What it is to delete is not deleted there "
-    "meanwhile.",
+    means="Nothing is sent to it until it is resumed. It deletes nothing meanwhile.",
     would=lambda _, done: (f"{done.unsent:,} events wait, and those that follow.",),
     flash="It is paused: nothing is sent to it until it is resumed.",
     command="webhooks pause",
@@ -275,8 +271,7 @@ REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
 )
 REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     name="remove_webhook",
-    about="Removes an endpoint and destroys its secrets, for good. What it was told stays on "
-    "record.",
+    about="Removes an endpoint and destroys its secrets, for good. Its deliveries stay on record.",
     who=OWNER,
     takes=EndpointAct,
     run=lambda call: endpoints.remove(call.installation, call.target, dry_run=call.dry_run),
@@ -284,7 +279,7 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     answers=EndpointActed,
     answer=_acted,
     label="Remove it",
-    means="It is sent nothing more, and its secrets are destroyed. It cannot be taken back.",
+    means="Nothing more is sent to it, and its secrets are destroyed. It cannot be taken back.",
     would=lambda _, done: (
         f"{done.unsent:,} events are not sent; {done.unanswered:,} answers will not come.",
     ),

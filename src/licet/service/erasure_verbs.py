@@ -70,8 +70,7 @@ def _would_run(_: VerbCall[RunErasure], done: ErasureMoved) -> tuple[str]:
         ends = f": its period ends on {status.due_at:%Y-%m-%d}" if status.due_at else ""
         return (f"Nothing yet{ends}.",)
     return (
-        f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that "
-        "goes.",
+        f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, where possible.",
     )
 
 
@@ -158,7 +157,7 @@ def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggesti
 
 DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     name="decide_misuse",
-    about="Flags a conversation, dismisses what was suggested of it, or overturns or upholds "
+    about="Flags a conversation, dismisses a suggestion about it, or overturns or upholds "
     "its flag; on record as the caller's decision.",
     who=LOOKING,
     takes=MisuseDecision,
@@ -170,7 +169,7 @@ DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
 # As DECIDE, for undecided suggestions: inbox items, and rows of its table
 DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     name="decide_suggestion",
-    about="Decides what was suggested of a conversation and is still open.",
+    about="Decides an open suggestion about a conversation.",
     who=LOOKING,
     takes=MisuseDecision,
     run=lambda call: _decide(call, only_open=True),

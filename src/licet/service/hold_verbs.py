@@ -31,7 +31,7 @@ from licet.vault import account_view, holds
 from licet.vault.commands import EXPIRED, HoldReason, Outcome
 from licet.vault.hold_coverage import HoldCoverage, describe_coverage
 from licet.vault.holds import MATTER_CHARACTERS_MAX, HoldAct
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 
 REASONS = {
     HoldReason.litigation: "a lawsuit",
@@ -202,7 +202,7 @@ def _account(call: AnyCall) -> str:
         account = account_view.owner(tx, parse(Prefix.conversation, call.target))
     if account is None:
         raise NotFoundError(f"no conversation `{call.target}`")
-    return shown(Prefix.account, account)
+    return format_id(Prefix.account, account)
 
 
 def _ended(call: VerbCall[EndHold], done: Acts | None) -> HoldEnded:

@@ -11,7 +11,7 @@ from licet.clock import utc_now
 from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError, error_places
 from licet.keys import fence
-from licet.store.connect import locked, transaction
+from licet.store.connect import advisory_lock, transaction
 from licet.vault import block_joins, counts, journal_evidence, primary
 from licet.vault.installation import Installation
 
@@ -41,7 +41,7 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
             if stop.is_set():
                 return
             try:
-                with locked(installation.pool, sweeper.SWEEPS_LOCK) as mine:
+                with advisory_lock(installation.pool, sweeper.SWEEPS_LOCK) as mine:
                     if mine:
                         work(installation)
             except RefusedError as error:

@@ -40,7 +40,7 @@ from licet.service.inbox_sources import (
     hold_keys,
 )
 from licet.service.staff_tables import CellKind, TableCell, TableColumn
-from licet.store.connect import Transaction, transaction, translated
+from licet.store.connect import Transaction, transaction, translate_errors
 from licet.vault import account_view, certificate, holds
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
@@ -214,15 +214,13 @@ def _ask_source(
             return SourcePage([])
         after = None
     try:
-        with translated():
+        with translate_errors():
             return source.page(reading, after, view.limit + 1)
     except LicetError as error:
         reading.reset()
         if after is not None:
             return SourcePage([])
-        what = f"What there is to say of it could not be found out: {error.message}".replace(
-            "`", ""
-        )
+        what = f"These items cannot be read: {error.message}".replace("`", "")
         unknown = InboxItem(
             item=f"{source.kind.value}:unknown",
             kind=source.kind,

@@ -37,7 +37,7 @@ from licet.store.connect import Transaction, transaction
 from licet.store.keyset import Listing, Row, TableView
 from licet.train import recipients
 from licet.vault import account_view, certificate, holds, safety_copies
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
@@ -215,7 +215,7 @@ def _item(
         due_at=due_at,
         overdue=overdue,
         who=who or KINDS[kind],
-        account=shown(Prefix.account, account) if account is not None else None,
+        account=format_id(Prefix.account, account) if account is not None else None,
         begun_at=begun_at,
     )
 
@@ -294,7 +294,7 @@ def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
     account = account_view.owner(tx, parse(Prefix.conversation, conversation))
     if account is None:
         return None
-    return {"conversation": conversation, "account": shown(Prefix.account, account)}
+    return {"conversation": conversation, "account": format_id(Prefix.account, account)}
 
 
 def _id_subject(*prefixes: Prefix) -> dict[str, Any]:
@@ -306,7 +306,7 @@ def _id_subject(*prefixes: Prefix) -> dict[str, Any]:
         )
 
     def subject_of(keys: Row) -> str:
-        return "+".join(shown(prefix, key) for prefix, key in zip(prefixes, keys, strict=True))
+        return "+".join(format_id(prefix, key) for prefix, key in zip(prefixes, keys, strict=True))
 
     ends = (_NOTHING,) * len(prefixes), (_ALL,) * len(prefixes)
     return {"keys_of": keys_of, "subject_of": subject_of, "ends": ends}
@@ -315,7 +315,7 @@ def _id_subject(*prefixes: Prefix) -> dict[str, Any]:
 def _of_erasure(tx: Transaction, subject: str) -> dict[str, str]:
     erasure = subject.partition("+")[0]
     account = certificate.get(tx, parse(Prefix.erasure, erasure)).account
-    return {"erasure": erasure, "account": shown(Prefix.account, account)}
+    return {"erasure": erasure, "account": format_id(Prefix.account, account)}
 
 
 def hold_keys(subject: str) -> tuple[UUID, bytes]:
@@ -333,7 +333,7 @@ RIGHTS = {
 
 def _request(now: datetime, row: Row, _: Row) -> InboxItem:
     waiting = request_register.request_row(row)
-    clock, name = waiting.clock, shown(Prefix.request, waiting.request)
+    clock, name = waiting.clock, format_id(Prefix.request, waiting.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
     due, act = clock.due(now), "Answer it, or refuse it with a reason."
     if (
@@ -360,10 +360,10 @@ def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
     name, cause, state, asked_at, due_at, *_, account = row
     return _item(
         ItemKind.erasure,
-        shown(Prefix.erasure, name),
+        format_id(Prefix.erasure, name),
         f"An erasure after {cause.replace('_', ' ')} is {state}, and late",
         "See what it waits for, and move it on.",
-        f"/console/erasures/{shown(Prefix.erasure, name)}",
+        f"/console/erasures/{format_id(Prefix.erasure, name)}",
         due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS),
         overdue=True,
         account=account,
@@ -375,10 +375,10 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
     erasure, handout, recipient, _, recalled_at, due_at, _, _, account = row
     return _item(
         ItemKind.recall,
-        f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
+        f"{format_id(Prefix.erasure, erasure)}+{format_id(Prefix.handout, handout)}",
         f"Recipient {recipient} has not said that it deleted what was recalled",
         "Ask them, and record what they answered.",
-        f"/console/recalls?erasure={shown(Prefix.erasure, erasure)}",
+        f"/console/recalls?erasure={format_id(Prefix.erasure, erasure)}",
         due_at=due_at,
         overdue=True,
         account=account,
@@ -388,7 +388,7 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
 
 def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, score, suggested_at, *_, account = row
-    name = shown(Prefix.conversation, conversation)
+    name = format_id(Prefix.conversation, conversation)
     due_at = suggested_at + timedelta(days=SUGGESTION_DAYS)
     return _item(
         ItemKind.misuse,
@@ -406,7 +406,7 @@ def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
 
 def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, flagged_at, _, upheld_at, *_, account = row
-    name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
+    name, days = format_id(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
     return _item(
         ItemKind.flag,
         name,
@@ -422,7 +422,7 @@ def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
 
 def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, reason, placed_at, *_, review_at, _, account = row
-    name = shown(Prefix.conversation, conversation)
+    name = format_id(Prefix.conversation, conversation)
     return _item(
         ItemKind.hold,
         f"{name}+{keys[2].hex()}",
@@ -497,7 +497,7 @@ _LISTED = (
         ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)),
         one=_of_conversation,
         keys_of=lambda subject: (parse(Prefix.conversation, subject), _NUMBER_MAX),
-        subject_of=lambda keys: shown(Prefix.conversation, keys[0]),
+        subject_of=lambda keys: format_id(Prefix.conversation, keys[0]),
         **_shift(safety_copies.FLAG_REVIEW_DAYS),
     ),
     ListedSource(
@@ -509,7 +509,7 @@ _LISTED = (
         ends=((_NOTHING, b""), (_ALL, b"\xff" * 16)),
         one=_of_conversation,
         keys_of=hold_keys,
-        subject_of=lambda keys: f"{shown(Prefix.conversation, keys[0])}+{keys[1].hex()}",
+        subject_of=lambda keys: f"{format_id(Prefix.conversation, keys[0])}+{keys[1].hex()}",
         **_shift(0),
     ),
 )
@@ -569,7 +569,7 @@ def _releases(reading: InboxReading) -> list[InboxItem]:
 
 def _release(unsigned: UnsignedRelease) -> InboxItem:
     page, name = f"/console/releases/{unsigned.release_id.hex}", f"Release {unsigned.name}"
-    subject = shown(Prefix.release, unsigned.release_id)
+    subject = format_id(Prefix.release, unsigned.release_id)
     if unsigned.left:
         rows = (
             f"{unsigned.left:,} {'row' if unsigned.left == 1 else 'rows'} of its sample "
@@ -621,7 +621,7 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due > reading.at:
         return []
-    act = "Look why, and make one: licet backup make."
+    act = "Find out why, and make one: licet backup make."
     what = (known[0].backup, "The newest backup is late", act, BACKUPS)
     return [_item(ItemKind.backup, *what, due_at=due, overdue=True)]
 
@@ -634,7 +634,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
                 _item(
                     ItemKind.endpoint,
                     endpoint.endpoint,
-                    f"Endpoint {endpoint.endpoint} hears nothing any more: {endpoint.disabled_because}",
+                    f"Endpoint {endpoint.endpoint} receives no events: {endpoint.disabled_because}",
                     "Mend it, then resume it.",
                     f"{WEBHOOKS}/{endpoint.endpoint}",
                     due_at=endpoint.disabled_at,
@@ -650,7 +650,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
                     ItemKind.endpoint,
                     endpoint.endpoint,
                     f"Endpoint {endpoint.endpoint} owes {owed}",
-                    "Ask whoever runs it whether it deleted what it was told to.",
+                    "Ask its operator whether it has deleted the content.",
                     f"{WEBHOOKS}/{endpoint.endpoint}",
                     overdue=True,
                 )

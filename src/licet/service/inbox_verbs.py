@@ -358,7 +358,7 @@ class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
     said: str = ""
 
 
-def item_answer(actor: StaffMember, seen: ItemSeen, said: str = "") -> ItemAnswer:
+def item_answer(actor: StaffMember, seen: ItemSeen, outcome: str = "") -> ItemAnswer:
     """Returns an item as ``actor`` sees it, with their possible acts."""
     possible = list_acts(actor, seen.item) if seen.waits is not None else []
     return ItemAnswer(
@@ -367,7 +367,7 @@ def item_answer(actor: StaffMember, seen: ItemSeen, said: str = "") -> ItemAnswe
         waits=seen.waits,
         holder=seen.holder,
         taken_at=seen.taken_at,
-        said=said,
+        said=outcome,
         acts=tuple(
             PossibleAct(
                 act=one.name,

@@ -22,7 +22,7 @@ from licet.service.staff_verb import (
     VerbBody,
     VerbCall,
 )
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 
 Background = Literal["rotate_keys", "destroy_epochs", "drill_backup", "cosign_log"]
 BEGINS = "Ordered: the server begins within seconds, and this page says how it ended."
@@ -60,7 +60,7 @@ class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
     @classmethod
     def from_order(cls, order: StaffOrder) -> OrderAnswer:
         return cls(
-            order=shown(Prefix.order, order.order_id),
+            order=format_id(Prefix.order, order.order_id),
             kind=order.kind,
             about=order.about,
             reason=order.reason,

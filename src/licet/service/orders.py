@@ -22,7 +22,7 @@ from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.proof import documents
-from licet.store.connect import locked, transaction
+from licet.store.connect import advisory_lock, transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, load_policies
 
@@ -103,7 +103,7 @@ def carry_out(installation: Installation, stop: threading.Event | None = None) -
         waiting = staff_orders.open_orders(tx)
     if not waiting:
         return 0
-    with locked(installation.pool, ORDERS_LOCK) as mine:
+    with advisory_lock(installation.pool, ORDERS_LOCK) as mine:
         for order in waiting if mine else ():
             ended += _run_order(installation, order, stop)
     return ended

@@ -19,7 +19,7 @@ from licet.store.connect import transaction
 from licet.vault import account_view, policy_versions, safety_copies
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason
-from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.vault.installation import Installation
 
 LISTED_MAX = 200
@@ -152,8 +152,8 @@ def conversation_by_host(installation: Installation, account: UUID, name: str) -
 
 
 def _account(account: UUID) -> str:
-    return shown(Prefix.account, account)
+    return format_id(Prefix.account, account)
 
 
 def _conversation(conversation: UUID) -> str:
-    return shown(Prefix.conversation, conversation)
+    return format_id(Prefix.conversation, conversation)

@@ -115,10 +115,10 @@ def _expires(
         ending = [
             sum(
                 content.turns
-                for content in of
+                for content in counted
                 if content.ends_on is not None and content.ends_on <= until
             )
-            for of in (kept, held)
+            for counted in (kept, held)
         ]
         result[name], nearer = ending[0] - ending[1] - nearer, ending[0] - ending[1]
     return {name: count for name, count in result.items() if count}

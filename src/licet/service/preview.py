@@ -53,7 +53,7 @@ from licet.service.preview_result import (
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, load_policies
 from licet.vault.permit import Permit
 from licet.vault.tables import AccountRow, ConversationRow
@@ -122,7 +122,9 @@ def preview(
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
             seen = account_view.load_views(tx, [(account, chat) for chat in ids], versions, now)
             if conversation is not None and conversation not in seen:
-                raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
+                raise NotFoundError(
+                    f"no conversation `{format_id(Prefix.conversation, conversation)}`"
+                )
             refused = None
             if assume:
                 seen, refused = _assumed(seen, versions, question, scope, now)
@@ -371,8 +373,8 @@ def _previewed(
     turns, left_out = [], page.left_out.get(conversation, {})
     for run in page.candidates.get(conversation, ()):
         for number, role, origin in zip(run.numbers, run.roles, run.origins, strict=True):
-            asked = TurnState(number=number, segment=run.segment, role=role, origin=origin)
-            because = left_out.get(number) or view.decide(asked, versions, purpose).because.value
+            turn = TurnState(number=number, segment=run.segment, role=role, origin=origin)
+            because = left_out.get(number) or view.decide(turn, versions, purpose).because.value
             out = PreviewedTurn(turn=number, role=role, used=False, because=because, text="")
             turns.append(shown_turns.get(number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]
@@ -394,9 +396,9 @@ def _thread(
     curation drops them.
     """
     found, of_text = {}, iter(replaced)
-    told = zip(turn_numbers(thread), list_contents(thread), strict=True)
+    numbered = zip(turn_numbers(thread), list_contents(thread), strict=True)
     for (number, (content, role)), message in zip(
-        told, row_messages(thread, curated.texts), strict=True
+        numbered, row_messages(thread, curated.texts), strict=True
     ):
         own, learnt = [content.text, content.tools or content.tool_name], [message.content]
         for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):

@@ -328,7 +328,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     ),
     label="Retire it",
     title=lambda _, seen: f"Retire {seen.model.name}",
-    means="It stays on record, and nobody is told of rows that are withdrawn from it any more. "
+    means="It stays on record, but later withdrawals of its rows are not reported any more. "
     "Retire it when its weights are deleted.",
     flash="It is retired, and on record as that.",
     did=lambda *_: "It is retired, and on record as that.",

@@ -35,7 +35,7 @@ from licet.vault import (
     safety_copies,
     staff_reads,
 )
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation
 
 CSV_ROWS_MAX = 1_000_000
@@ -360,7 +360,7 @@ def _cell(kind: CellKind, value: Any, names: Mapping[UUID | int, str]) -> TableC
         return TableCell(kind, None)
     match kind:
         case K.account | K.conversation | K.erasure | K.handout | K.request:
-            return TableCell(kind, shown(_PREFIXES[kind], value))
+            return TableCell(kind, format_id(_PREFIXES[kind], value))
         case K.staff | K.release | K.version:
             return TableCell(kind, names[value])
         case K.notice | K.digest:

@@ -28,7 +28,7 @@ from licet.release import homes, registry
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
-from licet.store.connect import locked, transaction
+from licet.store.connect import advisory_lock, transaction
 from licet.store.files import sync
 from licet.vault.installation import Installation, open_installation
 
@@ -144,7 +144,7 @@ def _in_bucket(config: Configuration) -> Configuration:
 @contextmanager
 def _alone(installation: Installation) -> Iterator[None]:
     """Holds the lock of a running server; BusyError if one runs."""
-    with locked(installation.pool, SEQUENCER_LOCK) as mine:
+    with advisory_lock(installation.pool, SEQUENCER_LOCK) as mine:
         if not mine:
             raise BusyError(
                 "a server is running, or `licet ledger append`", "stop every server, then try again"

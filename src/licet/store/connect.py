@@ -188,7 +188,7 @@ def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> It
 
 
 @contextlib.contextmanager
-def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
+def guard_admission(pool: Pool, examine: Examination) -> Iterator[None]:
     """Lets ``examine`` admit servers within the block; see `licet.store.primary`."""
     with pool.admission.guarded(examine):
         yield
@@ -200,7 +200,7 @@ def probe(pool: Pool) -> None:
     """
     conninfo = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
     assert isinstance(pool.kwargs, dict)
-    with translated(pool), psycopg.connect(conninfo, **pool.kwargs) as conn:
+    with translate_errors(pool), psycopg.connect(conninfo, **pool.kwargs) as conn:
         _configure(conn)
         pool.admission.check(conn)
 
@@ -213,7 +213,7 @@ def heartbeat(pool: Pool) -> Iterator[Callable[[], DatabaseActivity]]:
     open_: list[psycopg.Connection[Any]] = []
 
     def ask() -> DatabaseActivity:
-        with translated(pool):
+        with translate_errors(pool):
             try:
                 if not open_:
                     named = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
@@ -233,11 +233,11 @@ def heartbeat(pool: Pool) -> Iterator[Callable[[], DatabaseActivity]]:
 
 
 @contextlib.contextmanager
-def locked(pool: Pool, lock: int) -> Iterator[bool]:
+def advisory_lock(pool: Pool, lock: int) -> Iterator[bool]:
     """Yields whether this process holds the advisory lock ``lock``. Uses a connection of its own,
     so that a crash releases it.
     """
-    with translated(pool), pool.connection() as conn:
+    with translate_errors(pool), pool.connection() as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
         conn.commit()
         try:
@@ -259,7 +259,7 @@ def transaction(
     Functions passed to `after_commit` are called before this returns; with ``following`` they are
     appended there instead, and the caller must call them before it acknowledges anything.
     """
-    with traces.transaction(), translated(pool), pool.connection() as conn:
+    with traces.transaction(), translate_errors(pool), pool.connection() as conn:
         _following.pop(conn, None)
         if pool.lock_seconds is not None:
             conn.execute(f"SET LOCAL lock_timeout = '{pool.lock_seconds} s'")
@@ -292,7 +292,7 @@ def lock_waits_limited(pool: Pool, seconds: float) -> Iterator[None]:
 @contextlib.contextmanager
 def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
     """Yields a connection for a single read, without BEGIN and COMMIT."""
-    with traces.transaction(), translated(pool), pool.connection() as conn:
+    with traces.transaction(), translate_errors(pool), pool.connection() as conn:
         conn.autocommit = True
         try:
             yield conn
@@ -314,7 +314,7 @@ def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
 
 
 @contextlib.contextmanager
-def joined(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
+def join_transaction(pool: Pool, tx: Transaction | None) -> Iterator[Transaction]:
     """Yields ``tx``, or a new transaction if it is None."""
     if tx is not None:
         yield tx
@@ -341,7 +341,7 @@ def uuids(ids: Iterable[UUID]) -> str:
 
 
 @contextlib.contextmanager
-def translated(pool: Pool | None = None) -> Iterator[None]:
+def translate_errors(pool: Pool | None = None) -> Iterator[None]:
     """Translates psycopg's errors into Licet's; never chains the original, which quotes values."""
     try:
         yield

@@ -143,7 +143,7 @@ def running(folder: Path, options: Options | None = None) -> Iterator[str]:
     finally:
         os.close(seat)
         with cluster.locked():
-            if not cluster.pinned and not cluster.used():
+            if not cluster.pinned and not cluster.has_users():
                 cluster.stop()
 
 
@@ -152,7 +152,7 @@ def revive(folder: Path, options: Options | None = None) -> str:
     users.
     """
     cluster = Cluster(folder, options or Options())
-    if not cluster.alive():
+    if not cluster.is_ready():
         with cluster.locked():
             cluster.start()
     return cluster.dsn
@@ -179,7 +179,7 @@ def stop(folder: Path, options: Options | None = None) -> ServerStatus:
     cluster = Cluster(folder, options or Options())
     with cluster.locked():
         cluster.pin_file.unlink(missing_ok=True)
-        if not cluster.used():
+        if not cluster.has_users():
             cluster.stop()
     return status(folder)
 
@@ -191,10 +191,10 @@ def status(folder: Path) -> ServerStatus:
     cluster = Cluster(folder, Options())
     # without the lock, this test of the seats could hide from a leaving user that it is the last
     with cluster.locked():
-        alive = cluster.alive()
+        alive = cluster.is_ready()
         pid = cluster.postmaster() if alive else 0
         return ServerStatus(
-            running=alive, pinned=cluster.pinned, used=cluster.used(), pid=pid, folder=folder
+            running=alive, pinned=cluster.pinned, used=cluster.has_users(), pid=pid, folder=folder
         )
 
 
@@ -338,7 +338,7 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not waited(lambda: flocked(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
+            if not wait_for(lambda: try_flock(file, fcntl.LOCK_EX), LOCK_SECONDS_MAX):
                 raise BusyError(
                     "another process is starting or stopping the database", "try again in a minute"
                 )
@@ -351,19 +351,19 @@ class Cluster:
         process dies.
         """
         seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
-        if not waited(lambda: flocked(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
+        if not wait_for(lambda: try_flock(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
             os.close(seat)
             raise BusyError("the database's list of users is locked", "try again in a minute")
         return seat
 
-    def used(self) -> bool:
+    def has_users(self) -> bool:
         """Whether anybody holds a seat."""
         try:
             file = os.open(self.folder / "users", os.O_RDWR)
         except FileNotFoundError:
             return False
         try:
-            return not flocked(file, fcntl.LOCK_EX)
+            return not try_flock(file, fcntl.LOCK_EX)
         finally:
             os.close(file)
 
@@ -372,7 +372,7 @@ class Cluster:
         lines = self._lock_lines()
         return int(lines[0]) if lines and lines[0].strip().lstrip("-").isdigit() else 0
 
-    def alive(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the server accepts connections."""
         return self._state() == "ready" and is_working_in(self.postmaster(), self.data)
 
@@ -383,7 +383,7 @@ class Cluster:
 
     def start(self) -> None:
         """Makes sure that the server runs; creates the cluster on first use."""
-        if self.alive():
+        if self.is_ready():
             return
         self._end_swap()
         self.prepare_folders()
@@ -408,7 +408,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stops the server; clients that are still connected are disconnected."""
-        if not self.alive():
+        if not self.is_ready():
             return
         # Nothing committed is lost by an immediate stop: the next start recovers it from the
         # write-ahead log. On a full disk a fast one would wait for a checkpoint that never ends.
@@ -428,7 +428,7 @@ class Cluster:
         After a crash anywhere, the next start finds one of the two, and deletes the rest of the
         replaced one.
         """
-        if self.used():
+        if self.has_users():
             raise used_error()
         self.stop()
         self._clear_stale()
@@ -516,7 +516,7 @@ class Cluster:
             conf.write("\ninclude_if_exists = 'licet.conf'\n")
         sync(fresh / "postgresql.conf")
         self.pass_file.unlink(missing_ok=True)
-        with open(self.pass_file, "x", encoding="utf-8", opener=private) as file:
+        with open(self.pass_file, "x", encoding="utf-8", opener=open_private) as file:
             file.write(f"*:*:*:{_USER}:{password}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -543,7 +543,7 @@ class Cluster:
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
             # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
             return
-        has_ended = waited(
+        has_ended = wait_for(
             lambda: not workers(self.data), 0 if is_full(self.folder) else STALE_SECONDS_MAX
         )
         if (
@@ -552,7 +552,7 @@ class Cluster:
             and is_working_in(self.postmaster(), self.data)
         ):
             self._end("immediate")
-        if not has_ended and not waited(lambda: not workers(self.data), STALE_SECONDS_MAX):
+        if not has_ended and not wait_for(lambda: not workers(self.data), STALE_SECONDS_MAX):
             raise BusyError(
                 "processes of a killed database are still at work", "try again in a minute"
             )
@@ -618,7 +618,7 @@ class Cluster:
 
     def write(self, path: Path, text: str) -> None:
         """Writes a file of mode 0600 that the server's user owns."""
-        with open(path, "w", encoding="utf-8", opener=private) as file:
+        with open(path, "w", encoding="utf-8", opener=open_private) as file:
             file.write(text)
         self.give(path)
 
@@ -640,7 +640,7 @@ def used_error() -> BusyError:
     )
 
 
-def private(path: str, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
@@ -655,7 +655,7 @@ def _conf(value: str) -> str:
     return element.replace("\\", "\\\\").replace("'", "''")
 
 
-def flocked(file: int, mode: int) -> bool:
+def try_flock(file: int, mode: int) -> bool:
     try:
         fcntl.flock(file, mode | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -663,7 +663,7 @@ def flocked(file: int, mode: int) -> bool:
     return True
 
 
-def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
+def wait_for(ready: Callable[[], bool], seconds_max: float) -> bool:
     """Waits for ``ready``; returns whether it came true within ``seconds_max``."""
     until = time.monotonic() + seconds_max
     while not ready():

@@ -30,7 +30,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from licet.errors import BrokenError, BusyError
-from licet.store.connect import Transaction, translated
+from licet.store.connect import Transaction, translate_errors
 
 _NAME = re.compile(r"(\d{4})_([a-z][a-z0-9_]*)\.sql")
 _LOCK = 0x6C69636574  # the letters of `licet`
@@ -96,7 +96,7 @@ def migrate(
     """
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
-    with translated():
+    with translate_errors():
         while (step := _retry_locked(conn, steps, sleep)) is not None:
             done.append(step)
     return tuple(done)
@@ -116,7 +116,7 @@ def _retry_locked(
 def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
     """Returns the steps that `migrate` would apply; raises what it raises, changes nothing."""
     steps = migrations() if steps is None else steps
-    with translated(), conn.transaction():
+    with translate_errors(), conn.transaction():
         known = conn.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
         return steps[_applied(conn, steps) if known == (True,) else 0 :]
 
@@ -227,7 +227,7 @@ def dump_schema(conn: Transaction) -> str:
     Left out: the table `migrations`, objects of extensions, and names of NOT NULL constraints (new
     in 18).
     """
-    with translated(), conn.transaction():
+    with translate_errors(), conn.transaction():
         # Without a search path every name in a definition is qualified.
         conn.execute("SET LOCAL search_path = ''")
         rows = conn.execute(_CATALOG).fetchall()

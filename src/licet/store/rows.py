@@ -57,8 +57,8 @@ def insert(
     change(tx, insert_changes(tx, table, columns, rows))
 
 
-def unnested(columns: Mapping[str, str]) -> str:
-    """Returns the SQL source of the rows in `arrays`; ``columns`` maps each name to its type."""
+def unnest_sql(columns: Mapping[str, str]) -> str:
+    """Returns the SQL source of the rows in `unnest_values`; ``columns`` maps each name to its type."""
     return f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in columns.items())})"
 
 
@@ -105,8 +105,8 @@ def insert_changes(
         copy_in(tx, table, columns, rows)
     if not 0 < len(rows) <= INSERTED_ROWS_MAX:
         return []
-    text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT k.* FROM {listed(columns)} k"
-    return [Change(text, listing(columns, by_column(columns, rows)))]
+    text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT k.* FROM {rows_sql(columns)} k"
+    return [Change(text, rows_values(columns, by_column(columns, rows)))]
 
 
 def by_column(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[str, Sequence[Any]]:
@@ -114,34 +114,36 @@ def by_column(columns: Iterable[str], rows: Sequence[Sequence[object]]) -> dict[
     return dict(zip(columns, zip(*rows, strict=True), strict=True))
 
 
-def listed(columns: Mapping[str, str]) -> str:
-    """Returns the SQL source of the rows in `listing`; ``columns`` maps each name to its type."""
+def rows_sql(columns: Mapping[str, str]) -> str:
+    """Returns the SQL source of the rows in `rows_values`; ``columns`` maps each name to its type."""
     return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
 
 
-def listing(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> list[Any]:
-    """The parameters of `listed`: one array a column."""
+def rows_values(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> list[Any]:
+    """The parameters of `rows_sql`: one array a column."""
     return [_array(kind, values[name]) for name, kind in columns.items()]
 
 
-def matched(columns: Mapping[str, str]) -> str:
-    """Returns the SQL source of the rows in `matching`, for joining with a table by key.
+def keys_sql(columns: Mapping[str, str]) -> str:
+    """Returns the SQL source of the rows in `keys_values`, for joining with a table by key.
 
     Without `LIMIT` the server assumes ten rows for an array of unknown length, prefers a custom
     plan for an array of one, and so plans at each execution, which takes longer than executing.
     With a limit it does not know, every plan assumes one row, and the first one is kept.
     """
-    return f"(SELECT * FROM {listed(columns)} AS k({', '.join(columns)}) LIMIT %s)"
+    return f"(SELECT * FROM {rows_sql(columns)} AS k({', '.join(columns)}) LIMIT %s)"
 
 
-def matching(
+def keys_values(
     columns: Mapping[str, str], values: Mapping[str, Iterable[Any]], count: int
 ) -> list[Any]:
-    """The parameters of `matched`, for ``count`` rows."""
-    return [*listing(columns, values), count]
+    """The parameters of `keys_sql`, for ``count`` rows."""
+    return [*rows_values(columns, values), count]
 
 
-def arrays(columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
+def unnest_values(
+    columns: Mapping[str, str], values: Mapping[str, Iterable[Any]]
+) -> dict[str, Any]:
     """Encodes each column's values as one array parameter.
 
     Not the driver's encoding: it took longer than folding the batch, and declared types that depend

@@ -38,7 +38,7 @@ from licet.train.conversations import RESULT_LEFT_OUT
 from licet.train.exports import ExportKind, Format, shape_row
 from licet.vault import copies
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, parse, shown, uuid7
+from licet.vault.ids import Prefix, format_id, parse, uuid7
 from licet.vault.installation import Installation, load_policies
 
 TRAIN = "train"
@@ -119,7 +119,7 @@ def export(
     if dry_run:
         count, lines, left_out = _write(None, rows, to)
         return _result(None, None, recipient, count, lines, left_out)
-    export_id = shown(
+    export_id = format_id(
         Prefix.export, _register(installation, known.name, known.release_id, recipient, to, usable)
     )
     with _atomic_folder(out) as unfinished:
@@ -373,7 +373,7 @@ def _to_export(
 ) -> Export:
     now, waits = installation.clock(), row.acknowledged_at is None
     return Export(
-        export=shown(Prefix.export, row.export),
+        export=format_id(Prefix.export, row.export),
         recipient=row.recipient,
         release=release,
         format=row.format,

@@ -27,7 +27,7 @@ from licet.store.connect import Transaction, transaction
 from licet.train import consumption, gate_files, model_registry, statement, withdrawn_rows
 from licet.train.model_registry import RecordedModel
 from licet.vault import account_view
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation, load_policies
 
 ROWS_LISTED_MAX = 100_000
@@ -203,7 +203,7 @@ def models_trained_on(
     releases = registry.names(tx, [row[2] for row in rows])
     return [
         LearntModel(
-            model=shown(Prefix.model, model),
+            model=format_id(Prefix.model, model),
             name=name,
             release=releases[release],
             rows=count,

@@ -35,7 +35,7 @@ from licet.train.gate_files import Publisher
 from licet.train.recipe import TrainingResult, TrainingSettings
 from licet.train.remote import REFRESHED
 from licet.train.statement import RunStatement, StatementSource
-from licet.vault.ids import Prefix, shown, uuid7
+from licet.vault.ids import Prefix, format_id, uuid7
 from licet.vault.installation import Installation
 
 RECIPE = "licet-sft-1"
@@ -143,7 +143,7 @@ def sft(
         )
         _record_model(installation, folder, out, run, record, base)
     return TrainedModel(
-        model=shown(Prefix.model, model),
+        model=format_id(Prefix.model, model),
         name=model_name,
         folder=out,
         release=known.name,

@@ -15,7 +15,7 @@ import msgspec
 from licet.errors import NotFoundError, UsageError
 from licet.release import registry
 from licet.store.connect import Transaction
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 REASON_CHARACTERS_MAX = 500
 CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which can forget exactly
@@ -79,7 +79,7 @@ def get(tx: Transaction, model: UUID) -> RecordedModel:
     """A model by its id; NotFoundError."""
     found = _to_models(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
     if not found:
-        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+        raise NotFoundError(f"no model `{format_id(Prefix.model, model)}`")
     return found[0]
 
 
@@ -105,7 +105,7 @@ def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
 def _to_models(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
     releases = registry.names(tx, [row[2] for row in rows])
     return [
-        RecordedModel(shown(Prefix.model, model), name, releases[release], *rest)
+        RecordedModel(format_id(Prefix.model, model), name, releases[release], *rest)
         for model, name, release, *rest in rows
     ]
 
@@ -138,7 +138,7 @@ def get_release(tx: Transaction, model: UUID) -> UUID:
 def _column(tx: Transaction, name: LiteralString, model: UUID) -> Any:  # noqa: ANN401 any column
     row = tx.execute(f"SELECT {name} FROM models WHERE model_id = %s", [model]).fetchone()
     if row is None:
-        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
+        raise NotFoundError(f"no model `{format_id(Prefix.model, model)}`")
     return row[0]
 
 

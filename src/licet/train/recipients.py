@@ -26,10 +26,10 @@ from licet.erasure.recall_register import RECALL_DAYS
 from licet.keys import fence
 from licet.policy.period import rfc3339
 from licet.release import registry
-from licet.store.connect import Transaction, joined, transaction
+from licet.store.connect import Transaction, join_transaction, transaction
 from licet.train import export_files
 from licet.vault import host_events
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation
 from licet.vault.tables import lock_accounts
 
@@ -160,7 +160,7 @@ def _recall_from(
 
 def overdue(installation: Installation, tx: Transaction | None = None) -> int:
     """The number of recalls of exports, whole or rows, that were not acknowledged in time."""
-    with joined(installation.pool, tx) as own:
+    with join_transaction(installation.pool, tx) as own:
         row = own.execute(
             """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL
                     AND due_at <= %(at)s)
@@ -254,7 +254,7 @@ def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen
             RecipientSeen(
                 recipient=recipient,
                 release=names[release],
-                export=shown(Prefix.export, export),
+                export=format_id(Prefix.export, export),
                 plain=True,
                 given_at=made_at,
                 rows=len(rows),

@@ -19,7 +19,7 @@ from licet.errors import BrokenError
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, Change, by_column, change, listed, listing
+from licet.store.rows import INSERTED_ROWS_MAX, Change, by_column, change, rows_sql, rows_values
 
 ENDINGS_LOCK = 0x11CE7_0001
 
@@ -50,7 +50,7 @@ _PLACES = {"account": "uuid", "conversation": "uuid"}
 _APPEND = f"""
     INSERT INTO journal ({", ".join(_COLUMNS)}, position)
     SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
-      FROM (SELECT k.* FROM {listed(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
+      FROM (SELECT k.* FROM {rows_sql(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
 # The lock that appending an ending needs. A query that joins it has no row, and so takes no number,
 # before the lock is held.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
@@ -70,7 +70,9 @@ def append_changes(
     ends = any(row.ends for row in rows)
     text, shared = (_APPEND.format(", shared"), _SHARED) if ends else (_APPEND.format(""), "")
     made = (
-        [Change(text, listing(_COLUMNS, by_column(_COLUMNS, rows)), shared=shared)] if rows else []
+        [Change(text, rows_values(_COLUMNS, by_column(_COLUMNS, rows)), shared=shared)]
+        if rows
+        else []
     )
     return [*made, *(_ending_leaf_changes if ends else outbox.append_changes)(tx, leaves)]
 
@@ -100,7 +102,7 @@ def append_endings(
     if not places:
         outbox.append(tx, leaves)
         return
-    values = listing(_PLACES, by_column(_PLACES, places))
+    values = rows_values(_PLACES, by_column(_PLACES, places))
     change(
         tx,
         [
@@ -112,7 +114,7 @@ def append_endings(
 
 _NEXT = f"""places AS (
         SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
-          FROM {listed(_PLACES)} AS k(account_id, conversation_id), shared
+          FROM {rows_sql(_PLACES)} AS k(account_id, conversation_id), shared
     ), moved AS (
         UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %s)
           FROM (SELECT account_id, count(*) FROM places GROUP BY account_id) c

@@ -36,7 +36,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
-from licet.store.rows import matched, matching
+from licet.store.rows import keys_sql, keys_values
 from licet.vault import blocks, cold_tier, tables
 from licet.vault.list_filters import BY_ACCOUNT, by_day, by_day_of_id
 from licet.vault.tables import AccountRow, ConversationRow
@@ -322,10 +322,10 @@ _NAMED = {
 }
 _NAMED_TURNS = {
     "conversation_id": f"""SELECT b.conversation_id, b.first_turn, b.hosts
-        FROM {matched(_NAMED["conversation_id"])} k
+        FROM {keys_sql(_NAMED["conversation_id"])} k
         JOIN blocks b USING (account_id, conversation_id) WHERE {blocks.MAY_HOLD}""",
     "host_hmac": f"""SELECT b.conversation_id, b.first_turn, b.hosts
-        FROM {matched(_NAMED["host_hmac"])} k JOIN conversations c USING (account_id, host_hmac)
+        FROM {keys_sql(_NAMED["host_hmac"])} k JOIN conversations c USING (account_id, host_hmac)
         JOIN blocks b USING (account_id, conversation_id) WHERE {blocks.MAY_HOLD}""",
 }
 
@@ -338,9 +338,9 @@ def first_stored_parts(
     """
     rows = tx.execute(
         f"""SELECT b.conversation_id, b.first_turn, {cold_tier.SIZE}
-              FROM {matched(_KEYS)} k JOIN blocks b USING (account_id, conversation_id)
+              FROM {keys_sql(_KEYS)} k JOIN blocks b USING (account_id, conversation_id)
              WHERE b.first_turn IN (0, 1) AND packed_int4(b.sizes, 0) > 0""",
-        matching(
+        keys_values(
             _KEYS,
             {"account_id": [one for one, _ in keys], "conversation_id": [one for _, one in keys]},
             len(keys),
@@ -417,7 +417,7 @@ def request_turn_numbers(
     sent = [
         tx.execute(
             _NAMED_TURNS[column],
-            matching(
+            keys_values(
                 _NAMED[column],
                 {
                     "account_id": [account for account, _ in asked],

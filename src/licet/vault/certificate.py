@@ -41,10 +41,10 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.store.rows import Change, by_column, change, listed, listing
+from licet.store.rows import Change, by_column, change, rows_sql, rows_values
 from licet.vault import account_keys
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, named, shown
+from licet.vault.ids import Prefix, format_id, parse_input
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 VERSION = 2
@@ -165,7 +165,7 @@ _BEGUN = {
 _BEGIN = f"""
     INSERT INTO erasures ({", ".join(_BEGUN)}, state, fenced_at)
     SELECT {", ".join(_BEGUN)}, '{ErasureState.fenced}', requested_at
-      FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
+      FROM {rows_sql(_BEGUN)} AS k({", ".join(_BEGUN)})"""
 
 
 class BegunErasure(NamedTuple):
@@ -180,7 +180,7 @@ class BegunErasure(NamedTuple):
 
 def insert_changes(erasures: Sequence[BegunErasure]) -> list[Change]:
     """The change that writes erasures that begin."""
-    return [Change(_BEGIN, listing(_BEGUN, by_column(_BEGUN, erasures)))] if erasures else []
+    return [Change(_BEGIN, rows_values(_BEGUN, by_column(_BEGUN, erasures)))] if erasures else []
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
@@ -189,7 +189,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     """
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
-        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure)}`")
+        raise NotFoundError(f"no erasure `{format_id(Prefix.erasure, erasure)}`")
     return _parse_erasure(row)
 
 
@@ -254,7 +254,7 @@ LISTING = Listing(
         "erasure": ListFilter(
             label="Erasure",
             sql="t.erasure_id = %(value)s",
-            read=partial(named, Prefix.erasure),
+            read=partial(parse_input, Prefix.erasure),
             indexed=True,
             hint="era_..",
         ),
@@ -475,7 +475,7 @@ def reload(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, Eras
         {**scope(erasure), "erasure": erasure.erasure},
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure.erasure)}`")
+        raise NotFoundError(f"no erasure `{format_id(Prefix.erasure, erasure.erasure)}`")
     return _parse_erasure(row[:-6]), _read_waits(row[-6:])
 
 
@@ -612,7 +612,7 @@ def _export_outcome(
     if erasure.cause is ErasureCause.hold_released:
         return PlaceOutcome.untouched
     raise BrokenError(
-        f"export `{shown(Prefix.export, export)}` was not recalled from its recipient"
+        f"export `{format_id(Prefix.export, export)}` was not recalled from its recipient"
     )
 
 
@@ -649,7 +649,7 @@ def build_document(
     return {
         "v": VERSION,
         "type": "licet-erasure-certificate",
-        "erasure": shown(Prefix.erasure, erasure.erasure),
+        "erasure": format_id(Prefix.erasure, erasure.erasure),
         "account": f"urn:licet:account:{erasure.account.hex}",
         "conversation": None
         if erasure.conversation is None

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import unnest_sql, unnest_values
 
 NO_REFERENCE = UUID(int=0)
 
@@ -56,11 +56,11 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
         return
     tx.execute(
         f"""
-        INSERT INTO copies ({", ".join(_COPIES)}) SELECT * FROM {unnested(_COPIES)}
+        INSERT INTO copies ({", ".join(_COPIES)}) SELECT * FROM {unnest_sql(_COPIES)}
         ON CONFLICT (account_id, conversation_id, segment, place, reference) DO UPDATE
           SET ended_at = NULL
         """,
-        arrays(
+        unnest_values(
             _COPIES,
             {
                 "account_id": [c.account for c in copies],

@@ -30,7 +30,7 @@ from licet.errors import BrokenError
 from licet.keys.material import KeyMaterial, Random, found_names_place, seal, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import unnest_sql, unnest_values
 from licet.undecodable import UNDECODABLE
 
 # of what is found in one segment; the texts beyond it are read by each build
@@ -103,9 +103,9 @@ def load(
     """What ``finder`` found in each of ``segments`` before, by the marks of its texts."""
     rows = tx.execute(
         f"""SELECT f.account_id, f.conversation_id, f.segment, f.sealed
-              FROM (SELECT * FROM {unnested(_KEYS)} AS k({", ".join(_KEYS)}) LIMIT %(segments)s) k
+              FROM (SELECT * FROM {unnest_sql(_KEYS)} AS k({", ".join(_KEYS)}) LIMIT %(segments)s) k
               JOIN found_names f USING (account_id, conversation_id, segment)""",
-        arrays(_KEYS, _places(segments)) | {"segments": len(segments)},
+        unnest_values(_KEYS, _places(segments)) | {"segments": len(segments)},
     ).fetchall()
     sealed = {tuple(row[:3]): row[3] for row in rows}
     there = (sealed.get((one.account, one.conversation, one.segment)) for one in segments)
@@ -139,12 +139,12 @@ def save(
     return tx.execute(
         f"""INSERT INTO found_names (account_id, conversation_id, segment, sealed)
             SELECT s.account_id, s.conversation_id, s.segment, k.sealed
-              FROM {unnested(_COLUMNS)} AS k({", ".join(_COLUMNS)})
+              FROM {unnest_sql(_COLUMNS)} AS k({", ".join(_COLUMNS)})
               JOIN segments s USING (account_id, conversation_id, segment)
              WHERE s.key_slot = k.slot AND s.erased_at IS NULL
             ON CONFLICT (account_id, conversation_id, segment) DO UPDATE
               SET sealed = excluded.sealed""",
-        arrays(_COLUMNS, values),
+        unnest_values(_COLUMNS, values),
     ).rowcount
 
 

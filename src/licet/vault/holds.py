@@ -37,7 +37,7 @@ from licet.vault.commands import (
     Unhold,
 )
 from licet.vault.hold_coverage import HoldCount, HoldCoverage
-from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
+from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, format_id, host_hmac, parse
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
 from licet.vault.verbs import apply_commands
@@ -110,8 +110,8 @@ def place(
         )
         acts.append(
             HoldAct(
-                conversation=shown(Prefix.conversation, name[1]),
-                account=shown(Prefix.account, name[0]),
+                conversation=format_id(Prefix.conversation, name[1]),
+                account=format_id(Prefix.account, name[0]),
                 outcome=outcome,
                 because=_BECAUSE.get(outcome, ""),
                 coverage=covered[name],
@@ -148,7 +148,7 @@ def end(
     with transaction(installation.pool) as tx:
         found = _owners(tx, conversations)
         known = _held_by_matter(installation, tx, found, matter)
-    free = [shown(Prefix.conversation, name[1]) for name in found if name not in known]
+    free = [format_id(Prefix.conversation, name[1]) for name in found if name not in known]
     if free:
         raise NotFoundError(
             f"no hold for that matter on `{free[0]}`",
@@ -162,8 +162,8 @@ def end(
     covered = _coverage(installation, found, matter, placing=False)
     return [
         HoldAct(
-            conversation=shown(Prefix.conversation, name[1]),
-            account=shown(Prefix.account, name[0]),
+            conversation=format_id(Prefix.conversation, name[1]),
+            account=format_id(Prefix.account, name[0]),
             outcome=Outcome.done,
             coverage=covered[name],
         )

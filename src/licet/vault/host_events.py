@@ -32,8 +32,8 @@ from licet.keys import fence
 from licet.policy.period import rfc3339
 from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
-from licet.store.rows import Change, change, listed, listing
-from licet.vault.ids import Prefix, shown
+from licet.store.rows import Change, change, rows_sql, rows_values
+from licet.vault.ids import Prefix, format_id
 
 NUMBERING_LOCK = 0x11CE7_000B
 NUMBERED_MAX = 10_000
@@ -104,10 +104,10 @@ def choice_changed(
         "standing": standing,
         "policy": policy,
         "scope": scope.kind.value,
-        "project": shown(Prefix.project, UUID(hex=scope.name))
+        "project": format_id(Prefix.project, UUID(hex=scope.name))
         if scope.kind is ScopeKind.project
         else None,
-        "conversation": shown(Prefix.conversation, UUID(hex=scope.name))
+        "conversation": format_id(Prefix.conversation, UUID(hex=scope.name))
         if scope.kind is ScopeKind.conversation
         else None,
     }
@@ -133,7 +133,7 @@ def must_leave(
     """
     by = max(leave_by or at, at)
     facts: dict[str, Fact] = {
-        "conversation": shown(Prefix.conversation, conversation)
+        "conversation": format_id(Prefix.conversation, conversation)
         if conversation is not None
         else None,
         "turns": [list(run) for run in turns] if turns is not None else None,
@@ -160,7 +160,7 @@ def must_hold(
     last hold ends.
     """
     facts: dict[str, Fact] = {
-        "conversation": shown(Prefix.conversation, conversation),
+        "conversation": format_id(Prefix.conversation, conversation),
         "person_told": person_told,
     }
     return NewHostEvent(account=account, kind=EventKind.must_hold, at=at, facts=facts)
@@ -168,7 +168,7 @@ def must_hold(
 
 def hold_ended(account: UUID, at: datetime, conversation: UUID) -> NewHostEvent:
     """The last hold ended with nothing overdue: earlier `must_leave` events apply again."""
-    facts: dict[str, Fact] = {"conversation": shown(Prefix.conversation, conversation)}
+    facts: dict[str, Fact] = {"conversation": format_id(Prefix.conversation, conversation)}
     return NewHostEvent(account=account, kind=EventKind.hold_ended, at=at, facts=facts)
 
 
@@ -188,7 +188,7 @@ def conversation_erased(
 ) -> NewHostEvent:
     """The keys of these turns are destroyed; ``whole``: nothing of the conversation is left."""
     facts: dict[str, Fact] = {
-        "conversation": shown(Prefix.conversation, conversation),
+        "conversation": format_id(Prefix.conversation, conversation),
         "turns": [list(run) for run in turns],
         "because": because,
         "whole": whole,
@@ -221,7 +221,7 @@ def release_recalled(
         "release": release.hex,
         "name": name,
         "recipient": recipient,
-        "handout": shown(Prefix.handout, handout),
+        "handout": format_id(Prefix.handout, handout),
         "due": rfc3339(due_at),
     }
     return NewHostEvent(
@@ -248,8 +248,8 @@ def rows_recalled(
         "release": release.hex,
         "name": name,
         "recipient": recipient,
-        "handout": shown(Prefix.handout, handout),
-        "export": shown(Prefix.export, export),
+        "handout": format_id(Prefix.handout, handout),
+        "export": format_id(Prefix.export, export),
         "rows": _runs(ordinals),
         "due": rfc3339(due_at),
     }
@@ -261,7 +261,7 @@ def request_received(
 ) -> NewHostEvent:
     """A person's request was received, and is to be answered by ``due_at``."""
     facts: dict[str, Fact] = {
-        "request": shown(Prefix.request, request),
+        "request": format_id(Prefix.request, request),
         "right": right,
         "due": rfc3339(due_at),
     }
@@ -273,7 +273,7 @@ def request_ended(
 ) -> NewHostEvent:
     """A person's request was answered, refused or withdrawn: its page says what staff wrote."""
     facts: dict[str, Fact] = {
-        "request": shown(Prefix.request, request),
+        "request": format_id(Prefix.request, request),
         "right": right,
         "state": state,
     }
@@ -303,7 +303,7 @@ def append_changes(happened: Sequence[NewHostEvent]) -> list[Change]:
     """`append`, as a change of one statement with others."""
     if not happened:
         return []
-    values = listing(
+    values = rows_values(
         _EVENTS,
         {
             "account_id": [one.account for one in happened],
@@ -325,7 +325,7 @@ _EVENTS = {
 # their order.
 _HAPPENED = f"""happened AS (
         INSERT INTO events ({", ".join(_EVENTS)})
-        SELECT {", ".join(_EVENTS)} FROM {listed(_EVENTS)} WITH ORDINALITY AS k({", ".join(_EVENTS)}, place)
+        SELECT {", ".join(_EVENTS)} FROM {rows_sql(_EVENTS)} WITH ORDINALITY AS k({", ".join(_EVENTS)}, place)
          WHERE EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)
          ORDER BY place
         RETURNING account_id, event_id, row_no, kind, occurred_at, acknowledge_by
@@ -462,14 +462,14 @@ def read(row: Sequence[Any]) -> HostEvent:
     account, event, number, kind, at, erasure, acknowledge_by, facts = row
     data: dict[str, Fact] = {}
     if kind != EventKind.release_recalled:
-        data["account"] = shown(Prefix.account, account)
+        data["account"] = format_id(Prefix.account, account)
     data |= msgspec.json.decode(facts, type=dict[str, Fact])
     if erasure is not None:
-        data["erasure"] = shown(Prefix.erasure, erasure)
+        data["erasure"] = format_id(Prefix.erasure, erasure)
     if acknowledge_by is not None:
         data["acknowledge_by"] = rfc3339(acknowledge_by)
     return HostEvent(
-        id=shown(Prefix.event, event),
+        id=format_id(Prefix.event, event),
         type=EventKind(kind),
         timestamp=at,
         cursor=str(number),

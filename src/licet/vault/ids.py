@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 (RFC 9562) shown with a prefix, and keyed hashes of the host's ids.
+"""Identifiers: UUIDv7 (RFC 9562) formatted with a prefix, and keyed hashes of the host's ids.
 
 A turn is identified by its conversation and its number, so that no index over a hundred million
 turns is needed. A host's own ids may be names or addresses: only their HMAC is stored, under a key
@@ -48,16 +48,16 @@ def uuid7(at: datetime, random: bytes) -> UUID:
     return UUID(int=value)
 
 
-def shown(prefix: Prefix, value: UUID) -> str:
+def format_id(prefix: Prefix, value: UUID) -> str:
     return f"{prefix.value}_{value.hex}"
 
 
-def shown_turn(conversation: UUID, turn: int) -> str:
+def format_turn_id(conversation: UUID, turn: int) -> str:
     return f"turn_{conversation.hex}-{turn}"
 
 
 def parse(prefix: Prefix, text: str) -> UUID:
-    """Parses a shown id; NotFoundError if it is malformed, as for an unknown id."""
+    """Parses a formatted id; NotFoundError if it is malformed, as for an unknown id."""
     head, _, tail = text.partition("_")
     if head == prefix.value and len(tail) == 32:
         try:
@@ -67,7 +67,7 @@ def parse(prefix: Prefix, text: str) -> UUID:
     raise NotFoundError(f"no {prefix.name} `{text}`")
 
 
-def named(prefix: Prefix, text: str) -> UUID:
+def parse_input(prefix: Prefix, text: str) -> UUID:
     """Parses an id from a form or a filter; UsageError if it is malformed."""
     try:
         return parse(prefix, text.strip())
@@ -77,13 +77,13 @@ def named(prefix: Prefix, text: str) -> UUID:
         ) from None
 
 
-def first_of(at: datetime) -> UUID:
+def smallest_id(at: datetime) -> UUID:
     """The smallest id that is made at ``at``: an index by id then serves a filter by time."""
     return uuid7(at, bytes(10))
 
 
 def parse_turn(text: str) -> tuple[UUID, int]:
-    """The conversation and number that a turn's id shows."""
+    """Parses a turn's id into its conversation and number."""
     head, _, number = text.rpartition("-")
     if head.startswith("turn_") and number.isdecimal() and len(number) < 10:
         return parse(Prefix.conversation, "conv_" + head.removeprefix("turn_")), int(number)
@@ -107,11 +107,11 @@ def staff_address(text: str) -> str:
     return text.lower()
 
 
-def host_hmac(key: bytes, what: str, *names: str) -> bytes:
-    """HMAC-SHA256 of a host's id for ``what``, truncated to 16 bytes; the parts are delimited, so
-    they cannot be confused.
+def host_hmac(key: bytes, kind: str, *names: str) -> bytes:
+    """HMAC-SHA256 of a host's id of a ``kind``, truncated to 16 bytes; delimiters keep the parts
+    distinct.
     """
-    return hmac.digest(key, _message(what, names), "sha256")[:16]
+    return hmac.digest(key, _message(kind, names), "sha256")[:16]
 
 
 class HostHmacs:
@@ -125,21 +125,21 @@ class HostHmacs:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def of(self, what: str, *names: str) -> bytes:
-        return self._end(self._inner.copy(), _message(what, names))
+    def hash(self, kind: str, *names: str) -> bytes:
+        return self._end(self._inner.copy(), _message(kind, names))
 
-    def within(self, what: str, outer: str) -> Callable[[str], bytes]:
-        """`of` for ``what``, the name ``outer`` and a further one, such as a conversation and its
-        turns: what their messages begin with is hashed once.
+    def within(self, kind: str, outer: str) -> Callable[[str], bytes]:
+        """Returns `hash` for names within ``outer``, such as a conversation's turns: their common
+        prefix is hashed once.
         """
         begun = self._inner.copy()
-        begun.update(_message(what, [outer]) + _BETWEEN.encode())
+        begun.update(_message(kind, [outer]) + _BETWEEN.encode())
 
-        def of(name: str) -> bytes:
+        def hash_inner(name: str) -> bytes:
             _check_size(len(outer) + len(name))
             return self._end(begun.copy(), _part(name).encode(*_ENCODING))
 
-        return of
+        return hash_inner
 
     def _end(self, inner: hashlib._Hash, message: bytes) -> bytes:
         inner.update(message)
@@ -153,9 +153,9 @@ _BETWEEN = "\x1f"
 _ENCODING = ("utf-8", "surrogatepass")
 
 
-def _message(what: str, names: Sequence[str]) -> bytes:
+def _message(kind: str, names: Sequence[str]) -> bytes:
     _check_size(sum(map(len, names)))
-    return _BETWEEN.join([what, *map(_part, names)]).encode(*_ENCODING)
+    return _BETWEEN.join([kind, *map(_part, names)]).encode(*_ENCODING)
 
 
 def _part(name: str) -> str:

@@ -27,7 +27,7 @@ from licet.store.connect import (
     Pool,
     Transaction,
     database,
-    guarded,
+    guard_admission,
     snapshot,
     transaction,
 )
@@ -170,7 +170,7 @@ def _guarding(
     """
     if config.database_url is None or behind_fence:
         return nullcontext()
-    return guarded(pool, guard.examine)
+    return guard_admission(pool, guard.examine)
 
 
 def _refuse_older(pool: Pool, journal: Journal, now: datetime) -> None:

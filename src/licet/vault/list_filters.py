@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from licet.store.keyset import ListFilter, read_day, read_last_day
-from licet.vault.ids import Prefix, first_of, named
+from licet.vault.ids import Prefix, parse_input, smallest_id
 
 BY_ACCOUNT = {
     "account": ListFilter(
         label="Account",
         sql="t.account_id = %(value)s",
-        read=partial(named, Prefix.account),
+        read=partial(parse_input, Prefix.account),
         indexed=True,
         hint="acc_..",
     )
@@ -21,7 +21,7 @@ BY_CONVERSATION = {
     "conversation": ListFilter(
         label="Conversation",
         sql="t.conversation_id = %(value)s",
-        read=partial(named, Prefix.conversation),
+        read=partial(parse_input, Prefix.conversation),
         indexed=True,
         hint="conv_..",
     )
@@ -54,14 +54,14 @@ def by_day_of_id(label: str, column: str) -> dict[str, ListFilter]:
         "from": ListFilter(
             label=label,
             sql=f"{column} >= %(value)s",
-            read=lambda text: first_of(read_day(text)),
+            read=lambda text: smallest_id(read_day(text)),
             indexed=True,
             hint="2026-06-01",
         ),
         "to": ListFilter(
             label="to",
             sql=f"{column} < %(value)s",
-            read=lambda text: first_of(read_last_day(text)),
+            read=lambda text: smallest_id(read_last_day(text)),
             indexed=True,
             hint="2026-06-30",
         ),

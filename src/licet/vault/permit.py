@@ -34,7 +34,7 @@ from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.state import ConversationState
 from licet.store.connect import Transaction
-from licet.store.rows import arrays, unnested
+from licet.store.rows import unnest_sql, unnest_values
 from licet.vault import blocks, cold_tier
 from licet.vault.content import Content, decode_each, packed_bytes
 from licet.vault.copies import CopyPlace
@@ -60,7 +60,7 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     slot: int
 
     @classmethod
-    def of(
+    def from_decision(
         cls,
         decision: Decision,
         account: AccountRow,
@@ -203,7 +203,7 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
     table, size = _STORED[where]
     row = tx.execute(
         f"""SELECT coalesce(sum(t.size), 0)
-              FROM (SELECT * FROM {unnested(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
+              FROM (SELECT * FROM {unnest_sql(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
              CROSS JOIN LATERAL (SELECT sum({size}) AS size FROM {table} t
                                   WHERE t.account_id = k.account_id
                                     AND t.conversation_id = k.conversation_id
@@ -291,7 +291,7 @@ def _find(sealed: str) -> str:
         SELECT k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
                substring(p.slots FROM k.slot %% {SLOTS_PER_PAGE} * {WRAPPED_BYTES} + 1 FOR {WRAPPED_BYTES}), b.*
-          FROM (SELECT * FROM {unnested(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
+          FROM (SELECT * FROM {unnest_sql(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
           JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
           LEFT JOIN key_pages p ON p.account_id = k.account_id
             AND p.page = k.slot / {SLOTS_PER_PAGE}
@@ -319,7 +319,7 @@ _FOUND = {
 def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     """The parameters of a statement about lists of permits, by their numbers."""
     turns = [list(chain.from_iterable(permit.turns for permit in run)) for run in runs.values()]
-    given = arrays(
+    given = unnest_values(
         _RUNS,
         {
             "account_id": [run[0].account.account_id for run in runs.values()],
@@ -332,7 +332,7 @@ def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
             "number": runs,
         },
     )
-    return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.matched` gives
+    return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.keys_sql` gives
 
 
 def _fetch_sealed(

@@ -14,7 +14,7 @@ import msgspec
 
 from licet.errors import NotFoundError
 from licet.store.connect import Transaction
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 
 LISTED_MAX = 100
 
@@ -47,7 +47,7 @@ class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_id(self) -> str:
-        return shown(Prefix.proposal, self.proposal_id)
+        return format_id(Prefix.proposal, self.proposal_id)
 
 
 _COLUMNS = ", ".join(ProposalRow.__struct_fields__)
@@ -90,7 +90,7 @@ def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
         [proposal],
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"no proposal `{shown(Prefix.proposal, proposal)}`")
+        raise NotFoundError(f"no proposal `{format_id(Prefix.proposal, proposal)}`")
     return _row(row)
 
 

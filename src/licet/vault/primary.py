@@ -33,7 +33,7 @@ from licet.keys.restriction_journal import (
     RestrictionKind,
 )
 from licet.store import primary
-from licet.store.connect import Pool, Transaction, probe, translated
+from licet.store.connect import Pool, Transaction, probe, translate_errors
 from licet.store.primary import ServerConnection, ServerIdentity
 from licet.vault import account_journal, journal_state, restriction
 
@@ -55,7 +55,7 @@ class PrimaryGuard:
         """The life of the database; raises for a replica, a former primary, or a server that lacks
         restrictions.
         """
-        with translated():
+        with translate_errors():
             server = primary.identity(conn)
             present, newest = fence.newest_life(conn), self._journal.newest_life()
             if present is None:

@@ -25,7 +25,7 @@ from licet.ledger.outbox import Entry, EntryKind
 from licet.policy.file import Policies, Policy
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
-from licet.vault.ids import Prefix, first_of, parse, shown
+from licet.vault.ids import Prefix, format_id, parse, smallest_id
 from licet.vault.plan_counts import SqlStatement
 from licet.vault.population import USEFUL_OF_FEW, parameters
 
@@ -104,7 +104,7 @@ def plan_shortening(
     """The sums over all accounts; keeps the hash of each account's dates under ``shortening``."""
     tx.execute(
         "DELETE FROM policy_shortenings WHERE shortening_id < %s",
-        [first_of(now - timedelta(days=KEPT_DAYS))],
+        [smallest_id(now - timedelta(days=KEPT_DAYS))],
     )
     at, count = max(now, new.effective), _Counting()
     for page in _pages(tx, FIRST):
@@ -208,8 +208,8 @@ def list_dates(
 
 def _list_date(change: DateChange, changed: bool) -> ListedDate:
     return ListedDate(
-        account=shown(Prefix.account, change.account),
-        conversation=shown(Prefix.conversation, change.conversation),
+        account=format_id(Prefix.account, change.account),
+        conversation=format_id(Prefix.conversation, change.conversation),
         segment=change.segment,
         turns=change.turns,
         keep_until=change.keep_until,

@@ -14,7 +14,16 @@ from uuid import UUID
 
 from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind
 from licet.store.connect import ContentionError, Transaction
-from licet.store.rows import Change, arrays, by_column, change, insert, matched, matching, unnested
+from licet.store.rows import (
+    Change,
+    by_column,
+    change,
+    insert,
+    keys_sql,
+    keys_values,
+    unnest_sql,
+    unnest_values,
+)
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 
@@ -24,8 +33,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     if new:
         tx.execute(
             "INSERT INTO account_hosts (account_id, host_hmac) SELECT * FROM "
-            f"{unnested(_HOST_TYPES)}",
-            arrays(
+            f"{unnest_sql(_HOST_TYPES)}",
+            unnest_values(
                 _HOST_TYPES,
                 {
                     "account_id": [row.account_id for row in new],
@@ -40,8 +49,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         }
         tx.execute(
             f"INSERT INTO accounts ({', '.join(_ACCOUNT_TYPES)}) SELECT * FROM "
-            f"{unnested(_ACCOUNT_TYPES)}",
-            arrays(_ACCOUNT_TYPES, columns),
+            f"{unnest_sql(_ACCOUNT_TYPES)}",
+            unnest_values(_ACCOUNT_TYPES, columns),
         )
     _save_standings(tx, rows)
     for row in rows:
@@ -63,7 +72,7 @@ def account_changes(rows: Sequence[AccountRow]) -> list[Change]:
     """The change of accounts that are not new."""
     old = [row for row in rows if not row.is_new]
     return (
-        [Change(_CHANGE_ACCOUNTS, matching(_CHANGING_TYPES, _changing(old), len(old)))]
+        [Change(_CHANGE_ACCOUNTS, keys_values(_CHANGING_TYPES, _changing(old), len(old)))]
         if old
         else []
     )
@@ -113,7 +122,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     # (`count_answers_between`).
     insert(tx, "standings", _STANDING_TYPES, added)
     if changed:
-        values = matching(_STANDING_TYPES, by_column(_STANDING_TYPES, changed), len(changed))
+        values = keys_values(_STANDING_TYPES, by_column(_STANDING_TYPES, changed), len(changed))
         change(tx, [Change(_CHANGE_STANDINGS, values)])
     ended = [
         (row.account_id, grant.number)
@@ -143,8 +152,8 @@ def save_scoped_grants(
     if fresh:
         tx.execute(
             f"INSERT INTO scoped_grants ({', '.join(_GRANT_TYPES)}) SELECT * FROM "
-            f"{unnested(_GRANT_TYPES)}",
-            arrays(
+            f"{unnest_sql(_GRANT_TYPES)}",
+            unnest_values(
                 _GRANT_TYPES,
                 {
                     "account_id": [account for account, _, _ in fresh],
@@ -194,7 +203,7 @@ _CHANGE_ACCOUNTS = f"""
       granted, in_force)
          = (n.next_slot, n.plan, n.age, n.region, n.last_at, n.last_seq, n.seen, n.closed_at,
            n.granted, n.in_force)
-      FROM {matched(_CHANGING_TYPES)} n WHERE a.account_id = n.account_id"""
+      FROM {keys_sql(_CHANGING_TYPES)} n WHERE a.account_id = n.account_id"""
 _STANDING_TYPES = {
     "account_id": "uuid", "question": "text", "standing": "text", "answered": "int2", "granted_before": "bool",
     "grant_no": "int4",
@@ -202,7 +211,7 @@ _STANDING_TYPES = {
 _CHANGE_STANDINGS = f"""
     UPDATE standings s SET (standing, answered, granted_before, grant_no)
          = (n.standing, n.answered, n.granted_before, n.grant_no)
-      FROM {matched(_STANDING_TYPES)} n WHERE (s.account_id, s.question) = (n.account_id,
+      FROM {keys_sql(_STANDING_TYPES)} n WHERE (s.account_id, s.question) = (n.account_id,
         n.question)"""
 _GRANT_TYPES = {
     "account_id": "uuid", "grant_no": "int4", "question": "text", "project_id": "uuid", "conversation_id": "uuid",
@@ -249,7 +258,7 @@ _SEGMENT_TYPES = {
 _ADD_CONVERSATIONS = f"""
     INSERT INTO conversations ({", ".join(_CONVERSATION_TYPES)})
     SELECT {", ".join(_CONVERSATION_TYPES).replace("deciding_grants", "deciding_grants::int[]")}
-      FROM {unnested(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})"""
+      FROM {unnest_sql(_CONVERSATION_TYPES)} AS n({", ".join(_CONVERSATION_TYPES)})"""
 _CHANGE_CONVERSATIONS = f"""
     UPDATE conversations c SET (narrowed, narrowings, deleted_at, safety_until, deciding,
       deciding_grants,
@@ -257,12 +266,12 @@ _CHANGE_CONVERSATIONS = f"""
          = (n.narrowed, n.narrowings, n.deleted_at, n.safety_until, n.deciding,
            n.deciding_grants::int[],
             n.deciding_narrowing, n.deciding_stale, n.out_of_scope)
-      FROM {matched(_CONVERSATION_KEY | _CONVERSATION_CHANGING)} n
+      FROM {keys_sql(_CONVERSATION_KEY | _CONVERSATION_CHANGING)} n
      WHERE c.account_id = n.account_id AND c.conversation_id = n.conversation_id"""
 _ADD_SEGMENTS = f"""
     INSERT INTO segments ({", ".join(_SEGMENT_TYPES)})
     SELECT {", ".join(_SEGMENT_TYPES).replace("grants", "grants::int[]")}
-      FROM {unnested(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})"""
+      FROM {unnest_sql(_SEGMENT_TYPES)} AS n({", ".join(_SEGMENT_TYPES)})"""
 _CHANGE_SEGMENTS = f"""
     UPDATE segments s SET (last_turn, last_at, has_user, origins, keep_until, flagged_turn,
       safety_until, key_slot,
@@ -270,7 +279,7 @@ _CHANGE_SEGMENTS = f"""
          = (n.last_turn, n.last_at, n.has_user, n.origins, n.keep_until, n.flagged_turn,
            n.safety_until, n.key_slot,
             n.safety_slot, s.stored_bytes + n.stored_bytes, s.safety_bytes + n.safety_bytes)
-      FROM {matched(_SEGMENT_KEY | _SEGMENT_CHANGING)} n
+      FROM {keys_sql(_SEGMENT_KEY | _SEGMENT_CHANGING)} n
      WHERE s.account_id = n.account_id AND s.conversation_id = n.conversation_id
        AND s.segment = n.segment"""
 
@@ -307,13 +316,13 @@ def save_conversations(
     if begun:
         tx.execute(
             _ADD_CONVERSATIONS,
-            arrays(_CONVERSATION_TYPES, _beginning(begun) | _conversation_columns(begun)),
+            unnest_values(_CONVERSATION_TYPES, _beginning(begun) | _conversation_columns(begun)),
             prepare=True,
         )
     if fresh:
         tx.execute(
             _ADD_SEGMENTS,
-            arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)),
+            unnest_values(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)),
             prepare=True,
         )
     changes = list[Change]()
@@ -324,7 +333,7 @@ def save_conversations(
         changes.append(
             Change(
                 _CHANGE_CONVERSATIONS,
-                matching(
+                keys_values(
                     _CONVERSATION_KEY | _CONVERSATION_CHANGING, _conversation_columns(old), len(old)
                 ),
             )
@@ -332,7 +341,9 @@ def save_conversations(
     if known:
         values = _lasting(known, added)
         changes.append(
-            Change(_CHANGE_SEGMENTS, matching(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known)))
+            Change(
+                _CHANGE_SEGMENTS, keys_values(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known))
+            )
         )
     for row in differing:
         row.saved = row.state
@@ -471,9 +482,9 @@ def feedback_changes(
         "until": nearer.values(),
     }
     text = f"""
-        UPDATE feedback f SET keep_until = n.until FROM {matched(columns)} n
+        UPDATE feedback f SET keep_until = n.until FROM {keys_sql(columns)} n
          WHERE f.account_id = n.account_id AND f.{by} = n.{by} AND f.keep_until > n.until"""
-    return [Change(text, matching(columns, values, len(nearer)))]
+    return [Change(text, keys_values(columns, values, len(nearer)))]
 
 
 def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
@@ -481,10 +492,10 @@ def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
     if rows:
         tx.execute(
             f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT *
-                FROM {unnested(_PROJECT_TYPES)}
+                FROM {unnest_sql(_PROJECT_TYPES)}
                 ON CONFLICT (account_id, project_id) DO UPDATE
                    SET (title, kept_out_at) = (excluded.title, excluded.kept_out_at)""",
-            arrays(
+            unnest_values(
                 _PROJECT_TYPES,
                 {name: [getattr(row, name) for row in rows] for name in _PROJECT_TYPES},
             ),

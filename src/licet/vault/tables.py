@@ -28,7 +28,7 @@ from licet.policy.state import (
     TurnState,
 )
 from licet.store.connect import Transaction, uuids
-from licet.store.rows import matched, matching
+from licet.store.rows import keys_sql, keys_values
 from licet.vault import policy_versions
 
 
@@ -147,7 +147,7 @@ def read_account(row: Sequence[Any]) -> AccountRow:
 
 
 _IDS = {"account_id": "uuid"}
-_NAMED = f"FROM {matched(_IDS)} k JOIN accounts a USING (account_id)"
+_NAMED = f"FROM {keys_sql(_IDS)} k JOIN accounts a USING (account_id)"
 _LOCK = f"SELECT a.account_id {_NAMED} ORDER BY a.account_id FOR NO KEY UPDATE OF a"
 _READ = f"SELECT {ACCOUNT_COLUMNS} {_NAMED}"
 _READ_UNDER = (
@@ -180,7 +180,7 @@ def lock_account_rows(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
 
 def _match_accounts(accounts: Iterable[UUID]) -> list[Any]:
     ids = set(accounts)
-    return matching(_IDS, {"account_id": ids}, len(ids))
+    return keys_values(_IDS, {"account_id": ids}, len(ids))
 
 
 class LockedAccounts(NamedTuple):
@@ -334,7 +334,7 @@ _ACCOUNT = """json_build_object(
     'state', json_build_object(
         'plan', a.plan, 'age', a.age, 'opened_at', a.opened_at, 'last_at', a.last_at, 'seen', a.seen,
         'closed_at', a.closed_at, 'granted', a.granted, 'region', a.region))::text"""
-# With a limit that is a parameter, for the reason that `store.rows.matched` gives.
+# With a limit that is a parameter, for the reason that `store.rows.keys_sql` gives.
 _BY_ID = """SELECT * FROM unnest(%(id_account)s::uuid[], %(id)s::uuid[]) AS k(account_id,
     conversation_id)
     LIMIT %(ids)s"""

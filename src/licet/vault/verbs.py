@@ -12,7 +12,7 @@ from licet.policy.file import Policies
 from licet.store.connect import Pool, Transaction, retrying, transaction
 from licet.vault import account_view, apply, policy_versions
 from licet.vault.commands import Command, CommandResult
-from licet.vault.ids import Prefix, host_hmac, shown
+from licet.vault.ids import Prefix, format_id, host_hmac
 from licet.vault.installation import Installation
 
 ADVANCE_ACCOUNTS_MAX = 500
@@ -86,7 +86,7 @@ def conversations_of(installation: Installation, host: str) -> list[str]:
             if account is not None
             else []
         )
-    return [shown(Prefix.conversation, one) for one in found]
+    return [format_id(Prefix.conversation, one) for one in found]
 
 
 def advance(pool: Pool, policies: Policies, now: datetime) -> int:

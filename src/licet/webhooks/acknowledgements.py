@@ -14,7 +14,7 @@ from uuid import UUID
 from licet.errors import NotFoundError, RefusedError
 from licet.store.connect import Transaction
 from licet.vault.host_events import EventKind
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.wire import EventDelivery
 
 
@@ -56,7 +56,7 @@ def list_overdue(tx: Transaction, now: datetime, limit: int) -> list[HostDeliver
 def _host_delivery(row: Sequence[Any], now: datetime) -> HostDelivery:
     event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
     return HostDelivery(
-        event=shown(Prefix.event, event),
+        event=format_id(Prefix.event, event),
         endpoint=endpoint,
         told_at=told_at,
         delivered_at=delivered_at,
@@ -84,7 +84,7 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, now: datetime) -> H
     )
     if row is None:
         raise NotFoundError(
-            f"the endpoint `{endpoint}` was not sent the event `{shown(Prefix.event, event)}`"
+            f"the endpoint `{endpoint}` was not sent the event `{format_id(Prefix.event, event)}`"
         )
     if row[2] is None:
         raise RefusedError(

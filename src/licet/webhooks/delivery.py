@@ -42,7 +42,7 @@ from licet.clock import Clock
 from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.keys import fence
 from licet.store.circuit import CallWatch
-from licet.store.connect import Transaction, transaction, translated
+from licet.store.connect import Transaction, transaction, translate_errors
 from licet.vault import host_events
 from licet.vault.installation import Installation
 from licet.webhooks.endpoints import Signing, drop_ended_secrets
@@ -533,7 +533,7 @@ def sole_deliverer(
     installation: Installation, resolved: Resolve = resolve, watch: CallWatch | None = None
 ) -> Iterator[Deliverer]:
     """Opens the only deliverer of an installation; BusyError if another one runs."""
-    with translated(), installation.pool.connection() as conn:
+    with translate_errors(), installation.pool.connection() as conn:
         deliverer = Deliverer(installation, conn, resolved, watch)
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [DELIVERER_LOCK]).fetchone()
         conn.commit()

@@ -22,7 +22,7 @@ from licet.service import answers as service_answers
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
-from licet.vault.ids import Prefix, host_hmac, shown, uuid7
+from licet.vault.ids import Prefix, format_id, host_hmac, uuid7
 from licet.vault.installation import load_policies
 from licet.web.api import schema
 from licet.web.api import shared as shell
@@ -76,7 +76,7 @@ async def open_account(
     body = schema.OpenedAnswer(
         outcome=answer.outcome,
         at=answer.at,
-        account=shown(Prefix.account, answer.account),
+        account=format_id(Prefix.account, answer.account),
         closed_at=answer.closed_at,
     )
     return shell.answered(body, written, 201)
@@ -115,7 +115,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
             raise not_found()
         state = account_view.account_at(row, known, at).account
         return schema.AccountAnswer(
-            id=shown(Prefix.account, holder),
+            id=format_id(Prefix.account, holder),
             plan=state.plan,
             age_known=state.age is not None,
             opened_at=state.opened_at,
@@ -214,7 +214,7 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
     request.app.state.edge.count_gate(seen.gate.value)
     detail = _CLOSED_GATES.get(seen.gate, "")
     return schema.GateAnswer(
-        account=shown(Prefix.account, holder),
+        account=format_id(Prefix.account, holder),
         gate=seen.gate,
         may_write=seen.gate in (Gate.open, Gate.notice, Gate.not_asked),
         standings=seen.standings,
@@ -277,7 +277,7 @@ async def list_reads(
             items=tuple(
                 schema.StaffReadAnswer(
                     id=one.read_id.hex,
-                    conversation=shown(Prefix.conversation, one.conversation),
+                    conversation=format_id(Prefix.conversation, one.conversation),
                     role=one.role,
                     reason=one.reason,
                     turns=one.turns,

@@ -23,7 +23,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view, policy_versions
 from licet.vault.account_choices import StoredChoice
 from licet.vault.commands import ChoiceFault, ChosenScope, CommandResult
-from licet.vault.ids import Prefix, host_hmac, parse, shown
+from licet.vault.ids import Prefix, format_id, host_hmac, parse
 from licet.vault.projects import scope_of
 from licet.web.api import schema
 from licet.web.api import shared as shell
@@ -156,7 +156,7 @@ def _chosen(answer: CommandResult) -> schema.ChosenAnswer:
     return schema.ChosenAnswer(
         outcome=answer.outcome,
         at=answer.at,
-        account=shown(Prefix.account, answer.account),
+        account=format_id(Prefix.account, answer.account),
         effect=next((effect for effect in _STRONGEST if effect in effects), Effect.none),
         answers=tuple(_answer(one) for one in answer.answers),
         because=because,
@@ -237,7 +237,7 @@ async def get_standing(
             titled=titled,
         )
         return schema.StandingPage(
-            account=shown(Prefix.account, holder),
+            account=format_id(Prefix.account, holder),
             gate=tree.gate,
             policy=tree.version,
             questions=tuple(map(_stood, tree.questions)),
@@ -268,8 +268,10 @@ def _item(place: StandingPlace) -> schema.StandingItemAnswer:
         title=place.title,
         begun_at=stored.begun_at,
         incognito=stored.incognito,
-        project=shown(Prefix.project, stored.project) if stored.project is not None else None,
-        conversation=shown(Prefix.conversation, conversation) if conversation is not None else None,
+        project=format_id(Prefix.project, stored.project) if stored.project is not None else None,
+        conversation=format_id(Prefix.conversation, conversation)
+        if conversation is not None
+        else None,
         kept_out=_said_answer(place.kept_out),
         own=tuple(_given(grant, act) for grant, act in place.own),
         in_force=tuple(map(shell.grant_shown, place.in_force)),

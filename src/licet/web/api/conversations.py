@@ -18,7 +18,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
-from licet.vault.ids import Prefix, host_hmac, parse_turn, shown
+from licet.vault.ids import Prefix, format_id, host_hmac, parse_turn
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, conversation_of, not_found, own, site_of
@@ -94,7 +94,7 @@ def _conversation_answer(mine: OwnConversation, titled: bool) -> schema.Conversa
         begun_at=mine.begun_at,
         last_at=mine.last_at,
         turns=mine.turns,
-        project=shown(Prefix.project, mine.project) if mine.project is not None else None,
+        project=format_id(Prefix.project, mine.project) if mine.project is not None else None,
         incognito=mine.incognito,
         kept_out=mine.kept_out,
         deleted_at=mine.deleted_at,
@@ -259,9 +259,9 @@ async def give_feedback(
     body = schema.GivenFeedbackAnswer(
         outcome=answer.outcome,
         at=answer.at,
-        account=shown(Prefix.account, answer.account),
-        conversation=shown(Prefix.conversation, named),
-        feedback=shown(Prefix.feedback, answer.feedback),
+        account=format_id(Prefix.account, answer.account),
+        conversation=format_id(Prefix.conversation, named),
+        feedback=format_id(Prefix.feedback, answer.feedback),
     )
     return shell.answered(body, written, 201)
 
@@ -282,7 +282,7 @@ async def explain_turn(request: AnyRequest, turn: TurnRef) -> answers.Conversati
     version behind it.
     """
     conversation, number = parse_turn(turn)
-    return await _explained(request, shown(Prefix.conversation, conversation), None, number)
+    return await _explained(request, format_id(Prefix.conversation, conversation), None, number)
 
 
 async def _explained(

@@ -11,7 +11,7 @@ from licet.consent import feedback
 from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.conversations import CHANGES, SEES, TAG
@@ -56,7 +56,7 @@ def _feedback_answer(given: PersonFeedback, is_own: bool) -> schema.KeptFeedback
     row, decision = given.row, given.decision
     return schema.KeptFeedbackAnswer(
         id=given.shown_id,
-        conversation=shown(Prefix.conversation, row.conversation),
+        conversation=format_id(Prefix.conversation, row.conversation),
         turn=row.turn,
         rating=row.rating,
         check=row.check,
@@ -103,9 +103,9 @@ async def take_feedback_back(
     body = schema.GivenFeedbackAnswer(
         outcome=written.answer.outcome,
         at=written.answer.at,
-        account=shown(Prefix.account, holder),
-        conversation=shown(Prefix.conversation, conversation),
-        feedback=shown(Prefix.feedback, named),
+        account=format_id(Prefix.account, holder),
+        conversation=format_id(Prefix.conversation, conversation),
+        feedback=format_id(Prefix.feedback, named),
     )
     return shell.answered(body, written, 200)
 

@@ -19,7 +19,7 @@ from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.vault import policy_versions
 from licet.vault.commands import Outcome
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, not_found, site_of
@@ -53,7 +53,7 @@ async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeA
 def _notice_answer(prompt: Prompt, policies: Policies) -> schema.NoticeAnswer:
     version = policies[prompt.number] if prompt.number is not None else None
     return schema.NoticeAnswer(
-        account=shown(Prefix.account, prompt.account),
+        account=format_id(Prefix.account, prompt.account),
         gate=prompt.gate,
         show=prompt.show,
         because=prompt.because.value,
@@ -127,7 +127,7 @@ async def record_showing(
 def _showing(prompt: Prompt, made: ShowingRecord) -> schema.Showing:
     return schema.Showing(
         id=made.shown_id.hex,
-        account=shown(Prefix.account, prompt.account),
+        account=format_id(Prefix.account, prompt.account),
         notice=made.notice_id.hex,
         sha256=made.sha256.hex(),
         shown_at=made.shown_at,
@@ -176,7 +176,9 @@ async def accept_terms(
             raise not_found()
         fresh = choices.accept_terms(tx, holder, known, at, showing=showing)
         outcome = Outcome.done if fresh else Outcome.unchanged
-        return schema.ChangeAnswer(outcome=outcome, at=at, account=shown(Prefix.account, holder))
+        return schema.ChangeAnswer(
+            outcome=outcome, at=at, account=format_id(Prefix.account, holder)
+        )
 
     return await site.reading(accept)
 

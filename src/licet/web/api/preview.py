@@ -13,7 +13,7 @@ from licet.policy.decide import IMPROVE
 from licet.service.preview_result import BeyondBound
 from licet.store.connect import Transaction
 from licet.vault import projects
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import account_of, conversation_of, not_found, project_of, site_of
@@ -89,7 +89,7 @@ async def show_preview(
         next=shell.cursor_of(seen.next) if seen.next is not None else None,
         items=tuple(
             schema.PreviewedConversationAnswer(
-                conversation=shown(Prefix.conversation, each.conversation),
+                conversation=format_id(Prefix.conversation, each.conversation),
                 rows=each.rows,
                 until=each.until,
                 languages=each.languages,

@@ -23,7 +23,7 @@ from licet.vault import idempotency
 from licet.vault.commands import ChoiceFault, Command, CommandResult, Outcome
 from licet.vault.content import Content
 from licet.vault.idempotency import IdempotentCall
-from licet.vault.ids import Prefix, shown, shown_turn
+from licet.vault.ids import Prefix, format_id, format_turn_id
 from licet.vault.requests import VerbRequest, WriteResult
 from licet.web.access.limits import PAGE_ROWS, PAGE_ROWS_MAX
 from licet.web.api import schema
@@ -245,7 +245,7 @@ def refuse(answer: CommandResult, account: UUID) -> None:
         raise not_found()
     if answer.outcome is Outcome.refused:
         if answer.because == "must_decide":
-            raise MustDecideError(f"/v1/accounts/{shown(Prefix.account, account)}/choices")
+            raise MustDecideError(f"/v1/accounts/{format_id(Prefix.account, account)}/choices")
         if answer.because == ChoiceFault.showing:
             raise UnknownShowingError("the account was shown no such question")
         if answer.because in _CONTRADICTIONS:
@@ -260,15 +260,17 @@ def answered(body: Body, written: WriteResult, status: int) -> Response[Body]:
 def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAnswer]:
     answer = written.answer
     conversation = (
-        shown(Prefix.conversation, answer.conversation) if answer.conversation is not None else None
+        format_id(Prefix.conversation, answer.conversation)
+        if answer.conversation is not None
+        else None
     )
     body = schema.ChangeAnswer(
         outcome=answer.outcome,
         at=answer.at,
-        account=shown(Prefix.account, answer.account),
+        account=format_id(Prefix.account, answer.account),
         conversation=conversation,
         project=project_shown(answer),
-        erasure=shown(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
+        erasure=format_id(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
         ended=tuple(map(grant_shown, answer.ended)),
     )
     return answered(body, written, status)
@@ -276,7 +278,7 @@ def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAn
 
 def project_shown(answer: CommandResult) -> str | None:
     """Our id of the project of an answer."""
-    return shown(Prefix.project, answer.project) if answer.project is not None else None
+    return format_id(Prefix.project, answer.project) if answer.project is not None else None
 
 
 class ScopeShown(TypedDict):
@@ -291,11 +293,11 @@ def scope_shown(scope: GrantScope) -> ScopeShown:
     named = UUID(hex=scope.name) if scope.name not in ("", NOTHING) else None
     return ScopeShown(
         scope=scope.kind,
-        project=shown(Prefix.project, named)
+        project=format_id(Prefix.project, named)
         if named is not None and scope.kind is ScopeKind.project
         else None,
         conversation=(
-            shown(Prefix.conversation, named)
+            format_id(Prefix.conversation, named)
             if named is not None and scope.kind is ScopeKind.conversation
             else None
         ),
@@ -366,7 +368,7 @@ def turn_shown(
     """A turn, and its content if that could be opened."""
     shown = content or Content()
     return schema.TurnAnswer(
-        id=shown_turn(conversation, turn.number),
+        id=format_turn_id(conversation, turn.number),
         number=turn.number,
         role=turn.role,
         origin=turn.origin,

@@ -15,7 +15,7 @@ from licet.service.oversight import HoldSeen
 from licet.service.staff_verb import VerbAnswer
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions, staff_reads
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.staff_reads import ReaderRole, Reading
 from licet.web.access.authentication import csrf_token
 from licet.web.api import schema
@@ -37,7 +37,7 @@ def myself(request: AnyRequest) -> schema.Myself:
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     if isinstance(caller, Person) and caller.account is not None:
-        account = shown(Prefix.account, caller.account)
+        account = format_id(Prefix.account, caller.account)
     elif isinstance(caller, Service):
         name, scopes = caller.name, tuple(sorted(caller.scopes))
     elif isinstance(caller, Staff):

@@ -25,7 +25,7 @@ from licet.store.connect import Transaction, transaction
 from licet.undecodable import UNDECODABLE
 from licet.vault import account_view, verbs
 from licet.vault.commands import AddTurn, CommandResult, check
-from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
+from licet.vault.ids import Prefix, format_id, format_turn_id, host_hmac, parse
 from licet.web.access.limits import BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
 from licet.web.api import schema, turn_command
 from licet.web.api import shared as shell
@@ -63,9 +63,9 @@ async def say(
     body = schema.TurnTakenAnswer(
         outcome=answer.outcome,
         at=answer.at,
-        account=shown(Prefix.account, answer.account),
-        conversation=shown(Prefix.conversation, answer.conversation),
-        turn=shown_turn(answer.conversation, answer.turn),
+        account=format_id(Prefix.account, answer.account),
+        conversation=format_id(Prefix.conversation, answer.conversation),
+        turn=format_turn_id(answer.conversation, answer.turn),
         segment=answer.segment,
         project=shell.project_shown(answer),
         other_project=answer.other_project,
@@ -243,8 +243,8 @@ def _item_answer(line: int, answer: CommandResult | LicetError) -> schema.BulkIt
         line=line,
         status=201,
         outcome=answer.outcome.value,
-        turn=shown_turn(answer.conversation, answer.turn),
-        conversation=shown(Prefix.conversation, answer.conversation),
+        turn=format_turn_id(answer.conversation, answer.turn),
+        conversation=format_id(Prefix.conversation, answer.conversation),
         project=shell.project_shown(answer),
         other_project=answer.other_project,
     )

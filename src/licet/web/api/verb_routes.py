@@ -18,7 +18,7 @@ from litestar.params import JSONBody, PathParameter
 from licet.access.roles import Staff
 from licet.service.staff_verb import AnyVerb, NoBody, VerbCall
 from licet.service.staff_verbs import VERBS
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.web.api import shared as shell
 from licet.web.api.erasures import ErasureRef
 from licet.web.api.inbox import ItemRef
@@ -89,7 +89,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     ) -> Response[Any]:
         if CONVERSATION in named:
             _, found = await conversation_of(request, named[CONVERSATION], account)
-            named[CONVERSATION] = shown(Prefix.conversation, found)
+            named[CONVERSATION] = format_id(Prefix.conversation, found)
         site, caller = site_of(request), request.auth
         assert isinstance(caller, Staff)
         sent = NoBody() if data is None else data

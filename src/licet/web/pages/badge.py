@@ -14,7 +14,7 @@ from litestar.params import FromPath
 
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import conversation_of, site_of
 from licet.web.pages import shared as shell
@@ -30,7 +30,7 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     installation, reader = shell.open_reader(request)
     _, conversation = await conversation_of(request, name, None)
     if not reader.fragment:
-        return shell.seen_other(f"/chats/{shown(Prefix.conversation, conversation)}")
+        return shell.seen_other(f"/chats/{format_id(Prefix.conversation, conversation)}")
     return await site_of(request).calling(lambda: _page(installation, reader, conversation))
 
 

@@ -33,7 +33,7 @@ from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Narrow, Widen
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, load_policies, policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
@@ -86,7 +86,7 @@ def chats(request: AnyRequest) -> Response[Any]:
         else None,
         "told": outcome,
         "acted": acted.shown_id if acted in listed.conversations else "",
-        "older": view.at(shown(Prefix.conversation, listed.next)).query if listed.next else "",
+        "older": view.at(format_id(Prefix.conversation, listed.next)).query if listed.next else "",
         "view": view,
         "newest": view.at("").query,
         "stopped": page.stopped,
@@ -244,7 +244,7 @@ def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, st
     """Each project to choose from: its id and what it is called."""
     return [
         (
-            shown(Prefix.project, one.project),
+            format_id(Prefix.project, one.project),
             own_conversations.truncate(one.title)
             or words.say("project.untitled", day=words.day(one.begun_at)),
         )

@@ -30,7 +30,7 @@ from licet.train import recipients
 from licet.vault import account_view, certificate
 from licet.vault.certificate import ErasureState
 from licet.vault.commands import CloseAccount
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
@@ -218,8 +218,8 @@ def _own(installation: Installation, reader: PageReader, name: str) -> str:
     named = parse(Prefix.erasure, name)
     with transaction(installation.pool) as tx:
         if certificate.get(tx, named).account != reader.account:
-            raise NotFoundError(f"no erasure `{shown(Prefix.erasure, named)}`")
-    return shown(Prefix.erasure, named)
+            raise NotFoundError(f"no erasure `{format_id(Prefix.erasure, named)}`")
+    return format_id(Prefix.erasure, named)
 
 
 def _line(words: Catalogue, erasure: ErasureStatus) -> ErasureLine:

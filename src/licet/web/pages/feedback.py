@@ -14,7 +14,7 @@ from licet.consent import feedback
 from licet.consent.catalogue import Catalogue
 from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.masked import Masked
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -50,7 +50,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
     values = {
         "given": [_line(words, given) for given in listed.given],
         "from": before,
-        "older": shown(Prefix.feedback, listed.next) if listed.next else "",
+        "older": format_id(Prefix.feedback, listed.next) if listed.next else "",
         "saved": words.say("done.taken_back") if done == "taken_back" else "",
     }
     return shell.page(
@@ -82,7 +82,7 @@ def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
     )
     return FeedbackLine(
         id=given.shown_id,
-        conversation=shown(Prefix.conversation, row.conversation),
+        conversation=format_id(Prefix.conversation, row.conversation),
         title=words.say("feedback.of", day=words.moment(row.given_at)),
         about=f"{rated}. {words.say(f'feedback.share.{row.state.share.value}')}",
         use="" if row.taken_back_at is not None else used,

@@ -34,7 +34,7 @@ from licet.consent.prompt import (
 from licet.policy.decide import Gate
 from licet.policy.file import Policies, Policy
 from licet.policy.outcomes import Effect
-from licet.store.connect import Transaction, joined
+from licet.store.connect import Transaction, join_transaction
 from licet.vault.account_choices import NewestChoice
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
@@ -336,7 +336,7 @@ def _page(
     # an answer that came back is shown with its question
     terms_only = prompt.terms_waiting and not sent.all_answers
     waiting = prompt.unanswered or prompt.in_force.asks
-    with joined(installation.pool, tx) as tx:
+    with join_transaction(installation.pool, tx) as tx:
         below = questions.grants_below(tx, installation, prompt)
         values = _question_values(reader, prompt, found, waiting, terms_only, below)
         blank = shell.markup("question.html", reader.words, **values, errors_of={}, kept=PageForm())

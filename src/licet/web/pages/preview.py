@@ -23,7 +23,7 @@ from licet.service.preview_result import PreviewedConversation, PreviewedTurn
 from licet.store.connect import transaction
 from licet.vault import account_view, projects
 from licet.vault.commands import ChosenScope
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import load_policies
 from licet.web.api.references import not_found
 from licet.web.pages import shared as shell
@@ -55,7 +55,7 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of one conversation."""
     conversation = shell.conversation_of(name)
     return _page(
-        request, f"/chats/{shown(Prefix.conversation, conversation)}", conversation=conversation
+        request, f"/chats/{format_id(Prefix.conversation, conversation)}", conversation=conversation
     )
 
 
@@ -68,7 +68,7 @@ def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         project = projects.find(tx, reader.account, wanted)
     if project is None:
         raise not_found()
-    return _page(request, f"/projects/{shown(Prefix.project, project)}", project=project)
+    return _page(request, f"/projects/{format_id(Prefix.project, project)}", project=project)
 
 
 @get_page(ALL, may=PERSONS)
@@ -123,7 +123,7 @@ def _page(
             for one in seen.conversations
             if one.turns or one.unread or one.beyond is not None or conversation is not None
         ],
-        "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
+        "next": format_id(Prefix.conversation, seen.next) if seen.next is not None else "",
         "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
     }
     return shell.page(
@@ -133,7 +133,7 @@ def _page(
 
 def _chat(words: Catalogue, title: str, previewed: PreviewedConversation) -> PreviewedChat:
     return PreviewedChat(
-        href=f"/chats/{shown(Prefix.conversation, previewed.conversation)}",
+        href=f"/chats/{format_id(Prefix.conversation, previewed.conversation)}",
         title=title,
         about=_about(words, previewed),
         turns=tuple(_turn(words, turn) for turn in previewed.turns),

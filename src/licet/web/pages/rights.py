@@ -30,7 +30,7 @@ from licet.consent.rights_requests import (
 from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.vault import account_region, account_view
-from licet.vault.ids import Prefix, parse, shown
+from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
@@ -104,7 +104,7 @@ def list_rights(request: AnyRequest) -> Response[Any]:
         "authority": _authority(words, authority),
         "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]],
         "from": before,
-        "older": shown(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
+        "older": format_id(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
         if len(rows) > PAGE_REQUESTS_MAX
         else "",
     }
@@ -186,7 +186,7 @@ async def send(
     )
     written = await write(request, asked, None)
     assert isinstance(written.finished, RequestRow)
-    named = shown(Prefix.request, written.finished.request)
+    named = format_id(Prefix.request, written.finished.request)
     return shell.redirect_to(
         reader,
         f"/rights/requests/{named}",

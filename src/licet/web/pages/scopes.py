@@ -30,7 +30,7 @@ from licet.policy.outcomes import NoEffect
 from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.pages import questions
@@ -213,7 +213,7 @@ async def submit_scope(
     """Does it, and leads back to the page, which says what holds then."""
     _, reader = shell.open_reader(request)
     path = (
-        f"/chats/{shown(Prefix.conversation, chat)}"
+        f"/chats/{format_id(Prefix.conversation, chat)}"
         if chat
         else f"/projects/{_shown_project(project)}"
     )
@@ -243,7 +243,7 @@ async def submit_scope(
 
 def _shown_project(project: UUID | None) -> str:
     assert project is not None
-    return shown(Prefix.project, project)
+    return format_id(Prefix.project, project)
 
 
 def _moment(text: str) -> datetime | None:

@@ -31,7 +31,7 @@ from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, staff_reads
-from licet.vault.ids import Prefix, shown
+from licet.vault.ids import Prefix, format_id
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
@@ -244,7 +244,7 @@ def _suggested(suggestions: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]
 def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[TimelineEvent]:
     """The legal requests, with their state."""
     for row in rows:
-        name = shown(Prefix.request, row.request)
+        name = format_id(Prefix.request, row.request)
         values, href = (
             {"right": words.say(f"rights.kind.{row.clock.kind.value}")},
             f"/rights/requests/{name}",
@@ -408,7 +408,7 @@ def _line(words: Catalogue, event: TimelineEvent, titles: Mapping[UUID, str]) ->
     title = titles.get(event.conversation, "") if event.conversation is not None else ""
     chat = words.say("timeline.chat", title=title) if title else words.say("timeline.chat.untitled")
     href = event.href or (
-        f"/chats/{shown(Prefix.conversation, event.conversation)}"
+        f"/chats/{format_id(Prefix.conversation, event.conversation)}"
         if title and event.conversation
         else ""
     )
