@@ -24,7 +24,7 @@ from litestar.testing import TestClient
 from licet.access import sessions
 from licet.access.roles import StaffRole
 from licet.cli.command import main
-from licet.cli.terminal import folded
+from licet.cli.terminal import wrap_line
 from licet.clock import utc_now
 from licet.config import Configuration, Web
 from licet.consent import rights_requests
@@ -281,7 +281,7 @@ def test_the_town_speaks_nine_languages_and_leaves_identifiers_where_people_do()
 @pytest.mark.parametrize("columns", [80, 100])
 def test_what_is_told_fits_a_terminal(played: Played, columns: int) -> None:
     for line in "\n".join(played.lines).replace(str(played.report.folder), "demo").split("\n"):
-        assert all(len(part) <= columns for part in folded(line, columns)), line
+        assert all(len(part) <= columns for part in wrap_line(line, columns)), line
 
 
 # Each promise can be broken. What a test breaks it mends, for the next.
