@@ -419,6 +419,9 @@ def test_a_page_is_told_what_is_english_among_another_language(tmp_path: Path) -
 
 def test_latin_values_stay_whole_within_a_sentence_from_right_to_left() -> None:
     assert "«\u2068Bees\u2069»" in catalogue("ar").say("below.conversation", title="Bees")
+    assert "«\u20682025-08-28\u2069»" in catalogue("ar").say(
+        "below.conversation", title="2025-08-28"
+    )
     assert "\u2068" not in catalogue("ar").say("below.conversation", title="نحل")
     assert "\u2068" not in catalogue("de").say("below.conversation", title="Bees")
 

@@ -43,7 +43,7 @@ OPTIONAL = re.compile(
     r"unit\.(?:year|month|week|day|hour|minute)\.(?P<category>[a-z]+)|list\.(?:and|or)"
 )
 _UNITS = {Unit.years: "year", Unit.months: "month", Unit.weeks: "week", Unit.days: "day"}
-_LATIN = re.compile(r"[A-Za-z]")
+_LATIN = re.compile(r"[A-Za-z]|\d-\d")
 # keeps a Latin value whole within a sentence from right to left
 _ISOLATED, _ISOLATED_END = "\u2068", "\u2069"
 _STAMP_CHARACTERS = 10
@@ -166,8 +166,8 @@ class Catalogue(msgspec.Struct, frozen=True):
         return cldr.period(self.language, count, unit)
 
     def _isolated(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        """The values; in a right-to-left language those with Latin letters are isolated (Unicode
-        bidi).
+        """The values; in a right-to-left language those with Latin letters, and versions such as
+        2025-08-28, are isolated (Unicode bidi).
         """
         if self.direction == "ltr":
             return values

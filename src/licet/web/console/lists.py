@@ -109,7 +109,7 @@ FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     title="Flags",
     may=LOOKS,
-    about="What was flagged as misuse, how long its safety copy is kept, and how long its score.",
+    about="What was flagged as misuse, and how long it and its score are kept.",
     views=(
         SavedView("All", ""),
         SavedView("With a safety copy", "state=copied&order=oldest"),
