@@ -177,6 +177,27 @@ def test_the_proxys_own_log_imported_later_names_every_turn_the_same(tmp_path) -
 def test_words_that_the_proxy_redacted_are_no_turns() -> None:
     assert new_turns([user("redacted-by-litellm")], bot("b"), WHERE) is None
     assert new_turns([user("a"), bot("b"), user("c")], bot("redacted-by-litellm"), WHERE) is None
+    redacted = {"name": "weather", "arguments": "redacted-by-litellm"}
+    call = {"role": "assistant", "content": None, "tool_calls": [CALL | {"function": redacted}]}
+    assert new_turns([user("a")], call, WHERE) is None
+
+
+def test_a_part_that_is_no_text_is_named_and_a_refusal_is_what_was_said() -> None:
+    parts = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_id": "file-1"}},
+        {"type": "file", "file": {"file_id": "file-2"}},
+    ]
+    refused = [{"type": "refusal", "refusal": "I cannot say."}]
+    asked, answered = new_turns(
+        [{"role": "user", "content": parts}], {"role": "assistant", "content": refused}, WHERE
+    ) or (None, None)
+    assert asked is not None and answered is not None
+    names = ("https://example.org/a.png", "image_url", "a.pdf", "file-2")
+    assert (asked.text, asked.attachments) == ("look", names)
+    assert (answered.text, answered.attachments) == ("I cannot say.", ())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 
 from licet.access.roles import Scope, UnauthenticatedError
 from licet.config import Web
+from licet.host.settings import HostSettings
 from licet.intake import open_webui as export
 from licet.intake.read_turn import ReadTurn
 from licet.plugins.open_webui import Filter, exchange_turns
@@ -240,10 +241,60 @@ def test_while_nobody_answers_the_chat_is_kept_or_stops_as_the_valves_say(
     assert stored(world) == []
 
 
-def test_without_valves_the_filter_records_nothing_and_stops_nobody() -> None:
-    host = Host(pasted(), {})
+@pytest.mark.parametrize("valves", [{}, {"key_file": "licet.key"}, {"spool": "spool"}])
+def test_without_valves_the_filter_records_nothing_and_stops_nobody(valves: dict[str, str]) -> None:
+    host = Host(pasted(), valves)
     host.run("ana", "c1", asked())
     assert host.filter._host is None
+
+
+def test_valves_that_are_left_alone_are_the_settings_of_every_host() -> None:
+    settings = HostSettings(url="u", key_file=Path("k"), spool=Path("s"))
+    valves = Filter.Valves()
+    assert valves.gate_timeout_seconds == settings.gate_timeout_seconds
+    assert valves.choice_url == settings.choice_url
+
+
+def test_an_answer_to_somebody_else_than_was_asked_about_is_not_recorded(
+    world: World, host: Host
+) -> None:
+    allows(world)
+
+    async def chat() -> None:
+        place = {"chat_id": "c1", "message_id": "a0"}
+        await host._call("inlet", {"messages": []}, {"id": "ana"}, place)
+        body = {"model": "m", "messages": asked(said=PLANTED), "chat_id": "c1", "id": "a0"}
+        await host._call("outlet", body, {"id": "ben"}, place)
+
+    host.loop.run(chat())
+    assert host.filter._host.counts == {}
+
+
+def test_without_the_file_of_the_key_people_are_shown_where_they_sign_in_themselves(
+    world: World, host: Host, tmp_path: Path
+) -> None:
+    host.valves["token_key_file"] = str(tmp_path / "none")
+    world.clock.set(AFTER)
+    with pytest.raises(PermissionError, match=r"may be used: http://[^?]*/notice$"):
+        host.run("ana", "c1", asked())
+
+
+def test_of_a_message_only_what_has_a_name_and_a_text_is_a_turn() -> None:
+    used = '<details type="tool_calls" id="t1" name="clock" result="nine"></details>It is nine.'
+    parts = [{"type": "text", "text": "when?"}, {"type": "image_url"}]
+    messages = [
+        {"role": "user", "content": "lost"},
+        {"id": "q", "role": "user", "content": parts},
+        message("a", "assistant", used),
+    ]
+    turns = exchange_turns({"messages": messages}, ("c", "a"), account="host:u", surface="app")
+    assert [(turn.id, turn.role, turn.text) for turn in turns] == [
+        ("q", "user", "when?"),
+        ("a", "assistant", ""),
+        ("a#2", "tool", "nine"),
+        ("a#3", "assistant", "It is nine."),
+    ]
+    assert [(call.name, call.arguments) for call in turns[1].tool_calls] == [("clock", "{}")]
 
 
 def test_what_was_said_before_a_yes_that_came_later_is_let_go(

@@ -199,3 +199,75 @@ def test_facts_that_are_read_twice_are_two() -> None:
 def test_times_compare_as_texts(earlier: str, later: str) -> None:
     assert time_text(earlier) < time_text(later)
     assert time_text("2026-03-01T10:15:31Z") == time_text("2026-03-01T10:15:31.000000Z")
+
+
+TRAINING = {"question": "training", "scope": "account"}
+HANDLE, OF_PROJECT = {"handle": "ab" * 32}, {"project": "cd" * 32}
+IN_CHAT = TRAINING | {"scope": "conversation"}
+IN_PROJECT = TRAINING | {"scope": "project"}
+TOGETHER = "a question and a scope are logged together"
+BY_PSEUDONYM = "its scope is given by its pseudonym"
+A_YES = "a choice for a project or a conversation is a yes that begins a grant"
+
+
+def read_scoped(kind: str, facts: dict[str, Any], *, who: bool = True) -> str:
+    """The promise that an entry with these facts breaks; empty where it breaks none."""
+    more = {
+        "choice": {"allow": True, "effect": "began", "version": 0},
+        "grant_ended": {"grant": 1, "cause": "refused"},
+    }.get(kind, {"grant": 1, "version": 0})
+    entry = {
+        "v": 1,
+        "t": kind,
+        "at": "2026-03-01T10:15:31Z",
+        "logged": "2026-03-01T10:15:32Z",
+        "commit": "ef" * 32,
+        "facts": more | facts,
+    } | ({"who": "12" * 32} if who else {})
+    found = answer(read_entry, canonical(entry))
+    return found if isinstance(found, str) else ""
+
+
+@pytest.mark.parametrize("kind", ["choice", "grant_begun", "grant_affirmed", "grant_stands"])
+@pytest.mark.parametrize(
+    ("promise", "facts"),
+    [
+        ("", {}),
+        ("", TRAINING),
+        ("", IN_CHAT | HANDLE),
+        ("", IN_PROJECT | OF_PROJECT),
+        (TOGETHER, {"question": "training"}),
+        (TOGETHER, {"scope": "account"}),
+        (BY_PSEUDONYM, IN_CHAT),
+        (BY_PSEUDONYM, IN_CHAT | OF_PROJECT),
+        (BY_PSEUDONYM, IN_CHAT | HANDLE | OF_PROJECT),
+        (BY_PSEUDONYM, IN_PROJECT | HANDLE),
+        (BY_PSEUDONYM, TRAINING | HANDLE),
+        (BY_PSEUDONYM, HANDLE),
+    ],
+)
+def test_a_choice_and_a_grant_name_what_they_are_for(
+    kind: str, promise: str, facts: dict[str, Any]
+) -> None:
+    assert read_scoped(kind, facts) == promise
+
+
+@pytest.mark.parametrize("scope", [IN_CHAT | HANDLE, IN_PROJECT | OF_PROJECT])
+def test_for_a_project_or_a_conversation_a_choice_is_a_yes_that_begins_a_grant(
+    scope: dict[str, Any],
+) -> None:
+    assert read_scoped("choice", scope | {"effect": "affirmed"}) == A_YES
+    assert read_scoped("choice", scope | {"effect": "declined", "allow": False}) == A_YES
+    for effect in ("affirmed", "declined"):
+        assert read_scoped("choice", TRAINING | {"effect": effect, "allow": effect[0] == "a"}) == ""
+
+
+def test_a_choice_of_no_effect_may_name_a_scope_alone() -> None:
+    assert read_scoped("choice", {"scope": "account", "effect": "none"}) == ""
+    assert read_scoped("choice", {"question": "training", "effect": "none"}) == TOGETHER
+
+
+def test_of_an_account_without_a_pseudonym_no_scope_has_one() -> None:
+    for kind in ("choice", "grant_begun"):
+        assert read_scoped(kind, IN_CHAT, who=False) == ""
+        assert read_scoped(kind, IN_CHAT | HANDLE, who=False) == BY_PSEUDONYM
