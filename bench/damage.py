@@ -28,9 +28,9 @@ from licet.release.measurement import MeasuredCost, percent
 from licet.release.reader import LoadedRow
 from licet.service import release_measure
 from licet.service.release_measure import MeasuringOrder
-from licet.train import usefulness
+from licet.train import ablation
+from licet.train.ablation import MeasuredRow
 from licet.train.recipe import TrainingSettings
-from licet.train.usefulness import MeasuredRow
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 DIALOGUES = "hh-rlhf-harmless-test/data.jsonl.gz"
@@ -62,8 +62,8 @@ def planted(share: float, file: Path = DATA / DIALOGUES) -> MeasuredCost:
     """The cost of de-identification that is measured where so many words were damaged."""
     rows = list(_rows(file, share))
     people = {row.person: int.from_bytes(sha256(row.person).digest()[:4], "big") for row in rows}
-    held_out = usefulness.people_held_out(people, ())
-    return usefulness.measure(rows, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
+    held_out = ablation.people_held_out(people, ())
+    return ablation.measure(rows, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
 
 
 def _rows(file: Path, share: float) -> Iterator[MeasuredRow]:

@@ -182,7 +182,7 @@ TESTS = {
         "tests/release/test_slice_sample.py",
         "tests/train/test_canaries.py",
         "tests/train/test_unmeasured.py",
-        "tests/train/test_usefulness.py",
+        "tests/train/test_ablation.py",
         "tests/web/test_console_inbox.py",
         "tests/web/test_console_replacements.py",
         "tests/web/test_console_tables.py",

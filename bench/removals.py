@@ -44,7 +44,7 @@ GUARDS = {  # tests that are about safeguards alone go first among those that re
 }
 LASTING = {
     "test_crash_anywhere.py", "test_faults.py", "test_races.py", "test_killed.py", "test_planted_sentence.py",
-    "test_notebook.py", "test_real_tools.py", "test_trainers.py", "test_usefulness.py", "test_sequence_parallel.py",
+    "test_notebook.py", "test_real_tools.py", "test_trainers.py", "test_ablation.py", "test_sequence_parallel.py",
     "test_axe.py", "test_day_of_five.py", "test_design.py", "test_element_examples.py", "test_elements.py",
     "test_everybody.py", "test_example_hosts.py", "test_firefox.py", "test_generated_clients.py", "test_journeys.py",
     "test_preview_page.py", "test_three_hosts.py", "test_serve.py", "test_drills.py", "test_base_backup.py",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.curate import dedupe, similarity, sketches, spilled, words
+from licet.curate import dedupe, disk_arrays, similarity, sketches, words
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SketchKernel
@@ -197,7 +197,7 @@ def test_theorem_what_is_alike_is_the_same_however_little_is_in_memory(
     whole = similarity.clusters(matrix).tolist()
     assert len(set(whole)) < 550
     for most in (1, 7, 64):
-        monkeypatch.setattr(spilled, "IN_MEMORY_MAX", most)
+        monkeypatch.setattr(disk_arrays, "IN_MEMORY_MAX", most)
         assert similarity.clusters(matrix).tolist() == whole
 
 
@@ -207,9 +207,9 @@ def test_theorem_ranges_have_each_key_once_with_its_place_in_order(
     keys: list[int], most: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spilled, "IN_MEMORY_MAX", most)
+        patched.setattr(disk_arrays, "IN_MEMORY_MAX", most)
         found, last = list[tuple[int, int]](), -1
-        for some, places in spilled.ranges(np.array(keys, np.uint64)):
+        for some, places in disk_arrays.ranges(np.array(keys, np.uint64)):
             assert len(some) == 0 or int(some.min()) > last
             assert (np.diff(places) > 0).all()
             last = int(some.max()) if len(some) else last
@@ -223,9 +223,9 @@ def test_an_array_that_is_spilled_reads_as_it_was_written(
     numbers: list[int], most: int, buffered: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spilled, "IN_MEMORY_MAX", most)
-        patched.setattr(spilled, "_BUFFERED", buffered)
-        made = spilled.SpilledArray("i8")
+        patched.setattr(disk_arrays, "IN_MEMORY_MAX", most)
+        patched.setattr(disk_arrays, "_BUFFERED", buffered)
+        made = disk_arrays.SpilledArray("i8")
         for count, number in enumerate(numbers, 1):
             made.append(number)
             if count % 7 == 0:
@@ -382,8 +382,8 @@ def test_theorem_an_election_has_one_outcome_however_little_is_in_memory(
     assert whole[0] != whole[2]
     monkeypatch.setattr(dedupe, "REMEMBERED", 3)
     for most in (1, 10, 200):
-        monkeypatch.setattr(spilled, "IN_MEMORY_MAX", most)
-        monkeypatch.setattr(spilled, "_BUFFERED", 5)
+        monkeypatch.setattr(disk_arrays, "IN_MEMORY_MAX", most)
+        monkeypatch.setattr(disk_arrays, "_BUFFERED", 5)
         assert outcome() == whole
     assert list(tmp_path.iterdir()) == []
 
@@ -409,8 +409,8 @@ def test_theorem_a_survey_answers_the_same_however_little_is_in_memory(
 
     whole = answers()
     assert 20 < sum(whole) < 230
-    monkeypatch.setattr(spilled, "IN_MEMORY_MAX", 6)
-    monkeypatch.setattr(spilled, "_BUFFERED", 5)
+    monkeypatch.setattr(disk_arrays, "IN_MEMORY_MAX", 6)
+    monkeypatch.setattr(disk_arrays, "_BUFFERED", 5)
     assert answers() == whole
 
 

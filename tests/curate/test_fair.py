@@ -13,7 +13,7 @@ import pytest
 from bench.fairness import chat, refused, sentences
 
 from licet.curate.quality import Select, qualities
-from licet.curate.unspaced import CHARACTERS_A_WORD, HAN, HANGUL, KANA, Unspaced, estimate
+from licet.curate.spaceless import CHARACTERS_A_WORD, HAN, HANGUL, KANA, Unspaced, estimate
 
 CHATS = 250
 FACTOR = 1.5

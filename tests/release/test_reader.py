@@ -269,9 +269,9 @@ def test_a_lease_that_had_run_out_when_it_was_given_opens_nothing(folder: Path, 
 
 def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
     with pytest.raises(UsageError, match="UTC offset"):
-        load(folder, town, now=lambda: datetime(2025, 10, 1))  # noqa: DTZ001 a naive time, on purpose
+        load(folder, town, now=lambda: datetime(2025, 10, 1))  # noqa: DTZ001 on purpose
     with pytest.raises(BrokenError, match="UTC offset"):
-        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001 a naive time, on purpose
+        Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001 on purpose
 
 
 # Who lies

@@ -19,7 +19,7 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError, NotFoundError
-from licet.release import catalog, homes, manifest, registry, signatures
+from licet.release import catalog, manifest, registry, release_store, signatures
 from licet.release.purge_verbs import purge_release
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
@@ -37,7 +37,7 @@ from ..installed import House
 from .test_review import hired
 
 IMPROVE = "improve_models"
-AFTER = utc_now() + timedelta(days=homes.LEFT_DAYS + 1)
+AFTER = utc_now() + timedelta(days=release_store.LEFT_DAYS + 1)
 
 
 class Killed(BaseException):
@@ -178,7 +178,7 @@ def test_of_a_host_that_was_killed_before_the_last_file_nothing_half_is_read(
     assert hosts.objects(known), "its files are there, and nothing that names them"
     with pytest.raises(NotFoundError):
         texts(hosts.two)
-    assert homes.find_folder(hosts.two, known) is None
+    assert release_store.find_folder(hosts.two, known) is None
     assert not (hosts.two.config.releases / "r").exists()
     assert len(texts(hosts.one)) == 6  # the host that built it goes on
     assert texts(hosts.two) == texts(hosts.one)
@@ -207,7 +207,7 @@ def test_of_a_host_that_was_killed_while_it_fetched_the_next_use_fetches_the_res
 
 def test_a_file_that_is_not_what_was_written_is_refused_and_not_kept(hosts: Hosts) -> None:
     known = hosts.build()
-    name = f"releases/{known.release_id.hex}/{homes.digest(hosts.one.config.releases / 'r' / 'part-00000.parquet')}"
+    name = f"releases/{known.release_id.hex}/{release_store.digest(hosts.one.config.releases / 'r' / 'part-00000.parquet')}"
     found = hosts.bucket.read(name)
     assert found is not None
     assert hosts.bucket.replace(name, found.content[::-1], found.tag)
@@ -223,20 +223,20 @@ def test_a_change_of_a_host_that_was_killed_is_published_unless_another_changed_
     folder = hosts.one.config.releases / "r"
 
     def killed_with(text: str) -> None:
-        with pytest.raises(Killed), homes.publish_changes(hosts.one, known, folder):
+        with pytest.raises(Killed), release_store.publish_changes(hosts.one, known, folder):
             (folder / "README.md").write_text(text)
             raise Killed
 
     killed_with("first")
-    assert homes.find_folder(hosts.one, known) == folder
-    other = homes.find_folder(hosts.two, known)
+    assert release_store.find_folder(hosts.one, known) == folder
+    other = release_store.find_folder(hosts.two, known)
     assert other is not None
     assert (other / "README.md").read_text() == "first"
 
     killed_with("second")
-    with homes.publish_changes(hosts.two, known, other):
+    with release_store.publish_changes(hosts.two, known, other):
         (other / "README.md").write_text("third")
-    homes.find_folder(hosts.one, known)
+    release_store.find_folder(hosts.one, known)
     assert (folder / "README.md").read_text() == (other / "README.md").read_text() == "third"
 
 
@@ -263,12 +263,12 @@ def test_a_purge_of_a_host_that_was_killed_is_done_by_another(
 
 def test_one_host_at_a_time_changes_a_release_and_others_read_it_meanwhile(hosts: Hosts) -> None:
     known = hosts.build()
-    other = homes.find_folder(hosts.two, known)
+    other = release_store.find_folder(hosts.two, known)
     assert other is not None
-    with homes.publish_changes(hosts.one, known, hosts.one.config.releases / "r"):
+    with release_store.publish_changes(hosts.one, known, hosts.one.config.releases / "r"):
         with (
             pytest.raises(BusyError, match="another host"),
-            homes.publish_changes(hosts.two, known, other),
+            release_store.publish_changes(hosts.two, known, other),
         ):
             raise AssertionError
         assert texts(hosts.one) == texts(hosts.two)
@@ -316,15 +316,15 @@ def test_what_a_killed_publish_left_is_deleted_after_a_week_and_the_release_can_
     known = hosts.known()
     left = hosts.objects(known)
     assert len(left) > 3
-    assert homes.delete_unreferenced(hosts.two, utc_now()) == {}, "it may be going on"
-    assert homes.delete_unreferenced(hosts.two, AFTER, dry_run=True) == {"r": left}
+    assert release_store.delete_unreferenced(hosts.two, utc_now()) == {}, "it may be going on"
+    assert release_store.delete_unreferenced(hosts.two, AFTER, dry_run=True) == {"r": left}
     assert hosts.objects(known) == left
-    assert homes.delete_unreferenced(hosts.two, AFTER) == {"r": left}
+    assert release_store.delete_unreferenced(hosts.two, AFTER) == {"r": left}
     assert hosts.objects(known) == []
     assert catalog.verify_release(hosts.one, "r") == []
     assert texts(hosts.two) == texts(hosts.one)
     whole = hosts.objects(known)
-    assert homes.delete_unreferenced(hosts.two, AFTER) == {}
+    assert release_store.delete_unreferenced(hosts.two, AFTER) == {}
     assert hosts.objects(known) == whole, "nothing that the release has is ever taken"
 
 
@@ -340,7 +340,7 @@ def test_a_part_of_before_a_purge_that_a_killed_host_did_not_delete_is_deleted(
         patched.setattr(Bucket, "delete", killed)
         purge_release(hosts.one, "r")
     before = len(hosts.objects(known))
-    (gone,) = homes.delete_unreferenced(hosts.two, AFTER).values()
+    (gone,) = release_store.delete_unreferenced(hosts.two, AFTER).values()
     assert len(hosts.objects(known)) == before - len(gone)
     assert catalog.verify_release(hosts.two, "r") == []
     assert len(texts(hosts.two)) == 5
@@ -353,7 +353,7 @@ def test_nothing_of_a_release_that_is_being_published_is_deleted(
 
     def send(self: Bucket, name: str, file: Path) -> None:
         honest(self, name, file)
-        found.append(homes.delete_unreferenced(hosts.two, AFTER))
+        found.append(release_store.delete_unreferenced(hosts.two, AFTER))
 
     with monkeypatch.context() as patched:
         patched.setattr(Bucket, "send", send)

@@ -16,7 +16,7 @@ from licet.backup import archives, base_recovery, drills, wal_receiver
 from licet.curate import release_build
 from licet.errors import BusyError
 from licet.keys.restriction_journal import Journal
-from licet.release import homes, registry
+from licet.release import registry, release_store
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.embedded import Cluster, Options
@@ -109,9 +109,9 @@ def test_a_release_that_somebody_uses_is_not_removed_from_the_disk(tmp_path: Pat
     file.write_text('{"release":"%s","tag":"a","files":{}}' % ("0" * 32))
     with place.with_name(".one.lock").open("a") as used:
         fcntl.flock(used, fcntl.LOCK_EX)
-        assert not homes._removed(file, place)
+        assert not release_store._removed(file, place)
         assert place.is_dir()
-    assert homes._removed(file, place)
+    assert release_store._removed(file, place)
     assert not place.exists()
 
 
@@ -125,7 +125,7 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
         known = registry.find(tx, "one")
     assert known is not None
     place = house.installation.config.releases / "one"
-    home = homes._Home(house.installation, cast(Any, None), known, place)
+    home = release_store._Home(house.installation, cast(Any, None), known, place)
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))

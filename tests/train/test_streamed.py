@@ -15,7 +15,7 @@ import pytest
 from licet.config import Configuration
 from licet.errors import BrokenError, BusyError, NotFoundError, UsageError
 from licet.ledger.canonical_json import canonical
-from licet.release import homes, manifest, purge
+from licet.release import manifest, purge, release_store
 from licet.release.push import INDEX_FILE, open_store, push
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
@@ -271,8 +271,8 @@ class Shared:
         self.bucket: Bucket = bucket
 
     def publish(self, folder: Path, ident: str) -> None:
-        """As `release.homes` writes a release: each file under its hash, then `files.json`; what it
-        no longer names goes.
+        """As `release.release_store` writes a release: each file under its hash, then `files.json`;
+        what it no longer names goes.
         """
         index = f"releases/{ident}/{INDEX_FILE}"
         own = {
@@ -280,7 +280,7 @@ class Shared:
             for path in folder.rglob("*")
             if path.is_file()
         }
-        digests = {name: homes.digest(path) for name, path in own.items()}
+        digests = {name: release_store.digest(path) for name, path in own.items()}
         for name, path in own.items():
             self.bucket.send(f"releases/{ident}/{digests[name]}", path)
         self.bucket.put_compared(index, canonical({"files": digests, "v": 1}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.installed import House
-from tests.train.test_usefulness import ORDER, town
+from tests.train.test_ablation import ORDER, town
 
 from licet.curate import release_build
 from licet.errors import RefusedError

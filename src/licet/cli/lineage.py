@@ -120,10 +120,8 @@ def list_models(call: CliCall) -> None:
     from licet.train import lineage, run_marks
 
     with call.installation() as installation:
-        seen, runs = (
-            lineage.list_models(installation),
-            run_marks.list_unfinished(installation.config.data),
-        )
+        seen = lineage.list_models(installation)
+        runs = run_marks.list_unfinished(installation.config.data)
         lines = [*map(_line, seen), *(f"run {run_line(run)}" for run in runs)]
         call.show(seen, lambda: "\n".join(lines) or "no model is on record")
 

@@ -23,7 +23,7 @@ from licet.cli.shell import (
 from licet.clock import utc_now
 from licet.errors import UsageError
 from licet.policy.period import rfc3339
-from licet.release import catalog, homes, signatures
+from licet.release import catalog, release_store, signatures
 from licet.release import push as pushing
 from licet.release.catalog import diff_releases
 from licet.release.diff import ReleaseDiff
@@ -222,7 +222,7 @@ def collect_command(dry_run: bool, call: CliCall) -> int:
     Example:  licet release collect --dry-run
     """
     with call.installation() as installation:
-        found = homes.delete_unreferenced(installation, utc_now(), dry_run=dry_run)
+        found = release_store.delete_unreferenced(installation, utc_now(), dry_run=dry_run)
     verb = "would delete" if dry_run else "deleted"
     lines = [f"{verb} {name}: {', '.join(objects)}" for name, objects in found.items()]
     call.show(found, lambda: "\n".join(lines or ["nothing is left over"]))

@@ -68,11 +68,14 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
             first = np.searchsorted(hashes, own, "left")
             last = np.searchsorted(hashes, own, "right")
             among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
-            asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
+            numbers, counts = np.unique(
+                np.concatenate(among or [questions[:0]]), return_counts=True
+            )
             found.append(
                 bool(
                     (
-                        counts >= (1 if self.rule is OverlapRule.gpt3 else HELD_MIN * sizes[asked])
+                        counts
+                        >= (1 if self.rule is OverlapRule.gpt3 else HELD_MIN * sizes[numbers])
                     ).any()
                 )
             )

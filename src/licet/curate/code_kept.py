@@ -25,7 +25,7 @@ _REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, yaml.YAMLErro
 
 def _python(text: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in somebody's string is theirs
+        warnings.simplefilter("ignore")  # of invalid escapes
         ast.parse(text)
 
 

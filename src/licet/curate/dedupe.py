@@ -15,7 +15,7 @@ Invariants:
 - The result does not depend on the order in which documents are added.
 
 Memory is bounded: beyond a million numbers, what grows with turns and documents is in unnamed files
-beside the release (`spilled`), about 26 bytes a turn and 600 a document with its signature. Two
+beside the release (`disk_arrays`), about 26 bytes a turn and 600 a document with its signature. Two
 bytes a document are in memory, for the answer. Hashes and signatures are keyed with a key that
 exists only in memory, for one build.
 """
@@ -33,10 +33,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate import spilled
+from licet.curate import disk_arrays
+from licet.curate.disk_arrays import Numbers, SpilledArray
 from licet.curate.similarity import Roots, clusters, roots, unite
 from licet.curate.sketches import PLACES, SIGNATURE_BYTES, Signatures
-from licet.curate.spilled import Numbers, SpilledArray
 
 REPEATED_MIN = 0.9
 WEIGHT_MAX = 2_000
@@ -146,22 +146,22 @@ class Election:
     def _same_units(self) -> Roots:
         """The place of the first equal or similar unit, for each unit."""
         hashes, folder = self._hashes.view(), self._folder
-        units = spilled.zeros(len(hashes), np.int32, folder)
-        for keys, places in spilled.ranges(hashes, folder):
+        units = disk_arrays.zeros(len(hashes), np.int32, folder)
+        for keys, places in disk_arrays.ranges(hashes, folder):
             known, first = _firsts(keys, places)
-            for at in spilled.slices(len(keys)):
+            for at in disk_arrays.slices(len(keys)):
                 units[places[at]] = first[np.searchsorted(known, keys[at])]
         if not self._signatures:
             return units
         self._file.flush()
         signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=(self._signatures, PLACES))
         signed, likes = self._signed.view(), clusters(signatures, folder)
-        parents = spilled.numbers_below(len(hashes), np.int32, folder)
-        for at in spilled.slices(len(likes)):
+        parents = disk_arrays.numbers_below(len(hashes), np.int32, folder)
+        for at in disk_arrays.slices(len(likes)):
             joined = np.flatnonzero(likes[at] != np.arange(at.start, at.stop)) + at.start
             unite(parents, units[signed[joined]], units[signed[likes[joined]]])
         roots(parents)
-        for at in spilled.slices(len(units)):
+        for at in disk_arrays.slices(len(units)):
             units[at] = parents[units[at]]
         return units
 
@@ -172,7 +172,7 @@ class Election:
         if without is not None:
             contested &= ~without
         # the kept document of each unit, from 1
-        taken = spilled.zeros(len(units), np.int32, self._folder)
+        taken = disk_arrays.zeros(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
                 first = int(starts[document])
@@ -191,18 +191,18 @@ class Election:
 
     def _in_order(self) -> Iterator[tuple[Numbers, Numbers]]:
         """The documents in order; ties by entry."""
-        for keys, documents in spilled.ranges(self._orders.view(), self._folder):
+        for keys, documents in disk_arrays.ranges(self._orders.view(), self._folder):
             order = np.argsort(keys, kind="stable")
             yield keys[order], documents[order]
 
     def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
         """Whether each document has a unit that occurs elsewhere, in itself or another."""
-        counts = spilled.zeros(len(units), np.int32, self._folder)
-        for at in spilled.slices(len(units)):
+        counts = disk_arrays.zeros(len(units), np.int32, self._folder)
+        for at in disk_arrays.slices(len(units)):
             found, times = np.unique(units[at], return_counts=True)
             counts[found] += times.astype(np.int32)
         contested = np.zeros(len(starts), bool)
-        for at in spilled.slices(len(units)):
+        for at in disk_arrays.slices(len(units)):
             shared = np.flatnonzero(counts[units[at]] > 1) + at.start
             contested[np.searchsorted(starts, shared, side="right") - 1] = True
         return contested
@@ -211,7 +211,7 @@ class Election:
 def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
     """The distinct keys, sorted, each with its lowest of ``places``, which are in order."""
     known, first = np.zeros(0, keys.dtype), np.zeros(0, np.int64)
-    for at in spilled.slices(len(keys)):
+    for at in disk_arrays.slices(len(keys)):
         new, index = np.unique(keys[at], return_index=True)
         both, lowest = np.concatenate([known, new]), np.concatenate([first, places[at][index]])
         known, index = np.unique(both, return_index=True)

@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from licet.curate import look_alikes, made_up_names, rules, surrogates, views
+from licet.curate import confusables, made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
 from licet.curate.detect import replace_surrogates, subtract_spans
 from licet.curate.repeated_names import find_repeated
@@ -80,7 +80,7 @@ def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
 
 
 def recognise(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
-    """The spans found by the package's rules in each text, in order, and whether each is reserved."""
+    """The spans of the package's rules in each text, in order, and whether each is reserved."""
     found = _resolve_texts(texts, rules.load_rules(), prefilter=True)
     return [
         [(span, surrogates.is_reserved(span.kind, _value_of(text, span))) for span in own]
@@ -173,7 +173,7 @@ def _combine_spans(
     spans: Sequence[DetectedSpan],
     names: Sequence[DetectedSpan],
 ) -> list[DetectedSpan]:
-    """The rules' spans, and the parts of names outside all rule findings, reserved ones included."""
+    """The rules' spans, reserved ones included, and the parts of names outside them."""
     pieces = [piece for name in names for piece in subtract_spans(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trim_span(text, piece)) is not None]
     return sorted([*spans, *_is_identifying(text, own)])
@@ -340,8 +340,8 @@ def _find_written(
     """
     removed: list[list[int]] = []
     seen = texts
-    if not data.isascii() and look_alikes.is_odd(data):
-        seen, removed = map(list, zip(*map(look_alikes.fold, texts), strict=True))
+    if not data.isascii() and confusables.is_odd(data):
+        seen, removed = map(list, zip(*map(confusables.fold, texts), strict=True))
         data = "\n".join(seen).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
@@ -355,7 +355,7 @@ def _find_written(
         rule = book.rules[order]
         if removed and removed[number]:
             start, last = (
-                look_alikes.original_place(removed[number], place) for place in (start, end - 1)
+                confusables.original_place(removed[number], place) for place in (start, end - 1)
             )
             end = last + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
@@ -412,4 +412,4 @@ def _value_of(text: str, span: DetectedSpan) -> str:
 
 def _plain(value: str) -> str:
     """A value as the rules read it: folded, its escapes undone."""
-    return views.plain(look_alikes.fold(replace_surrogates(value))[0])
+    return views.plain(confusables.fold(replace_surrogates(value))[0])

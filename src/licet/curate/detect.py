@@ -143,8 +143,8 @@ class CachedDetector:
         )
 
     def _hashes(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[bytes]:
-        asked = "\n".join((*sorted(kinds), ""))
-        keyed = ((asked + text).encode("utf-8", "surrogatepass") for text in texts)
+        kind_names = "\n".join((*sorted(kinds), ""))
+        keyed = ((kind_names + text).encode("utf-8", "surrogatepass") for text in texts)
         return [blake2b(one, key=self._key, digest_size=16).digest() for one in keyed]
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.dedupe import Election
+from licet.curate.disk_arrays import SpilledArray
 from licet.curate.pipeline import PlanCuration
 from licet.curate.plan import plan
 from licet.curate.rule_cleaner import RuleCleaner
 from licet.curate.runners import Local
-from licet.curate.spilled import SpilledArray
 from licet.release import catalog, duplicates, figures, registry
 from licet.release.curation import Document
 from licet.release.decision_pages import PAGE_BYTES_MAX

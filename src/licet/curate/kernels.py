@@ -6,7 +6,7 @@ can send it to a worker and rerun it when the worker dies. Invariants, held by a
 documents come out as went in, in the same order; a document's result does not depend on the others
 in the batch; the same batch gives the same bytes.
 
-Scores are columns: only `SelectKernel` decides what is dropped, and it reads columns, never texts.
+Scores are columns: only `SelectKernel` drops documents, by columns, never by texts.
 """
 
 from __future__ import annotations

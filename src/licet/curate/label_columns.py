@@ -21,8 +21,8 @@ from licet.curate import labels, quality, words
 from licet.curate.batches import PROSE, STRING, column
 from licet.curate.characters import UNSPACED_SHIFT, classes
 from licet.curate.labels import Topic
+from licet.curate.spaceless import SCRIPT, Unspaced, estimate_from_counts
 from licet.curate.text_column import BatchTexts, Ends, is_of_voices
-from licet.curate.unspaced import SCRIPT, Unspaced, estimate_from_counts
 from licet.policy.state import ConversationKind
 
 # How much is read: characters of a text, lines of it, and characters for a topic.

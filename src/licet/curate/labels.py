@@ -20,7 +20,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 
 from licet.curate import language_model
 from licet.curate.language_model import UNDETERMINED
-from licet.curate.unspaced import estimate
+from licet.curate.spaceless import estimate
 from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000

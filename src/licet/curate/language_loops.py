@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from licet.curate.hash_constants import LANGUAGE_COLUMNS, LANGUAGE_SCALE
+from licet.curate.loop_shared import LANGUAGE_COLUMNS, LANGUAGE_SCALE, Bools, Bytes, Numbers, Places
 from licet.curate.loops import INT, U, inner, jit
-from licet.curate.text_arrays import Bools, Bytes, Numbers, Places
 
 LEVELS = 8  # up to which the n-grams that occur equally often are added as integers
 BLANK = 32

@@ -29,7 +29,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from licet.curate import heap
-from licet.curate.hash_constants import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
+from licet.curate.loop_shared import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
 from licet.errors import BrokenError
 
 UNDETERMINED = "und"
@@ -70,7 +70,8 @@ class LanguageModel(NamedTuple):
 @cache
 def model() -> LanguageModel:
     """The model, read once a process in half a second."""
-    from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]  # no py.typed
+    # no py.typed
+    from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]
 
     # Large arrays are converted slice by slice: `load_model` has all in memory twice.
     with tempfile.TemporaryFile() as unpacked:

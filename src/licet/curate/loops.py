@@ -20,11 +20,10 @@ import numba
 import numpy as np
 
 from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE, UNSPACED_SHIFT, WORD
-from licet.curate.hash_constants import GOLDEN
-from licet.curate.text_arrays import Bools, Bytes, Classes, Codes, Hashes, Numbers, Places
+from licet.curate.loop_shared import GOLDEN, Bools, Bytes, Classes, Codes, Hashes, Numbers, Places
 
 SIGNALS = 10  # of `quality.TurnSignals`, with repeated shingles and shingles behind them
-SCRIPTS = 7  # all characters; those of each script of `unspaced.py`; blanks
+SCRIPTS = 7  # all characters; those of each script of `spaceless.py`; blanks
 LINES, CODE, MARKS, WORDS, UNSPACED = 0, 1, 2, 3, 4  # among the figures
 FIGURES = UNSPACED + SCRIPTS
 LINE_READ_MAX = 400
@@ -393,7 +392,7 @@ def decode_text(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> 
 
 @inner
 def _append_read(text: Codes, read: Codes, kept: int, nth: int) -> int:
-    """Appends what is read of a text, after a line end."""
+    """Appends the read part of a text, after a line end."""
     if nth and kept < len(read):
         read[kept] = 10
         kept += 1
@@ -561,7 +560,7 @@ _ASCII = _ascii()
 
 @inner
 def count_scripts(codes: Codes, classes: Classes, out: Places) -> bool:
-    """Counts characters by script, as in `unspaced`; returns whether any is of such a script."""
+    """Counts characters by script, as in `spaceless`; returns whether any is of such a script."""
     any_of = False
     for code in codes:
         script = classes[code] >> UNSPACED_SHIFT & 7

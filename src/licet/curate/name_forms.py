@@ -1,9 +1,7 @@
-"""The forms of given names in languages that inflect them: those that people write, from the form
-in the lists.
+"""The inflected forms of listed given names.
 
-Promise: ``forms`` gives no form that equals the name; the same name gives the same forms. More are
-given than a grammar would: a form counts only where it is written with a capital and stands for a
-name in the lists.
+``forms`` excludes the name itself. It gives more forms than a grammar: a form counts only with a
+capital.
 """
 
 from __future__ import annotations
@@ -17,8 +15,7 @@ _SOFT = {
            "s": "si", "z": "zi", "ch": "sz", "p": "pi", "f": "fi"},
     "uk": {"к": "ц", "г": "з", "х": "с"},
 }  # fmt: skip
-# Of names that end in a consonant, in a vowel of the first group of endings, and in one that is
-# soft.
+# By the end of the name: a consonant, a hard vowel, a soft vowel.
 _ENDINGS = {
     "pl": ("a owi em iem ie u cie", "y i ę ą o ie e", "i ę ą u o"),
     "ru": ("а у ом ем е", "ы и е у ой ей", "и е ю ей ёй"),
@@ -34,14 +31,14 @@ _GENITIVE = {"de": "s", "sv": "s", "da": "s", "nl": "s"}
 
 
 def inflects(usual: Collection[str], language: str) -> bool:
-    """Whether forms are made of a name that is usual in these languages: in this one, or in
+    """Whether a name usual in these languages has forms in ``language``: usual there, or in
     several.
     """
     return language in usual or len(usual) > 3
 
 
 def forms(name: str, language: str) -> Iterator[str]:
-    """What ``name`` becomes within sentences of ``language``, the name itself left out."""
+    """The inflected forms of ``name`` in ``language``."""
     if language in _GENITIVE:
         if name[-1] not in "sxzß":
             yield name + _GENITIVE[language]

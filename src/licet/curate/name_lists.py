@@ -1,6 +1,4 @@
-"""The lists that `names.py` reads: given and family names, public names, and words around names by
-language.
-"""
+"""The lists of `names.py`: given and family names, public names, and context words by language."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class GivenName(NamedTuple):
 
 
 class LanguageWords(msgspec.Struct, frozen=True):
-    """What stands around names in a language: the keys of name_words.yaml."""
+    """The context words of names in a language: the keys of name_words.yaml."""
 
     titles: frozenset[str]
     after: frozenset[str]
@@ -53,11 +51,11 @@ class LanguageWords(msgspec.Struct, frozen=True):
     greet: frozenset[str]
     close: frozenset[str]
     field: frozenset[str]
-    forms: Mapping[str, bool]  # of names that are usual here: whether a form is a word too
+    forms: Mapping[str, bool]  # of usual names: whether a form is a word too
 
 
 class CommonWords(msgspec.Struct, frozen=True):
-    """What holds in every language."""
+    """The words of all languages."""
 
     role: frozenset[str]
     addressed: frozenset[str]
@@ -71,7 +69,7 @@ def _read(name: str) -> bytes:
 
 @cache
 def finder_sha256() -> str:
-    """The hash of the lists and of the code that reads them."""
+    """The hash of the lists and their code."""
     return sha256(b"".join(sha256(_read(name)).digest() for name in FILES)).hexdigest()
 
 
@@ -147,17 +145,15 @@ def words_around(language: str) -> LanguageWords:
 
 @cache
 def field_words() -> frozenset[str]:
-    """The labels of a form behind which a name stands, of every language."""
+    """The form labels before a name, of every language."""
     return frozenset(word for language in LANGUAGES for word in words_around(language).field)
 
 
 @cache
 def telling_words() -> dict[str, list[tuple[str, float]]]:
-    """Words that tell a language, common ones and those around names; each counts in parts for
-    those that share it.
-    """
+    """Words that identify a language, common and context ones; shared ones count in parts."""
     by_word: dict[str, set[str]] = {}
-    # of which Danish has nearly every common word
+    # without Norwegian: Danish has nearly all of its common words
     for language in {*LANGUAGES, *labels.SPOKEN} - {"no"}:
         around: tuple[str, ...] = ()
         if language in LANGUAGES:

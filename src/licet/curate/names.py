@@ -1,18 +1,16 @@
-"""Names of private persons and their addresses in running text, by lists and by what stands around
-a name.
+"""Detects names of private persons and their addresses in running text, by lists and context.
 
 Promises:
-- A word counts as a name only for a reason that a person can read: a given name of the lists that
-  is no word of the language, with the family name that follows; or a title, a form of address, "my
-  name is", a relation ("my sister"), the end of a letter, a field of a form or an e-mail address
-  beside it. What is no reason is no name: this finder abstains.
-- A span holds whole words of one line. It is no part of a word, a number or an identifier.
-- ``detect`` gives the spans of each text by itself: what it finds in one depends on no other text.
-- Names are looked for in ``LOOKED_AT``, the languages in which the figures of docs/curate.md hold.
-  A text in another one is not looked at, and ``unread`` says so: a release that replaces names
-  leaves its row out.
+- A word counts as a name only for a readable reason: a listed given name that is no word of the
+  language, with the family name that follows; or a title, a form of address, "my name is", a
+  relation ("my sister"), the end of a letter, a field of a form or an e-mail address beside it.
+  Otherwise the finder abstains.
+- A span has whole words of one line, and is no part of a word, a number or an identifier.
+- ``detect`` handles each text by itself.
+- Names are searched in the languages ``LOOKED_AT``, those of the figures in docs/curate.md. Texts
+  in other ones are not searched (``unread_language``): a release that replaces names omits them.
 
-The lists: name_lists.py, which tools/name_lists makes.
+The lists: name_lists.py, made by tools/name_lists.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ NAME_WORDS_MAX = 4
 RUN_WORDS_MAX = 8
 BEFORE_CHARS = 48
 GUESSED_CHARS = 600
-UNREAD_WORDS_MIN = 2  # common words of a language that is not looked at
+UNREAD_WORDS_MIN = 2  # common words of an unsearched language
 
 _UPPER = "".join(c for c in map(chr, (*range(0x250), *range(0x400, 0x530))) if c.isupper())
 _CAPITAL = re.compile(rf"(?<![\w@#$/\\.\-])[{_UPPER}][\w'’\-]*")
@@ -61,7 +59,7 @@ _GAP = re.compile(
 _WORD_BEFORE = re.compile(r"([^\W\d_][\w'’.\-]*)\.?[ ,]+$")
 _APOSTROPHE = re.compile("['’]")
 _EMAIL = re.compile(r"([A-Za-z][A-Za-z._\-]{2,40})\d*@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
-_ADDRESS = re.compile(r"\S*(?:@|://)\S*")  # whose words are of no language
+_ADDRESS = re.compile(r"\S*(?:@|://)\S*")  # words of no language
 _CONTACT = re.compile(r"\S@\S|\+?\d(?:[ ().\-/]?\d){6,}")
 _STARTS = '.!?…:;•*>#|"“”„«»([{-–—‘'
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -81,7 +79,7 @@ _TECHNICAL = re.compile(
 
 
 class CapitalWord(NamedTuple):
-    """A word with a capital: its place, and what it is without an ending behind an apostrophe."""
+    """A capitalised word: its place, and its form without an ending after an apostrophe."""
 
     start: int
     end: int
@@ -89,9 +87,7 @@ class CapitalWord(NamedTuple):
 
 
 class NameFinder(msgspec.Struct, frozen=True):
-    """What ships with this package. It pickles: lists are read where they are first used, once a
-    process.
-    """
+    """The built-in detector. Lists are loaded on first use, once a process."""
 
     sha256: str
     name: str = "built-in"
@@ -107,7 +103,7 @@ class NameFinder(msgspec.Struct, frozen=True):
         return [self._detect(text, kinds) for text in texts]
 
     def unread_language(self, text: str) -> str:
-        """The language of a text that is not looked at, or nothing."""
+        """The language of an unsearched text, or empty."""
         if (script := _other_script(text)) != "":
             return script
         scores = _scores(text)
@@ -133,9 +129,7 @@ class NameFinder(msgspec.Struct, frozen=True):
 
 
 def _scores(text: str) -> dict[str, float]:
-    """How many words of each language stand at the beginning of ``text``, those of several in
-    parts.
-    """
+    """The words of each language at the start of ``text``; shared ones count in parts."""
     telling, scores = telling_words(), dict.fromkeys((*LANGUAGES, *labels.SPOKEN), 0.0)
     for word in _LETTERS.findall(_normalise_case(_ADDRESS.sub(" ", text[:GUESSED_CHARS]))):
         for language, part in telling.get(word, ()):
@@ -144,9 +138,7 @@ def _scores(text: str) -> dict[str, float]:
 
 
 def likely_language(text: str) -> str:
-    """The language, of those looked at, whose words are the most in ``text``; English where it has
-    none of any.
-    """
+    """The searched language with most words in ``text``; English if there are none."""
     scores = _scores(text)
     if not text.isascii() and _CYRILLIC.search(text[:GUESSED_CHARS]):
         return "uk" if _UKRAINIAN.search(text) or scores["uk"] > scores["ru"] else "ru"
@@ -154,16 +146,12 @@ def likely_language(text: str) -> str:
 
 
 def _normalise_case(text: str) -> str:
-    """A text in small letters, with the apostrophe of typewriters in place of that of printers: as
-    the lists have words.
-    """
+    """Lower-cases a text and its typographic apostrophes, to match the lists."""
     return text.lower().replace("’", "'")
 
 
 def _other_script(text: str) -> str:
-    """The language of a text that is mostly in a script that is not looked at, `und` for one
-    unknown here, or nothing.
-    """
+    """The language of a text mostly in an unsearched script, `und` if unknown, or empty."""
     if text.isascii():
         return ""
     read = text[:GUESSED_CHARS]
@@ -210,7 +198,7 @@ class _TextNames:
         return CapitalWord(start, end, bare)
 
     def _run(self, words: Sequence[CapitalWord], at: int) -> list[CapitalWord]:
-        """The words from ``at`` on that stand together."""
+        """The adjacent words from ``at`` on."""
         run = [words[at]]
         for word in words[at + 1 :]:
             gap = self._text[run[-1].end : word.start]
@@ -240,7 +228,7 @@ class _TextNames:
             at = last + 1
 
     def _name_at(self, run: Sequence[CapitalWord], at: int) -> tuple[int, float]:
-        """The last word of a name that begins at ``at``, and its score; -1 where there is none."""
+        """The last word of a name that begins at ``at``, and its score; -1 without one."""
         word = run[at]
         no_names = (self._words.never, self._words.titles, self._common.before_places)
         if len(word.bare) < 2 or any(word.bare in each for each in no_names):
@@ -295,7 +283,7 @@ class _TextNames:
         return own is None or not own.words & {self._language, "en", PLACE}
 
     def _extended(self, run: Sequence[CapitalWord], at: int, *, sure: bool) -> int:
-        """The last of the words that go on a name."""
+        """The last word that continues a name."""
         last = at
         for place in range(at + 1, min(len(run), at + NAME_WORDS_MAX)):
             word = run[place]
@@ -326,7 +314,7 @@ class _TextNames:
         )
 
     def _is_of_place(self, run: Sequence[CapitalWord], at: int, last: int) -> bool:
-        """Whether the name is part of the name of something: a street, a school, a saint."""
+        """Whether the name is part of another name: a street, a school, a saint."""
         if last + 1 < len(run) and run[last + 1].bare in self._words.never:
             return True
         if any(one.bare in self._words.never for one in run[at + 1 : last + 2]):
@@ -344,9 +332,7 @@ class _TextNames:
         return not self._is_start(run[at - 1].start)
 
     def _is_other(self, start: int, end: int) -> bool:
-        """Whether what stands beside says that a bare word is no person: a number of units, a
-        version, a call.
-        """
+        """Whether the context excludes a person: a number of units, a version, a call."""
         if self._text[max(0, start - 2) : start - 1].isdigit():
             return True
         return _OTHER.match(self._text, end) is not None
@@ -365,10 +351,10 @@ class _TextNames:
             len(words) >= 3 and all(one[0].isupper() for one in words) and line[-1:] not in ".!?,"
         )
 
-    # --- what stands around -----------------------------------------------------------------------
+    # --- context ----------------------------------------------------------------------------------
 
     def _reason(self, run: Sequence[CapitalWord], at: int) -> bool:
-        """Whether what stands before a word, or behind it, says that it is a name."""
+        """Whether the context before or after a word shows that it is a name."""
         word = run[at]
         text, words = self._text, self._words
         if word.bare.lower() in self._mail:
@@ -411,14 +397,12 @@ class _TextNames:
         return self._signs(run, at, line)
 
     def _is_above_contact(self, end: int) -> bool:
-        """Whether a field ends at ``end`` and the next line has an address of mail or the number of
-        a telephone.
-        """
+        """Whether a field ends at ``end`` before a line with a mail address or telephone number."""
         line, _, rest = self._text[end : end + 200].partition("\n")
         return not line.strip() and _CONTACT.search(rest.partition("\n")[0]) is not None
 
     def _is_addressed(self, run: Sequence[CapitalWord], at: int) -> bool:
-        """Whether an unknown word behind a greeting is a name: alone before a comma, and no form of
+        """Whether an unknown word after a greeting is a name: alone before a comma, and no form of
         address.
         """
         bare = run[at].bare
@@ -440,7 +424,7 @@ class _TextNames:
         )
 
     def _signs(self, run: Sequence[CapitalWord], at: int, line: int) -> bool:
-        """Whether the line holds a name alone, below the words that end a letter."""
+        """Whether the line has only a name, below the closing of a letter."""
         if at or line != run[0].start or not line:
             return False
         end = self._text.find("\n", line)
@@ -470,9 +454,7 @@ class _TextNames:
         return frozenset(part for part in parts if len(part) > 2) - self._common.role
 
     def _small(self) -> Iterator[tuple[int, int, float]]:
-        """Given names in small letters behind a relation or "my name is", in texts of people who
-        write no capitals.
-        """
+        """Given names in lower case after a relation or "my name is", in texts without capitals."""
         phrases = "|".join(map(re.escape, self._words.intro))
         straight = self._text.replace("’", "'")
         for found in re.finditer(rf"(?<!\w)(?:(?i:{phrases})) ([^\W\d_]{{3,}})(?!\w)", straight):
@@ -501,5 +483,5 @@ def _alike(word: str, name: str) -> bool:
 
 
 def _phrase_stands(plain: str, phrases: Sequence[str]) -> bool:
-    """Whether one of the phrases ends ``plain`` and is no part of a word there."""
+    """Whether ``plain`` ends with one of the phrases, as whole words."""
     return any(plain.endswith(one) and not plain[: -len(one)][-1:].isalnum() for one in phrases)

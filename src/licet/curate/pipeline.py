@@ -15,10 +15,10 @@ import pyarrow as pa
 from licet.curate import compiled
 from licet.curate.batches import batches, column
 from licet.curate.dedupe import Election, Sketch
+from licet.curate.disk_arrays import SpilledArray
 from licet.curate.kernels import SIGNALS, UNREAD_LANGUAGE
 from licet.curate.plan import CurationPlan
 from licet.curate.runners import Local, Ray, Runner
-from licet.curate.spilled import SpilledArray
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError, UsageError
 from licet.release.changed_words import ChangedWords, ChangePlace

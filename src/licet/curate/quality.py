@@ -6,9 +6,9 @@ does not look repetitive. The thresholds of `Select` are the paper's; its rules 
 stop words suit English web pages and are not in the default rule, and none applies to code.
 
 Words are separated by blanks; in a script without spaces, a word is as many characters as an
-English word takes in translation (unspaced.py), and five words in a row are as many characters. The
-two-character ellipsis of Chinese and Japanese counts as one. Symbols are measured against words, or
-against letters of average English words where words are long, as in Finnish or Korean.
+English word takes in translation (spaceless.py), and five words in a row are as many characters.
+The two-character ellipsis of Chinese and Japanese counts as one. Symbols are measured against
+words, or against letters of average English words where words are long, as in Finnish or Korean.
 
 Invariant: a signal depends on the document's own texts. A turn is read up to
 ``words.CHUNK_BYTES_MAX`` bytes.
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from licet.curate.characters import BULLETS
 from licet.curate.sketches import CHUNK_BYTES
-from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, estimate
+from licet.curate.spaceless import LETTERS_A_WORD, Unspaced, estimate
 from licet.curate.words import (
     CHUNK_BYTES_MAX,
     SHINGLE_WORDS,
@@ -239,7 +239,7 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
     def refuses(self, quality: Quality) -> bool:
         return bool(self.refused(msgspec.structs.asdict(quality)))
 
-    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401 bool, or an array for arrays
+    def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401 a bool or array
         """Whether signals, by name, are refused."""
         return (signals["words"] >= self.words_min) & (
             (signals["repeated_lines"] > self.repeated_lines_max)

@@ -8,8 +8,8 @@ spill to disk and be writable by others. An actor first proves that it has the s
 and its answers are checked against the request (`release.page_check`).
 
 Not covered: anyone who runs the cluster, or can submit to it, runs code in the actors and can read
-their memory and the secret, and Ray itself unpickles messages. So restrict a cluster to those who
-may read content.
+their memory and the secret, and Ray itself unpickles what it delivers. So restrict a cluster to
+those who may read content.
 
 Ray ends the actors of a dead build, and the database rolls their pages back.
 """
@@ -80,9 +80,9 @@ class RayActors:
 
 
 class ActorWorker:
-    """The build's side of an actor. ``answer``: its pending answer; ``secret``: its start secret."""
+    """The build's side of an actor. ``answer``: the pending one; ``secret``: the actor's own."""
 
-    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401 Ray has no types
+    def __init__(self, ray: Any, actor: Any, secret: bytes) -> None:  # noqa: ANN401 Ray's
         self.page = 0
         self.answer: Any = None
         self._ray, self._actor, self._secret = ray, actor, secret

@@ -15,7 +15,7 @@ from licet.config import Configuration
 from licet.curate import engine_settings
 from licet.curate.rule_cleaner import RuleCleaner
 from licet.errors import UsageError
-from licet.release import catalog, homes, registry
+from licet.release import catalog, registry, release_store
 from licet.release.build import Builder
 from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import Crew, Processes, WorkerSettings
@@ -98,7 +98,7 @@ def build_release(
             built = builder.run(order)
     with transaction(installation.pool) as tx:
         known = registry.get(tx, UUID(hex=built.manifest.release))
-    homes.publish(installation, known, built.folder)
+    release_store.publish(installation, known, built.folder)
     return built
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from licet.curate.code_strings import readable
 from licet.curate.detect import DetectedSpan
 from licet.curate.rules import IdentifierKind
-from licet.curate.unspaced import estimate
+from licet.curate.spaceless import estimate
 
 VALUES_MAX = 2_000
 WORD_LETTERS_MIN = 3

@@ -7,7 +7,7 @@ retried at most once per separator inside it.
 Invariants:
 - A rule file that does not decode, names an unknown validator or does not compile is an InputError:
   no rule is skipped.
-- The prefilter is sound: what it excludes cannot match. A rule's triggers occur in each of its
+- The prefilter is sound: it excludes no match. A rule's triggers occur in each of its
   matches (a test compares detection with and without it).
 - A value lies in one text. Its context may lie in the one before: a question ends a turn and its
   answer opens the next.
@@ -126,7 +126,7 @@ def _set(patterns: Sequence[str]) -> re2.Set:
 
 
 def _gates(rules: Sequence[DetectorRule]) -> list[str]:
-    """Patterns of all keywords, all word triggers and all shape triggers: a single one is slower."""
+    """Patterns of all keywords, all word triggers and all shape triggers: one is slower."""
     keywords = [trigger(rule) for rule in rules if rule.keywords]
     triggers = [trigger(rule) for rule in rules if not rule.keywords]
     words = [one for one in triggers if one.startswith("(?m)(?i)")]
@@ -178,14 +178,12 @@ class Rules:
         if checked:
             for compiled in self._compiled:
                 compiled.check()
-        self._asked = [order for order, rule in enumerate(self.rules) if _is_rare(rule)]
+        self._rare = [order for order, rule in enumerate(self.rules) if _is_rare(rule)]
         self._always = [order for order, rule in enumerate(self.rules) if not _is_rare(rule)]
-        always, asked = (
-            [self.rules[order] for order in own] for own in (self._always, self._asked)
-        )
-        gates = _gates(asked)
+        always, rare = ([self.rules[order] for order in own] for own in (self._always, self._rare))
+        gates = _gates(rare)
         self._set = _set([*map(trigger, always), *gates])
-        self._gated = _set(list(map(trigger, asked)))
+        self._gated = _set(list(map(trigger, rare)))
         self._gates = [re2.compile(gate.encode(), _options(SET_MEMORY_BYTES_MAX)) for gate in gates]
 
     def suspects(self, data: bytes) -> list[int]:
@@ -200,7 +198,7 @@ class Rules:
         found = [self._always[number] for number in matched if number < always]
         gates = [self._gates[number - always] for number in matched if number >= always]
         if lines := b"\n".join(line for gate in gates for line in _lines(gate, data)):
-            found += [self._asked[number] for number in self._gated.Match(lines) or ()]
+            found += [self._rare[number] for number in self._gated.Match(lines) or ()]
         return sorted(found)
 
     def spans(

@@ -157,7 +157,7 @@ def ray_cluster(address: str) -> tuple[Any, bool]:
 class Spark:
     """Runs windows of batches on the process's Spark session, by `mapInArrow`.
 
-    Spark keeps what it moves on local disks as long as it likes: its own disk encryption must be
+    Spark keeps shuffled data on local disks indefinitely: its own disk encryption must be
     on. A plan runs as Arrow functions, since Spark's expressions would run its patterns in a
     backtracking engine.
     """

@@ -8,8 +8,8 @@ which verification rejects.
 
 Invariants: the answer depends on the signatures and not on their order, except that a bucket of
 more than ``ROUNDS_MAX`` groups may stay partly apart. Signatures are read band by band, and a
-band's keys range by range (`spilled`): memory is bounded except for 16 bytes for each member of a
-bucket.
+band's keys range by range (`disk_arrays`): memory is bounded except for 16 bytes for each member of
+a bucket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate import spilled
+from licet.curate import disk_arrays
 from licet.curate.sketches import PLACES, Signatures
 
 JACCARD_MIN = 0.7
@@ -36,9 +36,9 @@ def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
 
     Data too large for memory is in unnamed files of ``folder``.
     """
-    parents = spilled.numbers_below(len(signatures), np.int64, folder)
+    parents = disk_arrays.numbers_below(len(signatures), np.int64, folder)
     for band in range(BANDS):
-        for keys, places in spilled.ranges(_keys(signatures, band, folder), folder):
+        for keys, places in disk_arrays.ranges(_keys(signatures, band, folder), folder):
             order = np.argsort(keys, kind="stable")
             _join(parents, signatures, keys[order], places[order])
     return roots(parents)
@@ -51,7 +51,7 @@ def roots(parents: Roots) -> Roots:
     changed = True
     while changed:
         changed = False
-        for at in spilled.slices(len(parents)):
+        for at in disk_arrays.slices(len(parents)):
             here = parents[at]
             above = parents[here]
             if not np.array_equal(above, here):
@@ -77,8 +77,8 @@ def _root(parents: Roots, number: int) -> int:
 
 def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.uint64]:
     """A hash of each signature's band; collisions are resolved by verification."""
-    keys = spilled.zeros(len(signatures), np.uint64, folder)
-    for at in spilled.slices(len(signatures)):
+    keys = disk_arrays.zeros(len(signatures), np.uint64, folder)
+    for at in disk_arrays.slices(len(signatures)):
         rows = np.ascontiguousarray(
             signatures[at, band * BAND_ROWS : (band + 1) * BAND_ROWS]
         ).astype(np.uint64)

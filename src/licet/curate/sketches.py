@@ -24,7 +24,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.hash_constants import GOLDEN
+from licet.curate.loop_shared import GOLDEN
 from licet.curate.words import (
     CHUNK_BYTES_MAX,
     Hashes,

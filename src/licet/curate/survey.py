@@ -19,9 +19,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate import spilled
+from licet.curate import disk_arrays
 from licet.curate.dedupe import Election, Sketch
-from licet.curate.spilled import SpilledArray
+from licet.curate.disk_arrays import SpilledArray
 from licet.release.curation import Document
 
 _UNKNOWN, _STAYS, _OUT = 0, 1, 2
@@ -81,7 +81,7 @@ class DuplicateSurvey:
 
     def _by_name(self) -> tuple[SpilledArray, SpilledArray]:
         names, numbers = SpilledArray("u8", self._folder), SpilledArray("i8", self._folder)
-        for keys, places in spilled.ranges(self._names.view(), self._folder):
+        for keys, places in disk_arrays.ranges(self._names.view(), self._folder):
             for index in np.argsort(keys, kind="stable").tolist():
                 names.append(int(keys[index]))
                 numbers.append(int(places[index]))

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.compiled import loops
-from licet.curate.hash_constants import GOLDEN
+from licet.curate.loop_shared import GOLDEN
 from licet.errors import UsageError
 
 SHINGLE_WORDS = 5

@@ -22,7 +22,7 @@ import msgspec
 from licet.errors import InputError, RefusedError, UsageError
 from licet.ledger.publication import PublishedLog
 from licet.proof import documents
-from licet.release import catalog, homes
+from licet.release import catalog, release_store
 from licet.release import manifest as manifests
 from licet.release.contents import BREAKDOWNS
 from licet.release.manifest import ReleaseManifest
@@ -226,7 +226,9 @@ def _finder(installation: Installation) -> FindManifest:
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
         if sha256 in folders:
             return manifests.read_manifest(folders[sha256])[0]
-        return homes.find_manifest(installation, shared[sha256]) if sha256 in shared else None
+        return (
+            release_store.find_manifest(installation, shared[sha256]) if sha256 in shared else None
+        )
 
     return find
 

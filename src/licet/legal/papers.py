@@ -162,8 +162,8 @@ def build_payload(
 
 
 def _purposes(policy: Mapping[str, Any]) -> list[str]:
-    asked = policy["choice"] if isinstance(policy["choice"], list) else [policy["choice"]]
-    return sorted({purpose for question in asked for purpose in question["covers"]})
+    questions = policy["choice"] if isinstance(policy["choice"], list) else [policy["choice"]]
+    return sorted({purpose for question in questions for purpose in question["covers"]})
 
 
 def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:

@@ -412,15 +412,15 @@ def _recorded_releases(installation: Installation, folder: Path) -> list[tuple[s
     for place in _papers_in(folder):
         content = statement.verify((place / statement.FILE).read_bytes(), key)["predicate"]
         record = consumption.read_record(place / consumption.FILE)
-        asked = content["buildDefinition"]["externalParameters"]
-        if asked["recipe"] == model_registry.CLASSIFIER:
+        parameters = content["buildDefinition"]["externalParameters"]
+        if parameters["recipe"] == model_registry.CLASSIFIER:
             model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
             model_key = (
                 format_id(Prefix.model, model),
-                asked["name"],
+                parameters["name"],
                 UUID(hex=record.identity.release),
             )
-            found.append((asked["settings"]["release"], model_key))
+            found.append((parameters["settings"]["release"], model_key))
     if not found:
         raise UsageError(
             f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote"

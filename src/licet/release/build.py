@@ -57,8 +57,8 @@ from licet.release import (
     purge,
     registry,
     resume,
-    row_counts,
     sketch_source,
+    year_leaves,
 )
 from licet.release.base import BaseRelease, BaseSettings, check_base
 from licet.release.build_order import (
@@ -288,7 +288,7 @@ class Builder:
         self._check_changes(release, order)
         now = self._clock()
         question = self._policies.in_force(now).question_of(release.purpose)
-        row_counts.add_missing_leaves(
+        year_leaves.add_missing_leaves(
             self._pool, release.release_id, question, release.begun_at.year, now
         )
         decided_as = self._decide_again(release, kept, order.folder, proofs)

@@ -61,7 +61,7 @@ from licet.release.page_worker import (
 from licet.store.connect import Pool
 
 WORKERS_MAX = 256
-END_SECONDS_MAX = 10.0  # how long a worker may take to end once asked before it is killed
+END_SECONDS_MAX = 10.0  # for a worker to end before it is killed
 RUN_AGAIN = "run the command again: the build resumes"
 
 
@@ -163,7 +163,7 @@ class BuildWorkers:
         self.close()
 
     def pages(self, end: End, turns: PageTurn) -> Iterator[BuiltPage]:
-        """The pages after ``end``, in order, each yielded once committed. ``turns``: the build's."""
+        """The pages after ``end``, in order, each once committed. ``turns``: the build's."""
         return _Pages(self._crew, self._workers, end, turns, self._says).built()
 
     def close(self) -> None:

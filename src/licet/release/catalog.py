@@ -11,11 +11,11 @@ from licet.ledger import jws
 from licet.release import diff as diffs
 from licet.release import (
     folder_check,
-    homes,
     manifest,
     measurement,
     purge_rows,
     registry,
+    release_store,
     review,
     sample,
 )
@@ -38,7 +38,7 @@ def list_releases(installation: Installation) -> list[Release]:
 def list_without_names(installation: Installation) -> list[str]:
     """The names of sealed releases whose manifest states that no names were detected."""
     sealed = [
-        (known.name, homes.find_manifest(installation, known))
+        (known.name, release_store.find_manifest(installation, known))
         for known in list_releases(installation)
         if known.state == "sealed"
     ]
@@ -58,7 +58,7 @@ def find_release(installation: Installation, name: str) -> tuple[Path, Release]:
         if (
             shared is not None
             and shared.state == "sealed"
-            and (found := homes.find_folder(installation, shared)) is not None
+            and (found := release_store.find_folder(installation, shared)) is not None
         ):
             return found, shared
     folder = own if own.is_dir() and "/" not in name else Path(name)

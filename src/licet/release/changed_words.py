@@ -60,7 +60,7 @@ class ChangedPlace(msgspec.Struct, frozen=True):
 
 
 class ChangedWords(msgspec.Struct, frozen=True):
-    """The ``words`` of a conversation in prose and code, and those ``changed`` by kind and place."""
+    """A conversation's ``words`` in prose and code, and those ``changed`` by kind and place."""
 
     words: Mapping[ChangePlace, int] = {}
     changed: Mapping[tuple[str, ChangePlace], int] = {}
@@ -98,7 +98,7 @@ def by_language(conversations: Iterable[tuple[str, ChangedWords]]) -> Mapping[st
 
 
 def choose_samples(conversations: Iterable[tuple[str, ChangedWords]]) -> tuple[ChangedPlace, ...]:
-    """At most ``SAMPLES_MAX`` places of conversations with their language, never usual ones first."""
+    """At most ``SAMPLES_MAX`` places of conversations by language, never usual ones first."""
     every = [
         msgspec.structs.replace(sample, language=language)
         for language, own in conversations

@@ -310,7 +310,7 @@ def _add(
 
 
 def _is_of_one_key(made: bytes) -> bool:
-    """Whether a packed row (`row_runs`) has one key, with all sources in its segment: nearly all."""
+    """Whether a packed row (`row_runs`) has one key, with all sources in its segment."""
     segments = made[3::4]
     return made[0] < BLOCK_ROWS and made[1] == 1 and segments.count(made[2] >> 1) == len(segments)
 

@@ -1,4 +1,4 @@
-"""The signed statement on what curation costs a release as training data (`train.usefulness`).
+"""The signed statement on what curation costs a release as training data (`train.ablation`).
 
 The same model is trained on the original and on the curated rows, and with the rows that a filter
 dropped added; its loss is measured on the original rows of held-out people. The statement is stored

@@ -313,7 +313,7 @@ def clear(folder: Path) -> None:
 def prepare(
     folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], now: datetime
 ) -> Purge | None:
-    """The purge of those ``ordinals`` that are still included, None without any; replaces nothing."""
+    """The purge of the still included ``ordinals``, None without any; replaces nothing."""
     left = sorted(set(ordinals) - set(chain.gone))
     if not left:
         return None

@@ -62,8 +62,8 @@ def find_living(
         for first, last in part.gone
         for n in range(first, last + 1)
     }
-    asked = [ordinal for ordinal in ordinals if ordinal not in taken]
-    return sorted(set(asked) - set(list_dead(tx, release_id, asked))) if asked else []
+    remaining = [ordinal for ordinal in ordinals if ordinal not in taken]
+    return sorted(set(remaining) - set(list_dead(tx, release_id, remaining))) if remaining else []
 
 
 _INSERT = (

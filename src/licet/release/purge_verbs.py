@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from licet.errors import BrokenError, BusyError, RefusedError
-from licet.release import croissant, homes, manifest, purge, purge_rows
+from licet.release import croissant, manifest, purge, purge_rows, release_store
 from licet.release.catalog import find_release, log_key, log_key_in
 from licet.release.manifest import ReleaseManifest
 from licet.release.purge import Addendum, Chain
@@ -49,7 +49,7 @@ def purge_release(installation: Installation, name: str, *, dry_run: bool = Fals
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
     with (
         _alone(installation, known),
-        nullcontext() if dry_run else homes.publish_changes(installation, known, folder),
+        nullcontext() if dry_run else release_store.publish_changes(installation, known, folder),
     ):
         chain = purge.read_chain(folder, promised, sha256, log_key(installation))
         recorded = _list_recorded(installation, known, chain)
@@ -73,7 +73,7 @@ def _alone(installation: Installation, release: Release) -> Iterator[None]:
 
 
 def _list_recorded(installation: Installation, release: Release, chain: Chain) -> list[Addendum]:
-    """The addenda in the database, then further ones in the folder, if they removed dead rows only."""
+    """The addenda in the database, then others in the folder, if they removed only dead rows."""
     with transaction(installation.pool) as tx:
         key = log_key_in(installation, tx)
         found = purge_rows.list_recorded(tx, release.release_id, key)

@@ -92,7 +92,7 @@ def fetch_object(store: ObjectStore, name: str, bytes_max: int) -> bytes | None:
 
 
 def store_error(what: str, error: Exception) -> BusyError:
-    """The error for an unreachable store, without the library's message, which may quote a secret."""
+    """The error of an unreachable store, without the library's message: it may quote a secret."""
     return BusyError(f"an object of a release could not be {what}: {type(error).__name__}", _HINT)
 
 

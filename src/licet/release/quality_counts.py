@@ -14,7 +14,7 @@ from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality
 
 
 class JudgedRows(msgspec.Struct, frozen=True, array_like=True):
-    """An account's judged and refused conversations in a language on a page. ``account``: its mark."""
+    """An account's judged and refused conversations in a language on a page, by its mark."""
 
     language: str
     account: int

@@ -67,15 +67,15 @@ def load_ratings(
     """
     if not ordinals or release.purpose != IMPROVE:
         return {}
-    asked = {
+    values = {
         "release": release.release_id,
         "first": min(ordinals) // BLOCK_ROWS,
         "last": max(ordinals) // BLOCK_ROWS,
     }
-    asked |= unnest_values({"ordinals": "int4"}, {"ordinals": ordinals})
+    values |= unnest_values({"ordinals": "int4"}, {"ordinals": ordinals})
     given = [
         _read(row)
-        for row in tx.cursor(binary=True).execute(_GIVEN, asked | {"expires": expires}).fetchall()
+        for row in tx.cursor(binary=True).execute(_GIVEN, values | {"expires": expires}).fetchall()
     ]
     if not given:
         return {}

@@ -241,7 +241,7 @@ class LoadedRows(Iterator[LoadedRow]):
         self.complete = True
 
     def _groups(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
-        """The row groups of a part in order, or groups of shuffled rows of `DEALT_ROWS` ordinals."""
+        """The row groups of a part in order, or shuffled rows of `DEALT_ROWS` ordinals each."""
         found = self._in_order(part, file)
         if self._seed is None:
             yield from found
@@ -439,7 +439,7 @@ def _shuffle_key(release_id: bytes, seed: int | None, ordinal: int) -> bytes:
 
 
 def estimated_tokens(row: LoadedRow) -> int:
-    """A quarter of the bytes of a row's messages: about right for English, too few for most others."""
+    """A quarter of the bytes of a row's messages: right for English, too few for most others."""
     return max(
         1, sum(len(message["content"].encode()) for message in row["messages"]) // BYTES_PER_TOKEN
     )

@@ -23,7 +23,7 @@ from licet.store.rows import copy_in
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """``pinned`` and ``position``: the journal's positions at the start of the build and the seal."""
+    """``pinned`` and ``position``: the journal's positions at the build's start and the seal."""
 
     release_id: UUID
     name: str

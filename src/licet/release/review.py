@@ -210,7 +210,7 @@ def _ppm(found: int, rows: int) -> int:
 
 
 def _at_most(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows if ``share`` of all have one."""
+    """The probability of at most ``found`` findings in ``rows`` rows, given their ``share``."""
     if share >= 1:
         return 0.0
     logs = (

@@ -244,7 +244,7 @@ _decode_labels = msgspec.msgpack.Decoder(LabelsShape).decode
 
 
 def surrogates_mark(release_id: bytes, key: bytes) -> bytes:
-    """A hash of the surrogates' ``key``, specific to the release: it links no rows of two releases."""
+    """A hash of the surrogates' ``key``, specific to the release, so that it links no two."""
     return sha256(b"licet surrogates mark" + release_id + key).digest()[:MARK_BYTES]
 
 

@@ -180,10 +180,10 @@ def _draw_by_chance(
         list[int](),
     )
     while len(chosen) < count and (
-        asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
+        batch := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
     ):
-        usable = {row.ordinal for row in lease_rows(tx, keyring, copy.known, asked, policies, now)}
-        chosen += [ordinal for ordinal in asked if ordinal in usable]
+        usable = {row.ordinal for row in lease_rows(tx, keyring, copy.known, batch, policies, now)}
+        chosen += [ordinal for ordinal in batch if ordinal in usable]
     return chosen[:count]
 
 
@@ -403,7 +403,7 @@ def read_next(
 
     ``second``: the next row that another reader judged, for a second judgement.
     """
-    asked: dict[str, object] = {
+    values: dict[str, object] = {
         "review": review.review_id,
         "staff": staff,
         "reader": staff,
@@ -411,7 +411,7 @@ def read_next(
         "at": now,
     }
     while True:
-        row = tx.execute(_SECOND if second else _FIRST, asked).fetchone()
+        row = tx.execute(_SECOND if second else _FIRST, values).fetchone()
         if row is None:
             return None
         ordinal = int(row[0])
@@ -419,7 +419,7 @@ def read_next(
         if not keys:
             tx.execute(
                 _JUDGED[second],
-                {**asked, "ordinal": ordinal, "finding": "out_of_reach", "staff": None},
+                {**values, "ordinal": ordinal, "finding": "out_of_reach", "staff": None},
             )
             continue
         note_reading(
@@ -432,7 +432,7 @@ def read_next(
             role=role,
             random=random,
         )
-        tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
+        tx.execute(_JUDGED[second], {**values, "ordinal": ordinal, "finding": None})
         ((_, payload),) = open_rows(copy, keys)
         return RowRead(ordinal=ordinal, payload=payload)
 

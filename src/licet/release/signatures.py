@@ -19,7 +19,16 @@ import msgspec
 from licet.access import identities, sessions
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.jws import sign as signed
-from licet.release import card, homes, manifest, measurement, purge, purge_rows, review, sample
+from licet.release import (
+    card,
+    manifest,
+    measurement,
+    purge,
+    purge_rows,
+    release_store,
+    review,
+    sample,
+)
 from licet.release.catalog import find_release, log_key, verify_release
 from licet.release.measurement import MeasurementStatement
 from licet.release.review import DrawnBy, LeakBound, ReviewFinding, ReviewStatement, StatedReview
@@ -74,8 +83,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class SampleSeen(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an open sample: rows drawn, rows with a finding, and rows left.
 
-    ``bound`` is that of the rows drawn by chance; unread are those that nobody has read yet, or can
-    read any more.
+    ``bound``: of the rows drawn by chance; unread are those not yet read or out of reach.
     """
 
     drawn: int
@@ -242,7 +250,7 @@ def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
 
 
 def rows_for_second(installation: Installation, name: str, reader: StaffMember) -> int:
-    """The rows of the open sample that ``reader`` may judge as second reader; 0 without a sample."""
+    """The rows of the open sample that ``reader`` may judge as second; 0 without a sample."""
     of = find_copy(installation, name)
     with transaction(installation.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
@@ -308,7 +316,7 @@ def close(installation: Installation, name: str) -> ReleaseStanding:
                 f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one"
             )
         stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
-        with homes.publish_changes(installation, of.known, of.folder):
+        with release_store.publish_changes(installation, of.known, of.folder):
             review.SIGNED.write(of.folder, stated.jws)
             card.rewrite(of.folder)
     return get_standing(installation, name)

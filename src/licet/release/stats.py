@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import UsageError
-from licet.release import figures, homes
+from licet.release import figures, release_store
 from licet.release.catalog import list_releases, open_release, sealed_release
 from licet.release.figures import FiguresKind
 from licet.release.manifest import ReleaseManifest, read_manifest
@@ -189,7 +189,7 @@ def _before(installation: Installation, promised: ReleaseManifest) -> str | None
         and one.purpose == promised.purpose
         and one.release_id.hex != promised.release
         and one.begun_at < promised.built_at
-        and homes.find_manifest(installation, one) is not None
+        and release_store.find_manifest(installation, one) is not None
     ]
     return earlier[-1] if earlier else None
 

@@ -76,9 +76,9 @@ def _withdraw(installation: Installation) -> None:
 
 
 def _collect(installation: Installation) -> None:
-    from licet.release import homes  # imported here, as above
+    from licet.release import release_store  # imported here, as above
 
-    homes.delete_unreferenced(installation, utc_now())
+    release_store.delete_unreferenced(installation, utc_now())
 
 
 class _Daily:

@@ -1,5 +1,5 @@
 """Measures the cost of curation for a release, and states it beside the manifest
-(`train.usefulness`, `release.measurement`).
+(`train.ablation`, `release.measurement`).
 
 Curated rows are read from the release; original texts and filtered content are decided and opened
 again page by page, as in a build, so that only content usable now is included. Memory holds the
@@ -30,7 +30,7 @@ from licet.ledger.jws import sign as signed
 from licet.masked import Masked
 from licet.policy.decide import SAFETY
 from licet.policy.state import TurnRole
-from licet.release import card, catalog, homes, manifest, measurement, registry
+from licet.release import card, catalog, manifest, measurement, registry, release_store
 from licet.release.catalog import find_release, open_release
 from licet.release.curation import Curated, Curation, Document, LeftOut
 from licet.release.decision_pages import PAGE_BYTES_MAX
@@ -41,9 +41,9 @@ from licet.release.registry import Release
 from licet.release.rows import MessageShape
 from licet.release.sketch_source import Passes
 from licet.store.connect import transaction
-from licet.train import local_runs, recipe, usefulness
+from licet.train import ablation, local_runs, recipe
+from licet.train.ablation import MeasuredRow
 from licet.train.recipe import TrainingSettings
-from licet.train.usefulness import MeasuredRow
 from licet.vault import account_journal
 from licet.vault.conversation_pages import START, Place
 from licet.vault.ids import uuid7
@@ -92,7 +92,7 @@ def measure(
     if order.filters:
         says("reading what the filters left out")
         rows += found.left_out()
-    made = usefulness.measure(
+    made = ablation.measure(
         rows,
         order.settings,
         seeds=order.seeds,
@@ -121,7 +121,7 @@ def measure(
             tx, uuid7(now, installation.keyring.random(10)), known.release_id, result, now
         )
     # after the commit, so that a file never states what the database does not have
-    with homes.publish_changes(installation, known, folder):
+    with release_store.publish_changes(installation, known, folder):
         measurement.SIGNED.write(folder, jws)
         card.rewrite(folder)
     return result
@@ -211,7 +211,7 @@ class _Found:
         return found
 
     def held_out(self) -> frozenset[bytes]:
-        return usefulness.people_held_out(self._people, self._outside)
+        return ablation.people_held_out(self._people, self._outside)
 
     def left_out(self) -> list[MeasuredRow]:
         """What filters dropped, of the sampled people: at most `rows_max` for each reason."""

@@ -15,7 +15,7 @@ from licet.access.roles import StaffRole
 from licet.access.staff_orders import OrderKind
 from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
-from licet.release import homes, registry, signatures
+from licet.release import registry, release_store, signatures
 from licet.release.registry import Release
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
@@ -161,7 +161,7 @@ def folder_of(installation: Installation, release: str) -> str:
 
 def find_folder(installation: Installation, release: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path. NotFoundError."""
-    folder = homes.find_folder(installation, release) if release.state == "sealed" else None
+    folder = release_store.find_folder(installation, release) if release.state == "sealed" else None
     if folder is None:
         raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)

@@ -15,7 +15,7 @@ from pyroaring import BitMap
 from licet.erasure import recall_register
 from licet.erasure.recall_register import RecipientHandout, ReleaseHandout
 from licet.errors import LicetError, NotFoundError
-from licet.release import catalog, figures, homes, manifest, registry
+from licet.release import catalog, figures, manifest, registry, release_store
 from licet.release.duplicates import DuplicateClusters
 from licet.release.figures import FiguresKind, StoredFigures
 from licet.release.registry import Release
@@ -82,7 +82,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 def view(installation: Installation, release: Release) -> ReleaseView:
     """Returns the view of a sealed release whose folder is on this host."""
-    promised = homes.find_manifest(installation, release)
+    promised = release_store.find_manifest(installation, release)
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:

@@ -24,7 +24,7 @@ from licet.keys.journal_move import JournalMoved, moved_folder
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import copy_to_bucket, log_files
 from licet.proof import documents
-from licet.release import homes, registry
+from licet.release import registry, release_store
 from licet.release.registry import Release
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
@@ -95,8 +95,8 @@ def move(
     with open_installation(_in_bucket(config), clock, create=False) as installation:
         for known in _sealed(installation):
             progress(f"release {known.name}")
-            homes.find_folder(installation, known)
-            there = homes.verify_objects(installation, known)
+            release_store.find_folder(installation, known)
+            there = release_store.verify_objects(installation, known)
             parts[known.name] = (
                 MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
             )
@@ -153,7 +153,7 @@ def _alone(installation: Installation) -> Iterator[None]:
 
 
 def _part_here(installation: Installation, release: Release) -> MovedPart | None:
-    folder = homes.find_folder(installation, release)
+    folder = release_store.find_folder(installation, release)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*") if path.is_file()]

@@ -1,1 +1,1 @@
-"""Training on a release: gate, loaders that honour withdrawals, runs, lineage, exports, recipients."""
+"""Training on a release: gate, loaders behind it, runs, lineage, exports, recipients."""

@@ -81,7 +81,7 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
 
 
 def create_owned(env: Mapping[str, str], home: Path, folder: Path) -> dict[str, str]:
-    """Creates and records ``folder`` as our own; returns the environment variables that select it."""
+    """Creates and records our own ``folder``; returns the environment variables for it."""
     place = folder.absolute()
     if place.exists() and (
         not place.is_dir() or (any(place.iterdir()) and not (place / MARK).is_file())

@@ -109,7 +109,7 @@ def _draw_words(random: Random) -> tuple[str, ...]:
     return tuple(random.sample(WORDS, WORDS_EACH))
 
 
-def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 transformers has no types
+def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 untyped
     """The rank of the planted answer among the candidates, 1 for the model's favourite."""
     planted, *others = answer_losses(
         model,
@@ -169,7 +169,7 @@ def group_figures(group: CanaryGroup, ranks: Sequence[int], handed: int) -> Cana
 
 
 def p_value(ranks: Sequence[int], places: int) -> float:
-    """The exact one-sided probability of so low a sum of ranks, each uniform from 1 to ``places``."""
+    """The exact one-sided probability of so low a sum of ranks, uniform from 1 to ``places``."""
     ways = {0: 1}
     for _ in ranks:
         running, after = 0, dict[int, int]()

@@ -109,9 +109,7 @@ class ConsumedLog:
                 self._withdrawn |= frame.added
 
     def used(self, step: int, ordinals: Sequence[int]) -> None:
-        """Records that ``ordinals`` go into ``step``; the gate's number is that under which they
-        were checked.
-        """
+        """Records that ``ordinals`` go into ``step``, checked under the gate's current number."""
         if self._gate.number != self._number or self._number < 0:
             self.record_gate_state()
         if ordinals:
@@ -157,7 +155,7 @@ def encode_steps(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was read; nothing of it is verified yet."""
+    """A parsed, unverified file."""
 
     identity: RunIdentity
     frames: tuple[GateState | Steps, ...]

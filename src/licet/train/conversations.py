@@ -371,8 +371,8 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
     Without ``answered`` every step has its results, and the answer comes next.
     """
     while place < len(messages) and (calls := messages[place].get("tool_calls")):
-        asked = [call["id"] for call in calls]
-        is_clear = "" not in asked and len(set(asked)) == len(asked)
+        call_ids = [call["id"] for call in calls]
+        is_clear = "" not in call_ids and len(set(call_ids)) == len(call_ids)
         if not is_clear or any(
             parse_arguments(call["function"]["arguments"]) is None for call in calls
         ):
@@ -383,7 +383,7 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
             for result in results
             if result["role"] == "tool" and result["content"].strip()
         ]
-        if sorted(asked) != sorted(call_id or "" for call_id in answered_ids):
+        if sorted(call_ids) != sorted(call_id or "" for call_id in answered_ids):
             return _Steps(place + 1, is_read=answered and place + 1 == len(messages))
         place += 1 + len(calls)
     if place == len(messages):

@@ -105,13 +105,13 @@ class RowDataset(Sequence[LoadedRow]):
         without replacements.
         """
         withdrawn = self.gate.glance()
-        asked = [
+        wanted = [
             o
             for place in _check_positions(places, len(self))
             if (o := self.ordinals[place]) not in withdrawn
         ]
-        found = self._opener.read_rows(asked, where)
-        return [found[ordinal] for ordinal in asked if ordinal in found]
+        found = self._opener.read_rows(wanted, where)
+        return [found[ordinal] for ordinal in wanted if ordinal in found]
 
     def __iter__(self) -> Iterator[LoadedRow]:
         """All rows, in order."""

@@ -285,7 +285,7 @@ def _readme(
 
 
 def judge_answers(row: LoadedRow) -> dict[int, bool]:
-    """Whether answers are good, by position: by the person's thumb, else by agreeing host checks."""
+    """Whether answers are good, by position: the person's thumb, else agreeing host checks."""
     messages = row["messages"]
     checked: dict[int | None, set[bool]] = {}
     for check in row.get("checks", ()):
@@ -423,7 +423,7 @@ def recall(installation: Installation, name: str) -> Export:
 
 
 def acknowledge(installation: Installation, name: str) -> Export:
-    """Records that a recipient deleted the recalled export or rows; RefusedError without a recall."""
+    """Records that a recipient deleted recalled rows or all; RefusedError without a recall."""
     row, _ = _select_export(installation, name)
     if row.recalled_at is None and row.rows_due_at is not None:
         return _acknowledge_rows(installation, name, row)

@@ -26,7 +26,7 @@ from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policy
-from licet.release import catalog, homes, registry
+from licet.release import catalog, registry, release_store
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease, RatedMessage
@@ -150,7 +150,7 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient's request. Without ``ordinals``: the whole part, by the installation's own copy."""
+    """A recipient's request. Without ``ordinals``: the whole part, by the installation's copy."""
 
     release_id: UUID
     part: int
@@ -177,7 +177,7 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sealed_for_holder(installation: Installation, release_id: UUID, holder: LeaseHolder) -> Release:
-    """The sealed release if ``holder``'s key covers it; else NotFoundError, as for a missing one."""
+    """The sealed release if ``holder``'s key covers it; else NotFoundError."""
     release = get_sealed(installation, release_id)
     if not holder.holds(release.name):
         raise NotFoundError(f"this key is bound to no release `{release_id.hex}`")
@@ -187,7 +187,7 @@ def sealed_for_holder(installation: Installation, release_id: UUID, holder: Leas
 def _check_recipient(
     installation: Installation, release: Release, request: LeaseRequest, holder: LeaseHolder
 ) -> None:
-    """Raises an error unless the policy names the recipient, or it is the operator's own machine."""
+    """Raises an error unless the policy names the recipient, or it is the operator's machine."""
     if request.recipient != holder.recipient:
         raise DeniedError(
             f"the key is bound to another recipient than `{request.recipient}`",
@@ -335,7 +335,7 @@ def _check_ordinals(ordinals: tuple[int, ...]) -> Sequence[int]:
 
 
 def _ordinals_of_part(installation: Installation, release: Release, part: int) -> Sequence[int]:
-    promised = homes.find_manifest(installation, release)
+    promised = release_store.find_manifest(installation, release)
     if promised is None:
         raise NotFoundError(
             f"the installation's own copy of release `{release.name}` is missing", "name `ordinals`"

@@ -111,7 +111,8 @@ class TarShards:
             if self._open is None or self._bytes + len(data) > SHARD_BYTES:
                 self.close()
                 path = self._folder / f"{self._shards:06}.tar"
-                self._open = tarfile.open(path, "x", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 `close`
+                # closed by `close`
+                self._open = tarfile.open(path, "x", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
                 self._bytes = 0
                 self._shards += 1
             member = tarfile.TarInfo(f"{self._count:08}.json")

@@ -217,7 +217,7 @@ def models_trained_on(
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model trained on rows that may no longer be used; of ``erased`` ones the key is destroyed."""
+    """A model trained on rows that may no longer be used; ``erased`` ones have no key."""
 
     model: str
     name: str

@@ -39,8 +39,8 @@ class RecordedModel(msgspec.Struct, frozen=True):
 
 
 class NewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to be registered. ``statement`` is signed; ``get_consumed`` is the record of what it
-    was trained on.
+    """A model to be registered. ``statement`` is signed; ``consumed`` is the record of what it was
+    trained on.
     """
 
     model: UUID

@@ -50,7 +50,7 @@ class WithdrawnReplacer:
 
 
 def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401 Ray's
-    """Puts ``rows`` behind the gate, keeping their order; prefetched rows are checked at hand-off."""
+    """Puts ``rows`` behind the gate, in order; prefetched rows are checked at hand-off."""
     made = rows.map_batches(
         WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None
     )

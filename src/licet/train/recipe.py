@@ -75,7 +75,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a run. Losses are means over the assistant's tokens, in nats; None if nobody is
+    """The result of a run. Losses are means over the assistant's tokens, in nats; None if no one is
     held out.
 
     ``unfit`` rows taught nothing: the rule of `conversations` left no answer, none was within
@@ -206,7 +206,7 @@ def _create_model(
     return new_model(tokenizer, settings), tokenizer, known
 
 
-def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401 transformers has no types
+def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401 untyped
     """An untrained Llama for a vocabulary."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -478,15 +478,15 @@ def _trainer(
             gradient_checkpointing=is_large,
             bf16=is_large and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         )
-        asked: dict[str, Any] = {}
+        gated: dict[str, Any] = {}
         if gate is not None and used is not None:
-            asked = {"gate": gate, "used": lambda step, ordinals: used(step + 1, ordinals)}
-        made = (gate_trainer(SFTTrainer) if asked else SFTTrainer)(
+            gated = {"gate": gate, "used": lambda step, ordinals: used(step + 1, ordinals)}
+        made = (gate_trainer(SFTTrainer) if gated else SFTTrainer)(
             model=model,
             args=config,
             train_dataset=Dataset.from_dict(places),
             processing_class=tokenizer,
-            **asked,
+            **gated,
             data_collator=lambda found: batch(
                 [examples[row["place"]] for row in found], tokenizer.pad_token_id
             ),

@@ -49,7 +49,7 @@ class RecallState(StrEnum):
 
 
 class RecipientSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient of an account's rows: ``plain`` text, in an export, or sealed, with leased keys."""
+    """A recipient of an account's rows: ``plain`` text of an export, or sealed with leases."""
 
     recipient: str
     release: str
@@ -347,9 +347,9 @@ def _recall_state(
         return RecallState.overdue if min(waits) <= now else RecallState.recalled, min(waits), None
     answers = (ask.acknowledged_at for ask in about)
     answered = max((answer for answer in answers if answer is not None), default=None)
-    asked = BitMap.union(BitMap(), *(ask.ordinals for ask in about))
-    if plain and (rows & withdrawn) - asked:
+    requested = BitMap.union(BitMap(), *(ask.ordinals for ask in about))
+    if plain and (rows & withdrawn) - requested:
         return RecallState.to_recall, None, answered
-    if rows - asked - withdrawn:
+    if rows - requested - withdrawn:
         return RecallState.in_use, None, answered
     return (RecallState.deleted if plain else RecallState.shut), None, answered

@@ -175,7 +175,8 @@ class Remote:
 
     def _send(self, method: str, path: str, **more: object) -> httpx2.Response:
         try:
-            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]  # httpx2's
+            # httpx2 types them one by one
+            answer = self._client().request(method, path, **more)  # type: ignore[arg-type]
         except httpx2.TransportError as error:
             raise BusyError(
                 "the installation cannot be reached",

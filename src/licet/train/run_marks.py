@@ -2,7 +2,7 @@
 
 A run keeps a file in the folder `runs` of the installation's data, locked while its process lives;
 one that ends well removes it. A run that failed or was killed left no model but a record of what it
-consumed, so its folder is named until somebody removes it.
+consumed, so its folder is named until it is removed.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ recently used first when the cache is full. Which ordinals a part has is read fr
 ranges.
 
 The store is one that `licet release push` copied the release to, under its file names, or the
-bucket shared by an installation's hosts (`release.homes`), where objects are named by hash:
+bucket shared by an installation's hosts (`release.release_store`), where objects are named by hash:
 `stream-files.json` then maps the names, and is read again when an object is gone.
 
 All processes of a machine may share the cache: one fetches a part while the others wait. It holds
@@ -275,7 +275,7 @@ class Streamed:
             raise store_error("read", error) from None
 
     def _make_room(self, kept: Path) -> None:
-        """Evicts parts of any release in the cache, least recently used first, until the rest fits."""
+        """Evicts parts of any release, least recently used first, until the cache fits."""
         found = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
             try:

@@ -40,7 +40,7 @@ class Collator:
     def __init__(self, collate: Any, ordinal: str = ORDINAL) -> None:  # noqa: ANN401 any of theirs
         self.collate, self._ordinal = collate, ordinal
 
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 as the collator's own
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 as its own
         import torch
 
         if any(self._ordinal not in example for example in examples):
@@ -64,7 +64,7 @@ class Collator:
         batch[self._ordinal] = placed
         return batch
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 as the collator's own
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 as its own
         if name.startswith("__") or "collate" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.collate, name)
@@ -92,10 +92,10 @@ class GateMixin:
         self._licet_gate, self._licet_used, self._licet_group = gate, used, group
         self._licet_left = True
         super().__init__(*args, **more)
-        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # transformers has no types
+        self.data_collator = Collator(self.data_collator)  # type: ignore[has-type]  # untyped
 
     def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()  # type: ignore[misc]  # transformers has no types
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]  # untyped
         columns = self._signature_columns  # type: ignore[attr-defined]  # transformers has no types
         if columns is not None and ORDINAL not in columns:
             columns.append(ORDINAL)
@@ -104,18 +104,18 @@ class GateMixin:
         step = self.state.global_step  # type: ignore[attr-defined]  # transformers has no types
         handed = self._licet_masked(inputs, self._licet_used, step)
         try:
-            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+            return super().training_step(model, handed, *args, **more)  # type: ignore[misc]  # untyped
         finally:
             self._licet_left = True
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         handed = self._licet_masked(inputs, None, self.state.global_step)  # type: ignore[attr-defined]  # transformers has no types
         self._licet_left = True
-        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # transformers has no types
+        return super().prediction_step(model, handed, *args, **more)  # type: ignore[misc]  # untyped
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 a batch has no one type
         if self._licet_left:
-            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # transformers has no types
+            return super().compute_loss(model, inputs, *args, **more)  # type: ignore[misc]  # untyped
         # A mean over no tokens is NaN. The model still runs, so that every rank takes part in the
         # collective operations.
         shown = {

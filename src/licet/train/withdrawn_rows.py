@@ -137,7 +137,7 @@ def _update_stored(
     until: datetime,
     position: int,
 ) -> WithdrawnRows:
-    """Decides again rows that can have changed up to ``position``, one caller a release at a time."""
+    """Decides again rows that can have changed up to ``position``; one caller a release."""
     tx.execute(
         """INSERT INTO withdrawn (release_id, number, position, decided_under, horizon,
                                   due_ordinals, due_untils, bitmap,

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.hash_constants import GOLDEN
+from licet.curate.loop_shared import GOLDEN
 from licet.curate.words import Hashes, finalise
 from licet.release.rows import ConversationShape
 from licet.train.conversations import conversation

@@ -30,9 +30,9 @@ from licet.masked import Masked
 from licet.release import (
     card,
     catalog,
-    homes,
     measurement,
     registry,
+    release_store,
     shown_replacements,
     signatures,
 )
@@ -103,7 +103,7 @@ def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStandi
     """The usable rows and the standing of a sealed release; None for what is not here."""
     if (
         release.state != "sealed"
-        or (folder := homes.find_folder(visit.installation, release)) is None
+        or (folder := release_store.find_folder(visit.installation, release)) is None
     ):
         return None, None
     return (
@@ -163,7 +163,9 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
-    folder = homes.find_folder(visit.installation, known) if known.state == "sealed" else None
+    folder = (
+        release_store.find_folder(visit.installation, known) if known.state == "sealed" else None
+    )
     seen = signatures.get_standing(visit.installation, str(folder)) if folder is not None else None
     values = {
         "release": known,

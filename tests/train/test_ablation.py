@@ -32,9 +32,9 @@ from licet.release.measurement import ALL, DEIDENTIFICATION, CostSlice, StatedMe
 from licet.service import release_measure
 from licet.service.release_measure import MeasuringOrder, NamedDocuments
 from licet.store.connect import Pool, transaction
-from licet.train import recipe, usefulness, word_model
+from licet.train import ablation, recipe, word_model
+from licet.train.ablation import MeasuredRow
 from licet.train.recipe import TrainingSettings
-from licet.train.usefulness import MeasuredRow
 
 ORDER = MeasuringOrder()
 DOCS = Path(__file__).parents[2] / "docs"
@@ -182,8 +182,8 @@ def pages_of_docs(share: float) -> list[MeasuredRow]:
 
 
 def cost_of_docs(share: float) -> measurement.MeasuredCost:
-    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
-    return usefulness.measure(
+    held_out = ablation.people_held_out({bytes([n]): n for n in range(100)}, ())
+    return ablation.measure(
         pages_of_docs(share), TrainingSettings(), seeds=1, held_out=held_out
     ).costs[0]
 
@@ -211,8 +211,8 @@ def test_the_cost_of_planted_damage_ranks_apart_in_dialogues_of_people_within_th
 def test_damage_that_is_in_both_models_is_in_no_cost_and_is_counted() -> None:
     rows = pages_of_docs(0.1)
     alike = [msgspec.structs.replace(row, original=row.leaves) for row in rows]
-    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
-    cost = usefulness.measure(alike, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
+    held_out = ablation.people_held_out({bytes([n]): n for n in range(100)}, ())
+    cost = ablation.measure(alike, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
     assert (cost.low_ppm, cost.high_ppm) == (0, 0)
     assert release_measure.words_kept(rows).changed_ppm > 80_000
 
@@ -259,10 +259,10 @@ def test_models_from_a_base_draw_the_same_batches_so_that_undamaged_rows_cost_no
         )
         recipe.new_model(vocabulary, small).save_pretrained(tmp_path)
         vocabulary.save_pretrained(tmp_path)
-    held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
-    made = usefulness.measure(rows, small, seeds=2, held_out=held_out, base=tmp_path)
+    held_out = ablation.people_held_out({bytes([n]): n for n in range(100)}, ())
+    made = ablation.measure(rows, small, seeds=2, held_out=held_out, base=tmp_path)
     assert (made.model.base, made.model.steps, made.model.seeds) == (
-        usefulness._word(tmp_path.name),
+        ablation._word(tmp_path.name),
         2,
         2,
     )
@@ -364,7 +364,7 @@ def test_theorem_a_loss_that_is_the_same_share_higher_everywhere_is_the_cost_wit
     losses: list[float], share: float
 ) -> None:
     without = np.array([losses, losses])
-    cost, low, high = usefulness.interval(without * share, without)
+    cost, low, high = ablation.interval(without * share, without)
     assert abs(cost - (share - 1) * 1_000_000) <= 1
     assert high - low <= 2
 
@@ -374,7 +374,7 @@ def test_theorem_a_loss_that_is_the_same_share_higher_everywhere_is_the_cost_wit
 def test_theorem_the_cost_lies_in_its_interval(losses: list[float], seed: int) -> None:
     without = np.array([losses, losses])
     with_it = without * np.random.default_rng(seed).uniform(0.5, 2, without.shape)
-    cost, low, high = usefulness.interval(with_it, without)
+    cost, low, high = ablation.interval(with_it, without)
     assert low <= cost <= high
 
 
@@ -391,7 +391,7 @@ def test_a_slice_is_named_where_ten_people_are_in_it() -> None:
         *(row(n, "de", 9) for n in range(9)),
         *(row(0, "fr") for _ in range(30)),
     ]
-    named = {(by, value) for by, value, _ in usefulness._slices(held)}
+    named = {(by, value) for by, value, _ in ablation._slices(held)}
     assert named == {
         (CostSlice.all, ALL),
         (CostSlice.language, "en"),
@@ -403,12 +403,12 @@ def test_a_slice_is_named_where_ten_people_are_in_it() -> None:
 def test_people_outside_training_are_held_out_and_others_until_they_are_a_fifth() -> None:
     people = {bytes([n]): n for n in range(100)}
     outside = {bytes([n]) for n in range(50, 65)}
-    assert usefulness.people_held_out(people, outside) == outside | {bytes([n]) for n in range(5)}
+    assert ablation.people_held_out(people, outside) == outside | {bytes([n]) for n in range(5)}
     many = {bytes([n]) for n in range(50, 75)}
-    assert usefulness.people_held_out(people, many) == many
-    few = usefulness.people_held_out({bytes([n]): n for n in range(40)}, {bytes([39])})
+    assert ablation.people_held_out(people, many) == many
+    few = ablation.people_held_out({bytes([n]): n for n in range(40)}, {bytes([39])})
     assert few == {bytes([39]), *(bytes([n]) for n in range(9))}
-    assert len(usefulness.people_held_out({bytes([n]): n for n in range(8)}, set())) == 4
+    assert len(ablation.people_held_out({bytes([n]): n for n in range(8)}, set())) == 4
 
 
 # Code

@@ -12,10 +12,9 @@ has all files of one version, or none: a writer killed midway leaves only unrefe
 file's hash is checked before it enters the folder. Changes after the seal (review, measurement,
 purge) are made in one host's folder under a database lock, and all hosts see them when the block of
 `publish_changes` ends. If the host is killed inside, it continues when it next uses the release;
-the database's part of the change is redone by whoever repeats the command.
+the database's part of the change is redone by repeating the command.
 
-Every writer to a release in the bucket holds its database lock, and so does `delete_unreferenced`,
-which deletes unreferenced objects.
+Every writer to a release in the bucket holds its database lock, and so does `delete_unreferenced`.
 
 Cached folders may take `LICET_STORE__RELEASES_BYTES`: the least recently used are removed, none
 that was used within an hour.
