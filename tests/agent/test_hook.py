@@ -24,7 +24,7 @@ from licet.intake import imports
 from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadTurn
 from licet.intake.transcript_follower import ReadMark, follow
-from licet.service import answers
+from licet.service import explanations
 from licet.vault import verbs
 from licet.vault.commands import Choose
 from licet.web.api.schema import NewTurn
@@ -76,10 +76,10 @@ def roles(world: World) -> list[str]:
 
 
 def usable(world: World) -> list[str]:
-    seen = answers.explain(
+    seen = explanations.explain(
         world.installation, next(iter(verbs.conversations_of(world.installation, "ana")))
     )
-    assert isinstance(seen, answers.ConversationSeen)
+    assert isinstance(seen, explanations.ConversationSeen)
     return sorted({said.because.value for said in seen.answers if said.role == "user"})
 
 

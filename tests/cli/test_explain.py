@@ -9,7 +9,7 @@ import pytest
 from licet.config import Configuration
 from licet.errors import NotFoundError
 from licet.policy.file import preset
-from licet.service import answers, policy_changes
+from licet.service import explanations, policy_changes
 from licet.store.connect import Pool
 from licet.vault.installation import from_pool
 
@@ -23,7 +23,7 @@ def test_a_name_is_explained_as_nobodys_before_anybody_is_here(pool: Pool, tmp_p
         policy_changes.apply_policy(installation, preset("article-2025"), actor="tests")
         for name in ("ana", f"acc_{0:032x}", f"conv_{0:032x}", f"turn_{0:032x}-1"):
             with pytest.raises(NotFoundError):
-                answers.explain(installation, name)
+                explanations.explain(installation, name)
 
 
 def test_an_explanation_of_an_id_is_one_transaction(pool: Pool, tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ def test_an_explanation_of_an_id_is_one_transaction(pool: Pool, tmp_path: Path) 
         house.say("ana", "pears", "How do I plant a pear tree?")
         chat = house.chats["pears"].hex
         for name, seen, transactions in (
-            (f"conv_{chat}", answers.ConversationSeen, 1),
-            (f"turn_{chat}-1", answers.ConversationSeen, 1),
-            (f"acc_{account.hex}", answers.AccountSeen, 1),
-            ("ana", answers.AccountSeen, 2),
+            (f"conv_{chat}", explanations.ConversationSeen, 1),
+            (f"turn_{chat}-1", explanations.ConversationSeen, 1),
+            (f"acc_{account.hex}", explanations.AccountSeen, 1),
+            ("ana", explanations.AccountSeen, 2),
         ):
             with counting.counted() as cost:
-                assert isinstance(answers.explain(house.installation, name), seen)
+                assert isinstance(explanations.explain(house.installation, name), seen)
             assert (name, cost.transactions) == (name, transactions)

@@ -24,7 +24,7 @@ from licet.consent import acts, request_register, rights_requests
 from licet.errors import BusyError, DeniedError, GateError, NotFoundError, RefusedError, UsageError
 from licet.host.gate_cache import GateCache
 from licet.policy.file import preset
-from licet.service import answers
+from licet.service import explanations
 from licet.web.api import rights_schema, schema
 from licet.webhooks import acknowledgements
 
@@ -441,8 +441,8 @@ ANSWERS = {
     client.SentRequest: rights_requests.SeenRequest,
     client.SentRequestStep: request_register.SeenStep,
     client.SentRequests: rights_schema.RequestPage,
-    client.Explained: answers.TurnsExplained,
-    client.Explanation: answers.ConversationSeen,
+    client.Explained: explanations.TurnsExplained,
+    client.Explanation: explanations.ConversationSeen,
     client.EventDelivery: acknowledgements.HostDelivery,
     client.Said: acts.ConsentAct,
 }

@@ -171,15 +171,6 @@ def test_the_same_bytes_twice_are_one_notice_and_other_words_are_another(desk: D
     assert found.text.title.startswith("Newer terms")
 
 
-def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(desk: Desk) -> None:
-    assert notice.published_count(desk.tx) == len(desk.published) == 2
-    (newer,) = desk.publish(
-        [notice.list_shipped_sources(STRICT)[0].replace("New terms", "Newer terms")]
-    )
-    assert notice.published_count(desk.tx) == 3
-    assert [one.sha256 for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
-
-
 def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:
     with pytest.raises(Exception, match="notice_hash_is_that_of_its_bytes"):
         desk.tx.execute("UPDATE notices SET document = document || ' '")

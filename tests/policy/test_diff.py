@@ -22,7 +22,7 @@ from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
 from .histories import IMPROVE, SAFETY, history
 
-W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741 as in the table of cases
+W, N, O = Direction.widens, Direction.narrows, Direction.neither  # noqa: E741 short in a table
 
 
 def changed(**keys: Any) -> Policy:

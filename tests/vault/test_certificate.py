@@ -24,7 +24,7 @@ from licet.ledger.note import SignatureType, Signer
 from licet.ledger.publication import PublishedLog
 from licet.policy.state import Share
 from licet.proof import documents
-from licet.service import oversight, verification
+from licet.service import staff_lists, verification
 from licet.store.connect import transaction
 from licet.vault import certificate, holds
 from licet.vault import commands as do
@@ -481,7 +481,7 @@ def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
 ) -> None:
     house.about(do.Hold, "ana", "chat", matter="kettles")
     house.about(do.Flag, "ana", "other", score=0.9)
-    (flag,) = oversight.list_flags(house.installation)
+    (flag,) = staff_lists.list_flags(house.installation)
     assert (flag.review_at - house.now, flag.overdue) == (timedelta(days=90), False)
     listed = ["hold", "list", "--data", str(house.installation.config.data)]
     run = CliRunner(env={"LICET_DATABASE_URL": dsn})

@@ -25,8 +25,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
-from licet.service import answers as service_answers
-from licet.service import policy_changes
+from licet.service import explanations, policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import verbs
 from licet.vault.commands import AddTurn, Choose, Command, CommandResult, OpenAccount
@@ -188,9 +187,9 @@ class Town:
         """What the host application signs for a link that opens a page."""
         return tokens.sign_token(TOKEN_KEY, name, "licet-enter", datetime.now(UTC).timestamp(), 600)
 
-    def seen(self, name: str) -> service_answers.AccountSeen:
-        seen = service_answers.explain(self.installation, f"acc_{self.accounts[name].hex}")
-        assert isinstance(seen, service_answers.AccountSeen)
+    def seen(self, name: str) -> explanations.AccountSeen:
+        seen = explanations.explain(self.installation, f"acc_{self.accounts[name].hex}")
+        assert isinstance(seen, explanations.AccountSeen)
         return seen
 
 

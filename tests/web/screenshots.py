@@ -35,7 +35,7 @@ from licet.policy.period import instant
 from licet.policy.state import ConversationKind
 from licet.proof import documents
 from licet.release import catalog
-from licet.service import oversight, staff_tables
+from licet.service import staff_lists, staff_tables
 from licet.store import embedded
 from licet.store.connect import Pool, open_pool, transaction
 from licet.store.keyset import TableView
@@ -171,7 +171,7 @@ def receipt_of(town: Town, account: UUID) -> str:
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
-    (flag,) = oversight.list_flags(town.installation)
+    (flag,) = staff_lists.list_flags(town.installation)
     (erasure,) = staff_tables.read_page(town.installation, staff_tables.ERASURES, TableView()).rows
     (release,) = catalog.list_releases(town.installation)
     with transaction(town.installation.pool) as tx:

@@ -21,7 +21,7 @@ from licet.demo import serve as town_serve
 from licet.policy.period import instant
 from licet.proof import documents
 from licet.release import catalog
-from licet.service import answers, population_status, staff_tables
+from licet.service import explanations, population_status, staff_tables
 from licet.store.connect import Pool, transaction
 from licet.store.keyset import TableView
 from licet.vault.commands import Delete, Hold
@@ -217,8 +217,8 @@ def test_a_reviewer_finds_conversations_and_learns_of_no_account(api: Any, lived
 
 
 def test_the_page_of_an_account_answers_as_the_explanation_does(api: Any, lived: Lived) -> None:
-    seen = answers.explain(lived.world.installation, lived.account)
-    assert isinstance(seen, answers.AccountSeen)
+    seen = explanations.explain(lived.world.installation, lived.account)
+    assert isinstance(seen, explanations.AccountSeen)
     said = api.get(lived.found[0], headers=lived.world.staff(StaffRole.auditor)).text
     (question,) = seen.questions
     assert question.act is not None

@@ -16,7 +16,7 @@ from licet import doctor
 from licet.access.roles import StaffRole
 from licet.erasure import sweeper
 from licet.errors import NotFoundError, UsageError
-from licet.service import oversight
+from licet.service import staff_lists
 from licet.vault import holds
 from licet.vault.commands import Delete, HoldReason, Outcome
 from licet.vault.hold_coverage import HoldCount
@@ -172,7 +172,7 @@ def test_a_hold_whose_matter_forbids_telling_is_seen_nowhere_by_its_person_and_t
     held(world, chat, is_told=False)
     held(world, other, is_told=False)
     assert seen() == before
-    (one, _) = oversight.list_holds(world.installation).items
+    (one, _) = staff_lists.list_holds(world.installation).items
     assert one.told is False
     facts = [
         msgspec.json.decode(row[0])

@@ -17,7 +17,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.file import preset
 from licet.policy.state import ConversationKind
-from licet.service import answers, policy_changes
+from licet.service import explanations, policy_changes
 from licet.store.connect import Pool, open_pool, transaction
 from licet.vault import account_view
 from licet.vault.commands import Delete, Narrow, Widen
@@ -82,8 +82,8 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
             host = host_hmac(load_host_key(there), "account", f"acc_{account.hex}")
             found = account_view.account_by_host(tx, host)
         assert found is not None
-        again = answers.explain(there, f"acc_{found.hex}")
-        assert isinstance(again, answers.AccountSeen)
+        again = explanations.explain(there, f"acc_{found.hex}")
+        assert isinstance(again, explanations.AccountSeen)
 
     was = town.seen("ana")
     assert imported.turns == sum(was.turns["improve_models"].values()) - 2, (

@@ -15,7 +15,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.policy.file import from_document
 from licet.policy.period import instant
-from licet.service import answers, policy_changes
+from licet.service import explanations, policy_changes
 from licet.store.connect import Pool
 from licet.vault.commands import AddTurn, CloseAccount, Outcome, SetAge, SetPlan
 from licet.vault.content import Content, encode
@@ -55,8 +55,8 @@ def asked_on(api: Any, headers: dict[str, str], path: str = "/settings") -> str:
 
 
 def usable(world: World, name: str = "ana") -> bool:
-    seen = answers.explain(world.installation, f"acc_{world.accounts[name].hex}")
-    assert isinstance(seen, answers.AccountSeen)
+    seen = explanations.explain(world.installation, f"acc_{world.accounts[name].hex}")
+    assert isinstance(seen, explanations.AccountSeen)
     return any("permitted" in reasons for reasons in seen.turns.values())
 
 
@@ -232,8 +232,8 @@ def test_who_allowed_earlier_terms_and_not_the_new_is_told_what_goes_on_and_what
     said = send(api, ana, "/notice", act="later", showing=asked_on(api, ana, "/notice"))
     assert f"Nothing was decided. {goes_on}" in said
     bees = world.say("ana", "More bees")
-    seen = answers.explain(world.installation, bees)
-    assert isinstance(seen, answers.ConversationSeen)
+    seen = explanations.explain(world.installation, bees)
+    assert isinstance(seen, explanations.ConversationSeen)
     assert {one.because.value for one in seen.answers if not one.use} == {"stale_terms"}
     assert not any(one.use for one in seen.answers)
 

@@ -16,7 +16,7 @@ from licet.intake.read_turn import ReadTurn
 from licet.policy.decide import gate
 from licet.policy.outcomes import Effect
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
-from licet.service import answers as service_answers
+from licet.service import explanations
 from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.core_dumps import harden
@@ -121,8 +121,8 @@ class LocalTransport:
         conversation = self._conversation(session)
         if conversation is None:
             return Usable()
-        seen = service_answers.explain(self._opened, format_id(Prefix.conversation, conversation))
-        assert isinstance(seen, service_answers.ConversationSeen)
+        seen = explanations.explain(self._opened, format_id(Prefix.conversation, conversation))
+        assert isinstance(seen, explanations.ConversationSeen)
         answers_ = [answer for answer in seen.answers if answer.purpose == PURPOSE]
         usable = [answer for answer in answers_ if answer.use]
         first = next(iter(usable or answers_), None)

@@ -14,7 +14,7 @@ from licet.consent.consent_status import QuestionStatus
 from licet.errors import NotFoundError, UsageError
 from licet.policy.decide import IMPROVE
 from licet.policy.period import rfc3339
-from licet.service import answers
+from licet.service import explanations
 from licet.vault.ids import Prefix, format_id, parse
 
 
@@ -32,14 +32,14 @@ def explain(name: str, call: CliCall) -> None:
               licet explain ana
     """
     with call.installation() as installation:
-        seen = answers.explain(installation, name)
-        if isinstance(seen, answers.AccountSeen):
+        seen = explanations.explain(installation, name)
+        if isinstance(seen, explanations.AccountSeen):
             call.show(seen, lambda: account_text(seen))
         else:
             call.show(seen, lambda: conversation_text(seen))
 
 
-def conversation_text(view: answers.ConversationSeen) -> str:
+def conversation_text(view: explanations.ConversationSeen) -> str:
     kept = (
         "erased"
         if view.erased
@@ -79,7 +79,7 @@ def conversation_text(view: answers.ConversationSeen) -> str:
     return "\n".join(lines)
 
 
-def account_text(view: answers.AccountSeen) -> str:
+def account_text(view: explanations.AccountSeen) -> str:
     """Formats an account's standing and the usable part of its content."""
     lines = [
         f"{view.account}  plan {view.plan}, opened {rfc3339(view.opened_at)}",
@@ -98,7 +98,7 @@ def account_text(view: answers.AccountSeen) -> str:
     return "\n".join(lines)
 
 
-def _behind(answer: answers.TurnsExplained) -> str:
+def _behind(answer: explanations.TurnsExplained) -> str:
     """Formats the question, the scope of the grant in force, and the act."""
     if answer.question is None:
         return "no question of the version in force covers this purpose"
@@ -108,7 +108,7 @@ def _behind(answer: answers.TurnsExplained) -> str:
     return f"question {answer.question}{grant}: {_act(answer.act)}"
 
 
-def _scope(given_for: answers.ScopeSeen) -> str:
+def _scope(given_for: explanations.ScopeSeen) -> str:
     return given_for.project or given_for.conversation or "the account"
 
 
@@ -132,7 +132,7 @@ def _question(stood: QuestionStatus) -> str:
     return f"{stood.question}: {stood.standing.value}{answered}: {_act(stood.act)}"
 
 
-def _choice(choice: answers.ChoiceSeen) -> str:
+def _choice(choice: explanations.ChoiceSeen) -> str:
     answer = "yes" if choice.allow else "no"
     grant = f", grant {choice.grant}" if choice.grant else ""
     effect = f"{choice.effect}: {choice.because}" if choice.because else choice.effect

@@ -8,8 +8,8 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, pluralize
 from licet.cli.verb_commands import add_commands
 from licet.policy.period import rfc3339
-from licet.service import hold_verbs, oversight
-from licet.service.oversight import FlagDue, HoldSeen
+from licet.service import hold_verbs, staff_lists
+from licet.service.staff_lists import FlagDue, HoldSeen
 
 
 @click.group(cls=CommandGroup)
@@ -32,7 +32,7 @@ def list_holds(call: CliCall) -> int:
     Example:  licet hold list
     """
     with call.installation() as installation:
-        found, flags = oversight.list_holds(installation), oversight.list_flags(installation)
+        found, flags = staff_lists.list_holds(installation), staff_lists.list_flags(installation)
         rest = (
             [f".. {found.total - len(found.items):,} more"]
             if found.total > len(found.items)

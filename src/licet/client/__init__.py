@@ -59,7 +59,6 @@ CHECK_SECONDS = 2.0
 BULK_BYTES_MAX = 64 * 2**20
 BULK_LINES_MAX = 10_000
 _AGAIN = frozenset({429, 502, 503, 504})
-_CONTRADICTION = "urn:licet:problem:contradiction"
 _RUNNING = "urn:licet:problem:idempotency_key_running"
 
 

@@ -54,7 +54,6 @@ from licet.store.keyset import (
     read_name,
 )
 from licet.store.rows import select
-from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
 PERSON = "person"
@@ -652,33 +651,6 @@ def list_in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
     return [_notice(row) for row in rows]
 
 
-class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
-    """A published notice without its text; ``version`` is the policy version's name."""
-
-    version: str
-    language: str
-    variant: str
-    sha256: str
-    published_at: datetime
-    published_by: str
-
-
-def list_newest(tx: Transaction, limit: int) -> list[NoticeListed]:
-    """The newest ``limit`` notices."""
-    rows = tx.execute(
-        """SELECT version, language, variant, encode(sha256, 'hex'), published_at, published_by
-             FROM notices ORDER BY position DESC LIMIT %s""",
-        [limit],
-    ).fetchall()
-    named = policy_versions.names(tx)
-    return [
-        NoticeListed(
-            **dict(zip(NoticeListed.__struct_fields__, (named[number], *rest), strict=True))
-        )
-        for number, *rest in rows
-    ]
-
-
 LISTING = Listing(
     columns=(
         "t.notice_id, t.version, t.language, t.variant, t.published_at, t.published_by, t.sha256"
@@ -705,11 +677,6 @@ def published_languages(tx: Transaction) -> frozenset[str]:
     return frozenset(
         language for (language,) in tx.execute("SELECT DISTINCT language FROM notices")
     )
-
-
-def published_count(tx: Transaction) -> int:
-    row = tx.execute("SELECT count(*) FROM notices").fetchone()
-    return int(row[0]) if row else 0
 
 
 def texts_by_hash(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:

@@ -41,7 +41,6 @@ from licet.curate.street_addresses import addresses
 LOOKED_AT = LANGUAGES
 SURE, LIKELY = 0.95, 0.7  # for a reason beside the word itself, and for the word alone
 NAME_WORDS_MAX = 4
-RUN_WORDS_MAX = 8
 BEFORE_CHARS = 48
 GUESSED_CHARS = 600
 UNREAD_WORDS_MIN = 2  # common words of an unsearched language

@@ -28,8 +28,7 @@ from licet.policy.decide import IMPROVE, MEANING, DecisionReason
 from licet.policy.file import NamesTerm, Policy, from_document, preset
 from licet.policy.period import instant, rfc3339
 from licet.release import catalog
-from licet.service import answers as service_answers
-from licet.service import policy_changes
+from licet.service import explanations, policy_changes
 from licet.vault import verbs
 from licet.vault.installation import Installation
 from licet.vault.simulated_clock import SimulatedClock
@@ -147,8 +146,8 @@ def _show_answers(installation: Installation, say: Say) -> None:
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
     for name in verbs.conversations_of(installation, ACCOUNT):
-        seen = service_answers.explain(installation, name)
-        assert isinstance(seen, service_answers.ConversationSeen)
+        seen = explanations.explain(installation, name)
+        assert isinstance(seen, explanations.ConversationSeen)
         answers: Counter[str] = Counter()
         for answer in seen.answers:
             if answer.purpose == IMPROVE:

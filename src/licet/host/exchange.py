@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from uuid import uuid4
 
 import msgspec
@@ -40,19 +39,15 @@ class ChatExchange:
         """Passes the assistant's words through; the passed words become the turn, even if the
         person leaves before the end.
         """
-        with self._record_parts(self._turn(conversation, id, "assistant")) as passed:
+        entry = (self._turn(conversation, id, "assistant"), list[str]())
+        self._open.append(entry)
+        try:
             async for part in parts:
-                passed.append(part)
+                entry[1].append(part)
                 yield part
-
-    def answer_now(
-        self, parts: Iterator[str], *, conversation: str, id: str | None = None
-    ) -> Iterator[str]:
-        """`answer` for threads."""
-        with self._record_parts(self._turn(conversation, id, "assistant")) as passed:
-            for part in parts:
-                passed.append(part)
-                yield part
+        finally:
+            if entry in self._open:
+                self._close(entry)
 
     def finish(self) -> Future[bool]:
         """Records the turns so far, like `Host.record`; a second call adds nothing."""
@@ -60,17 +55,6 @@ class ChatExchange:
             self._close(self._open[0])
         turns, self._turns = self._turns, []
         return self.host.record(self.permit, turns)
-
-    @contextmanager
-    def _record_parts(self, turn: ConversationTurn) -> Iterator[list[str]]:
-        passed: list[str] = []
-        entry = (turn, passed)
-        self._open.append(entry)
-        try:
-            yield passed
-        finally:
-            if entry in self._open:
-                self._close(entry)
 
     def _close(self, entry: tuple[ConversationTurn, list[str]]) -> None:
         self._open.remove(entry)

@@ -31,7 +31,7 @@ from licet.release.decision_pages import (
 from licet.release.rows import Payload
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import StaffMember
-from licet.service.slice_sample import RowReading, draw_rows
+from licet.service.slice_sample import SliceReading, draw_rows
 from licet.store.connect import transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, load_policies
@@ -83,7 +83,7 @@ def read_replacements(
     copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = RowReading(tx, copy, load_policies(installation), now)
+        reading = SliceReading(tx, copy, load_policies(installation), now)
         engine = preview.engine_of(installation)
         _, _, drawn = draw_rows(
             installation,
@@ -163,7 +163,7 @@ def count_replacements(installation: Installation, release: UUID) -> Mapping[str
 def _places(
     installation: Installation,
     engine: PreviewEngine,
-    reading: RowReading,
+    reading: SliceReading,
     ordinal: int,
     payload: Payload,
 ) -> list[ReplacedPlace] | None:

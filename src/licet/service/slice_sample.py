@@ -71,7 +71,7 @@ def read_slice(
             raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
         return matches(payload.labels)
 
-    def open_rows(reading: RowReading) -> SliceRead:
+    def open_rows(reading: SliceReading) -> SliceRead:
         scanned, matching, drawn = draw_rows(installation, reading, rows, select)
         return SliceRead(
             scanned=scanned, matching=matching, rows=tuple(_row(*row) for row in drawn)
@@ -92,7 +92,7 @@ def read_rows(
             f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{len(ordinals)}`"
         )
 
-    def open_rows(reading: RowReading) -> SliceRead:
+    def open_rows(reading: SliceReading) -> SliceRead:
         opened = sample.open_ordinals(
             reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
@@ -102,7 +102,7 @@ def read_rows(
     return _on_record(installation, name, reader, open_rows)
 
 
-class RowReading(NamedTuple):
+class SliceReading(NamedTuple):
     """The context in which rows are opened."""
 
     tx: Transaction
@@ -112,7 +112,7 @@ class RowReading(NamedTuple):
 
 
 def draw_rows(
-    installation: Installation, reading: RowReading, rows: int, select: Callable[[Payload], bool]
+    installation: Installation, reading: SliceReading, rows: int, select: Callable[[Payload], bool]
 ) -> tuple[int, int, list[tuple[int, Payload]]]:
     """Draws ``rows`` selected rows by reservoir sampling, which keeps no other text.
 
@@ -136,14 +136,14 @@ def _on_record(
     installation: Installation,
     name: str,
     reader: StaffMember,
-    find: Callable[[RowReading], SliceRead],
+    find: Callable[[SliceReading], SliceRead],
 ) -> SliceRead:
     """Returns what ``find`` opens, and records a reading of each row in the same transaction."""
     role = signatures.reader_role(reader)
     copy, now = signatures.find_copy(installation, name), installation.clock()
     ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(RowReading(tx, copy, load_policies(installation), now))
+        found = find(SliceReading(tx, copy, load_policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,

@@ -36,11 +36,11 @@ IDENTITY_PROVIDER, DISK = "identity_provider", "disk"
 OUTSIDE = ("endpoint", "witness")
 ASK_SECONDS = 0.5  # between two questions to the database
 SILENT_SECONDS = 1.5  # without an answer
-PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while none is answered
-CALM_PROBE_SECONDS = 2.0  # and while they are
+PROBE_SECONDS = 1.0  # between probes of a guarded service that is silent
+CALM_PROBE_SECONDS = 2.0  # and of one that answers
 IDENTITY_PROBE_SECONDS = 5.0  # another organisation's service
 PROBE_SECONDS_MAX = 2.5  # without an answer to a probe
-ACTIVITY_SECONDS = 10.0  # a slow or locked database counts as one after it was last seen so
+ACTIVITY_SECONDS = 10.0  # for which a slow or locked database counts as one
 DISK_HINT = "make room on it, or repair it"
 _HINT = "see that PostgreSQL runs and can be reached; what was sent may be sent again"
 

@@ -18,7 +18,7 @@ from licet.consent import consent_status, takeout
 from licet.errors import UsageError
 from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
-from licet.service import answers as service_answers
+from licet.service import explanations
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, policy_versions, staff_reads
 from licet.vault.commands import CloseAccount, OpenAccount, SetAge, SetPlan
@@ -246,12 +246,12 @@ def _must_exist(tx: Transaction, account: UUID) -> None:
 
 
 @get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
-async def explain_account(request: AnyRequest, account: AccountRef) -> service_answers.AccountSeen:
+async def explain_account(request: AnyRequest, account: AccountRef) -> explanations.AccountSeen:
     """What of the account may be used, and why the rest may not."""
     site, holder = site_of(request), await account_of(request, account)
 
-    def see(tx: Transaction) -> service_answers.AccountSeen:
-        return service_answers.explain_account(
+    def see(tx: Transaction) -> explanations.AccountSeen:
+        return explanations.explain_account(
             tx, site.installation.keyring, policy_versions.current(tx), holder, site.now()
         )
 

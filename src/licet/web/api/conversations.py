@@ -13,7 +13,7 @@ from licet.access.roles import HELPS, Person, Scope, StaffRole, may
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
 from licet.errors import RefusedError
-from licet.service import answers
+from licet.service import explanations
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
@@ -269,7 +269,7 @@ async def give_feedback(
 @get("/v1/conversations/{conversation:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_conversation(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
-) -> answers.ConversationSeen:
+) -> explanations.ConversationSeen:
     """For each turn and purpose: whether it may be used, the reason, and the choice and policy
     version behind it.
     """
@@ -277,7 +277,7 @@ async def explain_conversation(
 
 
 @get("/v1/turns/{turn:str}/explain", may=SEES, responses=READS, tags=TAG)
-async def explain_turn(request: AnyRequest, turn: TurnRef) -> answers.ConversationSeen:
+async def explain_turn(request: AnyRequest, turn: TurnRef) -> explanations.ConversationSeen:
     """For one turn and each purpose: whether it may be used, the reason, and the choice and policy
     version behind it.
     """
@@ -287,13 +287,13 @@ async def explain_turn(request: AnyRequest, turn: TurnRef) -> answers.Conversati
 
 async def _explained(
     request: AnyRequest, conversation: str, account: str | None, turn: int | None
-) -> answers.ConversationSeen:
+) -> explanations.ConversationSeen:
     site, for_person = site_of(request), isinstance(request.auth, Person)
     holder, named = await conversation_of(request, conversation, account)
 
-    def see(tx: Transaction) -> answers.ConversationSeen:
+    def see(tx: Transaction) -> explanations.ConversationSeen:
         known = policy_versions.current(tx)
-        return answers.explain_conversation(
+        return explanations.explain_conversation(
             tx,
             site.installation.keyring,
             known,

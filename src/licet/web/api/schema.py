@@ -48,9 +48,6 @@ HostId = Annotated[
 REF = "An id of ours, or `host:` and the host's own."
 PROJECT_REF = "The host's own id of a project, with `host:` before it or not, or ours, `proj_..`."
 Ref = Annotated[str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=REF)]
-ProjectRef = Annotated[
-    str, Meta(min_length=1, max_length=HOST_ID_CHARACTERS_MAX, description=PROJECT_REF)
-]
 Question = Annotated[str, Meta(pattern=f"^{QUESTION.pattern}$", examples=["training"])]
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Short = Annotated[str, Meta(max_length=200)]

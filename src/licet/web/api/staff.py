@@ -10,8 +10,8 @@ from litestar import get, post
 from litestar.params import JSONBody
 
 from licet.access.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
-from licet.service import oversight
-from licet.service.oversight import HoldSeen
+from licet.service import staff_lists
+from licet.service.staff_lists import HoldSeen
 from licet.service.staff_verb import VerbAnswer
 from licet.store.connect import Transaction
 from licet.vault import account_view, policy_versions, staff_reads
@@ -141,7 +141,7 @@ class Holds(VerbAnswer, frozen=True, kw_only=True):
 async def list_holds(request: AnyRequest) -> Holds:
     """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
-    found = await site.calling(lambda: oversight.list_holds(site.installation))
+    found = await site.calling(lambda: staff_lists.list_holds(site.installation))
     return Holds(items=found.items, total=found.total)
 
 

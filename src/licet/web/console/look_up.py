@@ -45,14 +45,14 @@ from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import (
-    answers,
+    explanations,
     hold_verbs,
     model_view,
-    oversight,
     population_status,
+    staff_lists,
     staff_tables,
 )
-from licet.service.answers import AccountSeen, ConversationSeen
+from licet.service.explanations import AccountSeen, ConversationSeen
 from licet.service.population_status import Forecast, PopulationStatus
 from licet.store.connect import transaction
 from licet.store.keyset import TableView
@@ -206,7 +206,7 @@ def _matches(visit: Visit, form: SearchForm) -> list[Match]:
     name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (form.name, form.account))
     if account:
         seen = _account(visit, account)
-        found = oversight.conversation_by_host(
+        found = staff_lists.conversation_by_host(
             visit.installation, parse(Prefix.account, seen), name.removeprefix(HOST)
         )
         return [_match("conversations", f"{found}")] if found is not None else []
@@ -215,7 +215,7 @@ def _matches(visit: Visit, form: SearchForm) -> list[Match]:
         return [_match("accounts", _account(visit, f"acc_{receipt[1]}"))]
     match name.partition("_")[0] if "_" in name else "":
         case "conv" | "turn":
-            seen_one = answers.explain(visit.installation, name)
+            seen_one = explanations.explain(visit.installation, name)
             assert isinstance(seen_one, ConversationSeen)
             return [_match("conversations", seen_one.conversation)]
         case "req":
@@ -263,7 +263,7 @@ def _account(visit: Visit, name: str) -> str:
     """Our id of an account."""
     if not name or not visit.allows(HELPS):
         raise NotFoundError("no such account")
-    seen = answers.explain(visit.installation, name.removeprefix(HOST))
+    seen = explanations.explain(visit.installation, name.removeprefix(HOST))
     assert isinstance(seen, AccountSeen)
     return seen.account
 
@@ -275,7 +275,7 @@ def _account(visit: Visit, name: str) -> str:
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     """The state of an account: its choices, what of it may be used, and which staff read what."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
-    seen = answers.explain(visit.installation, account)
+    seen = explanations.explain(visit.installation, account)
     with transaction(visit.installation.pool) as tx:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     assert isinstance(seen, AccountSeen)
@@ -369,7 +369,7 @@ def _conversation(
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
-        "seen": answers.explain(visit.installation, name),
+        "seen": explanations.explain(visit.installation, name),
         "by_account": visit.allows(HELPS),
         "may_read": visit.allows(READS),
         "kept": kept,

@@ -27,7 +27,7 @@ from licet.consent import lint, notice, notice_views
 from licet.consent.notice import PublishedNotice
 from licet.errors import InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import POLICY_BYTES_MAX
-from licet.service import oversight, policy_proposals, staff_tables
+from licet.service import policy_proposals, staff_lists, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
 from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
 from licet.store.connect import Transaction, transaction
@@ -54,7 +54,7 @@ def policy(request: AnyRequest) -> Response[Any]:
 
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     installation, now = visit.installation, visit.installation.clock()
-    listed = oversight.list_versions(installation)
+    listed = staff_lists.list_versions(installation)
     versions = [(listed.total - place, seen) for place, seen in enumerate(listed.items, 1)]
     proposals = policy_proposals.list_proposals(installation) if visit.allows(OFFICE) else ()
     foremost = next((one for one in proposals if one.is_open), None)

@@ -1,4 +1,4 @@
-"""Short lists for staff without content: holds, standing flags, versions, notices. Long ones are in
+"""Short lists for staff without content: holds, standing flags, versions. Long ones are in
 `staff_tables`.
 
 Every list is newest first, except holds, by day of review, and is bounded, with the total number of
@@ -13,7 +13,6 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import notice
 from licet.policy.file import from_document as read_policy
 from licet.store.connect import transaction
 from licet.vault import account_view, policy_versions, safety_copies
@@ -135,12 +134,6 @@ def list_versions(installation: Installation) -> NewestList[VersionSeen]:
             )
         )
     return NewestList(items=tuple(seen), total=total)
-
-
-def list_notices(installation: Installation) -> NewestList[notice.NoticeListed]:
-    with transaction(installation.pool) as tx:
-        listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
-    return NewestList(items=tuple(listed), total=total)
 
 
 def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:
