@@ -16,7 +16,7 @@ from licet.ledger.note import SignatureType, Signer
 from licet.policy.outcomes import NoEffect
 from licet.policy.period import instant
 from licet.release.duplicates import DuplicateClusters
-from licet.service.oversight import FlagDue
+from licet.service.staff_lists import FlagDue
 from licet.service.preview_result import Preview
 from licet.vault.simulated_clock import SimulatedClock, save
 
