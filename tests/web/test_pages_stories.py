@@ -218,7 +218,7 @@ def test_a_choice_is_saved_even_where_the_terms_are_not_accepted_and_they_wait_a
     assert site.town.standing("ana") == "declined"
     assert page.get_by_role("radio").count() == 0
     page.get_by_label("I accept the new terms.").check()
-    page.get_by_role("button", name="Save my answer").click()
+    page.get_by_role("button", name="Continue").click()
     assert "You can go on writing" in text(page)
     assert len(site.town.seen("ana").choices) == 1
 
