@@ -422,6 +422,7 @@ def test_a_file_is_searched_across_the_edges_of_what_is_read_at_once(tmp_path: P
 
 def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[DemoReport, str]:
     lines: list[str] = []
+    shares: list[float] = []
     report = play_files(
         folder,
         paths,
@@ -429,7 +430,9 @@ def told(folder: Path, *paths: Path, allow: str | None = None) -> tuple[DemoRepo
         age=30,
         allow_from=instant(allow) if allow else None,
         say=lines.append,
+        progress=lambda _what, share: shares.append(share),
     )
+    assert shares == sorted(shares) and 0 <= shares[0] < shares[-1] <= 1
     return report, "\n".join(lines)
 
 
@@ -442,6 +445,7 @@ def test_files_of_each_format_are_answered_for(
     assert report.all_kept, said
     assert "people's names are left in: nothing looks for them" in said
     assert ("permission: never given" in said) == (allow is None)
+    assert "\nwhat may be used to improve models, and why\n" in said
     assert "0 rows of 0 turns" in said if allow is None else "(permitted)" in said
     assert clock_of(tmp_path / "demo") is not None
 
