@@ -16,8 +16,8 @@ from licet.ledger.note import SignatureType, Signer
 from licet.policy.outcomes import NoEffect
 from licet.policy.period import instant
 from licet.release.duplicates import DuplicateClusters
-from licet.service.staff_lists import FlagDue
 from licet.service.preview_result import Preview
+from licet.service.staff_lists import FlagDue
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from .test_command import Run, chats, error, run, runner, simulated

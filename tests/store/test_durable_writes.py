@@ -29,7 +29,7 @@ from licet.ledger.note import SignatureType
 from licet.ledger.storage import Durable, Folder
 from licet.proof.log_retention import _rename as rename_year
 from licet.release import part
-from licet.service.store_move import _keep as keep_log
+from licet.service.store_move import _rename_moved as keep_log
 from licet.store import files
 from licet.store.embedded import CLUSTER, REPLACED, Cluster, Identity, Options
 from licet.train.consumption import ConsumedLog

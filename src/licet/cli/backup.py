@@ -173,7 +173,7 @@ def verify(folder: Path, call: CliCall) -> int:
 def drill(folder: Path | None, dry_run: bool, by: str | None, call: CliCall) -> int:
     """Restores the newest backup into a scratch place and proves it.
 
-    Proved are its files, its keys and its log. FOLDER is a backup, or the folder that they are
+    Its files, keys and log are proved. FOLDER is a backup, or the folder that they are
     written to; without it, the newest backup on record is restored.
 
     Nothing that is in use is touched. The result goes on record. Exits 1 if the backup could not be

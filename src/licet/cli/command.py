@@ -26,12 +26,12 @@ GROUPS = {
     },
     "People and choices": {
         "policy": "Checks, tests, plans and applies the policy file.",
-        "notice": "Checks and publishes the notices that people are asked with.",
+        "notice": "Checks and publishes notices.",
         "languages": "Checks the languages that the pages speak.",
         "explain": "Says whether and why content may be used, and until when.",
         "preview": "Shows what a release built now would hold of your chats.",
-        "inbox": "Lists what waits for staff, and says who does it.",
-        "request": "Lists, enters and answers what people ask for under the law.",
+        "inbox": "Lists the open work of staff, and who has it.",
+        "request": "Lists, enters and answers people's legal requests.",
         "receipt": "Prints or writes the signed receipts of an account's choices.",
     },
     "Conversations": {
@@ -52,7 +52,7 @@ GROUPS = {
     },
     "Proof": {
         "ledger": "Appends to the log, publishes it and prunes old years.",
-        "document": "Makes the papers that the law asks for, signed and logged.",
+        "document": "Makes the legal documents, signed and logged.",
         "witness": "Runs a witness that cosigns the logs of others.",
         "verify": "Verifies a receipt, certificate, document, log, release or model.",
     },

@@ -48,7 +48,7 @@ out_option = click.option("--out", type=PATH, help="Write it to a file instead o
 
 @click.group(cls=CommandGroup)
 def document() -> None:
-    """Makes the papers that the law asks for, signed and logged.
+    """Makes the legal documents, signed and logged.
 
     Numbers are counted from the log and the manifests of releases, at a position of the log. What
     only you know comes from controller.yaml; what is not answered there is printed as "to be

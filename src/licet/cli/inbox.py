@@ -30,7 +30,7 @@ by_member = click.option(
 
 @click.group(cls=CommandGroup)
 def inbox() -> None:
-    """Lists what waits for staff, and says who does it. Each sees the items that their roles can do
+    """Lists the open work of staff, and who has it. Each sees the items that their roles can do
     something about.
     """
 
@@ -69,7 +69,7 @@ def list_items(
     limit: int,
     call: CliCall,
 ) -> int:
-    """Lists what waits, what is due first before the rest. Exits 1 if something is overdue.
+    """Lists open items, by due date. Exits 1 if something is overdue.
 
     \b
     Example:  licet inbox list --by ada@example.org --held nobody

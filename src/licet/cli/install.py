@@ -421,8 +421,8 @@ for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
 @db.command("recount")
 @local_options
 def recount(call: CliCall) -> None:
-    """Counts accounts and content anew for `licet status` and the console. Nobody has to wait for
-    it. `licet doctor` says when it is needed.
+    """Counts accounts and content anew for `licet status` and the console. `licet doctor`
+    says when it is needed.
 
     \b
     Example:  licet db recount

@@ -24,7 +24,7 @@ from licet.service import policy_changes
 
 @click.group(cls=CommandGroup)
 def notice() -> None:
-    """Checks and publishes the notices that people are asked with."""
+    """Checks and publishes notices."""
 
 
 @notice.command("publish")

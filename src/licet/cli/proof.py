@@ -220,7 +220,7 @@ def ledger_key(year: int | None, call: CliCall) -> None:
 @click.option("--follow", is_flag=True, help="Continue until interrupted.")
 @answer_options
 def ledger_append(follow: bool, call: CliCall) -> None:
-    """Appends to the log what was committed and waits.
+    """Appends the waiting entries to the log.
 
     With --follow, the answer is what was waiting at the start; entries of later commits are
     appended within a second.
@@ -239,7 +239,7 @@ def ledger_append(follow: bool, call: CliCall) -> None:
 @click.argument("folder", type=PATH)
 @local_options
 def ledger_publish(folder: Path, call: CliCall) -> None:
-    """Copies the log and what verifies it to FOLDER. Any web server can serve FOLDER. It also holds
+    """Copies the log and its verifier to FOLDER. Any web server can serve FOLDER. It also holds
     the log's keys, the policies, the notices and the verifier.
 
     The witnesses of `witnesses.txt`, if there are any, are asked to cosign first.

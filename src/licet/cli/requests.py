@@ -23,7 +23,7 @@ LISTED_MAX = 200
 
 @click.group(cls=CommandGroup)
 def request() -> None:
-    """Lists, enters and answers what people ask for under the law. Each request has the clock of
+    """Lists, enters and answers people's legal requests. Each request has the clock of
     its person's region.
     """
 

@@ -289,15 +289,15 @@ def _parse_line(line: str) -> NoteSignature:
     return NoteSignature(name, data[:4], data[4:])
 
 
-def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
+def _split_key(parts: list[str], form: str) -> tuple[str, str, bytes]:
     if len(parts) != 3 or not _KEY_ID.fullmatch(parts[1]):
         raise refusal_error(
-            f"a {what} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`"
+            f"a {form} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`"
         )
     name, key_id, encoded = parts
-    material = decode_base64(encoded, f"the key in the {what}")
+    material = decode_base64(encoded, f"the key in the {form}")
     if len(material) != 33:
-        raise refusal_error(f"the key in the {what} does not have 33 bytes")
+        raise refusal_error(f"the key in the {form} does not have 33 bytes")
     return name, key_id, material
 
 

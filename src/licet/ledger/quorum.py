@@ -57,14 +57,14 @@ class Quorum:
 
     def is_met(self, cosigned: Collection[Verifier]) -> bool:
         """Whether enough witnesses have valid cosignatures."""
-        held = {named.name for named in self.witnesses if named.verifier in cosigned}
-        return self.rule == NONE or self._met(self.rule, held)
+        names = {named.name for named in self.witnesses if named.verifier in cosigned}
+        return self.rule == NONE or self._met(self.rule, names)
 
-    def _met(self, name: str, held: Collection[str]) -> bool:
+    def _met(self, name: str, cosigned: Collection[str]) -> bool:
         group = self.groups.get(name)
         if group is None:
-            return name in held
-        return sum(self._met(member, held) for member in group.members) >= group.needed
+            return name in cosigned
+        return sum(self._met(member, cosigned) for member in group.members) >= group.needed
 
 
 def parse_quorum(data: bytes, file: str = "") -> Quorum:

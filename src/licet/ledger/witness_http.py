@@ -137,8 +137,8 @@ def gather(
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
         kept, sizes = _known_cosignatures(shown, log, known)
-        asked = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
-        answers = _ask_all(asked, shown, sizes, seconds_max)
+        pending = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
+        answers = _ask_all(pending, shown, sizes, seconds_max)
         held = kept | {
             named.verifier: line
             for named, line in answers.items()
@@ -168,20 +168,20 @@ def _missing_reason(witness: QuorumMember, seconds_max: float) -> str:
 
 
 def _known_cosignatures(
-    shown: PublishedLog, log: Verifier, known: list[Verifier]
+    shown: PublishedLog, log: Verifier, verifiers: list[Verifier]
 ) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
     """Returns this checkpoint's stored cosignatures, and the size that each key signed."""
     if shown.cosigned is None:
         return {}, {}
     raw, checkpoint = shown.cosigned
-    signed = {signature.by for signature in note.verify(raw, [log, *known]).signed}
-    sizes = {verifier: checkpoint.size for verifier in known if verifier in signed}
+    signed = {signature.by for signature in note.verify(raw, [log, *verifiers]).signed}
+    sizes = {verifier: checkpoint.size for verifier in verifiers if verifier in signed}
     if checkpoint != shown.checkpoint:
         return {}, sizes
     lines = note.parse(raw).signatures
     held = {
         v: s
-        for v in known
+        for v in verifiers
         if v in signed
         for s in lines
         if (s.name, s.key_id) == (v.name, v.key_id)
@@ -190,7 +190,7 @@ def _known_cosignatures(
 
 
 def _ask_all(
-    asked: list[QuorumMember], log: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
+    pending: list[QuorumMember], log: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
 ) -> dict[QuorumMember, NoteSignature | str]:
     """Returns each cosignature that arrived in time, and a short reason for other answers.
 
@@ -202,11 +202,11 @@ def _ask_all(
     def ask(named: QuorumMember) -> None:
         done.put((named, _ask(named, log, sizes.get(named.verifier, 0))))
 
-    for named in asked:
+    for named in pending:
         threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
     until = time.monotonic() + seconds_max
     found: dict[QuorumMember, NoteSignature | str] = {}
-    while len(found) < len(asked):
+    while len(found) < len(pending):
         try:
             named, answer = done.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:

@@ -105,7 +105,7 @@ class EndpointActed(VerbAnswer, frozen=True, kw_only=True):
     unanswered: int = 0
 
 
-def _acted(
+def _acted_answer(
     call: VerbCall[EndpointAct] | VerbCall[EndpointReplay],
     done: PausedEndpoint | ReplayResult | RemovedEndpoint | None,
 ) -> EndpointActed:
@@ -223,7 +223,7 @@ PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
     run=lambda call: endpoints.pause(call.installation, call.target, dry_run=call.dry_run),
     path="webhooks/{endpoint:str}/pause",
     answers=EndpointActed,
-    answer=_acted,
+    answer=_acted_answer,
     label="Pause",
     means="Nothing is sent to it until it is resumed. It deletes nothing meanwhile.",
     would=lambda _, done: (f"{done.unsent:,} events wait, and those that follow.",),
@@ -241,7 +241,7 @@ RESUME: StaffVerb[EndpointAct, ReplayResult] = StaffVerb(
     run=lambda call: endpoints.replay(call.installation, call.target, dry_run=call.dry_run),
     path="webhooks/{endpoint:str}/resume",
     answers=EndpointActed,
-    answer=_acted,
+    answer=_acted_answer,
     label="Resume",
     means="It is enabled, and what waits is sent now, in order for each account.",
     would=lambda _, done: (f"{done.events:,} events are sent.",),
@@ -259,7 +259,7 @@ REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
     ),
     path="webhooks/{endpoint:str}/replay",
     answers=EndpointActed,
-    answer=_acted,
+    answer=_acted_answer,
     label="Send them again",
     means=lambda call: (
         f"Every event after the cursor {call.sent.since} is sent again, also those it took."
@@ -277,7 +277,7 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     run=lambda call: endpoints.remove(call.installation, call.target, dry_run=call.dry_run),
     path="webhooks/{endpoint:str}/remove",
     answers=EndpointActed,
-    answer=_acted,
+    answer=_acted_answer,
     label="Remove it",
     means="Nothing more is sent to it, and its secrets are destroyed. It cannot be taken back.",
     would=lambda _, done: (

@@ -80,7 +80,7 @@ def _did_run(_: VerbCall[RunErasure], done: ErasureMoved) -> str:
     return f"It is {state}{rest}."
 
 
-def _moved(call: VerbCall[RunErasure], done: ErasureMoved | None) -> ErasureMoved:
+def _moved_answer(call: VerbCall[RunErasure], done: ErasureMoved | None) -> ErasureMoved:
     if done is not None:
         return done
     seen = certificates.forecast_erasures(
@@ -98,7 +98,7 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
     run=_run_erasure,
     route="erasures/{erasure:str}/run",
     answers=ErasureMoved,
-    answer=_moved,
+    answer=_moved_answer,
     label="Move on now",
     means="What is due is erased and certified now, as the next sweep would do.",
     would=_would_run,

@@ -137,7 +137,7 @@ def _place_one(call: VerbCall[NewHold]) -> Acts:
     return [act]
 
 
-def _held(call: VerbCall[NewHold], done: Acts | None) -> HeldAnswer:
+def _hold_answer(call: VerbCall[NewHold], done: Acts | None) -> HeldAnswer:
     (act,) = done or _place_one(msgspec.structs.replace(call, dry_run=True))
     assert act.review_at is not None
     return HeldAnswer(
@@ -174,7 +174,7 @@ PLACE: StaffVerb[NewHold, Acts] = StaffVerb(
     run=_place_one,
     route="conversations/{conversation:str}/holds",
     answers=HeldAnswer,
-    answer=_held,
+    answer=_hold_answer,
     page="conversations/{conversation:str}/hold",
     label="Place the hold",
     title=lambda *_: "Place a legal hold",
@@ -205,7 +205,7 @@ def _account(call: AnyCall) -> str:
     return format_id(Prefix.account, account)
 
 
-def _ended(call: VerbCall[EndHold], done: Acts | None) -> HoldEnded:
+def _end_answer(call: VerbCall[EndHold], done: Acts | None) -> HoldEnded:
     return HoldEnded(
         outcome=Outcome.unchanged if done == [] else Outcome.done,
         at=call.installation.clock(),
@@ -223,7 +223,7 @@ END_ROUTE: StaffVerb[EndHold, Acts] = StaffVerb(
     run=_end_if_held,
     route="conversations/{conversation:str}/holds/end",
     answers=HoldEnded,
-    answer=_ended,
+    answer=_end_answer,
 )
 END: StaffVerb[EndHold, Acts] = StaffVerb(
     name="free_conversation",
@@ -252,7 +252,7 @@ END: StaffVerb[EndHold, Acts] = StaffVerb(
 # Several conversations, by command
 
 
-def _placed(act: HoldAct, dry_run: bool) -> str:
+def _placed_text(act: HoldAct, dry_run: bool) -> str:
     match act.outcome:
         case Outcome.refused:
             verb = f"{'would not be' if dry_run else 'is not'} held ({act.because})"
@@ -266,7 +266,7 @@ def _placed(act: HoldAct, dry_run: bool) -> str:
     return f"{act.conversation} {verb}{review}: {describe_coverage(act.coverage)}"
 
 
-def _freed(act: HoldAct, dry_run: bool) -> str:
+def _freed_text(act: HoldAct, dry_run: bool) -> str:
     if act.keeps:
         verb = f"{'would stay' if dry_run else 'stays'} held for another matter"
     else:
@@ -287,8 +287,8 @@ of review. If one does not exist, none is held.""",
     who=OFFICER,
     takes=NewHold,
     run=_place,
-    would=lambda _, done: tuple(_placed(act, True) for act in done),
-    did=lambda _, done: "\n".join(_placed(act, False) for act in done),
+    would=lambda _, done: tuple(_placed_text(act, True) for act in done),
+    did=lambda _, done: "\n".join(_placed_text(act, False) for act in done),
     failed=lambda done: any(act.outcome is Outcome.refused for act in done),
     command="hold place",
     noun="CONVERSATIONS...",
@@ -303,8 +303,8 @@ a certificate.""",
     who=OFFICER,
     takes=EndHold,
     run=_end,
-    would=lambda _, done: tuple(_freed(act, True) for act in done),
-    did=lambda _, done: "\n".join(_freed(act, False) for act in done),
+    would=lambda _, done: tuple(_freed_text(act, True) for act in done),
+    did=lambda _, done: "\n".join(_freed_text(act, False) for act in done),
     by="",
     command="hold end",
     noun="CONVERSATIONS...",

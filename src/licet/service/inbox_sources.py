@@ -530,7 +530,7 @@ class FewSource(msgspec.Struct, frozen=True):
         def place(placed: Placed) -> tuple[datetime, int, str]:
             return placed.at, order.index(placed.item.kind), placed.order.subject
 
-        found = sorted((_placed(item) for item in reading.once(self.every)), key=place)
+        found = sorted((_place_item(item) for item in reading.once(self.every)), key=place)
         if after is not None:
             behind = (after.at, order.index(after.kind), after.subject)
             found = [placed for placed in found if place(placed) > behind]
@@ -547,7 +547,7 @@ class FewSource(msgspec.Struct, frozen=True):
         )
 
 
-def _placed(item: InboxItem) -> Placed:
+def _place_item(item: InboxItem) -> Placed:
     return Placed(item.due_at or (FIRST if item.overdue else NEVER), item)
 
 

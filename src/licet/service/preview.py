@@ -127,12 +127,12 @@ def preview(
                 )
             refused = None
             if assume:
-                seen, refused = _assumed(seen, versions, question, scope, now)
+                seen, refused = _assume_yes(seen, versions, question, scope, now)
             loading = _Loading(tx, installation, seen, versions, purpose, now, bounds)
             loaded = list(loading.each([chat for chat in ids if chat in seen]))
         engine = engine_of(installation)
         made = list(
-            _curated(engine, loaded, installation.keyring.random(32), versions, purpose, bounds)
+            _curate(engine, loaded, installation.keyring.random(32), versions, purpose, bounds)
         )
     following = ids[-1] if more else None
     if made and made[-1].unread:
@@ -257,7 +257,7 @@ class _Loading:
         )
 
 
-def _curated(
+def _curate(
     engine: PreviewEngine,
     loaded: Sequence[_LoadedConversation],
     key: bytes,
@@ -289,7 +289,7 @@ def _curated(
                 unread=unread,
             )
         else:
-            yield _previewed(
+            yield _preview_conversation(
                 conversation,
                 conversation.page,
                 engine.curate(conversation.documents, key),
@@ -306,7 +306,7 @@ def _scope(conversation: UUID | None, project: UUID | None) -> GrantScope:
     return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
 
 
-def _assumed(
+def _assume_yes(
     views: Mapping[UUID, AccountView],
     versions: Policies,
     question: str,
@@ -357,7 +357,7 @@ class _Own:
         return allow(account, row, state, segment, turns, self._at)
 
 
-def _previewed(
+def _preview_conversation(
     loaded: _LoadedConversation,
     page: DecisionPage,
     made: Sequence[PreviewedDocument],

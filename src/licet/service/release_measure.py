@@ -52,7 +52,7 @@ from licet.vault.installation import Installation, load_policies
 ROWS_MAX, SEEDS = 5_000, 3
 END: Place = (UUID(int=2**128 - 1), UUID(int=2**128 - 1))
 UNKNOWN = "und"
-Says = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,10 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(
-    installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
+    installation: Installation,
+    name: str,
+    order: MeasuringOrder,
+    progress: Progress = lambda _line: None,
 ) -> StatedMeasurement:
     """Measures a release and states the result. RefusedError if it is not sealed, is for safety, or
     has too few people.
@@ -86,19 +89,19 @@ def measure(
     with transaction(installation.pool) as tx:
         position = account_journal.last_position(tx)
     promised, _ = manifest.read_manifest(folder)
-    found = _Found(installation, known, promised, order)
-    says("reading the rows as they leave, and as they were said")
-    rows = found.of_release(name)
+    collector = _RowCollector(installation, known, promised, order)
+    progress("reading the rows as they leave, and as they were said")
+    rows = collector.collect_released(name)
     if order.filters:
-        says("reading what the filters left out")
-        rows += found.left_out()
+        progress("reading what the filters left out")
+        rows += collector.collect_dropped()
     made = ablation.measure(
         rows,
         order.settings,
         seeds=order.seeds,
-        held_out=found.held_out(),
+        held_out=collector.people_held_out(),
         base=order.base,
-        says=says,
+        says=progress,
         ended=lambda: _ended(installation, position),
     )
     kept = [row for row in rows if not row.left_out]
@@ -157,12 +160,12 @@ def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
     return WordsKept(said=total, changed=changed)
 
 
-class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class _ReleasedRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
     person: bytes
     row: LoadedRow
 
 
-class _Found:
+class _RowCollector:
     """Collects rows, dropped content and the people to hold out, of people sampled by a hash."""
 
     def __init__(
@@ -187,13 +190,13 @@ class _Found:
             PAGE_BYTES_MAX,
         )
 
-    def of_release(self, name: str) -> list[MeasuredRow]:
+    def collect_released(self, name: str) -> list[MeasuredRow]:
         """The rows of the sampled people that are still permitted."""
-        leaving, found = self._leaving(name), list[MeasuredRow]()
+        released, found = self._released_rows(name), list[MeasuredRow]()
         for page in self._passes.rows(self._known.release_id, END):
             for ordinal, document in page:
                 self._names.add(document.name)
-                left = leaving.get(ordinal)
+                left = released.get(ordinal)
                 original = _with_original_texts(left.row, document) if left is not None else None
                 if left is None or original is None:
                     continue
@@ -210,10 +213,10 @@ class _Found:
                 self._people[left.person] = local_runs.account_rank(UUID(bytes=left.person))
         return found
 
-    def held_out(self) -> frozenset[bytes]:
+    def people_held_out(self) -> frozenset[bytes]:
         return ablation.people_held_out(self._people, self._outside)
 
-    def left_out(self) -> list[MeasuredRow]:
+    def collect_dropped(self) -> list[MeasuredRow]:
         """What filters dropped, of the sampled people: at most `rows_max` for each reason."""
         found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
         with (
@@ -225,7 +228,7 @@ class _Found:
                 for document, sketch in zip(documents, curation.sketch(documents), strict=True):
                     survey.enter(document, sketch, stays=document.name in self._names)
                 for document, curated in self._curated(curation, documents):
-                    reason, row = curated.dropped, _left_out(document, curated)
+                    reason, row = curated.dropped, _dropped_row(document, curated)
                     if reason is None and len(accepted) < self._order.rows_max:
                         accepted.append((document.name, row))
                     elif (
@@ -253,9 +256,9 @@ class _Found:
         ]
         return zip(mine, curation.curate(mine) if mine else (), strict=True)
 
-    def _leaving(self, name: str) -> dict[int, _Leaving]:
+    def _released_rows(self, name: str) -> dict[int, _ReleasedRow]:
         """The rows of the sampled people, by ordinal."""
-        found: dict[int, _Leaving] = {}
+        found: dict[int, _ReleasedRow] = {}
         pin, batch = self._promised.curation, list[LoadedRow]()
         splits: Mapping[str, object] = {} if pin is msgspec.UNSET else pin.splits
         others = {split for split in splits if split != "train"}
@@ -269,7 +272,7 @@ class _Found:
                 person = accounts[row["ordinal"]].bytes
                 if not self._is_sampled(person):
                     continue
-                found[row["ordinal"]] = _Leaving(person=person, row=row)
+                found[row["ordinal"]] = _ReleasedRow(person=person, row=row)
                 if "labels" in row and row["labels"]["split"] in others:
                     self._outside.add(person)
             batch.clear()
@@ -339,7 +342,7 @@ def _with_original_texts(row: LoadedRow, document: Document) -> LoadedRow | None
     return {**row, "messages": messages} if next(text, None) is None else None
 
 
-def _left_out(document: Document, curated: Curated) -> MeasuredRow:
+def _dropped_row(document: Document, curated: Curated) -> MeasuredRow:
     """A dropped document in the form of a row, without tool calls, whose ids are unknown."""
     roles = {role.value for role in TurnRole}
     messages: list[MessageShape] = [

@@ -197,7 +197,7 @@ DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
 )
 
 
-def _find(call: VerbCall[NewFinding]) -> ReleaseStanding:
+def _store_finding(call: VerbCall[NewFinding]) -> ReleaseStanding:
     sent, folder = call.sent, _folder(call)
     signatures.record_finding(
         call.installation, folder, call.staff, sent.row, sent.finding, second=sent.second
@@ -210,7 +210,7 @@ FIND: StaffVerb[NewFinding, ReleaseStanding] = StaffVerb(
     about="Stores what the caller found in the row that they opened last; 409 for another row.",
     who=READING,
     takes=NewFinding,
-    run=_find,
+    run=_store_finding,
     route="releases/{release:str}/review/findings",
     tag="releases",
     answers=ReviewAnswer,
@@ -263,7 +263,7 @@ SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
 )
 
 
-def _marked(
+def _marks_answer(
     call: VerbCall[MarkReplacement], done: Mapping[str, MarkCounts] | None
 ) -> ReplacementCounts:
     release = parse(Prefix.release, f"rel_{call.target}")
@@ -288,7 +288,7 @@ MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
     route="releases/{release:str}/replacements/mark",
     tag="releases",
     answers=ReplacementCounts,
-    answer=_marked,
+    answer=_marks_answer,
 )
 
 

@@ -66,10 +66,13 @@ def forecast(config: Configuration, clock: Clock) -> StoreMove:
         )
     with (
         open_installation(_in_folders(config), clock, create=False) as installation,
-        _alone(installation),
+        _server_lock(installation),
     ):
         found = journal_move.forecast_move(config.journal, bucket)
-        parts = {known.name: _part_here(installation, known) for known in _sealed(installation)}
+        parts = {
+            known.name: _release_part(installation, known)
+            for known in _sealed_releases(installation)
+        }
     return _move_report(config, found, parts, moved=False)
 
 
@@ -84,16 +87,16 @@ def move(
     else:
         with (
             open_installation(_in_folders(config), clock, create=False) as installation,
-            _alone(installation),
+            _server_lock(installation),
         ):
             found = journal_move.move_journal(
                 config.journal, bucket, lambda: _copy_log(config, bucket)
             )
     for name in FOLDERS:
-        _keep(config.data / name)
+        _rename_moved(config.data / name)
     parts: dict[str, MovedPart | None] = {}
     with open_installation(_in_bucket(config), clock, create=False) as installation:
-        for known in _sealed(installation):
+        for known in _sealed_releases(installation):
             progress(f"release {known.name}")
             release_store.find_folder(installation, known)
             there = release_store.verify_objects(installation, known)
@@ -142,7 +145,7 @@ def _in_bucket(config: Configuration) -> Configuration:
 
 
 @contextmanager
-def _alone(installation: Installation) -> Iterator[None]:
+def _server_lock(installation: Installation) -> Iterator[None]:
     """Holds the lock of a running server; BusyError if one runs."""
     with advisory_lock(installation.pool, SEQUENCER_LOCK) as mine:
         if not mine:
@@ -152,7 +155,7 @@ def _alone(installation: Installation) -> Iterator[None]:
         yield
 
 
-def _part_here(installation: Installation, release: Release) -> MovedPart | None:
+def _release_part(installation: Installation, release: Release) -> MovedPart | None:
     folder = release_store.find_folder(installation, release)
     if folder is None:
         return None
@@ -171,12 +174,12 @@ def _copy_log(config: Configuration, bucket: Bucket) -> None:
         copy_to_bucket(config.data / name, target, lambda _: None)
 
 
-def _keep(folder: Path) -> None:
+def _rename_moved(folder: Path) -> None:
     if folder.is_dir():
         folder.rename(moved_folder(folder))
         sync(folder.parent)
 
 
-def _sealed(installation: Installation) -> list[Release]:
+def _sealed_releases(installation: Installation) -> list[Release]:
     with transaction(installation.pool) as tx:
         return [known for known in registry.list_all(tx) if known.state == "sealed"]

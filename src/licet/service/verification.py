@@ -58,10 +58,10 @@ def verify(
         return _verify_release(path, vkeys, log, quorum, base)
     if path.is_dir() and (path / MODEL_STATEMENT).is_file():
         return _verify_model(path, vkeys, log, quorum, release)
-    trusted = _trusted(vkeys, quorum)
+    trusted = _trusted_keys(vkeys, quorum)
     if path.is_file() and entry is None and path.read_bytes().startswith(b'{"document":'):
         return _verify_document(path, trusted, log, release)
-    return _checked(_reports(path, trusted, entry))
+    return _merge_reports(_reports(path, trusted, entry))
 
 
 def _verify_document(
@@ -72,10 +72,14 @@ def _verify_document(
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     logs = verifier.read_logs([verifier.FolderFiles(log)], trusted) if log is not None else []
     folders = [verifier.FolderFiles(releases)] if releases is not None else []
-    return _checked([verifier.check_document(path.read_bytes(), logs, folders, trusted, str(path))])
+    return _merge_reports(
+        [verifier.check_document(path.read_bytes(), logs, folders, trusted, str(path))]
+    )
 
 
-def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:
+def _merge_reports(
+    reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()
+) -> CheckResult:
     """Merges reports into one result with the worst answer."""
     alone = len(reports) == 1
     parts = [
@@ -124,7 +128,9 @@ def _verify_model(
     known_logs = logs(log, vkeys, quorum) if log is not None else []
     beside = verifier.FolderFiles(release) if release is not None else None
     report = verifier.check_model(verifier.FolderFiles(path), keys, beside, known_logs)
-    return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
+    return _merge_reports(
+        [report], (f"model in {path}: its files, its statement and what it consumed",)
+    )
 
 
 def _verify_release(
@@ -136,7 +142,7 @@ def _verify_release(
     Beyond the stand-alone verifier, the parts are opened, and card and descriptions are derived
     again.
     """
-    report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
+    report, key = verifier.VerifierReport("release"), _log_key(_trusted_keys(vkeys, quorum))
     signed = [
         name
         for name in ("purge-1.json", review.SIGNED.file, measurement.SIGNED.file)
@@ -159,7 +165,7 @@ def _verify_release(
     report.step("parts, card and descriptions", made_again, check_parts, Verdict.consistent, True)
     checked = [f"release in {path}"]
     if report.findings:
-        return _checked([report], tuple(checked))
+        return _merge_reports([report], tuple(checked))
     known_logs = logs(log, vkeys, quorum) if log is not None else []
     files = verifier.FolderFiles(path)
     before = verifier.FolderFiles(base) if base is not None else verifier.find_base(files)
@@ -172,14 +178,14 @@ def _verify_release(
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
     if held.origin:
         checked.append(f"{held.size} rows decided again by the log {held.origin}")
-    return _checked([held], tuple(checked))
+    return _merge_reports([held], tuple(checked))
 
 
 def logs(
     folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
 ) -> list[tuple[verifier.Trust, verifier.Files]]:
     """Opens the logs in a folder, or in its subfolders by year, each with its key."""
-    trusted = _trusted(vkeys, quorum)
+    trusted = _trusted_keys(vkeys, quorum)
     if not trusted:
         raise UsageError(
             "no key to believe the log by", "`licet ledger key` prints the log's: --key VKEY"
@@ -192,7 +198,7 @@ def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
     return (lambda: trusted[0].key.public) if trusted else None
 
 
-def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
+def _trusted_keys(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
     """Returns the trusted keys; without any, the key of the only log in the quorum file."""
     named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
     try:
@@ -218,18 +224,18 @@ def _reports(
         return [_check_log(folder, trusted) for folder in folders]
     raw = path.read_bytes()
     if entry is not None:
-        return [verifier.check_proof(raw, entry.read_bytes(), _for(raw, trusted), str(path))]
+        return [verifier.check_proof(raw, entry.read_bytes(), _named_key(raw, trusted), str(path))]
     if raw.startswith(b"c2sp.org/tlog-proof"):
         raise UsageError(
             "a proof proves an entry", "name the file with the entry's bytes: --entry FILE"
         )
     if raw.startswith(b'{"certificate":'):
-        return [verifier.check_certificate(raw, _for(raw, trusted), str(path), trusted)]
-    return [verifier.check_receipt(raw, _for(raw, trusted), str(path))]
+        return [verifier.check_certificate(raw, _named_key(raw, trusted), str(path), trusted)]
+    return [verifier.check_receipt(raw, _named_key(raw, trusted), str(path))]
 
 
 def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.VerifierReport:
-    own = _for((folder / CHECKPOINT).read_bytes(), trusted)
+    own = _named_key((folder / CHECKPOINT).read_bytes(), trusted)
     try:
         story = verifier.new_story(own.origin)
     except ValueError as error:
@@ -239,7 +245,7 @@ def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Verifier
     return verifier.check_log(verifier.FolderFiles(folder), own, story=story)
 
 
-def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
+def _named_key(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
     """Returns the key that the bytes name; the check decides whether to trust it."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")

@@ -61,15 +61,15 @@ class BucketSettings(Protocol):
     def secret_access_key_file(self) -> Path | None: ...
 
 
-def options(settings: BucketSettings, what: str) -> dict[str, Any]:
-    """Returns the options for obstore; UsageError, naming the store ``what``, if the secret's file
+def options(settings: BucketSettings, name: str) -> dict[str, Any]:
+    """Returns the options for obstore; UsageError, naming the store ``name``, if the secret's file
     cannot be read.
     """
     given = {
         "endpoint": settings.endpoint,
         "region": settings.region,
         "access_key_id": settings.access_key_id,
-        "secret_access_key": _secret(settings.secret_access_key_file, what),
+        "secret_access_key": _secret(settings.secret_access_key_file, name),
     }
     options_: dict[str, Any] = {name: value for name, value in given.items() if value}
     options_["client_options"] = {
@@ -174,7 +174,7 @@ class Bucket:
                 self._prompt._get(f"{PROBE_FOLDER}nothing")
 
     @contextlib.contextmanager
-    def _calling(self, what: str, *, probes: bool = False) -> Iterator[None]:
+    def _calling(self, action: str, *, probes: bool = False) -> Iterator[None]:
         """Raises BusyError for a failed request, without the library's message, which may contain
         the secret.
         """
@@ -186,7 +186,7 @@ class Bucket:
                 yield
             except (obstore.exceptions.BaseError, OSError) as error:
                 raise BusyError(
-                    f"an object of `{self.address}` could not be {what}: {_cause(error)}",
+                    f"an object of `{self.address}` could not be {action}: {_cause(error)}",
                     _HINT,
                     because=SILENT,
                 ) from None

@@ -29,8 +29,8 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_some(descriptor: int, data: memoryview, what: str) -> int:
-    """Writes and returns the number of bytes written; BusyError, naming ``what``, if the disk has
+def write_some(descriptor: int, data: memoryview, name: str) -> int:
+    """Writes and returns the number of bytes written; BusyError, naming ``name``, if the disk has
     no room.
 
     Nothing of a refused write is left to sync, so the caller may retry. An error of a later fsync
@@ -42,7 +42,7 @@ def write_some(descriptor: int, data: memoryview, what: str) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise BusyError(
-            f"the disk of {what} is full",
+            f"the disk of {name} is full",
             "make room on it, then make the change again",
             because="disk_full",
         ) from None

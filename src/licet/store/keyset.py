@@ -198,13 +198,13 @@ def cursor_at(listing: Listing, order: str, keys: Row) -> str:
 
 
 def all_rows(
-    read: Callable[[TableView], TablePage], view: TableView, rows_max: int
+    read_page: Callable[[TableView], TablePage], view: TableView, rows_max: int
 ) -> Iterator[Row]:
     """Yields the rows of all pages of a view, at most ``rows_max``."""
     count, after = 0, ""
     while count < rows_max:
         page_rows = min(PAGE_ROWS_MAX, rows_max - count)
-        found = read(msgspec.structs.replace(view, after=after, rows=page_rows))
+        found = read_page(msgspec.structs.replace(view, after=after, rows=page_rows))
         yield from found.rows
         count, after = count + len(found.rows), found.after
         if not after:
