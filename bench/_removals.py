@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 SYNCS = {"fsync", "fdatasync", "sync", "_sync", "_fsync_folder", "fsync_dirs"}
-FILE_LOCKS = {"flock": "None", "lockf": "None", "flocked": "True"}
+FILE_LOCKS = {"flock": "None", "lockf": "None", "try_flock": "True"}
 CHECKS = {"may", "identities"}  # whose `check` and `check_two` are about who may
 COMPARED = {"compare_digest": "True"}
 ROLES = {"isdisjoint": "False"}  # roles against roles: they meet

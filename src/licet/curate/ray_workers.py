@@ -8,7 +8,7 @@ spill to disk and be writable by others. An actor first proves that it has the s
 and its answers are checked against the request (`release.page_check`).
 
 Not covered: anyone who runs the cluster, or can submit to it, runs code in the actors and can read
-their memory and the secret, and Ray itself unpickles what it delivers. So restrict a cluster to
+their memory and the secret, and Ray itself deserializes what it delivers. So restrict a cluster to
 those who may read content.
 
 Ray ends the actors of a dead build, and the database rolls their pages back.

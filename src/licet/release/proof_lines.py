@@ -48,7 +48,7 @@ def write_lines(folder: Path, name: str, lines: Iterable[bytes]) -> ProofFile:
         for block in _blocks(lines):
             place = out.member(b"\n".join(block) + b"\n")
             roots.append(merkle.root_over(map(leaf_hash, block)))
-            index.append(_ENTRY.pack(_line_handle(block[0]), *place, roots[-1]))
+            index.append(_ENTRY.pack(_conversation_bytes(block[0]), *place, roots[-1]))
             count += len(block)
         if count == 0:
             out.member(b"")
@@ -96,7 +96,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield block
 
 
-def _line_handle(line: bytes) -> bytes:
+def _conversation_bytes(line: bytes) -> bytes:
     """The conversation handle of a line."""
     try:
         handle = bytes.fromhex(_decode(line).conversation or "")
