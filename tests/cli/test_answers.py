@@ -98,7 +98,8 @@ def test_a_receipt_is_named_by_its_place_among_the_choices(simulated: Run, tmp_p
 def test_a_release_of_no_row_exits_1(simulated: Run, tmp_path: Path) -> None:
     people = ("--account", "ana", "--plan", "pro", "--age", "30")
     simulated("import", chats(tmp_path / "chats.jsonl", "one"), *people)
-    simulated("release", "build", "empty", "--purpose", "improve_models", code=1)
+    built = simulated("release", "build", "empty", "--purpose", "improve_models", code=1)
+    assert "0 rows" in built.stdout
 
 
 def test_pruning_the_log_exits_0_whatever_went(simulated: Run) -> None:
