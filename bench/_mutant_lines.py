@@ -184,8 +184,7 @@ class Watching:
 
 def pytest_configure(config: pytest.Config) -> None:
     if LINES:
-        # as a worker of xdist has it, whose name the run bears
-        config.workeroutput = {}  # type: ignore[attr-defined]
+        config.workeroutput = {}  # type: ignore[attr-defined]  # as in xdist's workers
         programs = Path(LINES + ".programs")
         programs.mkdir(exist_ok=True)
         os.environ["MUTANTS_PROGRAMS"] = str(programs)

@@ -83,8 +83,7 @@ def catalogues() -> Iterator[tuple[str, list[str]]]:
             if file.stem.startswith("iso_") or "gweather" in file.stem:
                 continue
             with file.open("rb") as opened:
-                # The standard library keeps its table there alone.
-                every = gettext.GNUTranslations(opened)._catalog.values()  # type: ignore[attr-defined]
+                every = gettext.GNUTranslations(opened)._catalog.values()  # type: ignore[attr-defined]  # the only table
             texts = (one for one in every if isinstance(one, str) and "Last-Translator" not in one)
             found += [one for one in texts if len(one.split()) >= MESSAGE_WORDS_MIN]
         if found:

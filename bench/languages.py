@@ -59,8 +59,7 @@ def catalogues() -> dict[str, list[str]]:
         found: list[str] = []
         for file in sorted((LOCALE / CATALOGUES.get(code, code) / "LC_MESSAGES").glob("*.mo")):
             with file.open("rb") as opened:
-                # The standard library keeps its table there alone.
-                every: Mapping[object, object] = gettext.GNUTranslations(opened)._catalog  # type: ignore[attr-defined]
+                every: Mapping[object, object] = gettext.GNUTranslations(opened)._catalog  # type: ignore[attr-defined]  # the only table
             found += [
                 one
                 for key, one in every.items()

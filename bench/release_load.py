@@ -215,8 +215,7 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
         ]
     )
     pq.write_table(table, path, compression="zstd")
-    # `datasets` has no types.
-    return datasets.Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))  # type: ignore[no-any-return]
+    return datasets.Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))  # type: ignore[no-any-return]  # untyped library
 
 
 def _without_scores(labels: LabelsShape) -> dict[str, object]:

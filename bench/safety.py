@@ -289,8 +289,7 @@ def strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     else:
-        # JSON, of either form.
-        for one in value.values() if isinstance(value, dict) else value:  # type: ignore[attr-defined]
+        for one in value.values() if isinstance(value, dict) else value:  # type: ignore[attr-defined]  # JSON
             yield from strings(one)
 
 

@@ -49,8 +49,7 @@ class Host(SimpleHTTPRequestHandler):
         self, *given: object, key: bytes, account: str, licet: str, directory: str
     ) -> None:
         self._key, self._account, self._licet = key, account, licet
-        # what the server hands over
-        super().__init__(*given, directory=directory)  # type: ignore[arg-type]
+        super().__init__(*given, directory=directory)  # type: ignore[arg-type]  # the server's
 
     def do_GET(self) -> None:
         if self.path == "/licet-token":

@@ -462,7 +462,7 @@ def _nearest(name: str, known: Collection[str]) -> str:
         return f"it is no setting but an option of `licet serve`: `--{option.lower()}`"
     alike = sorted(each for each in known if section and each.startswith(f"{section}__"))
     fields = {each.rpartition("__")[2]: each for each in alike}
-    near = [fields[one] for one in difflib.get_close_matches(field, fields, n=3)]
+    near = [fields[name] for name in difflib.get_close_matches(field, fields, n=3)]
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.85)
     named = near or (alike if len(alike) <= _LISTED_MAX else [])
     if not named:

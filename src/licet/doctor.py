@@ -349,13 +349,13 @@ def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFin
             f"{now.slowest_seconds:,.0f} s, waits for {now.slowest_waits_for}",
             "IO: its disk is slow, or busy with a dump or a build; the processor: see `top`",
         )
-    for one in now.blocking:
-        state = f"{one.state} " if one.state else ""
+    for session in now.blocking:
+        state = f"{session.state} " if session.state else ""
         yield _warning(
             "database",
-            f"{one.waiting:,} sessions wait for the open transaction of session {one.pid}, "
-            f"`{one.application}`, {state}for {one.seconds or 0:,.0f} s",
-            f"end it: `{recent_faults.end_session_command(installation.config, one)}`",
+            f"{session.waiting:,} sessions wait for the open transaction of session {session.pid}, "
+            f"`{session.application}`, {state}for {session.seconds or 0:,.0f} s",
+            f"end it: `{recent_faults.end_session_command(installation.config, session)}`",
         )
 
 
@@ -564,7 +564,7 @@ def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
 
 def _alert_warning(alert: str, what: str, seen: str) -> DoctorFinding:
     """Returns a warning with an alert's remedy."""
-    known = next(one for one in alerts.ALERTS if one.name == alert)
+    known = next(known_alert for known_alert in alerts.ALERTS if known_alert.name == alert)
     return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
@@ -624,7 +624,7 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
             f"{rfc3339(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
-    overdue = sum(one.overdue for one in recall_register.list_recalls(installation))
+    overdue = sum(recall.overdue for recall in recall_register.list_recalls(installation))
     if overdue:
         yield _warning(
             "recalls",

@@ -1139,7 +1139,7 @@ export interface components {
         };
         /**
          * ActKind
-         * @description An act of the person, or what took a permission away.
+         * @description An act of the person, or what ended a permission.
          * @enum {string}
          */
         ActKind: "yes" | "no" | "lapsed" | "kept_out";
@@ -1323,7 +1323,7 @@ export interface components {
         };
         /**
          * ConsentAct
-         * @description `via` and `surface` are its channel, None if unknown; `policy` is the version in force then. `cause` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
+         * @description `via` and `surface` are its channel, None if unknown; `policy` is the version in force then. `cause` is why a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
          */
         ConsentAct: {
             /** @description What the person or the rule did. */
@@ -1638,8 +1638,8 @@ export interface components {
         HoldReason: "litigation" | "investigation" | "regulator" | "preservation_order" | "other";
         /**
          * HostCheck
-         * @description What a host checked an answer by; `reward` is a score of any other kind, such as that of a
-         *     reward model.
+         * @description The kind of a host's check of an answer; `reward` is a score of any other kind, such as a
+         *     reward model's.
          * @enum {string}
          */
         HostCheck: "tests" | "build" | "lint" | "task" | "accepted" | "reward";

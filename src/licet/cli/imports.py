@@ -79,11 +79,11 @@ def import_(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
         )
-    with call.installation() as installation:
+    with call.installation() as opened:
         default = (
             RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
         )
-        known, now = load_policies(installation), installation.clock()
+        known, now = load_policies(opened), opened.clock()
         recorded = read_accounts(accounts, now) if accounts else []
         chosen = (
             read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
@@ -92,7 +92,7 @@ def import_(
             read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(
-                installation,
+                opened,
                 paths,
                 recorded=recorded,
                 choices=chosen,

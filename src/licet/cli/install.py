@@ -314,8 +314,8 @@ def _lately(since: timedelta, call: CliCall) -> int:
     require_initialised(config)
     until = clock_at(config, call.at)[0]()
     try:
-        with call.installation() as installation:
-            found = recent_faults.find_faults(installation, until - since, until)
+        with call.installation() as opened:
+            found = recent_faults.find_faults(opened, until - since, until)
     except BusyError as error:
         found = recent_faults.without_database(config, until - since, until, error.message)
     call.show(found, lambda: recent_faults.describe(found))

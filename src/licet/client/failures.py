@@ -146,7 +146,7 @@ def error_for(outcome: Reply | Lost) -> LicetError:
     problem = parse_problem(outcome)
     because = _because(outcome, problem)
     message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
-    message = "; ".join([message, *(f"`{one.key}`: {one.message}" for one in problem.faults)])
+    message = "; ".join([message, *(f"`{fault.key}`: {fault.message}" for fault in problem.faults)])
     if problem.type == f"{URN}contradiction":
         return _coded(UsageError(message, hint), because)
     match outcome.status:

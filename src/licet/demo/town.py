@@ -105,7 +105,7 @@ def play_town(
         play = _Play(installation, clock, Town(Policies([policy])), random, say, progress)
         releases = list(play.story(population))
         play.sum_up()
-        shown = (one.name for one in play.town.people if one.is_shown)
+        shown = (person.name for person in play.town.people if person.is_shown)
         (folder / SHOWCASE).write_text("\n".join(shown), encoding="utf-8")
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
         for line in plot(population_status.forecast(installation)):
@@ -531,7 +531,9 @@ class _Play:
     def _put_off(self) -> None:
         """Puts the notice off for half of the shown people when they first see it."""
         late = NOTICE + 3 * ONE_DAY
-        shown = [one for one in self.town.people if one.is_shown and one.account is not None]
+        shown = [
+            person for person in self.town.people if person.is_shown and person.account is not None
+        ]
         for person in shown:
             if person.decides_at is None or person.decides_at > late:
                 scenes.put_off(self.installation, person.id)

@@ -175,7 +175,7 @@ class Spool:
             while len(batch) < GATHER_RECORDS_MAX and not self._waiting.empty():
                 batch.append(self._waiting.get())
             more = batch[-1] is not None
-            writing = [one for one in batch if one is not None]
+            writing = [item for item in batch if item is not None]
             if not writing:
                 continue
             try:
@@ -203,7 +203,7 @@ class Spool:
         sealed = [
             self._sealed(number, place, record) for place, record in enumerate(records, start=count)
         ]
-        framed = b"".join(len(one).to_bytes(LENGTH_BYTES, "big") + one for one in sealed)
+        framed = b"".join(len(record).to_bytes(LENGTH_BYTES, "big") + record for record in sealed)
         whole = framed if count else HEADER + framed
         try:
             written = file.write(whole)
@@ -323,7 +323,7 @@ def _make_folder(folder: Path) -> None:
     """Creates a folder and its parents; on return the new names are on the disk, as in
     `store.files`.
     """
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in missing or [folder]:
         _fsync_folder(made.parent)

@@ -162,7 +162,7 @@ def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tup
 def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:
     """Returns the names of parts with malformed numbers, or after a long gap."""
     astray, last = [], 0
-    for name in sorted(names, key=lambda one: int(one.removesuffix(form.suffix))):
+    for name in sorted(names, key=lambda part: int(part.removesuffix(form.suffix))):
         number = int(name.removesuffix(form.suffix))
         if name == form.name(number) and last < number <= last + HOLE_MAX:
             last = number

@@ -96,8 +96,8 @@ class Stored:
             ):
                 raise BrokenError(f"object `{name}` is shorter than its recorded content")
             found = [
-                bytes(one)
-                for one in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)
+                bytes(span)
+                for span in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)
             ]
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
             raise BrokenError(f"object `{name}` is not in the cold store") from None
@@ -125,8 +125,8 @@ def _busy(action: str, error: Exception) -> BusyError:
 def _sync(folder: Path, name: str) -> None:
     """Makes a file durable, and each folder from its own up to the parent of ``folder``."""
     path = folder / name
-    for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
-        sync(one)
+    for parent in [path, *path.parents[: len(Path(name).parts) + 1]]:
+        sync(parent)
 
 
 def open_cold_store(config: Configuration) -> Objects:

@@ -326,12 +326,12 @@ def _of_item(call: AnyCall) -> AnyCall:
 
 
 def _review(call: VerbCall[HoldReview]) -> HoldAct:
-    one, until = _of_item(call), call.sent.review_at
+    item, until = _of_item(call), call.sent.review_at
     if until is None or until.tzinfo is None or until <= call.installation.clock():
         raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
     return holds.review(
         call.installation,
-        one.target,
+        item.target,
         matter=call.sent.matter,
         review_at=until,
         by=call.actor,

@@ -370,24 +370,24 @@ def item_answer(actor: StaffMember, seen: ItemSeen, outcome: str = "") -> ItemAn
         said=outcome,
         acts=tuple(
             PossibleAct(
-                act=one.name,
-                means=one.means,
-                fields=("reason", *(field.value for field in one.fields)),
-                codes=one.codes,
+                act=act.name,
+                means=act.means,
+                fields=("reason", *(field.value for field in act.fields)),
+                codes=act.codes,
             )
-            for one in possible
+            for act in possible
         ),
         steps=tuple(
             StepShown(
-                step=one.step,
-                act=one.act,
-                at=one.at,
-                by=one.by,
-                to=one.to,
-                done=one.done,
-                reason=one.words,
+                step=step.step,
+                act=step.act,
+                at=step.at,
+                by=step.by,
+                to=step.to,
+                done=step.done,
+                reason=step.words,
             )
-            for one in seen.steps
+            for step in seen.steps
         ),
     )
 

@@ -86,13 +86,13 @@ def outages(config: Configuration, since: datetime) -> list[RecentFault]:
     """Returns the outages that servers saw; needs no database."""
     return [
         RecentFault(
-            what=one.dependency,
-            began=one.began,
-            ended=one.ended,
-            seen=_OUTAGES.get(one.dependency, _SILENT)[one.ended is not None],
-            next=_WHAT_NEXT.get(one.dependency, "licet doctor"),
+            what=outage.dependency,
+            began=outage.began,
+            ended=outage.ended,
+            seen=_OUTAGES.get(outage.dependency, _SILENT)[outage.ended is not None],
+            next=_WHAT_NEXT.get(outage.dependency, "licet doctor"),
         )
-        for one in outage_file.outages(config.data, since)
+        for outage in outage_file.outages(config.data, since)
     ]
 
 
@@ -101,7 +101,7 @@ def without_database(
 ) -> RecentFaults:
     """Returns the outages alone, while the database does not answer."""
     known = outages(config, since)
-    began = [one.began for one in known if one.what == "database" and one.ended is None]
+    began = [fault.began for fault in known if fault.what == "database" and fault.ended is None]
     fault = RecentFault(
         what="database",
         began=min(began, default=until),
@@ -110,7 +110,7 @@ def without_database(
         next=_WHAT_NEXT["database"],
     )
     unknown = ("what the database has of work that failed or became late", *UNKNOWN)
-    faults = (*(one for one in known if one.what != "database" or one.ended), fault)
+    faults = (*(other for other in known if other.what != "database" or other.ended), fault)
     return RecentFaults(since=since, until=until, faults=faults, unknown=unknown)
 
 
@@ -129,9 +129,9 @@ def find_faults(installation: Installation, since: datetime, until: datetime) ->
                 )
     standing = {fault.what for fault in found if fault.ended is None}
     found += [
-        one
-        for one in outages(installation.config, since)
-        if one.ended is not None or one.what not in standing
+        fault
+        for fault in outages(installation.config, since)
+        if fault.ended is not None or fault.what not in standing
     ]
     found.sort(key=lambda fault: (fault.began, fault.what))
     return RecentFaults(since=since, until=until, faults=tuple(found), unknown=unknown)
@@ -181,15 +181,16 @@ def _sweep(installation: Installation, _since: datetime, _: datetime) -> Iterato
 def _endpoints(
     installation: Installation, _since: datetime, until: datetime
 ) -> Iterator[RecentFault]:
-    for one in endpoints.list_endpoints(installation):
-        if one.disabled_at is not None:
-            seen = f"{one.endpoint} is disabled and receives no events: {one.disabled_because}"
-            command, began = f"licet webhooks replay {one.endpoint}", one.disabled_at
-        elif one.failing_since is not None:
-            seen = f"{one.endpoint} refuses its events: {one.last_failure or 'it failed'}"
-            command, began = "licet webhooks list", one.failing_since
-        elif one.overdue:
-            seen = f"{one.endpoint} has not acknowledged events in time: {one.overdue:,}"
+    for endpoint in endpoints.list_endpoints(installation):
+        name = endpoint.endpoint
+        if endpoint.disabled_at is not None:
+            seen = f"{name} is disabled and receives no events: {endpoint.disabled_because}"
+            command, began = f"licet webhooks replay {name}", endpoint.disabled_at
+        elif endpoint.failing_since is not None:
+            seen = f"{name} refuses its events: {endpoint.last_failure or 'it failed'}"
+            command, began = "licet webhooks list", endpoint.failing_since
+        elif endpoint.overdue:
+            seen = f"{name} has not acknowledged events in time: {endpoint.overdue:,}"
             command, began = "licet webhooks list", until
         else:
             continue
@@ -292,15 +293,15 @@ def _activity(installation: Installation, _: datetime, until: datetime) -> Itera
             f"{now.slowest_waits_for}",
             next="licet doctor",
         )
-    for one in now.blocking:
-        state = f", {one.state}" if one.state else ""
+    for session in now.blocking:
+        state = f", {session.state}" if session.state else ""
         yield RecentFault(
             what=DATABASE_LOCKED,
-            began=until - timedelta(seconds=one.seconds or 0),
+            began=until - timedelta(seconds=session.seconds or 0),
             ended=None,
-            seen=f"the open transaction of session {one.pid} (`{one.application}`{state}) blocks "
-            f"others: {one.waiting:,}",
-            next=end_session_command(installation.config, one),
+            seen=f"the open transaction of session {session.pid} (`{session.application}`{state}) "
+            f"blocks others: {session.waiting:,}",
+            next=end_session_command(installation.config, session),
         )
 
 
@@ -324,7 +325,7 @@ def describe(found: RecentFaults) -> str:
             lines += [f"  {fault.what:<16} {fault.seen}", f"{'':<19}{when}, next: {fault.next}"]
     if not found.faults:
         lines.append("nothing wrong is on record")
-    lines += ["not on record", *(f"  {one}" for one in found.unknown)]
+    lines += ["not on record", *(f"  {gap}" for gap in found.unknown)]
     return "\n".join(lines)
 
 

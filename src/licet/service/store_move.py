@@ -65,14 +65,11 @@ def forecast(config: Configuration, clock: Clock) -> StoreMove:
             config, journal_move.forecast_move(config.journal, bucket), {}, moved=False
         )
     with (
-        open_installation(_in_folders(config), clock, create=False) as installation,
-        _server_lock(installation),
+        open_installation(_in_folders(config), clock, create=False) as opened,
+        _server_lock(opened),
     ):
         found = journal_move.forecast_move(config.journal, bucket)
-        parts = {
-            known.name: _release_part(installation, known)
-            for known in _sealed_releases(installation)
-        }
+        parts = {known.name: _release_part(opened, known) for known in _sealed_releases(opened)}
     return _move_report(config, found, parts, moved=False)
 
 
@@ -86,8 +83,8 @@ def move(
         found = journal_move.move_journal(config.journal, bucket, lambda: None)
     else:
         with (
-            open_installation(_in_folders(config), clock, create=False) as installation,
-            _server_lock(installation),
+            open_installation(_in_folders(config), clock, create=False) as opened,
+            _server_lock(opened),
         ):
             found = journal_move.move_journal(
                 config.journal, bucket, lambda: _copy_log(config, bucket)
@@ -95,13 +92,13 @@ def move(
     for name in FOLDERS:
         _rename_moved(config.data / name)
     parts: dict[str, MovedPart | None] = {}
-    with open_installation(_in_bucket(config), clock, create=False) as installation:
-        for known in _sealed_releases(installation):
+    with open_installation(_in_bucket(config), clock, create=False) as opened:
+        for known in _sealed_releases(opened):
             progress(f"release {known.name}")
             release_store.find_folder(installation, known)
             there = release_store.verify_objects(installation, known)
             parts[known.name] = (
-                MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
+                MovedPart(files=copied.files, bytes=copied.bytes) if copied is not None else None
             )
     return _move_report(config, found, parts, moved=True)
 

@@ -317,7 +317,7 @@ class Bucket:
 
         with self._calling("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
-            return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
+            return sorted(entry["path"].removeprefix(prefix) for page in pages for entry in page)
 
     def written(self, prefix: str) -> dict[str, datetime]:
         """Returns each object's time of last write below ``prefix``, which ends with `/`, by the
@@ -328,9 +328,9 @@ class Bucket:
         with self._calling("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return {
-                one["path"].removeprefix(prefix): one["last_modified"]
+                entry["path"].removeprefix(prefix): entry["last_modified"]
                 for page in pages
-                for one in page
+                for entry in page
             }
 
     def names_after(self, prefix: str, after: str, limit: int) -> list[str]:
@@ -343,7 +343,7 @@ class Bucket:
             pages = obstore.list(
                 self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=limit
             )
-            return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
+            return sorted(entry["path"].removeprefix(prefix) for entry in next(iter(pages), []))
 
     def below(self, prefix: str) -> list[str]:
         """Lists the first components of the names below ``prefix``, sorted, like a folder."""
@@ -351,9 +351,9 @@ class Bucket:
 
         with self._calling("listed"):
             found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
-        parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
+        parts = {entry["path"].removeprefix(prefix) for entry in found["objects"]}
         return sorted(
-            parts | {one.removeprefix(prefix).rstrip("/") for one in found["common_prefixes"]}
+            parts | {entry.removeprefix(prefix).rstrip("/") for entry in found["common_prefixes"]}
         )
 
     def delete(self, name: str) -> None:

@@ -254,34 +254,35 @@ def _conditions(
         SCANNED_MAX,
     )
     for name, text in view.filters.items():
-        one = listing.filters.get(name)
-        if one is None:
+        chosen_filter = listing.filters.get(name)
+        if chosen_filter is None:
             raise UsageError(
                 f"the list has no filter `{name[:40]}`", f"it has {', '.join(listing.filters)}"
             )
-        if one.read is not None:
+        if chosen_filter.read is not None:
             if len(text) > TEXT_CHARACTERS_MAX:
                 raise UsageError(
                     f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters"
                 )
-            values[f"value_{name}"] = one.read(text)
-            (looked if one.indexed else kept).append(
-                one.sql.replace("%(value)s", f"%(value_{name})s")
+            values[f"value_{name}"] = chosen_filter.read(text)
+            (looked if chosen_filter.indexed else kept).append(
+                chosen_filter.sql.replace("%(value)s", f"%(value_{name})s")
             )
-        elif text in one.choices:
-            chosen = one.choices[text]
+        elif text in chosen_filter.choices:
+            chosen = chosen_filter.choices[text]
             looked += [chosen.looked] if chosen.looked else []
             kept += [chosen.kept] if chosen.kept else []
             scanned = min(scanned, chosen.scanned_max)
         else:
             raise UsageError(
-                f"`{text[:40]}` is no value of `{name}`", f"it is one of {', '.join(one.choices)}"
+                f"`{text[:40]}` is no value of `{name}`",
+                f"it is one of {', '.join(chosen_filter.choices)}",
             )
     return looked, kept, values, scanned
 
 
 def _conjunction(conditions: Sequence[str]) -> str:
-    return " AND ".join(f"({one})" for one in conditions) or "true"
+    return " AND ".join(f"({condition})" for condition in conditions) or "true"
 
 
 def _order_by(order: ListOrder) -> str:

@@ -128,18 +128,18 @@ class Admission:
             self.fault = None
             if examine is self._newest[0] and life > self._newest[1]:
                 stale = [
-                    one
-                    for one, known in self._admitted.items()
+                    conn
+                    for conn, known in self._admitted.items()
                     if known[0] is examine and known[1] < life
                 ]
                 self._newest = found
             else:
                 stale = []
             self._admitted[conn] = found
-            for one in stale:
-                del self._admitted[one]
-        for one in stale:
-            _cut(one)
+            for old in stale:
+                del self._admitted[old]
+        for old in stale:
+            _cut(old)
 
 
 def _cut(conn: ServerConnection) -> None:

@@ -83,16 +83,16 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     if not changes:
         return
     *others, last = changes
-    parts = [shared for shared in dict.fromkeys(one.shared for one in changes) if shared]
+    parts = [shared for shared in dict.fromkeys(change.shared for change in changes) if shared]
     parts += [
         part
-        for number, one in enumerate(others)
-        for part in (one.before, f"change_{number} AS ({one.text})")
+        for number, change in enumerate(others)
+        for part in (change.before, f"change_{number} AS ({change.text})")
         if part
     ]
     parts += [last.before] if last.before else []
     text = f"WITH {', '.join(parts)} {last.text}" if parts else last.text
-    tx.execute(text, [value for one in changes for value in one.values], prepare=True)
+    tx.execute(text, [value for change in changes for value in change.values], prepare=True)
 
 
 def insert_changes(
