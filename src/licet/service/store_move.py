@@ -95,8 +95,8 @@ def move(
     with open_installation(_in_bucket(config), clock, create=False) as opened:
         for known in _sealed_releases(opened):
             progress(f"release {known.name}")
-            release_store.find_folder(installation, known)
-            there = release_store.verify_objects(installation, known)
+            release_store.find_folder(opened, known)
+            copied = release_store.verify_objects(opened, known)
             parts[known.name] = (
                 MovedPart(files=copied.files, bytes=copied.bytes) if copied is not None else None
             )
