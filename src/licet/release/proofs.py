@@ -177,7 +177,7 @@ class PageProofs:
 
     def row(
         self,
-        seen: AccountView,
+        view: AccountView,
         policies: Policies,
         row: RowSources,
         sealed: SealedRow,
@@ -196,7 +196,7 @@ class PageProofs:
             "sealed_sha256": sealed_sha256.hex(),
             "until": _day(sealed.until),
         }
-        decided = decision_basis(seen, policies, self._purpose, row, salt)
+        decided = decision_basis(view, policies, self._purpose, row, salt)
         self.rows.append(ProofLine(bytes.fromhex(handle), _encode({**identity, **decided})))
 
 
@@ -249,10 +249,10 @@ class Proofs:
             for line in lines:
                 spool.add(bytes.fromhex(_decode(line)["conversation"]), line)
 
-    def replace_row(self, seen: AccountView, policies: Policies, row: RowSources) -> None:
+    def replace_row(self, view: AccountView, policies: Policies, row: RowSources) -> None:
         """Replaces the line of a row that was decided again and stays; needs its account's salt."""
         line_values: dict[str, Any] = _decode(self._rows.line(row.ordinal))
-        line_values |= decision_basis(seen, policies, self._purpose, row, self._salts[row.account])
+        line_values |= decision_basis(view, policies, self._purpose, row, self._salts[row.account])
         self._rows.replace(row.ordinal, _encode(line_values))
 
     def remove_row(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
@@ -330,16 +330,16 @@ def _commit_reasons(
 
 
 def decision_basis(
-    seen: AccountView, policies: Policies, purpose: str, row: RowSources, salt: bytes
+    view: AccountView, policies: Policies, purpose: str, row: RowSources, salt: bytes
 ) -> dict[str, Canonical]:
     """The basis of the decision on a row, beyond what the log and the policies state."""
-    chat, now = seen.turns, policies.number(seen.at)
+    chat, now = view.turns, policies.number(view.at)
     marks = sorted({(s.stamp.plan, s.stamp.surface, s.stamp.version) for s in chat.segments})
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
     decided: dict[tuple[int, DecisionReason], Decision] = {}
     for source in row.sources:
         of = source.segment, source.turn, [source.origin]
-        decision = seen.decide_segment(*of, policies, purpose)[source.origin]
+        decision = view.decide_segment(*of, policies, purpose)[source.origin]
         key = (source.segment, decision.because)
         decided[key] = decision
         turns.setdefault(key, Counter())[source.origin] += source.count
@@ -347,25 +347,25 @@ def decision_basis(
     return {
         "policy_sha256": policies[now].sha256().hex(),
         "question": under.question if under else None,
-        "project": _project(seen, under, salt) if under else None,
+        "project": _project(view, under, salt) if under else None,
         "last_on": _day(chat.segments[-1].last_at),
         "marks": marks,
         "sources": [
-            _source(seen, policies, now, row, marks, key[0], decided[key], counts)
+            _source(view, policies, now, row, marks, key[0], decided[key], counts)
             for key, counts in sorted(turns.items())
         ],
     }
 
 
-def _project(seen: AccountView, decision: Decision, salt: bytes) -> str | None:
+def _project(view: AccountView, decision: Decision, salt: bytes) -> str | None:
     """The pseudonym of the project, if the deciding grant is for the project."""
-    scopes = {grant.number: grant.scope for grant in seen.state.grants}
+    scopes = {grant.number: grant.scope for grant in view.state.grants}
     kind, name = scopes[decision.grant] if decision.grant is not None else WHOLE_ACCOUNT
     return entries.project_pseudonym(salt, UUID(hex=name)) if kind is ScopeKind.project else None
 
 
 def _source(
-    seen: AccountView,
+    view: AccountView,
     policies: Policies,
     now: int,
     row: RowSources,
@@ -374,7 +374,7 @@ def _source(
     decision: Decision,
     counts: Mapping[str, int],
 ) -> dict[str, Canonical]:
-    chat, segment = seen.turns, seen.turns.segments[number]
+    chat, segment = view.turns, view.turns.segments[number]
     stamp = segment.stamp
     whole = policies.terms(stamp.version, now).some_whole
     deciding = chat.segments[chat.deciding] if whole else segment

@@ -185,7 +185,7 @@ def p_value(ranks: Sequence[int], places: int) -> float:
 
 
 def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
-    """Failed if an excluded group is detected, or the run got a row excluded from the start."""
+    """Failed if an excluded group is detected, or if the run was given a row excluded before it."""
     control = next(group for group in groups if group.group is CanaryGroup.permitted)
     excluded = [group for group in groups if group.group is not CanaryGroup.permitted]
     if any(

@@ -239,9 +239,7 @@ _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
 
 
 def _joined(sides: Iterable[_Side], *, is_split: bool) -> str:
-    """The tables of a segment. The small ones are joined to each other first, in the order that is
-    written.
-    """
+    """Joins the tables of a segment: the small ones with each other first, in the written order."""
     names = [(name, side.name) for side in sides for name, _ in side.variants()]
     first = names[0][0]
     accounts = f"({_plain(ACCOUNTS, first)} OFFSET 0) a_{first}"
