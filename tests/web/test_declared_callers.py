@@ -141,4 +141,7 @@ def test_the_acts_of_a_table_are_shown_to_those_whose_form_is_taken(
     assert len(tables) > 8
     acting = {path: one.acts_may for path, one in tables.items() if one.acts}
     assert acting == {path: declared[f"POST {path}/act"] for path in acting}
-    assert {tables[path].acts_may for path in tables.keys() - acting.keys()} == {NOBODY}
+    adding = {path: one.acts_may for path, one in tables.items() if one.adds and not one.acts}
+    assert adding == {path: declared[f"GET {tables[path].adds[1]}"] for path in adding}
+    others = tables.keys() - acting.keys() - adding.keys()
+    assert {tables[path].acts_may for path in others} == {NOBODY}

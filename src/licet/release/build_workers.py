@@ -126,7 +126,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def picklable_curation(curation: Curation) -> PageCuration:
-    """The curation to send to workers; UsageError if it does not pickle."""
+    """The curation to send to workers; UsageError if that fails."""
     passed = curation.elsewhere()
     try:
         ForkingPickler.dumps(passed)  # as the pipe to a worker writes it
