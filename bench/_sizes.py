@@ -20,7 +20,6 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "cold": (200, 2_000, 20_000),
     "counted": (100, 1_000, 10_000),
     "curation": (500, 5_000, 50_000),
-    "damage": (500, 2_000, 8_000),
     "erasing": (200, 2_000, 20_000),
     "evidence": (4, 8, 16),
     "fairness": (20, 200, 2_000),
