@@ -582,7 +582,8 @@ def test_every_answer_can_be_had_as_json(
 
 def database(run: Run) -> dict[str, str]:
     """The environment that a runner was made with."""
-    environment: dict[str, str] = run.__closure__[0].cell_contents  # type: ignore[attr-defined]  # a function
+    # a function
+    environment: dict[str, str] = run.__closure__[0].cell_contents  # type: ignore[attr-defined]
     return environment
 
 

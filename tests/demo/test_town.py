@@ -452,7 +452,8 @@ def test_files_of_each_format_are_answered_for(
 
 def samples() -> Iterator[tuple[str, Callable[[Path], Path]]]:
     for name in ("claude-code", "claude-code-2", "chatgpt"):
-        yield name, lambda _folder, name=name: DATA / "export-formats" / name  # type: ignore[misc]  # binds the loop variable
+        # binds the loop variable
+        yield name, lambda _folder, name=name: DATA / "export-formats" / name  # type: ignore[misc]
     yield "tau-bench", tau_bench
     yield "swe-agent", swe_agent
 

@@ -324,7 +324,8 @@ def test_a_purge_that_is_killed_at_any_step_can_be_read_then_and_goes_on_to_the_
     while True:
         step += 1
         copy = shutil.copytree(folder, tmp_path / f"copy-{step}")
-        died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]  # a default names it
+        # a default names it
+        died = stopped_at(step, lambda copy=copy: bring(copy, made))  # type: ignore[misc]
         assert words(copy) == expected
         is_done = {"croissant.json", "purge-1.json"} & {
             c.file for c in verify(copy, key=log_key)
