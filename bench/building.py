@@ -1,19 +1,21 @@
 """A release build by the number of turns, beside decrypting, decompressing, splitting into words,
 packing, compressing, sealing and writing the same rows; the load, beside reading, decrypting and
 unpacking the same with keys at hand; each in processor time of the process and of the database. And
-what the database keeps of a row, beside the id of its conversation.
+what the database keeps of a row, beside the id of its conversation; and the memory of a process that
+does nothing but build.
 
 python -m bench building [TURNS ...]
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
@@ -337,6 +339,25 @@ def measured(turns: int) -> Iterator[Row]:
         yield loaded(installation, made)
 
 
+def memory_bytes(data: Path) -> int:
+    """The most memory that this process, whose first work is a build, ever had resident."""
+    with open_installation(Configuration(data=data, curate=NO_NAMES), lambda: NOW) as installation:
+        built(installation, 1, "alone")
+    status = Path("/proc/self/status").read_text("utf-8")
+    return next(1024 * int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+
+
+def alone(turns: int) -> Row:
+    """The memory of a process that a build of ``turns`` starts and ends."""
+    with installed() as installation:
+        fill(installation, turns, Random(1))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            resident = process.submit(memory_bytes, installation.config.data).result()
+    return Row(
+        f"memory of a process that builds {turns:,} turns, MB (goal: 250)", f"{resident / 1e6:.0f}"
+    )
+
+
 def _beside(what: str, process: float, database: float, low: float) -> Row:
     cost = process + database
     return Row(
@@ -353,9 +374,5 @@ def main(arguments: list[str]) -> list[Row]:
         compiled.load()
         built(installation, MIN_TURNS, "warm")
     sizes = [int(a) for a in arguments] or [10_000, 100_000]
-    return [row for turns in sizes for row in measured(turns)] + kept()
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))
+    rows = [row for turns in sizes for row in measured(turns)]
+    return [*rows, alone(sizes[-1]), *kept()]

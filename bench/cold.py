@@ -11,7 +11,6 @@ object is measured for two sizes: it must not take longer because more bodies la
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -123,8 +122,3 @@ def page(installation: Installation) -> None:
             [[conversation for _, conversation in keys]],
         )
         contents(installation.keyring.cold, rows.fetchall())
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

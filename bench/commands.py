@@ -72,8 +72,3 @@ def _spent(words: list[str]) -> float:
     subprocess.run([sys.executable, "-c", *words], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        sys.stdout.write(f"| {' | '.join(row)} |\n")

@@ -9,7 +9,6 @@ and of the database.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -196,8 +195,3 @@ def _spent(installation: Installation, run: Callable[[], object]) -> tuple[float
 def _add(total: list[float], more: tuple[float, float]) -> None:
     total[0] += more[0]
     total[1] += more[1]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        sys.stdout.write(f"| {' | '.join(row)} |\n")

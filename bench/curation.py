@@ -318,8 +318,3 @@ def steps(chats: list[str]) -> list[Row]:
             )
         )
     return found
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -12,7 +12,6 @@ the rule. Both are measured in the processor's time.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -159,8 +158,3 @@ def asked(world: World) -> list[Question]:
         for owned in (world.conversations[conversation],)
         for purpose in (IMPROVE, SAFETY)
     ]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

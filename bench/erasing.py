@@ -9,7 +9,6 @@ second, one plain DELETE of the same bodies. Goals: unreadable within 100 ms, ce
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -126,8 +125,3 @@ def _person(installation: Installation, messages: int) -> UUID:
     for start in range(0, len(says), 1_000):
         verbs.apply_commands(installation, says[start : start + 1_000])
     return account
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import socket
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -219,8 +218,3 @@ def _spent(bench: Bench, run: Callable[[], object]) -> tuple[float, float]:
 def _add(total: list[float], more: tuple[float, float]) -> None:
     total[0] += more[0]
     total[1] += more[1]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        sys.stdout.write(f"| {' | '.join(row)} |\n")

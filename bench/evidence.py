@@ -15,7 +15,6 @@ import itertools
 import random
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -299,8 +298,3 @@ def _accounts(installation: Installation, count: int) -> Iterator[UUID]:
             installation, [do.Choose(account=account, at=AT, allow=True) for account in made]
         )
         yield from made
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

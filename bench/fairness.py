@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -112,8 +111,3 @@ def row(what: str, share: float, english: float) -> Row:
         f"{100 * english:.1f}",
         f"{share / english:.2f}" if english else "",
     )
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -39,7 +39,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -334,8 +333,3 @@ def _said_at(source: random.Random, start: datetime, *, short: bool) -> datetime
     if short and source.random() < EXPIRING_SHARE:
         return start - 30 * DAY + timedelta(seconds=source.uniform(15, 15 + EXPIRING_SECONDS))
     return start - source.uniform(1, 20) * DAY
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -18,7 +18,6 @@ import contextlib
 import html
 import math
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -543,8 +542,3 @@ def picture(costs: Mapping[str, Mapping[int, float]], sizes: list[int]) -> str:
             "",
         ]
     )
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

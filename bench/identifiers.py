@@ -15,7 +15,6 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -216,8 +215,3 @@ def others(labelled: Sequence[LabelledText]) -> Iterator[Row]:
                 ) >= 0.8 * (end - start)
     for kind, count in sorted(total.items()):
         yield Row(f"  Presidio's patterns, {kind} found, of {count:,}", f"{hit[kind] / count:.3f}")
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

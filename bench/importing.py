@@ -1,5 +1,6 @@
 """Import beside its floor: compressing, sealing and COPYing the same bytes with no logic at all;
-the same file again; and the memory that a turn takes while it waits for the rest of its file.
+the same file again; a turn that arrives alone, beside sealing and inserting it; and the memory that
+a turn takes while it waits for the rest of its file.
 
 Every time is processor time, of this process and of the database's backends together. Bytes are
 those of the whole import: accounts, conversations, keys and indexes are in them, as are what the
@@ -13,7 +14,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import sys
 import tempfile
 import time
 import tracemalloc
@@ -36,14 +36,18 @@ from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import Import
 from licet.keys.material import seal
 from licet.policy.file import preset
+from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.store.rows import copy_in
-from licet.vault.content import encode
+from licet.vault import commands, verbs
+from licet.vault.content import Content, encode
+from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, load_policies, open_installation
 
 Answer = TypeVar("Answer")
 WAITING_TURNS = 20_000
+LONE_TURNS = 500
 NOW = datetime(2025, 9, 20, tzinfo=UTC)
 WORDS = [
     "the",
@@ -176,6 +180,45 @@ def waiting_bytes(installation: Installation, path: Path, default: RecordedAccou
             tracemalloc.stop()
 
 
+def lone_turns(installation: Installation) -> Row:
+    """Turns in a transaction each, ten a conversation of an account, beside as many transactions
+    that seal the same and insert one row.
+    """
+    account, contents = uuid7(NOW, os.urandom(10)), encode(Content(text=" ".join(WORDS * 5)))
+    opening = commands.OpenAccount(
+        account=account, at=NOW, host=os.urandom(16), plan="free", age=30
+    )
+    verbs.apply_commands(installation, [opening])
+
+    def add_turns() -> None:
+        for number in range(LONE_TURNS):
+            verbs.apply_commands(
+                installation,
+                [
+                    commands.AddTurn(
+                        account=account,
+                        at=NOW,
+                        host_conversation=(number // 10).to_bytes(16, "big"),
+                        role=(TurnRole.user, TurnRole.assistant)[number % 2],
+                        content=contents,
+                    )
+                ],
+            )
+
+    def insert_rows() -> None:
+        key = os.urandom(32)
+        for number in range(LONE_TURNS):
+            with transaction(installation.pool) as tx:
+                tx.execute(
+                    "INSERT INTO floor VALUES (%s, %s)", [-1 - number, seal(key, contents, b"")]
+                )
+
+    add_turns()
+    added, _ = timed(installation.pool, add_turns)
+    bare, _ = timed(installation.pool, insert_rows)
+    return row("a lone turn, us", added, bare, LONE_TURNS)
+
+
 def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio."""
     megabytes = int(arguments[0]) if arguments else 50
@@ -189,6 +232,7 @@ def main(arguments: list[str]) -> list[Row]:
             bare, turns = timed(installation.pool, lambda: floor(installation, path))
             default = RecordedAccount(host="me", plan="free", age=30)
             waiting = waiting_bytes(installation, path, default)
+            lone = lone_turns(installation)
             before = stored(installation.pool)
             first, imported = timed(
                 installation.pool,
@@ -232,6 +276,7 @@ def main(arguments: list[str]) -> list[Row]:
         Row("  a dump of it, bytes a turn", f"{kept.size / turns:,.0f}"),
         Row("  memory of a turn that waits, bytes (goal: 50)", f"{waiting:.0f}"),
         Row("  peak memory, MB", f"{memory:,.0f}"),
+        lone,
     ]
 
 
@@ -240,8 +285,3 @@ def row(what: str, spent: Spent, bare: Spent, turns: int, *, inverse: bool = Fal
     one, other = spent.each(turns), bare.each(turns)
     figure = f"{one:.0f}, of it {spent.database / turns * 1e6:.0f} of the database"
     return Row(what, figure, f"{other:.0f}", f"{one / other if inverse else other / one:.2f}")
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -14,7 +14,6 @@ and overdue answers of an endpoint.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -228,8 +227,3 @@ def row(what: str, figure: Spent, floor: Spent) -> Row:
         f"{floor.processor * 1e3:.1f} ms",
         f"{floor.processor / figure.processor:.2f}",
     )
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

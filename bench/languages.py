@@ -15,7 +15,6 @@ from __future__ import annotations
 import gettext
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -173,8 +172,3 @@ def main(_arguments: list[str]) -> list[Row]:
     }
     rows = [row for name, texts in sets.items() for row in told(name, texts)]
     return [*rows, *several(said)]
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -168,8 +167,3 @@ def main(arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as base:
         parts = (appends(Path(base)), proofs(Path(base)), full_check(Path(base)), proof_size())
         return [Row(*(cell.strip() for cell in row.split("|"))) for rows in parts for row in rows]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

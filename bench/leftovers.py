@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -161,8 +160,3 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("CHECKPOINT")
         return searched("after erase run", folder / "postgres" / "cluster", dump, planted)
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -348,8 +348,3 @@ def main(arguments: list[str]) -> list[Row]:
                 rows = proxies(folder, key_file, asked.calls) if LITELLM.exists() else []
                 rows += spans(installation, key, asked.spans, asked.rounds)
                 return rows + replay(installation, folder, key_file, asked.kills)
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -17,7 +17,6 @@ import gzip
 import itertools
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -235,8 +234,3 @@ def main(_arguments: list[str]) -> list[Row]:
         raise SystemExit(f"error: `{DATA}` is no folder of data sets\nhint: name one in BENCH_DATA")
     names = NameKernel(detector=NameFinder.load())
     return [*speed(chats()), again(chats()), *figures(names, labelled()), *changed(names)]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

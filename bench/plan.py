@@ -13,7 +13,6 @@ the size.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -142,8 +141,3 @@ def of_backend(pool: Pool, act: Callable[[Transaction], object]) -> Drawn:
         spent = Drawn(server_seconds(conn) - before, time.process_time() - begun)
         conn.rollback()
     return spent
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

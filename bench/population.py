@@ -14,7 +14,6 @@ answers, which the run asserts.
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -304,8 +303,3 @@ def array(numbers: tuple[int, ...]) -> str:
 
 def line(*values: Any) -> str:
     return "\t".join("\\N" if value is None else str(value) for value in values) + "\n"
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -10,7 +10,6 @@ reads nothing.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,8 +74,3 @@ def measured(folder: Path, manifest: bytes, size: int) -> Iterable[Row]:
         f"{whole / took:,.0f}",
     )
     yield Row("  a proof, bytes", f"{len(json.dumps(shown[0])):,}")
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections import deque
@@ -323,8 +322,3 @@ def manifest_of(
 def unproved(file: str, lines: int) -> ProofFile:
     """A proof file that nothing here reads."""
     return ProofFile(file=file, sha256="0" * 64, bytes=0, lines=lines, root="0" * 64)
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

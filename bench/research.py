@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -133,8 +132,3 @@ def reading(reader, paths: list[Path]) -> tuple[float, int]:
     begun = time.perf_counter()
     turns = sum(isinstance(item, ReadTurn) for path in paths for item in reader.read(path))
     return time.perf_counter() - begun, turns
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

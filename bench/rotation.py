@@ -13,7 +13,6 @@ hundred million accounts at this rate, on this machine, by one worker.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -211,8 +210,3 @@ def load(tx: Transaction, buckets: dict[int, KeyMaterial], ids: list[UUID]) -> N
         pages.append((account, 0, page))
     copy_in(tx, "accounts", ACCOUNTS, rows)
     copy_in(tx, "key_pages", PAGES, pages)
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -205,8 +204,3 @@ def report(
             f"{p99 / floor:.0f}",
         ),
     ]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -10,7 +10,6 @@ elected again.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from random import Random
 from uuid import UUID
@@ -97,8 +96,3 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
             f"{floor / cost:.2f}",
         )
     ]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

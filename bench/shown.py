@@ -8,7 +8,6 @@ deleted since. Processor time of the process and of the database.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable
 from random import Random
@@ -76,8 +75,3 @@ def _milliseconds(installation: Installation, run: Callable[[], object]) -> floa
     for _ in range(TIMES):
         run()
     return 1e3 * (sum(spent(installation)) - before) / TIMES
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        sys.stdout.write(f"| {' | '.join(row)} |\n")

@@ -12,7 +12,6 @@ due as the dry run counts; one in three is as both erase.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -172,8 +171,3 @@ def add_account(
             (*key, 1, 0, 1, ("ua" * TURNS)[:TURNS], "", bytes(8 * TURNS), sizes, body * TURNS)
         )
         rows["copies"].append((*key, 0, "vault", NOBODY, BEGIN))
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

@@ -11,7 +11,6 @@ is overdue, one conversation in a million incognito.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -188,8 +187,3 @@ def build(tx: Transaction, chats: int, erasures: int) -> None:
     tx.autocommit = True
     tx.execute("VACUUM (ANALYZE)")
     tx.autocommit = False
-
-
-if __name__ == "__main__":
-    for one in main(sys.argv[1:]):
-        print(" | ".join(one))

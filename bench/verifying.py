@@ -12,7 +12,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -298,8 +297,3 @@ def main(arguments: list[str]) -> list[Row]:
     count = int(arguments[1]) if len(arguments) > 1 else rows
     with tempfile.TemporaryDirectory() as base:
         return [*decided(Path(base), rows), *full_check(Path(base), count)]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -26,7 +26,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -487,8 +486,3 @@ def run(
     rows.append(Row(title, f"{sent:,.0f}", f"{imported:,.0f}", f"{sent / imported:.2f}"))
     title = f"withdrawal over {SEGMENTS:,} segments (goal: under {GOALS['withdrawal seconds']} s)"
     return [*rows, Row(title, f"{withdrawal(installation):.2f} s")]
-
-
-if __name__ == "__main__":
-    for row in main(sys.argv[1:]):
-        print(" | ".join(row))

@@ -284,7 +284,7 @@ def release_build(
     An interrupted build leaves nothing that can be read; the same command continues after the last
     complete part. Exits 1 if no row may be used, with the number of turns for each reason. With
     `--from` every turn is decided again, but only what changed is curated again; if nothing can be
-    carried, the build says why and is whole. Each of `--workers` needs a processor core, 250 MB of
+    carried, the build says why and is whole. Each of `--workers` needs a processor core, 360 MB of
     memory and a connection to the database.
 
     A build that replaced more words than is usual, by kind, language and place, seals nothing,

@@ -7,7 +7,7 @@ key. Callers that wrap under the newest epoch, or open another one, hold `keyrin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -106,12 +106,15 @@ def lock_existing_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
-def add_bucket(tx: Transaction, bucket: int, epoch: int, wrapped: bytes) -> None:
-    """Adds a bucket, unless another transaction has added it."""
+def add_buckets(tx: Transaction, epoch: int, wrapped: Mapping[int, bytes]) -> None:
+    """Adds the buckets of ``wrapped`` in one statement, without those that another transaction has
+    added.
+    """
     tx.execute(
-        "INSERT INTO buckets (bucket, epoch, wrapped) VALUES (%s, %s, %s) ON CONFLICT "
-        "(bucket) DO NOTHING",
-        [bucket, epoch, wrapped],
+        "INSERT INTO buckets (bucket, epoch, wrapped) SELECT bucket, %s, wrapped "
+        "FROM unnest(%s::int[], %s::bytea[]) AS new (bucket, wrapped) ORDER BY bucket "
+        "ON CONFLICT (bucket) DO NOTHING",
+        [epoch, list(wrapped), list(wrapped.values())],
     )
 
 

@@ -193,11 +193,13 @@ class Keyring:
         if not missing:
             return
         epoch = self.newest(tx)
-        for bucket in sorted(missing):
-            wrapped = self.provider.wrap(
+        wrapped = {
+            bucket: self.provider.wrap(
                 epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket)
             )
-            chain.add_bucket(tx, bucket, epoch, wrapped)
+            for bucket in missing
+        }
+        chain.add_buckets(tx, epoch, wrapped)
         chain.lock_existing_buckets(tx, sorted(missing))
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:

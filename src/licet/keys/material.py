@@ -255,10 +255,6 @@ def unwrap_account_keys(bucket_key: KeyMaterial, account: UUID, wrapped: bytes) 
     """Returns the keys passed to `wrap_account_keys`; RefusedError if they were destroyed."""
     if not any(wrapped):
         raise RefusedError("the account was erased together with its keys", because="erased")
-    # from before migration 7: one key served as both, and a rotation separates them
-    if len(wrapped) == WRAPPED_BYTES:
-        key = KeyMaterial(unseal(bucket_key, wrapped, account_place(account)))
-        return AccountKeys(slots=key, own=key)
     both = KeyMaterial(unseal(bucket_key, wrapped, account_keys_place(account)))
     return AccountKeys(slots=KeyMaterial(both[:KEY_BYTES]), own=KeyMaterial(both[KEY_BYTES:]))
 
