@@ -18,6 +18,7 @@ from licet.train.conversations import (
     prompt,
 )
 
+from .extras import require
 from .test_plain_exports import answer, tool, user
 
 STRICT, TOOLS = ("gemma", "gemma3"), ("qwen3", "llama3_1", "qwen2_5", "glm4moe", "deepseekv3")
@@ -138,7 +139,7 @@ MESSAGES = st.one_of(
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, str]:
-    trl = pytest.importorskip("trl")
+    trl = require("trl")
     folder = Path(trl.__file__).parent / "chat_templates"
     return {name: (folder / f"{name}.jinja").read_text("utf-8") for name in (*STRICT, *TOOLS)}
 

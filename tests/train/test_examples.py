@@ -26,6 +26,7 @@ from licet.train.remote import Keeper
 
 from ..installed import House
 from ..waiting import wait_until
+from .extras import require
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "train"
 PEOPLE, SECONDS_MAX, LINES_MAX = 16, 900, 30
@@ -82,7 +83,7 @@ def test_an_example_runs_as_its_first_line_says(
     machine: tuple[Path, dict[str, str]], name: str, steps: int
 ) -> None:
     for needed in ("torch", "accelerate", "ray"):
-        pytest.importorskip(needed)
+        require(needed)
     folder, environment = machine
     file = EXAMPLES / f"{name}.py"
     first = file.read_text("utf-8").splitlines()[0].removeprefix("# ")
@@ -110,7 +111,7 @@ def test_an_example_runs_as_its_first_line_says(
 def test_a_run_that_was_killed_goes_on_from_its_checkpoint(
     machine: tuple[Path, dict[str, str]],
 ) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require("torch")
     folder, environment = machine
     words = [
         str(EXAMPLES / "resume_run.py"),

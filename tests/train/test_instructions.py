@@ -22,6 +22,7 @@ from licet.vault.content import Content, ToolCall
 from ..installed import House
 from ..release.test_build import build
 from ..terms import preset
+from .extras import require
 from .test_conversations import rendered
 from .test_plain_exports import answer, lines, row, user
 
@@ -213,7 +214,7 @@ def test_a_pair_in_which_a_name_was_replaced_in_one_answer_alone_is_left_out_and
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, str]:
-    trl = pytest.importorskip("trl")
+    trl = require("trl")
     folder = Path(trl.__file__).parent / "chat_templates"
     return {name: (folder / f"{name}.jinja").read_text("utf-8") for name in TEMPLATES}
 

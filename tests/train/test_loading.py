@@ -29,6 +29,7 @@ from licet.train.gate import WhenStale
 
 from ..release.world import LOG_SEED, START, build, log_key, row_of
 from ..waiting import wait_until
+from .extras import require
 from .publishing import COUNT, ROWS, Keys, Office, World, ordinals, run_ranks
 
 
@@ -310,7 +311,7 @@ def test_a_data_set_of_ones_own_is_position_stable(
 def test_hugging_faces_data_sets_are_position_stable_and_nothing_is_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = require("datasets")
     office = Office(tmp_path)
     office.withdraw(3, 40)
     plain = datasets.Dataset.from_list(list(own(100)))
@@ -340,7 +341,7 @@ def test_where_every_row_of_a_data_set_was_withdrawn_the_run_stops(tmp_path: Pat
 
 
 def loader(data: Any, **more: Any) -> Any:
-    torch = pytest.importorskip("torch")
+    torch = require("torch")
     return torch.utils.data.DataLoader(data, batch_size=8, collate_fn=list, **more)
 
 
@@ -407,7 +408,7 @@ def test_a_run_that_resumes_under_a_newer_bitmap_repeats_nothing_and_skips_nothi
 def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(
     folder: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch")
+    require("torch")
     World(folder, tmp_path, time.time)
     ranks = run_ranks(folder, tmp_path, 2, "", "rank")
     assert [code for code, _, _ in ranks] == [0, 0], "".join(rank[2][-2_000:] for rank in ranks)
@@ -427,7 +428,7 @@ def test_rows_go_into_workers_that_are_started_afresh(folder: Path, tmp_path: Pa
 
 
 def test_a_data_set_of_rays_is_position_stable_and_checked_at_hand_off(tmp_path: Path) -> None:
-    pytest.importorskip("ray")
+    require("ray")
     alone = [sys.executable, "-m", "tests.train.ray_alone", str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
     ran = subprocess.run(alone, capture_output=True, text=True, cwd=root, timeout=600)

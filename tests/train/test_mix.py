@@ -30,6 +30,8 @@ from licet.train.mix import RankBatches, ReleaseMix
 from licet.train.mix_plan import SOURCE_BITS, MixedSource, MixState
 from licet.train.remote import Keeper
 
+from .extras import require
+
 DE = (
     "Birnen", "Quitten", "Mispeln", "Nüsse", "Kirschen", "Trauben", "Schlehen", "Feigen", "Beeren", "Pflaumen", "Melonen",
     "Kürbisse",
@@ -264,7 +266,7 @@ def test_a_state_of_another_mix_is_refused(orchard: Orchard) -> None:
 
 
 def test_workers_of_a_loader_read_a_mix(orchard: Orchard) -> None:
-    torch = pytest.importorskip("torch")
+    torch = require("torch")
     mix = orchard.mix(tokens_of=lambda _: 10)
     expected = [who(mix[start : start + 4]) for start in range(0, 24, 4)]
     mix.close()

@@ -12,13 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from licet.clock import utc_now
 from licet.curate import release_build
 from licet.store.connect import Pool
 
 from ..installed import House
+from .extras import require
 from .test_train_page import LICET, SECONDS_MAX
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "train.ipynb"
@@ -43,7 +42,7 @@ def test_it_is_a_notebook_with_nothing_that_was_run_left_in_it() -> None:
 
 
 def test_its_cells_run_in_order(pool: Pool, dsn: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    require("torch")
     house = House(pool, tmp_path / "data", at=utc_now() - timedelta(days=1))
     for fruit in FRUITS:
         house.open(fruit, allow=True, split="train")

@@ -39,6 +39,7 @@ from licet.vault.content import Content, ToolCall
 from licet.vault.simulated_clock import SimulatedClock, save
 
 from ..terms import preset
+from .extras import require
 
 ROOT = Path(__file__).parents[2]
 RECIPIENT = "lab-one"
@@ -737,7 +738,7 @@ def test_llama_factory_s_description_names_files_that_its_converter_takes(
 
 
 def test_verl_s_parquet_is_read_as_its_data_set_reads_it(house: House, tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = require("pandas")
     done = export_files.export(
         house.installation, "october", Format.verl, recipient=RECIPIENT, out=tmp_path / "out"
     )
@@ -758,7 +759,7 @@ def test_shards_hold_the_lines_of_trl_as_their_own_loader_reads_them(
     house: House, tmp_path: Path, to: Format
 ) -> None:
     if to is Format.lance:
-        pytest.importorskip("lance")
+        require("lance")
     made = export_files.export(
         house.installation, "october", to, recipient=RECIPIENT, out=tmp_path / "out"
     )
@@ -835,14 +836,14 @@ def read_mds(folder: Path) -> list[dict[str, Any]]:
 
 def read_tars(folder: Path) -> list[dict[str, Any]]:
     """With WebDataset itself."""
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = require("webdataset")
     shards = [str(path) for path in sorted(folder.glob("*.tar"))]
     return [sample["json"] for sample in webdataset.WebDataset(shards, shardshuffle=False).decode()]
 
 
 def read_lance(folder: Path) -> list[dict[str, Any]]:
     """With Lance itself."""
-    rows = pytest.importorskip("lance").dataset(str(folder)).to_table().to_pylist()
+    rows = require("lance").dataset(str(folder)).to_table().to_pylist()
     return [
         {name: value if name == "ordinal" else json.loads(value) for name, value in row.items()}
         for row in rows
@@ -890,7 +891,7 @@ def test_torchtune_s_and_nemo_s_configurations_name_the_files_and_their_columns(
 def test_the_scripts_are_python_and_shell_and_hugging_face_keeps_each_call_s_own_arguments(
     house: House, tmp_path: Path
 ) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = require("datasets")
     for to in (Format.trl, Format.unsloth, Format.verl):
         export_files.export(
             house.installation, "october", to, recipient=RECIPIENT, out=tmp_path / to
@@ -922,7 +923,7 @@ EACH = (
 
 def test_trl_trains_from_each_script_on_the_lines_beside_it(tmp_path: Path) -> None:
     """TRL's own code reads what was written: 15 s of processor time, most of which is its start."""
-    trl = pytest.importorskip("trl")
+    trl = require("trl")
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from licet.train.recipe import vocabulary

@@ -21,9 +21,10 @@ from licet.train.sequence_parallel import SharedBatches, slice_batch
 from licet.train.step_mask import OneRank
 
 from ..release.world import build
+from .extras import require
 from .publishing import ROWS, Office, World, run_ranks
 
-torch = pytest.importorskip("torch")
+torch = require("torch")
 PAD, MASKED = 0, -100
 
 

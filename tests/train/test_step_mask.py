@@ -21,6 +21,7 @@ from licet.train.mix import RankBatches
 from licet.train.step_mask import MaskedSteps, OneRank
 
 from ..release.world import build
+from .extras import require
 from .publishing import ROWS, Office, World, run_ranks
 
 BATCH, ACCUMULATE, POSITIONS = 2, 3, 168
@@ -35,7 +36,7 @@ def test_a_withdrawal_in_the_middle_of_a_step_is_masked_on_every_rank_and_a_kill
     """The gradient of each step says, bit by bit, whose rows are in it: over four ranks, and on as
     many as go on after a kill -9 from the `state_dict` that was kept, one or all.
     """
-    pytest.importorskip("torch")
+    require("torch")
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     world = World(folder, tmp_path, time.time)
@@ -94,8 +95,8 @@ def check_resumed(
 def test_weights_that_are_sharded_and_accelerate_take_the_same_step_on_every_rank(
     tmp_path: Path, how: str
 ) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("accelerate")
+    require("torch")
+    require("accelerate")
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     World(folder, tmp_path, time.time)
@@ -126,7 +127,7 @@ def test_a_loader_that_does_not_know_its_position_has_no_state(tmp_path: Path) -
 def test_the_state_is_that_of_the_steps_that_were_taken_whatever_was_read_ahead(
     tmp_path: Path,
 ) -> None:
-    data = pytest.importorskip("torch.utils.data")
+    data = require("torch.utils.data")
     folder = tmp_path / "autumn"
     build(folder, ROWS, rows_per_part=150)
     rows = World(folder, tmp_path).rows()

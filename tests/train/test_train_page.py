@@ -28,6 +28,7 @@ from licet.web.app import create_app
 from ..installed import House
 from ..waiting import wait_until
 from ..web.served import TOKEN_KEY, listening
+from .extras import require
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "train.md"
 LICET = '#!/bin/sh\nexec "{python}" -c "from licet.cli import main; main()" "$@"\n'
@@ -63,8 +64,8 @@ def blocks() -> dict[str, str]:
 
 
 def test_the_page_runs_as_it_is_written(house: House, url: str, dsn: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("datasets")
+    require("torch")
+    require("datasets")
     machine, run = tmp_path / "machine", tmp_path / "run"
     machine.mkdir()
     (machine / "licet").write_text(LICET.format(python=sys.executable))
@@ -164,7 +165,7 @@ def test_trls_own_packing_is_refused_before_the_run_and_the_refusal_names_packed
 
 
 def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    require("torch")
     from licet.release import manifest
     from licet.train.remote import Keeper
 

@@ -18,9 +18,10 @@ from licet.train.batch_mask import MaskedBatches, mask_batch
 from licet.train.gate import HandOff
 from licet.train.trainers import Collator, GateMixin, gate_trainer, pack_rows
 
+from .extras import require
 from .publishing import Office
 
-torch = pytest.importorskip("torch")
+torch = require("torch")
 pytestmark = pytest.mark.filterwarnings("ignore")
 PAD, MASKED = 0, -100
 
