@@ -2381,7 +2381,7 @@ export interface components {
         ReceivedVia: "page" | "api" | "staff";
         /**
          * RecipientSeen
-         * @description A recipient who was given rows of an account: `plain` as text, in an export, or sealed, with temporary keys.
+         * @description A recipient of an account's rows: `plain` text of an export, or sealed with leases.
          */
         RecipientSeen: {
             /** @description Who receives the rows. */

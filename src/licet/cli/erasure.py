@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,7 @@ from licet.cli.shell import (
     recipient_option,
     show,
 )
+from licet.cli.verb_commands import Printing, declare_commands
 from licet.clock import utc_now
 from licet.erasure import certificates, recall_register, recipient_answers
 from licet.erasure.certificates import ErasureForecast, ErasureStatus
@@ -26,7 +28,11 @@ from licet.errors import UsageError
 from licet.ledger.note import SignatureType
 from licet.policy.period import rfc3339
 from licet.proof import documents
+from licet.service.staff_verb import AnyCall
 from licet.vault.certificate import WaitsFor
+
+if TYPE_CHECKING:  # imported where it is used: no other command waits for it
+    from licet.train.export_files import Export
 
 
 @click.group(cls=CommandGroup)
@@ -179,70 +185,19 @@ def run_recalls(call: CliCall) -> None:
         call.show({"rows": rows}, lambda: f"recalled {rows:,} rows: `licet recall list`")
 
 
-@recall.command("export")
-@click.argument("name", metavar="EXPORT")
-@dry_option("Show the export, and recall nothing.")
-@answer_options
-def recall_export(name: str, dry_run: bool, call: CliCall) -> None:
-    """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
+def _line_of(_: AnyCall, done: Recall | Export) -> str:
+    if isinstance(done, Recall):
+        return _recall_line(done)
+    from licet.cli.export import export_line  # here: no other command waits for it
 
-    \b
-    Example:  licet recall export exp_0190f3a4c2d87b6e9a51c3d4e5f60718
-    """
-    from licet.cli.export import export_line
-    from licet.train import export_files
-
-    with call.installation() as installation:
-        seen = (
-            export_files.get(installation, name)
-            if dry_run
-            else export_files.recall(installation, name)
-        )
-        call.show(seen, lambda: export_line(seen))
+    return export_line(done)
 
 
-@recall.command("ack")
-@click.argument("name")
-@click.argument("handout", required=False)
-@click.option(
-    "--signed",
-    type=EXISTING,
-    help="The answer that the recipient signed.",
+declare_commands(
+    recall,
+    "release_verbs",
+    dict.fromkeys(("recall_export", "acknowledge_recall"), Printing(text=_line_of)),
 )
-@answer_options
-def acknowledge_recall(name: str, handout: str | None, signed: Path | None, call: CliCall) -> None:
-    """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that
-    it was recalled from, or an export.
-
-    Of an export, that is all of it if all of it was recalled, or else the recalled rows. A signed
-    answer is kept, and stands in a certificate that is made later.
-
-    \b
-    Example:  licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718
-    hand_0190f3a5d1e27c8f8b62d4e5f6071829
-              licet recall ack era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 --signed answer.jws
-              licet recall ack exp_0190f3a4c2d87b6e9a51c3d4e5f60718
-    """
-    from licet.cli.export import export_line
-    from licet.train import export_files
-
-    if signed is not None and handout is None:
-        raise UsageError(
-            "an export has no signed answer", "the recipient signs for an erasure and a handout"
-        )
-    if (handout is None) != name.startswith("exp_"):
-        raise UsageError(
-            "it takes an erasure and a handout, or an export",
-            "`licet recall list` shows what is open",
-        )
-    with call.installation() as installation:
-        if handout is None:
-            export = export_files.acknowledge(installation, name)
-            call.show(export, lambda: export_line(export))
-        else:
-            answer = signed.read_text("utf-8", "replace").strip() if signed is not None else None
-            erasure = recall_register.acknowledge(installation, name, handout, answer)
-            call.show(erasure, lambda: _recall_line(erasure))
 
 
 @recall.command("key")

@@ -15,13 +15,12 @@ from licet.cli.shell import (
     EXISTING_FOLDER,
     CliCall,
     answer_options,
-    by_option,
     local_options,
     moment,
     pluralize,
-    user,
 )
 from licet.cli.status import run_line
+from licet.cli.verb_commands import Printing, declare_commands
 from licet.policy.period import rfc3339
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -142,24 +141,8 @@ def show_model(model: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(_lines(found)))
 
 
-@models.command("retire")
-@click.argument("model")
-@click.option("--reason", required=True, help="Why, for the record.")
-@by_option("retires it")
-@answer_options
-def retire(model: str, reason: str, by: str | None, call: CliCall) -> None:
-    """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer
-    lists it.
-
-    \b
-    Example:  licet models retire model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are
-    deleted'
-    """
-    from licet.train import lineage
-
-    with call.installation() as installation:
-        seen = lineage.retire(installation, model, actor=by or f"user:{user()}", reason=reason)
-        call.show(seen, lambda: _line(seen))
+RETIRED = Printing(text=lambda _, seen: _line(seen.model), value=lambda _, seen: seen.model)
+declare_commands(models, "release_verbs", {"retire_model": RETIRED})
 
 
 @models.command("key")

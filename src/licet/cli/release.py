@@ -20,6 +20,7 @@ from licet.cli.shell import (
     pluralize,
     progress,
 )
+from licet.cli.verb_commands import Printing, declare_commands
 from licet.clock import utc_now
 from licet.errors import UsageError
 from licet.policy.period import rfc3339
@@ -566,7 +567,10 @@ for _command in (
     purge,
     collect_command,
     push,
-    release_sign.sign,
     release_sign.status,
 ):
     release.add_command(_command)
+
+
+SIGNED = Printing(text=lambda _, seen: release_sign.standing_text(seen))
+declare_commands(release, "release_verbs", {"sign_release": SIGNED})

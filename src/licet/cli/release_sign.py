@@ -1,4 +1,4 @@
-"""`licet release sign` and `licet release status`: the signatures of a release."""
+"""`licet release status`: the signatures of a release."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import click
 
 from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import (
-    CliCall,
-    answer_options,
-    pluralize,
-)
+from licet.cli.shell import CliCall, answer_options, pluralize
 from licet.policy.period import rfc3339
 from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
@@ -20,34 +16,6 @@ NAMES_IN = (
     "docs/curate.md says how to"
     " look for them"
 )
-
-
-@click.command("sign")
-@click.argument("name")
-@click.option("--by", required=True, help="The e-mail address of the member of staff who signs.")
-@click.option(
-    "--names-in",
-    is_flag=True,
-    help="Sign although nothing looked for names, so that names are still in the text.",
-)
-@answer_options
-def sign(name: str, by: str, names_in: bool, call: CliCall) -> None:
-    """Signs off a reviewed release. It takes two signatures. Every check is repeated first, and one
-    that fails refuses.
-
-    The command trusts --by, so a signature that is given here is not an identity: `status` says
-    that two of them are not confirmed by a second one, and with LICET_WEB__SECOND_IDENTITY it is
-    refused. The console knows who is signed in. A release in which nobody looked for names is
-    refused without --names-in.
-
-    \b
-    Example:  licet release sign tuesday --by ana@example.org
-    """
-    with call.installation() as installation:
-        seen = signatures.sign(
-            installation, name, signatures.find_member(installation, by), names_in=names_in
-        )
-        call.show(seen, lambda: standing_text(seen))
 
 
 @click.command("status")

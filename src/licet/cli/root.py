@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
@@ -52,8 +52,24 @@ class NoSuchCommand(click.UsageError):
 
 class CommandGroup(click.Group):
     """A group that lists each command's whole first sentence, and suggests names for
-    mistyped ones.
+    mistyped ones. ``declared`` adds the commands of staff verbs, once another command is asked for.
     """
+
+    declared: Callable[[], None] | None = None
+
+    def _add_declared(self) -> None:
+        declared, self.declared = self.declared, None
+        if declared is not None:
+            declared()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands:
+            self._add_declared()
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._add_declared()
+        return super().list_commands(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes `command_lists` with one column for all names; wraps sentences too long for a
@@ -69,7 +85,7 @@ class CommandGroup(click.Group):
         """Returns the commands, each with its first sentence, by the title of their list."""
         return {
             "Commands": {
-                name: first_sentence(command) for name, command in sorted(self.commands.items())
+                name: first_sentence(self.commands[name]) for name in self.list_commands(ctx)
             }
         }
 

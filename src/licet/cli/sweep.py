@@ -12,8 +12,8 @@ from licet.cli.shell import (
     pluralize,
     progress,
     stop_on_signals,
-    user,
 )
+from licet.cli.verb_commands import declare_commands
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStatus
@@ -79,21 +79,7 @@ def status(call: CliCall) -> int:
     return EXIT_NO if seen.waits else 0
 
 
-@sweep.command("approve")
-@answer_options
-def approve(call: CliCall) -> None:
-    """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks
-    again.
-
-    \b
-    Example:  licet sweep approve && licet sweep
-    """
-    with call.installation() as installation:
-        seen = sweeper.approve(installation, f"user:{user()}")
-        call.show(
-            seen,
-            lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it",
-        )
+declare_commands(sweep, "erasure_verbs")
 
 
 def _standing(view: SweepStatus) -> str:

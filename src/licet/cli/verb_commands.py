@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin
 
 import click
 import msgspec
 
-from licet.cli.root import EXIT_NO
+from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     CliCall,
     answer_options,
@@ -73,6 +74,9 @@ OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOpt
 member_option = click.option(
     "--by", required=True, help="The e-mail address of the member of staff who does it."
 )
+url_option = click.option(
+    "--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine."
+)
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
@@ -101,13 +105,24 @@ def add_commands(
             _add_command(group, verb, (printing or {}).get(verb.name, PLAIN))
 
 
+def declare_commands(
+    group: CommandGroup, module: str, printing: Mapping[str, Printing] | None = None
+) -> None:
+    """Adds a group's commands of a module of declarations, once one of them is asked for."""
+
+    def add() -> None:
+        add_commands(group, import_module(f"licet.service.{module}").VERBS, printing)
+
+    group.declared = add
+
+
 def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
     needs_record = any(is_reason(field) and not is_content(field) for field in fields.values())
 
-    def act(target: str | tuple[str, ...], call: CliCall, **options: Any) -> int:  # noqa: ANN401 of click
+    def act(call: CliCall, target: str | tuple[str, ...] = "", **options: Any) -> int:  # noqa: ANN401 of click
         target = target if isinstance(target, str) else "+".join(target)
-        shared = {name: options.pop(name, None) for name in ("by", "dry_run")}
+        shared = {name: options.pop(name, None) for name in ("by", "dry_run", "url")}
         options = {
             name: read_words(value) if isinstance(value, Path) else value
             for name, value in options.items()
@@ -119,7 +134,7 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
             options["reason"] = options.get("reason") or f"licet {verb.command}"
         return run_verb(verb, target, options, call, printing, **shared)
 
-    lines = [f"licet {verb.command} {line}" for line in verb.example.split("\n")]
+    lines = [f"licet {verb.command} {line}".rstrip() for line in verb.example.split("\n")]
     act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
     made: Callable[..., Any] = answer_options(act)
     if verb.by == "user":
@@ -135,12 +150,14 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
             needs_record and field.name == "reason"
         ):
             made = _option(field)(made)
+    if verb.makes_link:
+        made = url_option(made)
     named: dict[str, Any] = {"metavar": verb.noun}
     if verb.noun.endswith("..."):
         named |= {"nargs": -1, "required": True}
     if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
         named = {"type": choice(kind)}
-    group.command(verb.word)(click.argument("target", **named)(made))
+    group.command(verb.word)(click.argument("target", **named)(made) if verb.noun else made)
 
 
 def run_verb(
@@ -166,6 +183,7 @@ def run_verb(
             sent=body,
             target=target,
             dry_run=bool(dry_run),
+            by_command=True,
         )
         done = verb.perform(call)
         sentence = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)

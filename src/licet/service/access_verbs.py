@@ -26,8 +26,10 @@ from licet.access.service_keys import (
 )
 from licet.access.sessions import StaffAccount
 from licet.errors import NotFoundError, UsageError
+from licet.policy.period import instant
 from licet.service.staff_verb import (
     OWNER,
+    AnyCall,
     AnyVerb,
     GivenReason,
     NoBody,
@@ -295,6 +297,71 @@ LIMIT_KEY: StaffVerb[NewKeyLimits, ServiceKey] = StaffVerb(
     ),
     flash="Its limits are changed, and hold from now on.",
 )
+
+
+class KeyLimitChange(VerbBody, frozen=True, kw_only=True):
+    """By command: what is not named stays as it is."""
+
+    scopes: Annotated[tuple[Scope, ...], Meta(description="What it may do from now on.")] = ()
+    releases: Annotated[
+        tuple[str, ...], Meta(description="Releases that it may lease from now on.")
+    ] = ()
+    requests_per_minute: Annotated[
+        int | None,
+        Meta(
+            description="Requests a minute from now on; 0 for no limit of its own.",
+            extra={"option": "--per-minute"},
+        ),
+    ] = None
+    expires: Annotated[
+        str | None,
+        Meta(description="When it stops working, such as 2027-01-31; `never` for no end."),
+    ] = None
+    reason: Reason
+    version: Annotated[
+        int | None, Meta(description="The version that you saw: refused at another.")
+    ] = None
+    dry_run: bool = False
+
+
+def _change_limits(call: AnyCall) -> KeyLimits | ServiceKey:
+    sent: KeyLimitChange = call.sent
+    with transaction(call.installation.pool) as tx:
+        known = service_keys.find_by_name(tx, call.target)
+    wanted, rate = known.limits, sent.requests_per_minute
+    wanted = KeyLimits(
+        scopes=sent.scopes or wanted.scopes,
+        releases=sent.releases or wanted.releases,
+        requests_per_minute=wanted.requests_per_minute if rate is None else rate or None,
+        expires_at=_end_of(sent.expires) if sent.expires else wanted.expires_at,
+    )
+    if call.dry_run:
+        return wanted
+    version = known.version if sent.version is None else sent.version
+    limits = NewKeyLimits(version=version, reason=sent.reason, **msgspec.structs.asdict(wanted))
+    return _limit_key(msgspec.structs.replace(call, sent=limits))
+
+
+def _end_of(text: str) -> datetime | None:
+    try:
+        return None if text == "never" else instant(text)
+    except ValueError as error:
+        raise UsageError(*str(error).split(": ", 1)) from None
+
+
+CHANGE_LIMITS: StaffVerb[KeyLimitChange, KeyLimits | ServiceKey] = StaffVerb(
+    name="limit_api_key",
+    about="""Changes what an API key may do, how often and until when. A running server heeds it
+within a second.
+
+What is not named stays as it is. The change is on record with its reason, and a restore keeps
+it.""",
+    who=OWNER,
+    takes=KeyLimitChange,
+    run=_change_limits,
+    command="api-key limit",
+    example="assistant --scope gate:read --expires 2027-01-31 --reason 'writes by another key now'",
+)
 REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     name="revoke_api_key",
     about="Revokes a key, for good. A repetition changes nothing.",
@@ -418,6 +485,11 @@ ADD_STAFF: StaffVerb[NewStaff, str] = StaffVerb(
     status=201,
     answers=StaffAdded,
     answer=lambda call, link: StaffAdded(member=_member_now(call), link=link),
+    command="staff add",
+    noun="EMAIL",
+    makes_link=True,
+    by="",
+    example="bo@example.org --role reviewer --role curator",
 )
 SET_ROLES: StaffVerb[NewRoles, StaffAccount] = StaffVerb(
     name="set_staff_roles",
@@ -433,6 +505,34 @@ SET_ROLES: StaffVerb[NewRoles, StaffAccount] = StaffVerb(
     page="access/staff/{staff:str}/roles",
     flash="Their roles are changed, from their next request on.",
     back=PAGE,
+)
+
+
+class RolesFromNow(VerbBody, frozen=True, kw_only=True):
+    roles: Annotated[
+        Roles, Meta(description="A role from now on; repeatable. Without one: none.")
+    ] = ()
+
+
+def _replace_roles(call: AnyCall) -> StaffAccount:
+    with transaction(call.installation.pool) as tx:
+        was = sessions.get_staff(tx, member_id(tx, call.target), call.wall).roles
+    sent = NewRoles(roles=call.sent.roles, was=was)
+    return _set_roles(msgspec.structs.replace(call, sent=sent))
+
+
+REPLACE_ROLES: AnyVerb = msgspec.structs.replace(
+    SET_ROLES,
+    about="Replaces the roles that EMAIL was given here. They hold from the next request on.",
+    takes=RolesFromNow,
+    run=_replace_roles,
+    did=lambda call, _: f"{call.target}: {', '.join(call.sent.roles) or 'no role'}",
+    route="",
+    page="",
+    command="staff roles",
+    noun="EMAIL",
+    by="",
+    example="bo@example.org --role reviewer",
 )
 END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     name="end_staff",
@@ -457,4 +557,13 @@ END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     example="bo@example.org",
     did=lambda call, _: f"{call.target} has no role here, and is signed out",
 )
-VERBS: tuple[AnyVerb, ...] = (MAKE_KEY, LIMIT_KEY, REVOKE_KEY, ADD_STAFF, SET_ROLES, END_STAFF)
+VERBS: tuple[AnyVerb, ...] = (
+    MAKE_KEY,
+    LIMIT_KEY,
+    CHANGE_LIMITS,
+    REVOKE_KEY,
+    ADD_STAFF,
+    SET_ROLES,
+    REPLACE_ROLES,
+    END_STAFF,
+)

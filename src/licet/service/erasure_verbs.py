@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from licet.access.roles import StaffRole
@@ -11,10 +12,11 @@ from licet.erasure import certificates, recall_register, sweeper
 from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.erasure.recall_register import Recall
 from licet.erasure.sweeper import SweepStatus
-from licet.errors import NotFoundError
+from licet.errors import NotFoundError, UsageError
 from licet.misuse import suggestions
 from licet.misuse.suggestions import Suggestion
 from licet.service.staff_verb import (
+    FROM_FILE,
     OFFICER,
     OWNER,
     AnyVerb,
@@ -24,6 +26,9 @@ from licet.service.staff_verb import (
     VerbBody,
     VerbCall,
 )
+
+if TYPE_CHECKING:
+    from licet.train.export_files import Export
 
 LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
 
@@ -106,10 +111,11 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
 )
 
 
-def _acknowledge(call: VerbCall[NoBody]) -> Recall:
+def _acknowledge(call: VerbCall[NoBody] | VerbCall[SignedRecallAnswer]) -> Recall:
     erasure, _, handout = call.target.partition("+")
     if not call.dry_run:
-        return recall_register.acknowledge(call.installation, erasure, handout)
+        signed = getattr(call.sent, "signed", None)
+        return recall_register.acknowledge(call.installation, erasure, handout, signed)
     recalls = certificates.status(call.installation, erasure).recalls
     found = next((recall for recall in recalls if recall.handout == handout), None)
     if found is None:
@@ -134,6 +140,48 @@ ACKNOWLEDGE: StaffVerb[NoBody, Recall] = StaffVerb(
         else f"{recall.recipient} has deleted what was recalled of {recall.release}.",
     ),
     did=lambda _, recall: f"On record: {recall.recipient} has deleted it.",
+)
+
+
+class SignedRecallAnswer(VerbBody, frozen=True, kw_only=True):
+    signed: Annotated[
+        str | None, Meta(description="The recipient's signed answer.", extra=FROM_FILE)
+    ] = None
+
+
+def _acknowledge_any(call: VerbCall[SignedRecallAnswer]) -> Recall | Export:
+    from licet.train import export_files  # here: no other verb of erasures needs it
+
+    is_export = call.target.startswith("exp_")
+    if is_export and call.sent.signed is not None:
+        raise UsageError(
+            "an export has no signed answer", "the recipient signs for an erasure and a handout"
+        )
+    if is_export == ("+" in call.target):
+        raise UsageError(
+            "it takes an erasure and a handout, or an export",
+            "`licet recall list` shows what is open",
+        )
+    if is_export:
+        return export_files.acknowledge(call.installation, call.target)
+    return _acknowledge(call)
+
+
+ACKNOWLEDGE_BY_COMMAND: AnyVerb = msgspec.structs.replace(
+    ACKNOWLEDGE,
+    about="""Records that a recipient deleted what was recalled. NAMES are an erasure and the handout
+that it was recalled from, or an export.
+
+Of an export, that is all of it if all of it was recalled, or else the recalled rows. A signed
+answer is kept, and stands in a certificate that is made later.""",
+    takes=SignedRecallAnswer,
+    run=_acknowledge_any,
+    route="",
+    command="recall ack",
+    noun="NAMES...",
+    by="",
+    example="era_0190f3a4c2d87b6e9a51c3d4e5f60718 hand_0190f3a5d1e27c8f8b62d4e5f6071829 "
+    "--signed answer.jws\nexp_0190f3a4c2d87b6e9a51c3d4e5f60718",
 )
 
 
@@ -188,7 +236,8 @@ def _approve(call: VerbCall[SweepApproval]) -> SweepStatus:
 
 APPROVE: StaffVerb[SweepApproval, SweepStatus] = StaffVerb(
     name="approve_sweep",
-    about="Approves the amount that a waiting sweep announced; 409 where it is another one by now.",
+    about="Approves the amount that a waiting sweep announced. If more becomes due meanwhile, it "
+    "asks again.",
     who=(*OFFICER, *OWNER),
     takes=SweepApproval,
     run=_approve,
@@ -197,6 +246,16 @@ APPROVE: StaffVerb[SweepApproval, SweepStatus] = StaffVerb(
     answer=lambda call, done: done or sweeper.sweep_status(call.installation),
     label="Approve it",
     means="The next sweep erases that much. It cannot be brought back.",
-    did=lambda *_: "Approved, and on record: the next sweep erases that much.",
+    did=lambda _, done: f"Approved, and on record: the next sweep erases {done.approved or 0:,}.",
 )
-VERBS: tuple[AnyVerb, ...] = (RUN, ACKNOWLEDGE, DECIDE, APPROVE)
+# By command: whatever amount it announced
+APPROVE_ANY: AnyVerb = msgspec.structs.replace(
+    APPROVE,
+    takes=NoBody,
+    run=lambda call: sweeper.approve(call.installation, call.actor),
+    route="",
+    command="sweep approve",
+    noun="",
+    by="",
+)
+VERBS: tuple[AnyVerb, ...] = (RUN, ACKNOWLEDGE, DECIDE, APPROVE, APPROVE_ANY)

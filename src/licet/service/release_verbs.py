@@ -21,7 +21,7 @@ from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import Agreement, ReleaseStanding
-from licet.service import model_view, replacements
+from licet.service import erasure_verbs, model_view, replacements
 from licet.service.model_view import ModelView
 from licet.service.order_verbs import BEGINS, place_order
 from licet.service.orders import OrderForecast
@@ -113,7 +113,13 @@ class NewFinding(VerbBody, frozen=True, kw_only=True):
 class SignRelease(VerbBody, frozen=True, kw_only=True):
     """``names_in``: the signer knows that the release was not searched for names."""
 
-    names_in: bool = False
+    names_in: Annotated[
+        bool,
+        Meta(
+            description="Sign although nothing looked for names, so that names are still in the "
+            "text."
+        ),
+    ] = False
 
 
 class FindingUndone(VerbAnswer, frozen=True, kw_only=True):
@@ -172,7 +178,7 @@ def review_answer(standing: ReleaseStanding) -> ReviewAnswer:
 
 
 def _folder(call: AnyCall) -> str:
-    return folder_of(call.installation, call.target)
+    return call.target if call.by_command else folder_of(call.installation, call.target)
 
 
 def _review(call: AnyCall, done: ReleaseStanding | None) -> ReviewAnswer:
@@ -247,8 +253,8 @@ CLOSE: StaffVerb[NoBody, ReleaseStanding] = StaffVerb(
 )
 SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
     name="sign_release",
-    about="Signs a release as it was reviewed, after every check; 409 where one fails or the caller "
-    "has signed already.",
+    about="Signs a release as it was reviewed, after every check. It takes two signatures; refused "
+    "where a check fails or the caller has signed already.",
     who=SIGNING,
     takes=SignRelease,
     run=lambda call: signatures.sign(
@@ -260,6 +266,9 @@ SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
     answer=_review,
     label="Sign it off",
     did=lambda *_: "Signed, and on record.",
+    command="release sign",
+    by="member",
+    example="tuesday --by ana@example.org",
 )
 
 
@@ -333,6 +342,9 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     flash="It is retired, and on record as that.",
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
+    command="models retire",
+    noun="MODEL",
+    example="model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are deleted'",
 )
 
 
@@ -378,17 +390,21 @@ PURGE: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
 )
 
 
-def _recall(call: VerbCall[GivenReason]) -> Export:
+class ExportRecall(GivenReason, frozen=True, kw_only=True):
+    dry_run: bool = False
+
+
+def _recall(call: VerbCall[ExportRecall]) -> Export:
     if call.dry_run:
         return export_files.get(call.installation, call.target)
     return export_files.recall(call.installation, call.target)
 
 
-RECALL: StaffVerb[GivenReason, Export] = StaffVerb(
+RECALL: StaffVerb[ExportRecall, Export] = StaffVerb(
     name="recall_export",
     about="Asks the recipient of an export to delete all of it.",
     who=OFFICER,
-    takes=GivenReason,
+    takes=ExportRecall,
     run=_recall,
     order=OrderKind.recall_export,
     page="exports/{export:str}/recall",
@@ -401,5 +417,22 @@ RECALL: StaffVerb[GivenReason, Export] = StaffVerb(
     did=lambda _, export: f"{export.recipient} is to delete it.",
     back="/console/recalls",
     flash="It is recalled, and on record.",
+    command="recall export",
+    noun="EXPORT",
+    example="exp_0190f3a4c2d87b6e9a51c3d4e5f60718",
 )
-VERBS: tuple[AnyVerb, ...] = (BUILD, PURGE, RECALL, DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)
+
+
+VERBS: tuple[AnyVerb, ...] = (
+    BUILD,
+    PURGE,
+    RECALL,
+    erasure_verbs.ACKNOWLEDGE_BY_COMMAND,
+    DRAW,
+    FIND,
+    UNDO,
+    CLOSE,
+    SIGN,
+    MARK,
+    RETIRE,
+)

@@ -71,7 +71,8 @@ class GivenReason(VerbBody, frozen=True, kw_only=True):
 class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
     """A call of a verb. ``target`` is named by its address, several joined by `+`; ``wall`` is the
     clock of sessions, ``url`` where browsers reach Licet; ``made`` is the result's id of the first
-    call under the same `Idempotency-Key`.
+    call under the same `Idempotency-Key`. ``by_command``: on this machine, so that it may name
+    folders.
     """
 
     installation: Installation
@@ -83,6 +84,7 @@ class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
     url: str = ""
     dry_run: bool = False
     made: str = ""
+    by_command: bool = False
 
     @property
     def staff(self) -> StaffMember:
@@ -129,9 +131,10 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     destroys: bool = False
     version: Callable[[VerbCall[Sent]], str] | None = None  # refused if it changed meanwhile
     clears_key_cache: bool = False  # of service keys
-    # The command, as in `webhooks pause`, its target's name in the help, and an example
+    # The command, as in `webhooks pause`, its target's name in the help, if any, and an example
     command: str = ""
     noun: str = "NAME"
+    makes_link: bool = False  # to sign in with; `--url` has its base
     by: Literal["", "user", "member"] = "user"  # the type of `--by`
     example: str = ""
     failed: Callable[[Done], bool] | None = None  # whether the command exits 1; None: never

@@ -494,7 +494,7 @@ def number_of(cursor: str) -> int:
     """The number in a cursor; UsageError if it is not one."""
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
         raise UsageError(
-            f"`list_since`: `{cursor[:40]}` is not the cursor of an event",
+            f"`since`: `{cursor[:40]}` is not the cursor of an event",
             "use `next` of the previous answer, or 0",
         )
     return int(cursor)
