@@ -348,7 +348,7 @@ def memory_bytes(data: Path) -> int:
 
 
 def alone(turns: int) -> Row:
-    """The memory of a process that a build of ``turns`` starts and ends."""
+    """The peak memory of a process whose only work is a build of ``turns``."""
     with installed() as installation:
         fill(installation, turns, Random(1))
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:

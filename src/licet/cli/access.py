@@ -146,5 +146,5 @@ PRINTING = {
     "set_staff_roles": Printing(value=lambda call, _: _roles(call)),
     "end_staff": Printing(value=lambda call, _: {"ended": call.target}),
 }
-declare_commands(api_key, "access_verbs", PRINTING)
-declare_commands(staff, "access_verbs", PRINTING)
+declare_commands(api_key, PRINTING, "access_verbs")
+declare_commands(staff, PRINTING, "access_verbs")

@@ -195,8 +195,9 @@ def _line_of(_: AnyCall, done: Recall | Export) -> str:
 
 declare_commands(
     recall,
-    "release_verbs",
     dict.fromkeys(("recall_export", "acknowledge_recall"), Printing(text=_line_of)),
+    "erasure_verbs",
+    "release_verbs",
 )
 
 

@@ -142,7 +142,7 @@ def show_model(model: str, call: CliCall) -> None:
 
 
 RETIRED = Printing(text=lambda _, seen: _line(seen.model), value=lambda _, seen: seen.model)
-declare_commands(models, "release_verbs", {"retire_model": RETIRED})
+declare_commands(models, {"retire_model": RETIRED}, "release_verbs")
 
 
 @models.command("key")

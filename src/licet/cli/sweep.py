@@ -79,7 +79,7 @@ def status(call: CliCall) -> int:
     return EXIT_NO if seen.waits else 0
 
 
-declare_commands(sweep, "erasure_verbs")
+declare_commands(sweep, {}, "erasure_verbs")
 
 
 def _standing(view: SweepStatus) -> str:

@@ -72,7 +72,10 @@ def read_words(path: Path) -> str:
 
 OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOption()}
 member_option = click.option(
-    "--by", required=True, help="The e-mail address of the member of staff who does it."
+    "--by",
+    required=True,
+    help="The e-mail address of the member of staff who does it. It is trusted: it proves no "
+    "identity.",
 )
 url_option = click.option(
     "--url", help="Where browsers reach Licet; by default LICET_WEB__URL, or this machine."
@@ -80,6 +83,8 @@ url_option = click.option(
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
+
+needed_reason_option = click.option("--reason", required=True, help="Why, for the record.")
 
 
 class Printing(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,13 +110,12 @@ def add_commands(
             _add_command(group, verb, (printing or {}).get(verb.name, PLAIN))
 
 
-def declare_commands(
-    group: CommandGroup, module: str, printing: Mapping[str, Printing] | None = None
-) -> None:
-    """Adds a group's commands of a module of declarations, once one of them is asked for."""
+def declare_commands(group: CommandGroup, printing: Mapping[str, Printing], *modules: str) -> None:
+    """Adds a group's commands of modules of declarations, once one of them is asked for."""
 
     def add() -> None:
-        add_commands(group, import_module(f"licet.service.{module}").VERBS, printing)
+        for module in modules:
+            add_commands(group, import_module(f"licet.service.{module}").VERBS, printing)
 
     group.declared = add
 
@@ -142,7 +146,7 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
     elif verb.by == "member":
         made = member_option(made)
     if needs_record:
-        made = reason_option(made)
+        made = (needed_reason_option if verb.needs_reason else reason_option)(made)
     if "dry_run" in fields:
         made = dry_option("Show what would be done, and change nothing.")(made)
     for field in reversed(fields.values()):

@@ -360,6 +360,7 @@ it.""",
     takes=KeyLimitChange,
     run=_change_limits,
     command="api-key limit",
+    needs_reason=True,
     example="assistant --scope gate:read --expires 2027-01-31 --reason 'writes by another key now'",
 )
 REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(

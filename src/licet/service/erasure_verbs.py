@@ -19,6 +19,7 @@ from licet.service.staff_verb import (
     FROM_FILE,
     OFFICER,
     OWNER,
+    AnyCall,
     AnyVerb,
     NoBody,
     StaffVerb,
@@ -111,10 +112,9 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
 )
 
 
-def _acknowledge(call: VerbCall[NoBody] | VerbCall[SignedRecallAnswer]) -> Recall:
+def _acknowledge(call: AnyCall, signed: str | None = None) -> Recall:
     erasure, _, handout = call.target.partition("+")
     if not call.dry_run:
-        signed = getattr(call.sent, "signed", None)
         return recall_register.acknowledge(call.installation, erasure, handout, signed)
     recalls = certificates.status(call.installation, erasure).recalls
     found = next((recall for recall in recalls if recall.handout == handout), None)
@@ -164,7 +164,7 @@ def _acknowledge_any(call: VerbCall[SignedRecallAnswer]) -> Recall | Export:
         )
     if is_export:
         return export_files.acknowledge(call.installation, call.target)
-    return _acknowledge(call)
+    return _acknowledge(call, call.sent.signed)
 
 
 ACKNOWLEDGE_BY_COMMAND: AnyVerb = msgspec.structs.replace(
@@ -258,4 +258,11 @@ APPROVE_ANY: AnyVerb = msgspec.structs.replace(
     noun="",
     by="",
 )
-VERBS: tuple[AnyVerb, ...] = (RUN, ACKNOWLEDGE, DECIDE, APPROVE, APPROVE_ANY)
+VERBS: tuple[AnyVerb, ...] = (
+    RUN,
+    ACKNOWLEDGE,
+    ACKNOWLEDGE_BY_COMMAND,
+    DECIDE,
+    APPROVE,
+    APPROVE_ANY,
+)

@@ -21,7 +21,7 @@ from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import Agreement, ReleaseStanding
-from licet.service import erasure_verbs, model_view, replacements
+from licet.service import model_view, replacements
 from licet.service.model_view import ModelView
 from licet.service.order_verbs import BEGINS, place_order
 from licet.service.orders import OrderForecast
@@ -343,6 +343,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
     command="models retire",
+    needs_reason=True,
     noun="MODEL",
     example="model_0190f3a4c2d87b6e9a51c3d4e5f60718 --reason 'its weights are deleted'",
 )
@@ -427,7 +428,6 @@ VERBS: tuple[AnyVerb, ...] = (
     BUILD,
     PURGE,
     RECALL,
-    erasure_verbs.ACKNOWLEDGE_BY_COMMAND,
     DRAW,
     FIND,
     UNDO,

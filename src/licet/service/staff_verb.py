@@ -136,6 +136,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     noun: str = "NAME"
     makes_link: bool = False  # to sign in with; `--url` has its base
     by: Literal["", "user", "member"] = "user"  # the type of `--by`
+    needs_reason: bool = False  # the command has no default for `--reason`
     example: str = ""
     failed: Callable[[Done], bool] | None = None  # whether the command exits 1; None: never
 
