@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -44,6 +45,11 @@ from licet.errors import UsageError
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.release.curation import Document, Voice
+from licet.release.signatures import StaffMember
+from licet.service import inbox, inbox_verbs
+from licet.service.inbox import PAGE_ITEMS_MAX, InboxView
+from licet.service.inbox_acts import ActValues
+from licet.service.inbox_sources import ItemKind
 from licet.store.connect import transaction
 from licet.vault.installation import Installation, open_installation
 from licet.vault.simulated_clock import clock_of
@@ -56,6 +62,8 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 DATA = Path(os.environ.get("TESTS_DATA") or SHARED)
 FIXTURES = Path(__file__).parents[1] / "intake" / "fixtures"
 ACCOUNTS = 120
+# The kinds of items whose acts forecast from the item alone
+FORECAST = {ItemKind.erasure, ItemKind.recall, ItemKind.misuse, ItemKind.flag}
 
 
 @dataclasses.dataclass
@@ -533,3 +541,21 @@ def test_a_second_demonstration_takes_the_place_of_the_first(tmp_path: Path) -> 
     _, said = told(tmp_path / "demo", FIXTURES / "chatgpt")
     assert said.startswith("clearing the earlier demonstration")
     shutil.rmtree(tmp_path / "demo")
+
+
+def test_each_act_that_an_item_offers_to_a_role_can_be_done_now(played: Played) -> None:
+    """The forecast of each succeeds; acts that need a matter or a signature have none."""
+    offered = set()
+    for role in StaffRole:
+        by = StaffMember(
+            staff_id=UUID(int=1), email="x@example.org", roles=frozenset({role}), via="console"
+        )
+        for item in inbox.page(played.installation, by, InboxView(limit=PAGE_ITEMS_MAX)).items:
+            seen = inbox.get(played.installation, by, item.item)
+            for act, waits_for in inbox_verbs.list_acts(played.installation, by, seen):
+                offered |= {item.kind} if not waits_for else set()
+                assert role in act.who
+                if not waits_for and item.kind in FORECAST:
+                    subject = item.item.partition(":")[2]
+                    act.forecast(played.installation, by, subject, ActValues(reason=""))
+    assert offered >= {ItemKind.request, ItemKind.misuse, ItemKind.review}

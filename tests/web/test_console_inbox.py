@@ -158,18 +158,39 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     reader, curator = lived.staff(StaffRole.reviewer), lived.staff(StaffRole.curator)
     item = found(lived, StaffRole.curator)["review"]
     assert (item.what, item.act) == ("Release autumn: nobody has reviewed it", "Draw a sample.")
+    cora = lived.staff(StaffRole.curator, email="cora@example.org")
+
+    def acts(name: str) -> tuple[list[str], list[str]]:
+        """What the item's page offers, and what it says of the acts that wait."""
+        page = api.get(f"/console/inbox/{name}", headers=cora).text
+        what = page.partition('id="acts"')[2].partition("</section>")[0]
+        assert all(
+            act["act"] in re.findall(r'name="act" value="(\w+)"', what)
+            for act in api.get(f"/v1/inbox/{name}", headers=cora).json()["acts"]
+        )
+        waits = re.findall(r'<p class="hint">(\w+ [^<]*: [^<]*)</p>', what)
+        return re.findall(r'name="act" value="(\w+)"', what), waits
+
+    assert acts(item.item) == (["draw"], ["State what was found: no sample is drawn."])
     assert api.post(f"{item.page}/sample", **form(curator, chance="1", risk="0")).status_code == 303
     item = found(lived, StaffRole.reviewer)["review"]
     assert item.what == "Release autumn: 1 row of its sample is not read"
     assert "review" not in found(lived, StaffRole.curator), "who does not read is not asked to"
     api.post(f"{item.page}/row", **form(reader))
     api.post(f"{item.page}/finding", **form(reader, row="0", finding="nothing", then="stop"))
-    assert found(lived, StaffRole.curator)["review"].act == "State what was found."
+    item = found(lived, StaffRole.curator)["review"]
+    assert item.act == "State what was found."
+    assert acts(item.item) == (["close"], ["Draw a sample: a sample is open."])
     api.post(f"{item.page}/close", **form(curator))
-    assert found(lived, StaffRole.owner)["signature"].what == "Release autumn: 2 signatures missing"
+    signature = found(lived, StaffRole.owner)["signature"]
+    assert signature.what == "Release autumn: 2 signatures missing"
+    assert acts(signature.item) == (["sign"], [])
     for email in ("cora@example.org", "dan@example.org"):
         signer = lived.staff(StaffRole.curator, email=email)
         assert api.post(f"{item.page}/sign", **form(signer, names_in="yes")).status_code == 303
+        if email == "cora@example.org":
+            assert acts(signature.item)[0] == []
+            assert "you have signed it" in acts(signature.item)[1][0]
     assert not {"review", "signature"} & set(found(lived))
 
 

@@ -59,6 +59,12 @@ def names(world: World, by: StaffMember, **view: Any) -> list[str]:
     return [one.item for one in inbox.page(world.installation, by, InboxView(**view)).items]
 
 
+def offered(world: World, by: StaffMember, item: str) -> list[str]:
+    """The acts that can be done about an item now."""
+    seen = inbox.get(world.installation, by, item)
+    return [act.name for act, why in inbox_verbs.list_acts(world.installation, by, seen) if not why]
+
+
 @pytest.fixture
 def lived(world: World) -> World:
     world.clock.set(NOTICE)
@@ -346,7 +352,40 @@ def test_an_act_is_refused_to_every_role_but_those_who_may_do_it(
             lived.installation, other, item, "answer", ActValues(reason="here it is")
         )
     assert refused.value.hint == "these may: privacy_officer"
-    assert inbox_verbs.list_acts(other, item) == []
+    if role is StaffRole.auditor:
+        assert offered(lived, other, item) == []
+    else:
+        with pytest.raises(NotFoundError):
+            offered(lived, other, item)
+
+
+CODES = {StaffAct.pause: "identity", StaffAct.extend: "complexity", StaffAct.refuse: "unfounded"}
+
+
+@pytest.mark.parametrize("region", ["DE", "US-CA", "KR"])
+@pytest.mark.parametrize(
+    "taken", [(), ("acknowledge",), ("pause",), ("pause", "resume"), ("extend",)]
+)
+def test_a_request_offers_the_steps_that_change_it_now_and_says_what_the_others_wait_for(
+    lived: World, ada: StaffMember, taken: tuple[str, ...], region: str
+) -> None:
+    def step(request: str, act: str) -> bool:
+        values = ActValues(reason="as she asked", code=CODES.get(StaffAct(act), ""))
+        before = rights_requests.get_request(lived.installation, request)
+        try:
+            inbox_verbs.perform_act(lived.installation, ada, f"request:{request}", act, values)
+        except RefusedError:
+            return False
+        return before != rights_requests.get_request(lived.installation, request)
+
+    for act in StaffAct:
+        request = asked(lived, region=region)
+        for before in taken:
+            step(request, before)
+        item = f"request:{request}"
+        seen = inbox.get(lived.installation, ada, item)
+        said = {one.name: why for one, why in inbox_verbs.list_acts(lived.installation, ada, seen)}
+        assert (act in offered(lived, ada, item)) == (not said[act]) == step(request, act), act
 
 
 def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(

@@ -291,15 +291,13 @@ def take_step(
     check_words(words)
     if act not in (StaffAct.acknowledge, StaffAct.resume) and not words.strip():
         raise UsageError(f"`{act.value}` needs `words`", "they are what the person reads")
-    now, named = installation.clock(), parse(Prefix.request, request)
+    now = installation.clock()
     with transaction(installation.pool) as tx:
-        found = request_register.get(tx, named)
-        if found is not None and found.account is not None:
-            tables.lock_accounts(tx, [found.account])
-        row = request_register.get(tx, named, locks=True)
-        if row is None:
-            raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
-        step, moved = _next_step(row.clock, act, reason, now)
+        account = require(tx, request).account
+        if account is not None:
+            tables.lock_accounts(tx, [account])
+        row = require(tx, request, locks=True)
+        step, moved = next_step(row.clock, act, reason, now)
         if moved != row.clock:
             row = msgspec.structs.replace(row, clock=moved)
             done = NewRequestStep(step=step, at=now, by=by, reason=reason, words=words)
@@ -309,9 +307,18 @@ def take_step(
         return open_request(tx, installation.keyring, row)
 
 
-def _next_step(
+def require(tx: Transaction, request: str, *, locks: bool = False) -> RequestRow:
+    """A request of any account; NotFoundError."""
+    row = request_register.get(tx, parse(Prefix.request, request), locks=locks)
+    if row is None:
+        raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
+    return row
+
+
+def next_step(
     clock: RequestClock, act: StaffAct, reason: str, now: datetime
 ) -> tuple[RequestStep, RequestClock]:
+    """The step of an act, and the clock after it; RefusedError if its state does not allow it."""
     match act:
         case StaffAct.acknowledge:
             return RequestStep.acknowledged, rights.acknowledge(clock, now)
@@ -433,14 +440,9 @@ def get_request(
     installation: Installation, request: str, *, with_words: bool = True
 ) -> SeenRequest:
     """A request in detail, for staff; NotFoundError if it is unknown."""
-    now, named = installation.clock(), parse(Prefix.request, request)
     with transaction(installation.pool) as tx:
-        row = request_register.get(tx, named)
-        if row is None:
-            raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
-        return detail(
-            open_request(tx, installation.keyring, row), now, for_staff=True, with_words=with_words
-        )
+        found = open_request(tx, installation.keyring, require(tx, request))
+        return detail(found, installation.clock(), for_staff=True, with_words=with_words)
 
 
 def _notify_host(

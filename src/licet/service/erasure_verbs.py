@@ -188,7 +188,7 @@ answer is kept, and stands in a certificate that is made later.""",
 def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggestion:
     if call.dry_run:
         found = suggestions.get_suggestion(call.installation, call.target)
-        if only_open:
+        if only_open and call.sent.decision not in ("overturn", "uphold"):
             suggestions.check_undecided(found)
         return found
     decision = call.sent.decision

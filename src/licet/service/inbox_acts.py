@@ -8,19 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from licet.access import identities
 from licet.access.roles import StaffRole
+from licet.consent import rights_requests
+from licet.consent.rights_requests import StaffAct
+from licet.errors import RefusedError
 from licet.masked import Masked
-from licet.release.signatures import StaffMember
+from licet.release import signatures
+from licet.release.signatures import ReleaseStanding, StaffMember
 from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs
 from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
 from licet.service.hold_verbs import EndHold, HoldReview
 from licet.service.inbox_sources import ItemKind
 from licet.service.release_verbs import NewSample, SignRelease
 from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
+from licet.store.connect import transaction
 from licet.vault.installation import Installation
 
 
@@ -45,9 +52,13 @@ class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
     names_in: bool = False
 
 
+ActRefusal: TypeAlias = Callable[[Installation, StaffMember, str], str]
+
+
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
     """``codes`` are the allowed values of `code`. ``has_words``: the act itself stores the reason,
-    where the person reads it; ``needs_words``: it requires one.
+    where the person reads it; ``needs_words``: it requires one. ``waits_for`` says why the act
+    cannot be done now, and is empty if it can.
     """
 
     name: str
@@ -56,6 +67,7 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
     who: tuple[StaffRole, ...]
     does: Callable[[Installation, StaffMember, str, ActValues], str]
     forecast: Callable[[Installation, StaffMember, str, ActValues], str] = lambda *_: ""
+    waits_for: ActRefusal = lambda *_: ""
     fields: tuple[ActField, ...] = ()
     codes: tuple[str, ...] = ()
     destroys: bool = False
@@ -79,6 +91,7 @@ def act_of(
     means: str = "",
     fields: tuple[ActField, ...] = (),
     destroys: bool = False,
+    waits_for: ActRefusal = lambda *_: "",
 ) -> InboxAct:
     """Returns the act of a declared verb. ``sent`` makes its body of the values; its wording is the
     verb's by default.
@@ -115,9 +128,22 @@ def act_of(
         who=verb.who,
         does=does,
         forecast=forecast,
+        waits_for=waits_for,
         fields=fields,
         destroys=destroys,
     )
+
+
+def _stepping(
+    act: StaffAct, code: str, installation: Installation, _: StaffMember, request: str
+) -> str:
+    with transaction(installation.pool) as tx:
+        clock = rights_requests.require(tx, request).clock
+    try:
+        moved = rights_requests.next_step(clock, act, code, installation.clock())[1]
+    except RefusedError as error:
+        return error.message
+    return "" if moved != clock else "its receipt is confirmed already"
 
 
 def _request_act(verb: AnyVerb) -> InboxAct:
@@ -125,21 +151,22 @@ def _request_act(verb: AnyVerb) -> InboxAct:
     record.
     """
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
-    has_code = "code" in fields
+    codes = tuple(unwrapped(fields["code"].type)[0]) if "code" in fields else ()
     act = act_of(
         verb,
         verb.word,
         lambda values: verb.body(
-            {"words": values.reason.strip(), **({"code": values.code} if has_code else {})}
+            {"words": values.reason.strip(), **({"code": values.code} if codes else {})}
         ),
-        fields=(ActField.code,) if has_code else (),
+        fields=(ActField.code,) if codes else (),
         destroys=verb.destroys,
+        waits_for=partial(_stepping, StaffAct(verb.word), next(iter(codes), "")),
     )
     return msgspec.structs.replace(
         act,
         has_words=True,
         needs_words=fields["words"].required,
-        codes=tuple(unwrapped(fields["code"].type)[0]) if has_code else (),
+        codes=codes,
     )
 
 
@@ -160,7 +187,11 @@ ERASE_AT_ONCE = act_of(
     "person included.",
     destroys=True,
 )
-ACKNOWLEDGE = act_of(erasure_verbs.ACKNOWLEDGE, "acknowledge")
+ACKNOWLEDGE = act_of(
+    erasure_verbs.ACKNOWLEDGE,
+    "acknowledge",
+    waits_for=lambda *call: "" if "+" in call[2] else "licet recall ack does it for each export",
+)
 FLAG = act_of(
     erasure_verbs.DECIDE_OPEN,
     "flag",
@@ -193,6 +224,35 @@ UPHOLD = act_of(
 )
 
 
+# The acts of a release, by its state
+
+
+def _drawing(installation: Installation, _: StaffMember, release: str) -> str:
+    return "a sample is open" if _standing(installation, release).sample else ""
+
+
+def _closing(installation: Installation, _: StaffMember, release: str) -> str:
+    sample = _standing(installation, release).sample
+    if sample is None:
+        return "no sample is drawn"
+    return f"rows that are not read: {sample.left:,}" if sample.left else ""
+
+
+def _signing(installation: Installation, actor: StaffMember, release: str) -> str:
+    try:
+        identities.check(installation.config.web, actor.identity)
+    except RefusedError as error:
+        return error.message
+    signed = _standing(installation, release).signatures
+    if actor.email in {signature.email for signature in signed}:
+        return "you have signed it, and the other signature must be another person's"
+    return ""
+
+
+def _standing(installation: Installation, release: str) -> ReleaseStanding:
+    return signatures.get_standing(installation, release_verbs.folder_of(installation, release))
+
+
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.request: tuple(map(_request_act, request_verbs.STEPS)),
     ItemKind.erasure: (RUN,),
@@ -220,8 +280,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             "draw",
             lambda _: NewSample(),
             means="100 rows by chance and 20 by risk.",
+            waits_for=_drawing,
         ),
-        act_of(release_verbs.CLOSE, "close", means="It is signed, beside the manifest."),
+        act_of(
+            release_verbs.CLOSE,
+            "close",
+            means="It is signed, beside the manifest.",
+            waits_for=_closing,
+        ),
     ),
     ItemKind.signature: (
         act_of(
@@ -230,6 +296,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             lambda values: SignRelease(names_in=values.names_in),
             means="Every check of the release is made before it is signed.",
             fields=(ActField.names_in,),
+            waits_for=_signing,
         ),
     ),
     ItemKind.sweep: (

@@ -233,11 +233,18 @@ def run_recorded(
     return _run_act(installation, item, number, does)
 
 
-def list_acts(actor: StaffMember, item: str) -> list[InboxAct]:
-    """Returns the acts that the actor's roles allow on an item of its kind."""
+def list_acts(
+    installation: Installation, actor: StaffMember, seen: ItemSeen
+) -> list[tuple[InboxAct, str]]:
+    """Returns the acts that the actor's roles allow on an open item, each with what it waits for;
+    empty if it can be done now.
+    """
+    if seen.waits is None or not seen.may_act:
+        return []
+    kind, _, subject = seen.item.partition(":")
     return [
-        act
-        for act in inbox_acts.list_acts(inbox.kind_of(item))
+        (act, act.waits_for(installation, actor, subject).replace("`", ""))
+        for act in inbox_acts.list_acts(ItemKind(kind))
         if not actor.roles.isdisjoint(act.who)
     ]
 
@@ -358,9 +365,10 @@ class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
     said: str = ""
 
 
-def item_answer(actor: StaffMember, seen: ItemSeen, outcome: str = "") -> ItemAnswer:
-    """Returns an item as ``actor`` sees it, with their possible acts."""
-    possible = list_acts(actor, seen.item) if seen.waits is not None else []
+def item_answer(
+    installation: Installation, actor: StaffMember, seen: ItemSeen, outcome: str = ""
+) -> ItemAnswer:
+    """Returns an item as ``actor`` sees it, with the acts that they can do now."""
     return ItemAnswer(
         item=seen.item,
         kind=seen.kind,
@@ -375,7 +383,8 @@ def item_answer(actor: StaffMember, seen: ItemSeen, outcome: str = "") -> ItemAn
                 fields=("reason", *(field.value for field in act.fields)),
                 codes=act.codes,
             )
-            for act in possible
+            for act, waits_for in list_acts(installation, actor, seen)
+            if not waits_for
         ),
         steps=tuple(
             StepShown(
@@ -394,7 +403,7 @@ def item_answer(actor: StaffMember, seen: ItemSeen, outcome: str = "") -> ItemAn
 
 def _answer(call: AnyCall, done: InboxResult | None) -> ItemAnswer:
     found = done or InboxResult(seen=inbox.get(call.installation, call.staff, call.target))
-    return item_answer(call.staff, found.seen, found.said)
+    return item_answer(call.installation, call.staff, found.seen, found.said)
 
 
 def _declare(

@@ -104,7 +104,10 @@ async def get_inbox_file(
 async def get_item(request: AnyRequest, item: ItemRef) -> ItemAnswer:
     """An item with who has it, what the caller can do about it, and what was done with it."""
     site, by = site_of(request), _caller(request)
-    return item_answer(by, await site.calling(lambda: inbox.get(site.installation, by, item)))
+    installation = site.installation
+    return await site.calling(
+        lambda: item_answer(installation, by, inbox.get(installation, by, item))
+    )
 
 
 ROUTES = [

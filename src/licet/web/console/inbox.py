@@ -127,7 +127,6 @@ def _item(
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.installation, by, item)
-    waits = seen.waits is not None
     queue, wrong = _queue(visit, visit.query)
     names = queue["names"]
     place = names.index(item) + 1 if item in names else 0
@@ -137,7 +136,7 @@ def _item(
         "beside": names[place] if place < len(names) else "",
         "seen": seen,
         "waits": seen.waits,
-        "acts": inbox_verbs.list_acts(by, item) if waits else [],
+        "acts": inbox_verbs.list_acts(visit.installation, by, seen),
         "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),
