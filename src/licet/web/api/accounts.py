@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from litestar import Response, get, post, put
@@ -39,6 +40,11 @@ from licet.web.api.shared import (
 
 SEES = may(person=True, scope=Scope.accounts_read, staff=HELPS)
 TAG = ["accounts"]
+_HOST_WRITES: dict[str, Any] = {
+    "may": may(scope=Scope.accounts_write),
+    "responses": WRITES,
+    "tags": TAG,
+}
 _CLOSED_GATES = {
     Gate.closed: "the account is closed",
     Gate.must_decide: "the account must decide first",
@@ -137,12 +143,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
     return await site.reading(read)
 
 
-@put(
-    "/v1/accounts/{account:str}/plan",
-    may=may(scope=Scope.accounts_write),
-    responses=WRITES,
-    tags=TAG,
-)
+@put("/v1/accounts/{account:str}/plan", **_HOST_WRITES)
 async def set_plan(
     request: AnyRequest,
     account: AccountRef,
@@ -154,15 +155,10 @@ async def set_plan(
     """
     holder = await account_of(request, account)
     command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    return await shell.write_change(request, command, idempotency_key)
 
 
-@put(
-    "/v1/accounts/{account:str}/age",
-    may=may(scope=Scope.accounts_write),
-    responses=WRITES,
-    tags=TAG,
-)
+@put("/v1/accounts/{account:str}/age", **_HOST_WRITES)
 async def set_age(
     request: AnyRequest,
     account: AccountRef,
@@ -174,16 +170,10 @@ async def set_age(
     """
     holder = await account_of(request, account)
     command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    return await shell.write_change(request, command, idempotency_key)
 
 
-@post(
-    "/v1/accounts/{account:str}/close",
-    may=may(scope=Scope.accounts_write),
-    responses=WRITES,
-    status_code=200,
-    tags=TAG,
-)
+@post("/v1/accounts/{account:str}/close", status_code=200, **_HOST_WRITES)
 async def close_account(
     request: AnyRequest, account: AccountRef, idempotency_key: IdempotencyKey = None
 ) -> Response[schema.ChangeAnswer]:
@@ -194,7 +184,7 @@ async def close_account(
     command = CloseAccount(account=holder, at=site_of(request).now())
     written = await shell.write(request, command, idempotency_key)
     await site_of(request).reading(lambda tx: sessions.end_person(tx, holder))
-    return shell.changed(written)
+    return shell.change_answer(written)
 
 
 @get(

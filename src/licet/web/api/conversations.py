@@ -4,7 +4,7 @@ explanations.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.params import JSONBody, PathParameter
@@ -45,6 +45,7 @@ SEES = may(
     staff=(*HELPS, StaffRole.reviewer),
 )
 CHANGES = may(person=True, scope=Scope.conversations_write)
+_CHANGE: dict[str, Any] = {"may": CHANGES, "responses": WRITES, "status_code": 200, "tags": TAG}
 
 
 @get("/v1/accounts/{account:str}/conversations", may=SEES, responses=READS, tags=TAG)
@@ -162,13 +163,7 @@ async def list_turns(
     return await site.reading(read)
 
 
-@post(
-    "/v1/conversations/{conversation:str}/keep-out",
-    may=CHANGES,
-    responses=WRITES,
-    status_code=200,
-    tags=TAG,
-)
+@post("/v1/conversations/{conversation:str}/keep-out", **_CHANGE)
 async def keep_out(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -179,13 +174,7 @@ async def keep_out(
     return await _change_conversation(Narrow, request, conversation, account, idempotency_key)
 
 
-@post(
-    "/v1/conversations/{conversation:str}/let-in",
-    may=CHANGES,
-    responses=WRITES,
-    status_code=200,
-    tags=TAG,
-)
+@post("/v1/conversations/{conversation:str}/let-in", **_CHANGE)
 async def let_in(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -196,9 +185,7 @@ async def let_in(
     return await _change_conversation(Widen, request, conversation, account, idempotency_key)
 
 
-@delete(
-    "/v1/conversations/{conversation:str}", may=CHANGES, responses=WRITES, status_code=200, tags=TAG
-)
+@delete("/v1/conversations/{conversation:str}", **_CHANGE)
 async def delete_conversation(
     request: AnyRequest,
     conversation: ConversationRef,
@@ -221,7 +208,7 @@ async def _change_conversation(
     """Sends the vault ``verb`` about a conversation."""
     holder, named = await conversation_of(request, conversation, account)
     command = verb(account=holder, at=site_of(request).now(), conversation=named)
-    return shell.changed(await shell.write(request, command, key))
+    return await shell.write_change(request, command, key)
 
 
 @post("/v1/conversations/{conversation:str}/feedback", may=CHANGES, responses=WRITES, tags=TAG)

@@ -4,7 +4,7 @@ too.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, post
 from litestar.params import JSONBody, PathParameter
@@ -19,7 +19,12 @@ from licet.web.api.references import account_of, project_of, site_of
 from licet.web.api.shared import WRITES, AccountRef, AnyRequest, IdempotencyKey
 from licet.web.encoded_slashes import named
 
-TAG = ["projects"]
+_CHANGE: dict[str, Any] = {
+    "may": CHANGES,
+    "responses": WRITES,
+    "status_code": 200,
+    "tags": ["projects"],
+}
 ProjectPath = Annotated[
     str,
     PathParameter(
@@ -30,13 +35,7 @@ ProjectPath = Annotated[
 ]
 
 
-@post(
-    "/v1/accounts/{account:str}/projects/{project:str}/keep-out",
-    may=CHANGES,
-    responses=WRITES,
-    status_code=200,
-    tags=TAG,
-)
+@post("/v1/accounts/{account:str}/projects/{project:str}/keep-out", **_CHANGE)
 async def keep_project_out(
     request: AnyRequest,
     account: AccountRef,
@@ -50,13 +49,7 @@ async def keep_project_out(
     return await _change_project(KeepProjectOut, request, account, project, data, idempotency_key)
 
 
-@post(
-    "/v1/accounts/{account:str}/projects/{project:str}/let-in",
-    may=CHANGES,
-    responses=WRITES,
-    status_code=200,
-    tags=TAG,
-)
+@post("/v1/accounts/{account:str}/projects/{project:str}/let-in", **_CHANGE)
 async def let_project_in(
     request: AnyRequest,
     account: AccountRef,
@@ -87,7 +80,7 @@ async def _change_project(
         host_project=scope.host_project,
         title=encode(Content(text=titled.title)) if titled is not None and titled.title else None,
     )
-    return shell.changed(await shell.write(request, command, key))
+    return await shell.write_change(request, command, key)
 
 
 ROUTES = [keep_project_out, let_project_in]

@@ -90,7 +90,7 @@ async def set_region(
     """
     holder = await account_of(request, account)
     command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
-    return shell.changed(await shell.write(request, command, idempotency_key))
+    return await shell.write_change(request, command, idempotency_key)
 
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)

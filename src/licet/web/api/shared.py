@@ -257,7 +257,14 @@ def answered(body: Body, written: WriteResult, status: int) -> Response[Body]:
     return Response(body, status_code=status, headers=REPLAYED if written.replayed else {})
 
 
-def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAnswer]:
+async def write_change(
+    request: AnyRequest, command: Command | VerbRequest, key: str | None
+) -> Response[schema.ChangeAnswer]:
+    """Applies a command as `write` does, and answers what it changed."""
+    return change_answer(await write(request, command, key))
+
+
+def change_answer(written: WriteResult) -> Response[schema.ChangeAnswer]:
     answer = written.answer
     conversation = (
         format_id(Prefix.conversation, answer.conversation)
@@ -273,7 +280,7 @@ def changed(written: WriteResult, status: int = 200) -> Response[schema.ChangeAn
         erasure=format_id(Prefix.erasure, answer.erasure) if answer.erasure is not None else None,
         ended=tuple(map(grant_shown, answer.ended)),
     )
-    return answered(body, written, status)
+    return answered(body, written, 200)
 
 
 def project_shown(answer: CommandResult) -> str | None:
