@@ -109,6 +109,15 @@ def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(
         assert shown[0] == ("/console" if role is StaffRole.support else "/console/inbox")
 
 
+def test_the_page_of_each_section_has_its_label_as_its_title(api: Any, lived: Lived) -> None:
+    headers = lived.world.staff(*StaffRole)
+    for section in SECTIONS:
+        page = api.get(section.path, headers=headers).text
+        titles = re.findall(r"<h1[^>]*>(.*?)</h1>", page)
+        assert [re.sub("<.*?>", "", title) for title in titles] == [section.label], section.path
+        assert f"<title>{section.label} · Licet console</title>" in page
+
+
 def test_support_sees_why_something_may_be_used_and_no_words_of_a_request(
     api: Any, lived: Lived
 ) -> None:

@@ -27,16 +27,15 @@ from licet.service.access_verbs import (
     ADD_STAFF,
     LIMIT_KEY,
     MAKE_KEY,
-    PAGE,
     SET_ROLES,
     member_id,
 )
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import OWNS, Visit
+from licet.web.console.shared import OWNS, RouteVisit, Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page
 from licet.webhooks import endpoints
 
 ROLES_GIVEN = tuple(role for role in StaffRole if role is not StaffRole.owner)
@@ -44,9 +43,9 @@ KEPT = ("name", "recipient", "releases", "endpoint", "requests_per_minute", "exp
 
 
 @get_page("/console/access", may=OWNS)
-def access(request: AnyRequest) -> Response[Any]:
+def access(visit: RouteVisit) -> Response[Any]:
     """The keys of services, and staff."""
-    return _lists(shell.opened(request))
+    return _lists(visit)
 
 
 def _lists(
@@ -71,14 +70,7 @@ def _lists(
     values["endpoints"] = [
         status.endpoint for status in endpoints.list_endpoints(visit.installation)
     ]
-    return shell.page(
-        "console_access.html",
-        visit,
-        title="Keys and staff",
-        section=PAGE,
-        errors=faults,
-        values=values,
-    )
+    return shell.page("console_access.html", visit, errors=faults, **values)
 
 
 def _refuse(place: str) -> forms.Refused:
@@ -91,9 +83,8 @@ def _refuse(place: str) -> forms.Refused:
 
 
 @post_page("/console/access/staff/{staff:str}/roles", may=OWNS)
-def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Response[Any]:
+def set_roles(visit: RouteVisit, staff: FromPath[str], data: Fields) -> Response[Any]:
     """Gives a member of staff other roles, after the form that shows those they have."""
-    visit = shell.opened(request)
     if data.get("confirmed") == "yes":
         return forms.take(visit, SET_ROLES, {"roles": [], "was": [], **data}, staff, refused=_roles)
     return _roles(visit, staff, data)
@@ -108,16 +99,16 @@ def _roles(
         "console_staff.html",
         visit,
         title=f"Roles of {member.email}",
-        section=PAGE,
         errors=shell.fault("staff-roles", error),
-        values={"member": member, "roles_given": ROLES_GIVEN},
+        member=member,
+        roles_given=ROLES_GIVEN,
     )
 
 
 @get_page("/console/access/keys/{name:str}", may=OWNS)
-def show_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+def show_key(visit: RouteVisit, name: FromPath[str]) -> Response[Any]:
     """One key: its limits, what was changed of it, and the form that changes it."""
-    return _key(shell.opened(request), name, {})
+    return _key(visit, name, {})
 
 
 def _key(
@@ -137,21 +128,17 @@ def _key(
     }
     if data:
         kept = {field: " ".join(forms.many(data, field)) for field in kept}
-    values = {
-        "key": known,
-        "changes": changes,
-        "kept": kept,
-        "scopes": tuple(Scope),
-        "state": known.state(visit.installation.clock()),
-        "ticked": kept["scopes"].split(),
-    }
     return shell.page(
         "console_key.html",
         visit,
         title=f"Key {name}",
-        section=PAGE,
         errors=shell.fault("key-limits", error),
-        values=values,
+        key=known,
+        changes=changes,
+        kept=kept,
+        scopes=tuple(Scope),
+        state=known.state(visit.installation.clock()),
+        ticked=kept["scopes"].split(),
     )
 
 

@@ -31,21 +31,17 @@ def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
         """The form again, with what refused it beside its field."""
         if isinstance(error, NotFoundError) and verb is PLACE:
             raise error
-        values = {
-            "conversation": conversation,
-            "kept": {name: str(data.get(name, "")) for name in FIELDS},
-            "what": what,
-            "reasons": REASONS,
-            "matter_max": MATTER_CHARACTERS_MAX,
-        }
         return shell.page(
             "console_hold.html",
             visit,
             title=f"{what.capitalize()} a legal hold",
-            section="/console/holds",
             errors=fault(what, error),
-            values=values,
-            status=409 if isinstance(error, RefusedError) else 422,
+            status_code=409 if isinstance(error, RefusedError) else 422,
+            conversation=conversation,
+            kept={name: str(data.get(name, "")) for name in FIELDS},
+            what=what,
+            reasons=REASONS,
+            matter_max=MATTER_CHARACTERS_MAX,
         )
 
     return forms.form_of(verb, refused=refused)

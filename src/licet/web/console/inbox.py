@@ -30,8 +30,8 @@ from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import STAFF, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
+from licet.web.console.shared import STAFF, RouteVisit, Visit
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, seen_other
 
 SECTION = "/console/inbox"
 KEPT = ("reason", "to", "matter", "code", "review_at", "names_in")
@@ -49,9 +49,8 @@ VIEWS = (
 
 
 @get_page("/console/inbox", may=STAFF)
-def waiting(request: AnyRequest) -> Response[Any]:
+def waiting(visit: RouteVisit) -> Response[Any]:
     """The open items of the caller's roles."""
-    visit = shell.opened(request)
     asked = visit.query
     if asked.get("as") == "csv":
         lines = inbox.as_csv(visit.installation, member_of(visit.staff), _view(asked))
@@ -60,11 +59,10 @@ def waiting(request: AnyRequest) -> Response[Any]:
     return shell.page(
         "console_inbox.html",
         visit,
-        title="Inbox",
-        section=SECTION,
-        values={**values, "item": ""},
         errors=faults,
-        status=400 if faults else 200,
+        status_code=400 if faults else 200,
+        **values,
+        item="",
     )
 
 
@@ -113,9 +111,8 @@ def _view(query: Mapping[str, str]) -> InboxView:
 
 
 @get_page("/console/inbox/{item:str}", may=STAFF)
-def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
+def one_item(visit: RouteVisit, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
-    visit = shell.opened(request)
     return _item(visit, item)
 
 
@@ -130,34 +127,30 @@ def _item(
     queue, wrong = _queue(visit, visit.query)
     names = queue["names"]
     place = names.index(item) + 1 if item in names else 0
-    values = {
-        **queue,
-        "item": item,
-        "beside": names[place] if place < len(names) else "",
-        "seen": seen,
-        "waits": seen.waits,
-        "acts": inbox_verbs.list_acts(visit.installation, by, seen),
-        "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
-        "me": visit.staff.email,
-        "here_path": _path(item),
-        "words_max": WORDS_CHARACTERS_MAX,
-        "answer_max": rights_requests.WORDS_CHARACTERS_MAX,
-        "matter_max": MATTER_CHARACTERS_MAX,
-        "fields": ActField,
-        "amount": sweeper.sweep_status(visit.installation).due
-        if seen.kind is ItemKind.sweep
-        else None,
-        "of_person": seen.waits is not None and seen.waits.account is not None,
-    }
     title = seen.waits.what if seen.waits is not None else "An item that is done"
     faults = faults or wrong
     return shell.page(
         "console_inbox.html",
         visit,
         title=title,
-        section=SECTION,
         errors=faults,
-        values=values,
+        **queue,
+        item=item,
+        beside=names[place] if place < len(names) else "",
+        seen=seen,
+        waits=seen.waits,
+        acts=inbox_verbs.list_acts(visit.installation, by, seen),
+        kept={**dict.fromkeys(KEPT, ""), **(kept or {})},
+        me=visit.staff.email,
+        here_path=_path(item),
+        words_max=WORDS_CHARACTERS_MAX,
+        answer_max=rights_requests.WORDS_CHARACTERS_MAX,
+        matter_max=MATTER_CHARACTERS_MAX,
+        fields=ActField,
+        amount=sweeper.sweep_status(visit.installation).due
+        if seen.kind is ItemKind.sweep
+        else None,
+        of_person=seen.waits is not None and seen.waits.account is not None,
     )
 
 

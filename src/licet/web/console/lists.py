@@ -33,9 +33,19 @@ from licet.web.console import holds as hold_forms
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import FINDS, HELPS, HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.console.shared import (
+    FINDS,
+    HELPS,
+    HOLDS,
+    LOOKS,
+    OFFICE,
+    READS,
+    STAFF,
+    RouteVisit,
+    Visit,
+)
 from licet.web.console.tables import ConsoleTable, RowAct, SavedView, TableAct, row_act
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page
 
 # What an act is on, as the inbox names it
 
@@ -51,7 +61,6 @@ def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> s
 
 ERASURES = ConsoleTable(
     table=staff_tables.ERASURES,
-    title="Erasures",
     may=HELPS,
     about="What people asked to have erased, from the request to the certificate. One is "
     "overdue two days after the last of it should have been gone, unless a legal hold "
@@ -72,7 +81,6 @@ ERASURES = ConsoleTable(
 
 RECALLS = ConsoleTable(
     table=staff_tables.RECALLS,
-    title="Recalls",
     may=OFFICE,
     about="What recipients of releases were asked to take out of use, for which erasure, and by"
     " which day. An acknowledgement is theirs: record it when they have said so.",
@@ -91,7 +99,6 @@ RECALLS = ConsoleTable(
 
 SUGGESTIONS = ConsoleTable(
     table=staff_tables.SUGGESTIONS,
-    title="Suggestions of misuse",
     may=LOOKS,
     about="What the misuse classifier suggests for somebody to look at. A model decides "
     "nothing: read a conversation on its page, with a reason, and decide.",
@@ -107,7 +114,6 @@ SUGGESTIONS = ConsoleTable(
 
 FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
-    title="Flags",
     may=LOOKS,
     about="What was flagged as misuse, and how long it and its score are kept.",
     views=(
@@ -179,7 +185,6 @@ def _reviewing(*, dry_run: bool) -> RowAct:
 
 CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
-    title="Conversations",
     may=FINDS,
     about="Every conversation by when it began, without its title and its words.",
     views=(
@@ -206,7 +211,6 @@ CONVERSATIONS = ConsoleTable(
 )
 HELD = ConsoleTable(
     table=staff_tables.HOLDS,
-    title="Legal holds",
     may=LOOKS,
     about="What is held is kept until the hold ends. A hold makes nothing usable. What it is "
     "for is sealed with its conversation. A privacy officer places and ends holds.",
@@ -247,7 +251,6 @@ HELD = ConsoleTable(
 
 ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
-    title="Accounts",
     may=HELPS,
     about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
     views=(
@@ -258,7 +261,6 @@ ACCOUNTS = ConsoleTable(
 )
 READINGS = ConsoleTable(
     table=staff_tables.READINGS,
-    title="Readings",
     may=OFFICE,
     about=(
         "Every reading of content by staff, with its reason and the ticket that covers it. The "
@@ -284,24 +286,22 @@ WAITS = {
 
 
 @get_page("/console/erasures/{erasure:str}", may=HELPS)
-def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
+def show_erasure(visit: RouteVisit, erasure: FromPath[str]) -> Response[Any]:
     """The progress of an erasure, and what it waits for."""
-    visit = shell.opened(request)
     seen = certificates.status(visit.installation, erasure)
-    values = {
-        "seen": seen,
-        "waits": WAITS.get(seen.waits_for, "") if seen.waits_for else "",
-        "may_act": visit.allows(HOLDS),
-    }
     return shell.page(
-        "console_erasure.html", visit, title="Erasure", section="/console/erasures", values=values
+        "console_erasure.html",
+        visit,
+        title="Erasure",
+        seen=seen,
+        waits=WAITS.get(seen.waits_for, "") if seen.waits_for else "",
+        may_act=visit.allows(HOLDS),
     )
 
 
 @get_page("/console/erasures/{erasure:str}/certificate", may=HELPS)
-def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
+def certificate(visit: RouteVisit, erasure: FromPath[str]) -> Response[bytes]:
     """The signed certificate, as a file."""
-    visit = shell.opened(request)
     file = certificates.certificate_file(visit.installation, erasure)
     headers = {
         "content-disposition": f'attachment; filename="{erasure}.json"',
@@ -315,7 +315,6 @@ def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
 
 RECIPIENTS = ConsoleTable(
     table=staff_tables.RECIPIENTS,
-    title="Recipients",
     may=STAFF,
     about=(
         "Which recipient was given which release, and what it has still to delete. Recalls are "
@@ -330,20 +329,15 @@ RECIPIENTS = ConsoleTable(
 
 
 @get_page("/console/recipients/{recipient:str}", may=STAFF)
-def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
+def show_recipient(visit: RouteVisit, recipient: FromPath[str]) -> Response[Any]:
     """One recipient; NotFoundError for one that was given nothing."""
-    visit = shell.opened(request)
-    values = {
-        "seen": release_view.recipient(visit.installation, recipient),
-        "most": RECALLS_COUNTED_MAX,
-        "office": visit.allows(OFFICE),
-    }
     return shell.page(
         "console_recipient.html",
         visit,
         title=f"Recipient {recipient}",
-        section="/console/recipients",
-        values=values,
+        seen=release_view.recipient(visit.installation, recipient),
+        most=RECALLS_COUNTED_MAX,
+        office=visit.allows(OFFICE),
     )
 
 

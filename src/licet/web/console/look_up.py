@@ -33,6 +33,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, Router
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, URLEncodedBody
 
@@ -78,7 +79,7 @@ from licet.web.console import (
     webhooks,
 )
 from licet.web.console import shared as shell
-from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, Visit
+from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import FIELDS
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
@@ -96,22 +97,20 @@ REASONS = {
 
 
 @get_page("/console", may=EVERY)
-def overview(request: AnyRequest) -> Response[Any]:
+def overview(visit: RouteVisit) -> Response[Any]:
     """The accounts, the stored content, coming expiries, and what waits."""
-    visit = shell.opened(request)
     status, coming = (
         population_status.status(visit.installation),
         population_status.forecast(visit.installation),
     )
-    values = {
-        "status": status,
-        "tables": _tables(status),
-        "chart": chart.drawn(coming.moments, coming.kept, coming.short),
-        "coming": _tabled(coming),
-        "waiting": documents.status(visit.installation),
-    }
     return shell.page(
-        "console_overview.html", visit, title="Overview", section="/console", values=values
+        "console_overview.html",
+        visit,
+        status=status,
+        tables=_tables(status),
+        chart=chart.drawn(coming.moments, coming.kept, coming.short),
+        coming=_tabled(coming),
+        waiting=documents.status(visit.installation),
     )
 
 
@@ -163,17 +162,16 @@ class Match(msgspec.Struct, frozen=True):
 
 
 @get_page("/console/look-up", may=EVERY)
-def look_up(request: AnyRequest) -> Response[Any]:
+def look_up(visit: RouteVisit) -> Response[Any]:
     """The form, with the account of a conversation that is named by the host's id."""
-    return _found(shell.opened(request), SearchForm())
+    return _found(visit, SearchForm())
 
 
 @post_page("/console/look-up", may=EVERY)
-def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]:
+def find(visit: RouteVisit, data: URLEncodedBody[SearchForm]) -> Response[Any]:
     """Redirects to the one page that is found, or lists what was; the host's ids stay out of
     addresses.
     """
-    visit = shell.opened(request)
     try:
         found = [match for match in _matches(visit, data) if visit.may_open(match.page)]
     except (NotFoundError, UsageError):  # no id is that long
@@ -188,14 +186,15 @@ def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]
 def _found(
     visit: Visit, kept: SearchForm, matches: Sequence[Match] = (), faults: Faults = NO_FAULTS
 ) -> Response[Any]:
-    values = {"kept": kept, "by_account": visit.allows(HELPS), "found": matches[:MATCHES_MAX]}
     return shell.page(
         "console_look_up.html",
         visit,
         title="Search",
         errors=faults,
-        values=values,
-        status=404 if faults else 200,
+        status_code=404 if faults else 200,
+        kept=kept,
+        by_account=visit.allows(HELPS),
+        found=matches[:MATCHES_MAX],
     )
 
 
@@ -272,38 +271,38 @@ def _account(visit: Visit, name: str) -> str:
 
 
 @get_page("/console/accounts/{account:str}", may=HELPS)
-def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
+def account(visit: RouteVisit, account: FromPath[str]) -> Response[Any]:
     """The state of an account: its choices, what of it may be used, and which staff read what."""
-    visit, holder = shell.opened(request), parse(Prefix.account, account)
+    holder = parse(Prefix.account, account)
     seen = explanations.explain(visit.installation, account)
     with transaction(visit.installation.pool) as tx:
         read = staff_reads.newest(tx, READS_LISTED_MAX, account=holder)
     assert isinstance(seen, AccountSeen)
     reasons = sorted({reason for found in seen.turns.values() for reason in found})
-    values = {
-        "seen": seen,
-        "used": [
+    return shell.page(
+        "console_account.html",
+        visit,
+        title="Account",
+        seen=seen,
+        used=[
             (reason, *(found.get(reason, 0) for found in seen.turns.values()))
             for reason in sorted(reasons, key=DecisionReason.permitted.__ne__)
         ],
-        "meaning": MEANING,
-        "because": DecisionReason,
-        "reads": read,
-        "conversations": staff_tables.read_page(
+        meaning=MEANING,
+        because=DecisionReason,
+        reads=read,
+        conversations=staff_tables.read_page(
             visit.installation, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
         ),
-        "by_account": True,
-        "heads": [column.head for column in staff_tables.CONVERSATIONS.columns[:-1]],
-    }
-    return shell.page(
-        "console_account.html", visit, title="Account", section="/console/accounts", values=values
+        by_account=True,
+        heads=[column.head for column in staff_tables.CONVERSATIONS.columns[:-1]],
     )
 
 
 @get_page("/console/conversations/{conversation:str}", may=FINDS)
-def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
+def conversation(visit: RouteVisit, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
-    return _conversation(shell.opened(request), conversation, ReadReasonForm())
+    return _conversation(visit, conversation, ReadReasonForm())
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,11 +314,10 @@ class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @post_page("/console/conversations/{conversation:str}/read", may=READS)
 def read(
-    request: AnyRequest, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]
+    visit: RouteVisit, conversation: FromPath[str], data: URLEncodedBody[ReadReasonForm]
 ) -> Response[Any]:
     """Opens a conversation, with a reason. The reading is recorded, and its person sees it."""
-    visit, named = shell.opened(request), parse(Prefix.conversation, conversation)
-    faults = []
+    named, faults = parse(Prefix.conversation, conversation), []
     if data.reason not in REASONS:
         faults.append(("reason", "reason", "Say why you read it."))
     if TICKET.fullmatch(data.ticket) is None:
@@ -344,18 +342,14 @@ def read(
         return _conversation(
             visit, conversation, data, Faults((("reason", "reason", fault),)), status=403
         )
-    values = {
-        "conversation": conversation,
-        "turns": turns,
-        "reason": REASONS[why.reason],
-        "ticket": why.ticket,
-    }
     return shell.page(
         "console_read.html",
         visit,
         title="Conversation, opened",
-        section="/console/conversations",
-        values=values,
+        conversation=conversation,
+        turns=turns,
+        reason=REASONS[why.reason],
+        ticket=why.ticket,
     )
 
 
@@ -368,25 +362,21 @@ def _conversation(
     status: int = 422,
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
-    values = {
-        "seen": explanations.explain(visit.installation, name),
-        "by_account": visit.allows(HELPS),
-        "may_read": visit.allows(READS),
-        "kept": kept,
-        "reasons": REASONS,
-        "may_hold": visit.allows(HOLDS),
-        "new_hold": dict.fromkeys(FIELDS, ""),
-        "hold_reasons": hold_verbs.REASONS,
-        "matter_max": MATTER_CHARACTERS_MAX,
-    }
     return shell.page(
         "console_conversation.html",
         visit,
         title="Conversation",
-        section="/console/conversations",
         errors=faults,
-        values=values,
-        status=status if faults else 200,
+        status_code=status if faults else 200,
+        seen=explanations.explain(visit.installation, name),
+        by_account=visit.allows(HELPS),
+        may_read=visit.allows(READS),
+        kept=kept,
+        reasons=REASONS,
+        may_hold=visit.allows(HOLDS),
+        new_hold=dict.fromkeys(FIELDS, ""),
+        hold_reasons=hold_verbs.REASONS,
+        matter_max=MATTER_CHARACTERS_MAX,
     )
 
 
@@ -426,8 +416,9 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
             "console_plain.html",
             shell.opened(request),
             title=title,
-            status=status,
-            values={"lines": [line], "links": links},
+            status_code=status,
+            lines=[line],
+            links=links,
         )
     else:
         answer = shell.plain(title, [line], status=status, links=links)
@@ -456,6 +447,7 @@ PAGES = (
 ROUTES = (
     Router(
         path="/",
+        dependencies={"visit": Provide(shell.opened, sync_to_thread=False)},
         route_handlers=[*PAGES, *verb_forms.forms_beside(PAGES)],
         exception_handlers={
             LicetError: on_refusal,

@@ -14,8 +14,8 @@ from licet.errors import NotFoundError, RefusedError
 from licet.legal import papers
 from licet.legal.paper import PaperKind, load_form
 from licet.web.console import shared as shell
-from licet.web.console.shared import HOLDS, OFFICE, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
+from licet.web.console.shared import HOLDS, OFFICE, RouteVisit, Visit
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 FORMATS = {"md": "markdown", "html": "html", "json": "json"}
 TYPES = {
@@ -36,15 +36,14 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get_page("/console/documents", may=OFFICE)
-def listing(request: AnyRequest) -> Response[Any]:
+def listing(visit: RouteVisit) -> Response[Any]:
     """The papers that were made, the newest first, with their files."""
-    return _page(shell.opened(request), flash=SAID.get(request.query_params.get("flash", ""), ""))
+    return _page(visit, flash=SAID.get(visit.query.get("flash", ""), ""))
 
 
 @post_page("/console/documents", may=HOLDS)
-def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]:
+def make(visit: RouteVisit, data: URLEncodedBody[PaperOrder]) -> Response[Any]:
     """Makes a paper at the end of the log."""
-    visit = shell.opened(request)
     if data.kind not in {kind.value for kind in PaperKind}:
         return _page(visit, faults=Faults((("kind", "make-kind", "Pick a paper."),)))
     try:
@@ -55,9 +54,8 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
 
 
 @get_page("/console/documents/{sha256:str}/{form:str}", may=OFFICE)
-def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) -> Response[Any]:
+def download(visit: RouteVisit, sha256: FromPath[str], form: FromPath[str]) -> Response[Any]:
     """A paper as a file."""
-    visit = shell.opened(request)
     if form not in FORMATS:
         raise NotFoundError(f"no form `{form}` of a paper", f"one of {', '.join(FORMATS)}")
     file = papers.render_stored(visit.installation, sha256, FORMATS[form])
@@ -69,20 +67,15 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
 
 
 def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
-    values = {
-        "papers": papers.list_papers(visit.installation),
-        "kinds": {kind.value: load_form(kind).title for kind in PaperKind},
-        "saved": flash,
-        "makes": visit.allows(HOLDS),
-        "formats": tuple(FORMATS),
-    }
     return shell.page(
         "console_documents.html",
         visit,
-        title="Papers",
-        section="/console/documents",
-        values=values,
         errors=faults,
+        papers=papers.list_papers(visit.installation),
+        kinds={kind.value: load_form(kind).title for kind in PaperKind},
+        saved=flash,
+        makes=visit.allows(HOLDS),
+        formats=tuple(FORMATS),
     )
 
 

@@ -36,7 +36,7 @@ from licet.vault.installation import load_policies
 from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
+from licet.web.console.shared import HOLDS, OFFICE, STAFF, RouteVisit, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.pages import notice as notice_pages
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
@@ -47,9 +47,9 @@ PARTS_MAX = 8
 
 
 @get_page("/console/policy", may=STAFF)
-def policy(request: AnyRequest) -> Response[Any]:
+def policy(visit: RouteVisit) -> Response[Any]:
     """Every version, its published notices, and the proposals."""
-    return _listing(shell.opened(request))
+    return _listing(visit)
 
 
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
@@ -65,38 +65,36 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
             for variant in notice.Variant
             if (found := notice.list_by_version(tx, number, variant))
         ]
-    values = {
-        "in_force": load_policies(installation).in_force(now),
-        "listed": listed,
-        "versions": versions,
-        "planned": [one for one in versions if one[1].effective > now],
-        "notices": notices,
-        "kept": kept,
-        "proposals": proposals,
-        "foremost": foremost,
-        "proposes": visit.allows(HOLDS),
-        **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
-    }
     return shell.page(
         "console_policy.html",
         visit,
-        title="Policy",
-        section=SECTION,
-        values=values,
         errors=faults,
+        in_force=load_policies(installation).in_force(now),
+        listed=listed,
+        versions=versions,
+        planned=[one for one in versions if one[1].effective > now],
+        notices=notices,
+        kept=kept,
+        proposals=proposals,
+        foremost=foremost,
+        proposes=visit.allows(HOLDS),
+        **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
     )
 
 
 @get_page("/console/policy/versions/{number:int}", may=STAFF)
-def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
+def version(visit: RouteVisit, number: FromPath[int]) -> Response[Any]:
     """A version whole."""
-    visit = shell.opened(request)
     seen = policy_proposals.version(visit.installation, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
-    values = {"seen": seen, "text": text, **_drawn(seen.plan)}
     title = shell.unbroken(f"{seen.policy.policy}, version {seen.policy.version}")
     return shell.page(
-        "console_policy_version.html", visit, title=title, section=SECTION, values=values
+        "console_policy_version.html",
+        visit,
+        title=title,
+        seen=seen,
+        text=text,
+        **_drawn(seen.plan),
     )
 
 
@@ -115,9 +113,9 @@ def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     request_max_body_size=FORM_BYTES_MAX,
     multipart_form_part_limit=PARTS_MAX,
 )
-async def propose(request: AnyRequest) -> Response[Any]:
+async def propose(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
     """Stores a file, or a text, as a proposal; a mistake comes back with its line."""
-    visit, form = shell.opened(request), await request.form()
+    form = await request.form()
     sent, pasted = form.get("file"), form.get("text", "")
     text = await sent.read() if isinstance(sent, UploadFile) else b""
     text = text or (pasted.encode("utf-8", "replace") if isinstance(pasted, str) else b"")
@@ -141,9 +139,8 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
 
 
 @get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
-def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
+def proposal(visit: RouteVisit, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
-    visit = shell.opened(request)
     return _shown(visit, policy_proposals.show(visit.installation, proposal))
 
 
@@ -158,23 +155,19 @@ def _shown(
     applier = policy_proposals.applier(
         visit.installation, proposal.proposal.id, actor=_by(visit), identity=visit.staff.identity
     )
-    values = {
-        "seen": proposal,
-        "kept": reason,
-        "acts": visit.allows(HOLDS) and proposal.proposal.state.value == "open",
-        "applier": applier,
-        "reason_max": REASON_CHARACTERS_MAX,
-        "planned_here": policy_proposals.is_planned_here(visit.installation),
-        **_drawn(proposal.plan),
-    }
     return shell.page(
         "console_policy_proposal.html",
         visit,
         title=shell.unbroken(f"Proposal: version {proposal.proposal.version}"),
-        section=SECTION,
-        values=values,
         errors=faults,
-        status=status,
+        status_code=status,
+        seen=proposal,
+        kept=reason,
+        acts=visit.allows(HOLDS) and proposal.proposal.state.value == "open",
+        applier=applier,
+        reason_max=REASON_CHARACTERS_MAX,
+        planned_here=policy_proposals.is_planned_here(visit.installation),
+        **_drawn(proposal.plan),
     )
 
 
@@ -202,7 +195,6 @@ def _by(visit: Visit) -> str:
 
 NOTICES = ConsoleTable(
     table=staff_tables.NOTICES,
-    title="Notices",
     may=STAFF,
     about=(
         "Every notice that was published: a published notice never changes. One is published on "
@@ -217,36 +209,30 @@ NOTICES = ConsoleTable(
 
 
 @get_page("/console/notices/{notice_id:str}", may=STAFF)
-def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+def show_notice(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
     """One notice as it is shown; NotFoundError for one that was never published."""
-    visit = shell.opened(request)
     with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
         went = notice_views.count_by_notice(tx, seen.notice_id)
         others = notice.list_by_version(tx, seen.number, seen.variant)
     policy = load_policies(visit.installation)[seen.number]
-    values = {
-        "seen": seen,
-        "went": went,
-        "others": others,
-        "version": policy.version,
-        "found": lint.lint_source(seen.document, policy),
-    }
     return shell.page(
         "console_notice.html",
         visit,
         title="Notice at sign-up"
         if seen.variant is notice.Variant.signup
         else "Notice for existing accounts",
-        section="/console/notices",
-        values=values,
+        seen=seen,
+        went=went,
+        others=others,
+        version=policy.version,
+        found=lint.lint_source(seen.document, policy),
     )
 
 
 @get_page("/console/notices/{notice_id:str}/page", may=STAFF)
-def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+def notice_page(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
     """The page of a notice as people see it, in its language; the console frames it."""
-    visit = shell.opened(request)
     with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
     words = visit.site.languages.catalogue(seen.language, marked=True)

@@ -53,21 +53,20 @@ from licet.web.api.shared import member_of
 from licet.web.console import chart
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import READS, STAFF, Visit
+from licet.web.console.shared import READS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import Fields, chosen_of
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
-SECTION = "/console/releases"
 RELEASES_SHOWN_MAX = 100
 STANDINGS_SHOWN_MAX = 20  # of the newest; each reads the release's folder
 BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_export)
 
 
 @get_page("/console/releases", may=STAFF)
-def releases(request: AnyRequest) -> Response[Any]:
+def releases(visit: RouteVisit) -> Response[Any]:
     """The newest releases with their rows, review and signatures, and what was ordered."""
-    return _listed(shell.opened(request))
+    return _listed(visit)
 
 
 def _listed(
@@ -78,24 +77,19 @@ def _listed(
 ) -> Response[Any]:
     known = load_policies(visit.installation)
     newest = catalog.list_releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
-    values = {
-        "releases": [
-            (one, *(_standing(visit, one) if place < STANDINGS_SHOWN_MAX else (None, None)))
-            for place, one in enumerate(newest)
-        ],
-        "version_of": {one.release_id: known[one.version].version for one in newest},
-        "builds": visit.allows(BUILD.may),
-        "purposes": sorted(known.in_force(visit.installation.clock()).covers),
-        "kept": kept or {"name": "", "purpose": ""},
-        "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX),
-    }
     return shell.page(
         "console_releases.html",
         visit,
-        title="Releases",
-        section=SECTION,
-        values=values,
         errors=faults,
+        releases=[
+            (one, *(_standing(visit, one) if place < STANDINGS_SHOWN_MAX else (None, None)))
+            for place, one in enumerate(newest)
+        ],
+        version_of={one.release_id: known[one.version].version for one in newest},
+        builds=visit.allows(BUILD.may),
+        purposes=sorted(known.in_force(visit.installation.clock()).covers),
+        kept=kept or {"name": "", "purpose": ""},
+        orders=orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX),
     )
 
 
@@ -159,33 +153,30 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get_page("/console/releases/{release:str}", may=STAFF)
-def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
-    visit = shell.opened(request)
     known = release_shown(visit, release)
     folder = (
         release_store.find_folder(visit.installation, known) if known.state == "sealed" else None
     )
     seen = signatures.get_standing(visit.installation, str(folder)) if folder is not None else None
-    values = {
-        "release": known,
-        "seen": seen,
-        "draws": visit.allows(DRAW.may),
-        "reads": visit.allows(READS),
-        "may_sign": seen is not None and _may_sign(visit, seen),
-        "wanted": SampleSizeForm(),
-        "slice": SliceForm(),
-        "seconds": signatures.rows_for_second(
-            visit.installation, str(folder), member_of(visit.staff)
-        )
+    return shell.page(
+        "console_release.html",
+        visit,
+        title=known.name,
+        release=known,
+        seen=seen,
+        draws=visit.allows(DRAW.may),
+        reads=visit.allows(READS),
+        may_sign=seen is not None and _may_sign(visit, seen),
+        wanted=SampleSizeForm(),
+        slice=SliceForm(),
+        seconds=signatures.rows_for_second(visit.installation, str(folder), member_of(visit.staff))
         if folder
         else 0,
-        "names": FINDINGS,
-        "orders": orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX, known.name),
+        names=FINDINGS,
+        orders=orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
-    }
-    return shell.page(
-        "console_release.html", visit, title=known.name, section=SECTION, values=values
     )
 
 
@@ -276,49 +267,42 @@ def _measured(
 
 
 @get_page("/console/releases/{release:str}/against/{other:str}", may=STAFF)
-def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
+def against(visit: RouteVisit, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
     """What a release has that another has not, and the reverse: settings, counts, and rows by
     reason.
     """
-    visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
         visit.installation,
         find_folder(visit.installation, old),
         find_folder(visit.installation, new),
     )
-    values = {
-        "new": new,
-        "old": old,
-        "found": found,
-        "why": {NEW: "not there yet", GONE: "not there any more"},
-    }
     return shell.page(
         "console_against.html",
         visit,
         title=f"{new.name} against {old.name}",
-        section=SECTION,
-        values=values,
+        new=new,
+        old=old,
+        found=found,
+        why={NEW: "not there yet", GONE: "not there any more"},
     )
 
 
 @post_page("/console/releases/{release:str}/row", may=READS)
 def row(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
+    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
     """Opens the next row of the sample. The reading is recorded, and its person sees it."""
-    visit = shell.opened(request)
     return _next(visit, release_shown(visit, release), data.second == "yes")
 
 
 @post_page("/console/releases/{release:str}/slice", may=READS)
 def read_slice(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
+    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[SliceForm]
 ) -> Response[Any]:
     """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
     recorded, and its person sees it.
     """
-    visit = shell.opened(request)
     known = release_shown(visit, release)
     folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     if data.row:
@@ -327,24 +311,23 @@ def read_slice(
         read = slice_sample.read_slice(
             visit.installation, folder, reader, data.where, release_count(data.rows)
         )
-    values = {"release": known, "read": read, "wanted": data}
     return shell.page(
         "console_slice.html",
         visit,
         title=f"A slice of {known.name}",
-        section=SECTION,
-        values=values,
+        release=known,
+        read=read,
+        wanted=data,
     )
 
 
 @post_page("/console/releases/{release:str}/finding", may=READS)
 def finding(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
+    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
     """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
     last finding back.
     """
-    visit = shell.opened(request)
     known, second = release_shown(visit, release), data.second == "yes"
     if data.then == "undo":
         signatures.undo(
@@ -377,16 +360,16 @@ def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     )
     if read is None:
         return seen_other(release_path(release))
-    values = {
-        "release": release,
-        "read": read,
-        "findings": FINDINGS,
-        "second": second,
-        "drawn": read.drawn,
-        "pieces": [_pieces(message["content"], own) for message, own in _marked(read)],
-    }
     return shell.page(
-        "console_review.html", visit, title=f"Row {read.ordinal}", section=SECTION, values=values
+        "console_review.html",
+        visit,
+        title=f"Row {read.ordinal}",
+        release=release,
+        read=read,
+        findings=FINDINGS,
+        second=second,
+        drawn=read.drawn,
+        pieces=[_pieces(message["content"], own) for message, own in _marked(read)],
     )
 
 
@@ -454,12 +437,11 @@ class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @post_page("/console/releases/{release:str}/replacements", may=READS)
 def read_replacements(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
+    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
 ) -> Response[Any]:
     """Opens rows drawn from those in which a name was replaced. Each reading is recorded, and its
     person sees it.
     """
-    visit = shell.opened(request)
     known = release_shown(visit, release)
     found = replacements.read_replacements(
         visit.installation,
@@ -467,19 +449,22 @@ def read_replacements(
         member_of(visit.staff),
         release_count(data.rows),
     )
-    values = {"release": known, "read": found, "wanted": data}
     title = f"Replaced names of {known.name}"
     return shell.page(
-        "console_replacements.html", visit, title=title, section=SECTION, values=values
+        "console_replacements.html",
+        visit,
+        title=title,
+        release=known,
+        read=found,
+        wanted=data,
     )
 
 
 @post_page("/console/releases/{release:str}/replacements/marks", may=READS)
-def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
+def mark_replacements(visit: RouteVisit, release: FromPath[str], data: Fields) -> Response[Any]:
     """Stores which of the places that the reader was shown were no name; they are counted, and
     teach nothing.
     """
-    visit = shell.opened(request)
     known = release_shown(visit, release)
     folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
     for ref in map(_place_ref, chosen_of(data)):
@@ -498,39 +483,32 @@ def _place_ref(chosen: str) -> PlaceRef:
 
 
 @get_page("/console/models", may=STAFF)
-def models(request: AnyRequest) -> Response[Any]:
+def models(visit: RouteVisit) -> Response[Any]:
     """Every model on record."""
-    visit = shell.opened(request)
-    values = {
-        "models": model_view.list_models(visit.installation),
-        "retires": visit.allows(RETIRE.may),
-    }
     return shell.page(
-        "console_models.html", visit, title="Models", section="/console/models", values=values
+        "console_models.html",
+        visit,
+        models=model_view.list_models(visit.installation),
+        retires=visit.allows(RETIRE.may),
     )
 
 
 @get_page("/console/models/{model:str}", may=STAFF)
-def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
+def show_model(visit: RouteVisit, model: FromPath[str]) -> Response[Any]:
     """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
     NotFoundError.
     """
-    visit = shell.opened(request)
     found = model_view.show(visit.installation, model)
-    values = {
-        "model": found.seen.model,
-        "affected": found.seen.affected,
-        "release_id": found.seen.release_id.hex,
-        "run": found.run,
-        "audits": found.audits,
-        "retires": visit.allows(RETIRE.may),
-    }
     return shell.page(
         "console_model.html",
         visit,
         title=f"Model {found.seen.model.name}",
-        section="/console/models",
-        values=values,
+        model=found.seen.model,
+        affected=found.seen.affected,
+        release_id=found.seen.release_id.hex,
+        run=found.run,
+        audits=found.audits,
+        retires=visit.allows(RETIRE.may),
     )
 
 

@@ -23,9 +23,9 @@ from licet.service.staff_verb import AnyCall
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import ANSWERS, HELPS, Visit
+from licet.web.console.shared import ANSWERS, HELPS, RouteVisit, Visit
 from licet.web.console.tables import ConsoleTable, Fields, SavedView
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 SECTION = "/console/rights"
 REFUSALS = {
@@ -44,7 +44,6 @@ EXTENSIONS = {
 
 REQUESTS = ConsoleTable(
     table=staff_tables.REQUESTS,
-    title="Requests of people",
     may=HELPS,
     about="What people asked for under the law. What they wrote is on the page of each request.",
     views=(
@@ -59,9 +58,9 @@ REQUESTS = ConsoleTable(
 
 
 @get_page("/console/rights/{request_id:str}", may=HELPS)
-def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
+def one_request(visit: RouteVisit, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
-    return _one(shell.opened(request), request_id)
+    return _one(visit, request_id)
 
 
 def _one(
@@ -72,24 +71,20 @@ def _one(
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.get_request(visit.installation, name, with_words=answers)
-    values = {
-        "request": found,
-        "answers": answers and found.ended_at is None,
-        "with_words": answers,
-        "kept": {"act": "", "reason": "", "words": "", **(kept or {})},
-        "refusals": REFUSALS,
-        "extensions": EXTENSIONS,
-        "words_max": WORDS_CHARACTERS_MAX,
-    }
     return shell.page(
         "console_right.html",
         visit,
         title=shell.unbroken(
             f"{found.kind.value.capitalize()}, received {found.received_at:%Y-%m-%d}"
         ),
-        section=SECTION,
         errors=faults,
-        values=values,
+        request=found,
+        answers=answers and found.ended_at is None,
+        with_words=answers,
+        kept={"act": "", "reason": "", "words": "", **(kept or {})},
+        refusals=REFUSALS,
+        extensions=EXTENSIONS,
+        words_max=WORDS_CHARACTERS_MAX,
     )
 
 
@@ -109,9 +104,9 @@ def _refuse_step(
 
 
 @get_page("/console/rights/enter", may=ANSWERS)
-def ask_entry(request: AnyRequest) -> Response[Any]:
+def ask_entry(visit: RouteVisit) -> Response[Any]:
     """The form for a request that came by letter, mail or telephone."""
-    return _entry(shell.opened(request))
+    return _entry(visit)
 
 
 def _entry(
@@ -121,22 +116,22 @@ def _entry(
     error: LicetError | None = None,
 ) -> Response[Any]:
     kept = {**dict.fromkeys(NewEnteredRequest.__struct_fields__, ""), **(data or {})}
-    values = {"kept": kept, "kinds": list(RightKind), "words_max": WORDS_CHARACTERS_MAX}
     return shell.page(
         "console_right_entry.html",
         visit,
         title="Enter a request",
-        section=SECTION,
         errors=shell.fault("kind", error),
-        values=values,
+        kept=kept,
+        kinds=list(RightKind),
+        words_max=WORDS_CHARACTERS_MAX,
     )
 
 
 @post_page("/console/rights/enter", may=ANSWERS)
-def enter(request: AnyRequest, data: Fields) -> Response[Any]:
+def enter(visit: RouteVisit, data: Fields) -> Response[Any]:
     """Enters it, and leads to its page."""
     sent = {**data, "region": str(data.get("region", "")).upper()}
-    return forms.take(shell.opened(request), ENTER, sent, then=_entered, refused=_entry)
+    return forms.take(visit, ENTER, sent, then=_entered, refused=_entry)
 
 
 def _entered(_: Visit, __: AnyCall, request: RightsRequest) -> Response[Any]:

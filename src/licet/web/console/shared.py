@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from litestar import MediaType, Response
+from litestar.di import NamedDependency
 from markupsafe import Markup
 
 from licet.access import inbox_register, roles
@@ -56,9 +57,9 @@ READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 OWNS = may(staff=(StaffRole.owner,))
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the console: its group in the sidebar, empty for one by itself, who may
-    open it, and the kinds of inbox items that wait there.
+class Section(msgspec.Struct, frozen=True):
+    """A part of the console: its page and label, who may open it, its group in the sidebar, empty
+    for one by itself, and the kinds of inbox items that wait there.
     """
 
     path: str
@@ -70,57 +71,39 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 K = ItemKind
 SECTIONS = (
-    Section(path="/console/inbox", label="Inbox", may=STAFF, waits=tuple(ItemKind)),
-    Section(path="/console", label="Overview", may=EVERY),
-    Section(path="/console/accounts", label="Accounts", may=HELPS, group="People"),
-    Section(
-        path="/console/rights", label="Requests", may=HELPS, group="People", waits=(K.request,)
-    ),
-    Section(
-        path="/console/erasures", label="Erasures", may=HELPS, group="People", waits=(K.erasure,)
-    ),
-    Section(path="/console/readings", label="Readings", may=OFFICE, group="People"),
-    Section(path="/console/conversations", label="Conversations", may=FINDS, group="Content"),
-    Section(
-        path="/console/suggestions",
-        label="Suggestions",
-        may=LOOKS,
-        group="Content",
-        waits=(K.misuse,),
-    ),
-    Section(path="/console/flags", label="Flags", may=LOOKS, group="Content", waits=(K.flag,)),
-    Section(path="/console/holds", label="Holds", may=LOOKS, group="Content", waits=(K.hold,)),
-    Section(
-        path="/console/releases",
-        label="All releases",
-        may=STAFF,
-        group="Releases",
-        waits=(K.review, K.signature),
-    ),
-    Section(path="/console/recipients", label="Recipients", may=STAFF, group="Releases"),
-    Section(
-        path="/console/recalls", label="Recalls", may=OFFICE, group="Releases", waits=(K.recall,)
-    ),
-    Section(path="/console/models", label="Models", may=STAFF, group="Models", waits=(K.model,)),
-    Section(path="/console/policy", label="Policy versions", may=STAFF, group="Policy"),
-    Section(path="/console/notices", label="Notices", may=STAFF, group="Policy"),
-    Section(path="/console/log", label="Log", may=STAFF, group="Record", waits=(K.log,)),
-    Section(path="/console/documents", label="Papers", may=OFFICE, group="Record"),
-    Section(path="/console/orders", label="Orders", may=STAFF, group="Record"),
-    Section(
-        path="/console/background",
-        label="Background work",
-        may=STAFF,
-        group="System",
-        waits=(K.sweep,),
-    ),
-    Section(path="/console/keys", label="Encryption", may=STAFF, group="System", waits=(K.keys,)),
-    Section(path="/console/backups", label="Backups", may=STAFF, group="System", waits=(K.backup,)),
-    Section(
-        path="/console/webhooks", label="Webhooks", may=STAFF, group="System", waits=(K.endpoint,)
-    ),
-    Section(path="/console/access", label="Staff and API keys", may=OWNS, group="System"),
+    Section("/console/inbox", "Inbox", STAFF, waits=tuple(ItemKind)),
+    Section("/console", "Overview", EVERY),
+    Section("/console/accounts", "Accounts", HELPS, "People"),
+    Section("/console/rights", "Requests", HELPS, "People", (K.request,)),
+    Section("/console/erasures", "Erasures", HELPS, "People", (K.erasure,)),
+    Section("/console/readings", "Readings", OFFICE, "People"),
+    Section("/console/conversations", "Conversations", FINDS, "Content"),
+    Section("/console/suggestions", "Suggestions", LOOKS, "Content", (K.misuse,)),
+    Section("/console/flags", "Flags", LOOKS, "Content", (K.flag,)),
+    Section("/console/holds", "Holds", LOOKS, "Content", (K.hold,)),
+    Section("/console/releases", "All releases", STAFF, "Releases", (K.review, K.signature)),
+    Section("/console/recipients", "Recipients", STAFF, "Releases"),
+    Section("/console/recalls", "Recalls", OFFICE, "Releases", (K.recall,)),
+    Section("/console/models", "Models", STAFF, "Models", (K.model,)),
+    Section("/console/policy", "Policy versions", STAFF, "Policy"),
+    Section("/console/notices", "Notices", STAFF, "Policy"),
+    Section("/console/log", "Log", STAFF, "Record", (K.log,)),
+    Section("/console/documents", "Papers", OFFICE, "Record"),
+    Section("/console/orders", "Orders", STAFF, "Record"),
+    Section("/console/background", "Background work", STAFF, "System", (K.sweep,)),
+    Section("/console/keys", "Encryption", STAFF, "System", (K.keys,)),
+    Section("/console/backups", "Backups", STAFF, "System", (K.backup,)),
+    Section("/console/webhooks", "Webhooks", STAFF, "System", (K.endpoint,)),
+    Section("/console/access", "Staff and API keys", OWNS, "System"),
 )
+BY_PATH = {section.path: section for section in SECTIONS}
+
+
+def section_of(path: str) -> Section | None:
+    """The section that a page is in; the overview has no page but its own."""
+    return BY_PATH.get(path) or BY_PATH.get("/".join(path.split("/")[:3]))
+
+
 COUNTED_MAX = 99  # items of the inbox; the sidebar shows more as 99+
 COUNTED_SECONDS = 15  # for which the counts of some roles are kept
 
@@ -212,8 +195,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     def may_open(self, page: str) -> bool:
         """Whether the section of a page is open to the reader."""
-        within = [one for one in SECTIONS if page.partition("?")[0].startswith(one.path)]
-        return bool(within) and self.allows(max(within, key=lambda one: len(one.path)).may)
+        section = section_of(page.partition("?")[0])
+        return section is not None and self.allows(section.may)
+
+
+RouteVisit: TypeAlias = NamedDependency[Visit]  # as a route takes it
 
 
 def opened(request: AnyRequest) -> Visit:
@@ -237,24 +223,24 @@ def page(
     template: str,
     visit: Visit,
     *,
-    title: str,
-    section: str = "",
+    title: str = "",
     errors: Faults = NO_FAULTS,
-    status: int = 0,
-    values: Mapping[str, Any] | None = None,
+    status_code: int = 0,
+    **values: object,
 ) -> Response[str]:
-    """A whole page of the console; by default its status says whether a form had ``errors``."""
+    """A whole page of the console: its title is the label of its section, but on pages of one
+    object; its status says whether a form had ``errors``.
+    """
+    section = section_of(visit.path)
     held = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
     counts, now = waiting(visit), visit.installation.clock()
-    shown = {
+    shown: dict[str, Any] = {
         "csrf": visit.csrf,
         "sections": _sections(visit, counts),
         # of their inbox: who has none sees no claim about it
         "overdue": counts.overdue if visit.allows(STAFF) else None,
         "place": section,
-        "up": next(
-            ((one.path, one.label) for one in SECTIONS if one.path == section != visit.path), ()
-        ),
+        "up": section if section and visit.path != section.path else None,
         "who": visit.staff.email,
         "roles": ", ".join(held),
         "errors": errors.places,
@@ -265,9 +251,10 @@ def page(
         "may_open": visit.may_open,
         "posted": visit.posted,
         "saved": _flash(visit.query.get("flash", "")),
+        **values,
     }
-    status = status or (422 if errors else 200)
-    return _rendered(template, title, status, {**shown, **(values or {})})
+    title = title or (section.label if section else "")
+    return _rendered(template, title, status_code or (422 if errors else 200), shown)
 
 
 def _flash(name: str) -> str:
@@ -295,9 +282,9 @@ def plain(
     title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
-    shown = {
-        "csrf": "", "sections": [], "place": "", "up": (), "who": "", "roles": "", "errors": [], "errors_of": {},
-        "simulated": False, "lines": lines, "links": links,
+    shown: dict[str, Any] = {
+        "csrf": "", "sections": [], "place": None, "up": None, "who": "", "roles": "", "errors": [],
+        "errors_of": {}, "simulated": False, "lines": lines, "links": links,
     }  # fmt: skip
     return _rendered("console_plain.html", title, status, shown)
 

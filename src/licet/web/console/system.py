@@ -30,7 +30,7 @@ from licet.service.inbox_sources import BACKUP_DAYS, ItemKind, compact_age
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import tables
-from licet.web.console.shared import OWNS, STAFF, Visit
+from licet.web.console.shared import OWNS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
 from licet.web.pages.shared import AnyRequest, get_page
@@ -51,74 +51,65 @@ def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
 
 
 @get_page("/console/keys", may=STAFF)
-def keys(request: AnyRequest) -> Response[Any]:
+def keys(visit: RouteVisit) -> Response[Any]:
     """The encryption keys by their dates, what is due, and what was ordered."""
-    visit = shell.opened(request)
     status = epochs.status(visit.installation)
-    values = {
-        "keys": status,
-        "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX],
-        "next": epochs.next_rotation(visit.installation),
-        "spent": epochs.destroy_due(visit.installation, dry_run=True),
-        **_ordered(visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
-    }
     return shell.page(
         "console_keys.html",
         visit,
-        title="Encryption keys",
-        section="/console/keys",
-        values=values,
+        keys=status,
+        shown=status.epochs[::-1][:EPOCHS_SHOWN_MAX],
+        next=epochs.next_rotation(visit.installation),
+        spent=epochs.destroy_due(visit.installation, dry_run=True),
+        **_ordered(visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
     )
 
 
 @get_page("/console/backups", may=STAFF)
-def backups(request: AnyRequest) -> Response[Any]:
+def backups(visit: RouteVisit) -> Response[Any]:
     """The backups, the drills, and what is late."""
-    visit = shell.opened(request)
     installation, now = visit.installation, visit.installation.clock()
     known = archives.list_registered(installation, BACKUPS_SHOWN_MAX)
     tried = drills.list_newest(installation, DRILLS_SHOWN_MAX)
-    values = {
-        "backups": known,
-        "drills": tried,
-        "of": {drill.backup: drill for drill in reversed(tried)},
-        "age_days": (now - known[0].made_at).days if known else None,
-        "late_days": BACKUP_DAYS,
-        "due": drills.due_at(installation),
-        "kept_days": installation.config.key_chain.backup_days,
-        "every": installation.config.key_chain.drill_days,
-        **_ordered(visit, OrderKind.drill_backup),
-    }
     return shell.page(
-        "console_backups.html", visit, title="Backups", section="/console/backups", values=values
+        "console_backups.html",
+        visit,
+        backups=known,
+        drills=tried,
+        of={drill.backup: drill for drill in reversed(tried)},
+        age_days=(now - known[0].made_at).days if known else None,
+        late_days=BACKUP_DAYS,
+        due=drills.due_at(installation),
+        kept_days=installation.config.key_chain.backup_days,
+        every=installation.config.key_chain.drill_days,
+        **_ordered(visit, OrderKind.drill_backup),
     )
 
 
 @get_page("/console/log", may=STAFF)
-def log(request: AnyRequest) -> Response[Any]:
+def log(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
     """The logs as their readers see them, their witnesses, and the entries that wait to be
     appended.
     """
-    visit = shell.opened(request)
     following = request.app.state.following
     try:
         ledger = documents.status(visit.installation)
     except LicetError:  # the page says below what does not hold
         ledger = None
-    values = {
-        "ledger": ledger,
-        "fault": following.fault if following is not None else "",
-        "follows": following is not None,
-        "checked": {state.origin: state for state in documents.check_years(visit.installation)},
-        "asks": documents.witnesses(visit.installation) is not None,
+    return shell.page(
+        "console_log.html",
+        visit,
+        ledger=ledger,
+        fault=following.fault if following is not None else "",
+        follows=following is not None,
+        checked={state.origin: state for state in documents.check_years(visit.installation)},
+        asks=documents.witnesses(visit.installation) is not None,
         **_ordered(visit, OrderKind.cosign_log),
-    }
-    return shell.page("console_log.html", visit, title="Log", section="/console/log", values=values)
+    )
 
 
 ORDERS = ConsoleTable(
     table=staff_tables.ORDERS,
-    title="Orders",
     may=STAFF,
     about=(
         "What staff had the system do about itself, with the reason that each gave, and how it "
@@ -136,26 +127,20 @@ ORDERS = ConsoleTable(
 
 
 @get_page("/console/background", may=STAFF)
-def background(request: AnyRequest) -> Response[Any]:
+def background(visit: RouteVisit) -> Response[Any]:
     """How the sweep, the keys, the backups and the endpoints stand."""
-    visit = shell.opened(request)
     sweep = sweeper.sweep_status(visit.installation)
-    values = {
-        "sweep": sweep,
-        "item": f"{ItemKind.sweep.value}:{compact_age(sweep.waits_since)}"
-        if sweep.waits_since is not None
-        else "",
-        "keys": epochs.status(visit.installation),
-        "hosts": endpoints.list_endpoints(visit.installation),
-        "may_approve": visit.allows(APPROVE.may),
-        "why_max": WORDS_CHARACTERS_MAX,
-    }
     return shell.page(
         "console_work.html",
         visit,
-        title="Background work",
-        section="/console/background",
-        values=values,
+        sweep=sweep,
+        item=f"{ItemKind.sweep.value}:{compact_age(sweep.waits_since)}"
+        if sweep.waits_since is not None
+        else "",
+        keys=epochs.status(visit.installation),
+        hosts=endpoints.list_endpoints(visit.installation),
+        may_approve=visit.allows(APPROVE.may),
+        why_max=WORDS_CHARACTERS_MAX,
     )
 
 

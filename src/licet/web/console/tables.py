@@ -37,8 +37,8 @@ from licet.store.keyset import TablePage, TableView
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
-from licet.web.console.shared import HELPS, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
+from licet.web.console.shared import HELPS, RouteVisit, Visit
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 CHOSEN_MAX = 200
 ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
@@ -99,7 +99,6 @@ class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     table: StaffTable
-    title: str
     about: str
     views: tuple[SavedView, ...]
     may: May
@@ -115,12 +114,12 @@ class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
 def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
     """The page of a table and, where there are acts, what is done to the rows that were chosen."""
 
-    def listed(request: AnyRequest) -> Response[Any]:
-        return show(request, table)
+    def listed(visit: RouteVisit) -> Response[Any]:
+        return show(visit, table)
 
-    def acted(request: AnyRequest, data: Fields) -> Response[Any]:
+    def acted(visit: RouteVisit, data: Fields) -> Response[Any]:
         """Does what was chosen to the chosen rows, after the confirmation."""
-        return act(request, table, data)
+        return act(visit, table, data)
 
     listed.__doc__ = table.about
     page = get_page(table.path, may=table.may)(listed)
@@ -128,12 +127,11 @@ def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
     return (page, acts(acted)) if table.acts else (page,)
 
 
-def show(request: AnyRequest, table: ConsoleTable) -> Response[Any]:
+def show(visit: Visit, table: ConsoleTable) -> Response[Any]:
     """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
     with it.
     """
-    visit = shell.opened(request)
-    query = dict(request.query_params) or dict(parse_qsl(table.views[0].query))
+    query = visit.query or dict(parse_qsl(table.views[0].query))
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
         found = staff_tables.read_page(visit.installation, table.table, view)
@@ -143,29 +141,24 @@ def show(request: AnyRequest, table: ConsoleTable) -> Response[Any]:
         lines = staff_tables.as_csv(visit.installation, table.table, view)
         return csv_file(visit, table.table.name, lines)
     does = visit.allows(table.acts_may)
-    values = {
-        "of": table,
-        "found": found,
-        "view": view,
-        "acts": table.acts if does else (),
-        "adds": table.adds if does else None,
-        "saved": _SAID.get(query.get("flash", ""), ""),
-        "next": _address(table, view, after=found.after) if found.after else "",
-        "first": _address(table, view) if view.after else "",
-        "file": _address(table, view, **{"as": "csv"}),
-        "place_of": f"?{urlencode(_named(view))}",
-        "by_account": visit.allows(HELPS),
-        "sorts": _sorts(table, view),
-        "orders": dict(list(table.table.listing.orders.items())[1:]),
-    }
     return shell.page(
         "console_table.html",
         visit,
-        title=table.title,
-        section=table.path,
         errors=faults,
-        status=400 if faults else 200,
-        values=values,
+        status_code=400 if faults else 200,
+        of=table,
+        found=found,
+        view=view,
+        acts=table.acts if does else (),
+        adds=table.adds if does else None,
+        saved=_SAID.get(query.get("flash", ""), ""),
+        next=_address(table, view, after=found.after) if found.after else "",
+        first=_address(table, view) if view.after else "",
+        file=_address(table, view, **{"as": "csv"}),
+        place_of=f"?{urlencode(_named(view))}",
+        by_account=visit.allows(HELPS),
+        sorts=_sorts(table, view),
+        orders=dict(list(table.table.listing.orders.items())[1:]),
     )
 
 
@@ -241,9 +234,8 @@ class ActLine(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def act(request: AnyRequest, table: ConsoleTable, data: Mapping[str, Any]) -> Response[Any]:
+def act(visit: Visit, table: ConsoleTable, data: Mapping[str, Any]) -> Response[Any]:
     """Asks what an act would do to the chosen rows, or does it and says what became of each."""
-    visit = shell.opened(request)
     chosen = chosen_of(data)
     wanted = next((one for one in table.acts if one.name == data.get("act")), None)
     if wanted is None:
@@ -262,23 +254,19 @@ def act(request: AnyRequest, table: ConsoleTable, data: Mapping[str, Any]) -> Re
         confirmed = not faults
     do = _recorded(wanted, data) if confirmed else wanted.forecast
     lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
-    values = {
-        "of": table,
-        "act": wanted,
-        "lines": lines,
-        "asks": asks,
-        "done": confirmed and not asks,
-        "chosen": chosen,
-        "kept": {name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)},
-        **FIELD_VALUES,
-    }
     return shell.page(
         "console_act.html",
         visit,
         title=wanted.label,
-        section=table.path,
         errors=faults,
-        values=values,
+        of=table,
+        act=wanted,
+        lines=lines,
+        asks=asks,
+        done=confirmed and not asks,
+        chosen=chosen,
+        kept={name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)},
+        **FIELD_VALUES,
     )
 
 
@@ -322,7 +310,7 @@ def _line(visit: Visit, do: RowAct, word: str, data: Mapping[str, Any]) -> ActLi
 
 
 FIELDS = ("matter", "reason", "review_at", "told")
-FIELD_VALUES = {
+FIELD_VALUES: Mapping[str, Any] = {
     "reasons": REASONS,
     "matter_max": MATTER_CHARACTERS_MAX,
     "why_max": inbox_register.WORDS_CHARACTERS_MAX,

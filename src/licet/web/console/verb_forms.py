@@ -24,9 +24,9 @@ from licet.service.staff_verbs import VERBS
 from licet.web.api.shared import member_of
 from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
-from licet.web.console.shared import Visit
+from licet.web.console.shared import RouteVisit, Visit
 from licet.web.console.tables import Fields
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, post_page, seen_other
+from licet.web.pages.shared import NO_FAULTS, post_page, seen_other
 
 ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
@@ -38,11 +38,11 @@ def form_of(
 ) -> HTTPRouteHandler:
     """The route that takes the form of a verb; see `take`."""
 
-    def act(request: AnyRequest, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
-        return take(shell.opened(request), verb, data, "+".join(named.values()), then, refused)
+    def act(visit: Visit, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
+        return take(visit, verb, data, "+".join(named.values()), then, refused)
 
     names = re.findall(r"\{(\w+):str\}", verb.page_path)
-    types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
+    types = {"visit": RouteVisit, "data": Fields, **dict.fromkeys(names, FromPath[str])}
     declare(act, verb.name, verb.about, types, {}, Response[Any])
     return post_page(verb.page_path, may=verb.may)(act)
 
@@ -61,7 +61,6 @@ def take(
     """
     reason, faults = str(data.get("reason", "")), NO_FAULTS
     confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
-    section = verb.page_path.split("/")[2]
     try:
         call = call_of(visit, verb, data, target)
         address = re.sub(r"{[^}]*}", call.target, verb.page_path)
@@ -85,23 +84,19 @@ def take(
             raise
         return refused(visit, target, data, error)
     title = f"{verb.label}: {call.target}" if call.target else verb.label
-    values = {
-        "verb": verb,
-        "means": verb.means if isinstance(verb.means, str) else verb.means(call),
-        "would": verb.would(call, would),
-        "fields": [*_sent_again(verb, data), *([("seen", version)] if version else [])],
-        "action": address,
-        "back": back,
-        "reason": reason,
-        "reason_max": shell.REASON_CHARACTERS_MAX,
-    }
     return shell.page(
         "console_order.html",
         visit,
         title=verb.title(call, would) if verb.title is not None else title,
-        section=f"/console/{section}",
         errors=faults,
-        values=values,
+        verb=verb,
+        means=verb.means if isinstance(verb.means, str) else verb.means(call),
+        would=verb.would(call, would),
+        fields=[*_sent_again(verb, data), *([("seen", version)] if version else [])],
+        action=address,
+        back=back,
+        reason=reason,
+        reason_max=shell.REASON_CHARACTERS_MAX,
     )
 
 

@@ -24,10 +24,10 @@ from licet.store.connect import transaction
 from licet.vault.host_events import EventKind
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import OWNS, STAFF, Visit
+from licet.web.console.shared import OWNS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import Fields
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 from licet.webhooks import endpoints
 from licet.webhooks.endpoints import (
     BACKLOG_MAX,
@@ -41,9 +41,9 @@ SECTION = "/console/webhooks"
 
 
 @get_page("/console/webhooks", may=STAFF)
-def webhooks(request: AnyRequest) -> Response[Any]:
+def webhooks(visit: RouteVisit) -> Response[Any]:
     """The endpoints, and what was ordered."""
-    return _listed(shell.opened(request))
+    return _listed(visit)
 
 
 def _listed(
@@ -56,29 +56,23 @@ def _listed(
     """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
-    values = {
-        "hosts": endpoints.list_backlogs(visit.installation),
-        "orders": given,
-        "most": BACKLOG_MAX,
-        "made": made,
-        "owns": visit.allows(OWNS),
-        "all_kinds": tuple(EventKind),
-        "kept": kept or {"name": "", "url": "", "kinds": " ".join(EventKind)},
-    }
     return shell.page(
         "console_webhooks.html",
         visit,
-        title="Webhooks",
-        section=SECTION,
         errors=faults,
-        values=values,
+        hosts=endpoints.list_backlogs(visit.installation),
+        orders=given,
+        most=BACKLOG_MAX,
+        made=made,
+        owns=visit.allows(OWNS),
+        all_kinds=tuple(EventKind),
+        kept=kept or {"name": "", "url": "", "kinds": " ".join(EventKind)},
     )
 
 
 @post_page("/console/webhooks", may=OWNS)
-def add(request: AnyRequest, data: Fields) -> Response[Any]:
+def add(visit: RouteVisit, data: Fields) -> Response[Any]:
     """Adds an endpoint, after the confirmation, and shows its secret, once."""
-    visit = shell.opened(request)
     if not forms.many(data, "kinds"):
         return _not_added(visit, "", data, UsageError("pick at least one event"))
     return forms.take(visit, ADD, data, then=_added, refused=_not_added)
@@ -94,9 +88,9 @@ def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 
 
 @get_page("/console/webhooks/{endpoint:str}", may=STAFF)
-def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
+def show_endpoint(visit: RouteVisit, endpoint: FromPath[str]) -> Response[Any]:
     """An endpoint with its backlog; NotFoundError for one that there is not."""
-    return _shown(shell.opened(request), endpoint)
+    return _shown(visit, endpoint)
 
 
 def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
@@ -104,17 +98,17 @@ def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) ->
     seen = endpoints.backlog_of(visit.installation, endpoint)
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)
-    values = {
-        "seen": seen,
-        "orders": given,
-        "owns": visit.allows(OWNS),
-        "most": BACKLOG_MAX,
-        "made": made,
-        "overlap": OVERLAP_HOURS,
-        "overlap_max": OVERLAP_HOURS_MAX,
-    }
     return shell.page(
-        "console_webhook.html", visit, title=f"Endpoint {endpoint}", section=SECTION, values=values
+        "console_webhook.html",
+        visit,
+        title=f"Endpoint {endpoint}",
+        seen=seen,
+        orders=given,
+        owns=visit.allows(OWNS),
+        most=BACKLOG_MAX,
+        made=made,
+        overlap=OVERLAP_HOURS,
+        overlap_max=OVERLAP_HOURS_MAX,
     )
 
 
