@@ -25,6 +25,7 @@ from licet.service.staff_verb import (
     StaffVerb,
     VerbBody,
     VerbCall,
+    no_sentences,
 )
 from licet.store.connect import transaction
 from licet.vault import account_view, holds
@@ -224,6 +225,7 @@ END_ROUTE: StaffVerb[EndHold, Acts] = StaffVerb(
     route="conversations/{conversation:str}/holds/end",
     answers=HoldEnded,
     answer=_end_answer,
+    would=no_sentences,
 )
 END: StaffVerb[EndHold, Acts] = StaffVerb(
     name="free_conversation",

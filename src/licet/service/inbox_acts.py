@@ -118,8 +118,7 @@ def act_of(
     def forecast(
         installation: Installation, actor: StaffMember, subject: str, values: ActValues
     ) -> str:
-        made = msgspec.structs.replace(call(installation, actor, subject, values), dry_run=True)
-        return " ".join(verb.would(made, verb.run(made)))
+        return " ".join(verb.forecast(call(installation, actor, subject, values))[1])
 
     return InboxAct(
         name=name,

@@ -111,6 +111,7 @@ GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
     status=201,
     answers=OrderGiven,
     answer=_order_result,
+    would=lambda _, done: done.would,
     made=lambda done: done.order.order if done.order is not None else "",
 )
 

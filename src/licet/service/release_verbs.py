@@ -36,6 +36,7 @@ from licet.service.staff_verb import (
     VerbAnswer,
     VerbBody,
     VerbCall,
+    no_sentences,
 )
 from licet.store.connect import transaction
 from licet.train import export_files, lineage
@@ -339,6 +340,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     title=lambda _, seen: f"Retire {seen.model.name}",
     means="It stays on record, but later withdrawals of its rows are not reported any more. "
     "Retire it when its weights are deleted.",
+    would=no_sentences,
     flash="It is retired, and on record as that.",
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,

@@ -101,11 +101,11 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
             url=site.settings.url or "",
             sent=sent,
             target="+".join(named.values()) or str(getattr(sent, verb.named_by, "")),
-            dry_run=getattr(sent, "dry_run", False),
         )
 
         def run() -> Acted[Any]:
-            done = verb.perform(call)
+            dry_run = getattr(sent, "dry_run", False)
+            done = verb.forecast(call)[0] if dry_run else verb.perform(call)
             return Acted(verb.answer(call, done), verb.made(done))
 
         def again(made: str) -> Any:  # noqa: ANN401 as the verb answers

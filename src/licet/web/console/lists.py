@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import msgspec
 from litestar import Response
 from litestar.params import FromPath
 
@@ -126,7 +125,7 @@ def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowA
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         call = forms.call_of(visit, verb, data, names[0])
-        (done,) = verb.run(msgspec.structs.replace(call, dry_run=dry_run))
+        (done,) = verb.forecast(call)[0] if dry_run else verb.run(call)
         return says(done)
 
     return act

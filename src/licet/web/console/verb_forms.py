@@ -59,7 +59,7 @@ def take(
     not asked for. ``then`` answers once it is done, by default the page that the form leads to;
     ``refused`` answers for what the verb refuses.
     """
-    reason, faults = str(data.get("reason", "")), NO_FAULTS
+    reason, faults, sentences = str(data.get("reason", "")), NO_FAULTS, ()
     confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
     section = verb.page_path.split("/")[2]
     try:
@@ -67,7 +67,7 @@ def take(
         address = re.sub(r"{[^}]*}", call.target, verb.page_path)
         back = verb.back or address.rpartition("/")[0]
         if verb.means:
-            would = verb.run(msgspec.structs.replace(call, dry_run=True))
+            would, sentences = verb.forecast(call)
         if verb.version is not None:
             version = verb.version(call)
         if confirmed and data.get("seen", "") != version:
@@ -88,7 +88,7 @@ def take(
     values = {
         "verb": verb,
         "means": verb.means if isinstance(verb.means, str) else verb.means(call),
-        "would": verb.would(call, would),
+        "would": sentences,
         "fields": [*_sent_again(verb, data), *([("seen", version)] if version else [])],
         "action": address,
         "back": back,
