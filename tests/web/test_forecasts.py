@@ -77,7 +77,7 @@ class Busy:
         suggested(world, "ana", ana)
         suggested(world, "cy", cy)
         world.flag("cy", cy)
-        holds.place(installation, [cy], **HOLD, reason=HoldReason.litigation, by="user:test")
+        holds.place(installation, [cy], matter=HOLD["matter"], reason=HoldReason.litigation, by="user:test")
         with transaction(pool) as tx:
             held = f"{cy}+{holds.matter_hash(installation, tx, HOLD['matter']).hex()}"
         recalled = f"{self.deleted('bo', bo)}+{handout}"
@@ -181,7 +181,7 @@ def test_a_forecast_of_any_verb_changes_nothing(busy: Busy) -> None:
 
 def test_a_forecast_of_any_act_of_the_inbox_changes_nothing(busy: Busy) -> None:
     before = busy.stored()
-    values = ActValues(reason="why", **HOLD, amount=0)
+    values = ActValues(reason="why", matter=HOLD["matter"], amount=0)
     for kind in ItemKind:
         for act in inbox_acts.list_acts(kind):
             codes = act.codes or ("",)

@@ -21,11 +21,11 @@ from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.release import signatures
 from licet.release.signatures import ReleaseStanding, StaffMember
-from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs
+from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs, review_verbs
 from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
 from licet.service.hold_verbs import EndHold, HoldReview
 from licet.service.inbox_sources import ItemKind
-from licet.service.release_verbs import NewSample, SignRelease
+from licet.service.review_verbs import NewSample, SignRelease
 from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
@@ -249,7 +249,7 @@ def _signing(installation: Installation, actor: StaffMember, release: str) -> st
 
 
 def _standing(installation: Installation, release: str) -> ReleaseStanding:
-    return signatures.get_standing(installation, release_verbs.folder_of(installation, release))
+    return signatures.get_standing(installation, review_verbs.folder_of(installation, release))
 
 
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
@@ -275,14 +275,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ),
     ItemKind.review: (
         act_of(
-            release_verbs.DRAW,
+            review_verbs.DRAW,
             "draw",
             lambda _: NewSample(),
             means="100 rows by chance and 20 by risk.",
             waits_for=_drawing,
         ),
         act_of(
-            release_verbs.CLOSE,
+            review_verbs.CLOSE,
             "close",
             means="It is signed, beside the manifest.",
             waits_for=_closing,
@@ -290,7 +290,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ),
     ItemKind.signature: (
         act_of(
-            release_verbs.SIGN,
+            review_verbs.SIGN,
             "sign",
             lambda values: SignRelease(names_in=values.names_in),
             means="Every check of the release is made before it is signed.",

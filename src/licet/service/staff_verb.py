@@ -117,6 +117,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     # The route
     method: str = "POST"
     status: int = 200
+    keyed: bool = True  # takes an `Idempotency-Key`; not if each answer is another reading
     body_bytes_max: int | None = None  # default: every route's
     tag: str = "staff"
     answers: Any = None

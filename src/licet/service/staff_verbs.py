@@ -12,6 +12,7 @@ from licet.service import (
     policy_verbs,
     release_verbs,
     request_verbs,
+    review_verbs,
 )
 from licet.service.staff_verb import AnyVerb
 
@@ -25,4 +26,5 @@ VERBS: tuple[AnyVerb, ...] = (
     *policy_verbs.VERBS,
     *release_verbs.VERBS,
     *request_verbs.VERBS,
+    *review_verbs.VERBS,
 )

@@ -119,13 +119,15 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     types: dict[str, Any] = {"request": AnyRequest, **{name: REFERENCES[name] for name in names}}
     if verb.takes is not NoBody:
         types["data"] = _BODY[verb.takes]
-    optional = {"account": OfAccount} if CONVERSATION in names else {}
+    optional: dict[str, Any] = {"account": OfAccount} if CONVERSATION in names else {}
+    if verb.keyed:
+        optional["idempotency_key"] = IdempotencyKey
     declare(
         act,
         verb.name,
         verb.about,
         types,
-        {**optional, "idempotency_key": IdempotencyKey},
+        optional,
         _ANSWER[verb.answers],
     )
     bound: Any = {"request_max_body_size": verb.body_bytes_max} if verb.body_bytes_max else {}

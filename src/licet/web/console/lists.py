@@ -125,8 +125,8 @@ def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowA
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         call = forms.call_of(visit, verb, data, names[0])
-        (done,) = verb.forecast(call)[0] if dry_run else verb.run(call)
-        return says(done)
+        done: Any = verb.forecast(call)[0] if dry_run else verb.run(call)
+        return says(done[0])
 
     return act
 

@@ -4,7 +4,7 @@ its replaced names; and the models that learnt from them.
     /console/releases                        every release
     ../ID                                    how it came about, who has it, and its review
     ../ID/against/ID                         what differs from another
-    ../ID/sample  ../close  ../sign          draws a sample; states what was found; signs (`service.release_verbs`)
+    ../ID/sample  ../close  ../sign          draws a sample; states what was found; signs (`service.review_verbs`)
     ../ID/row                                opens the next row, recorded
     ../ID/finding                            stores its finding, and opens the next; or takes the last one back
     ../ID/slice                              opens rows by their labels, recorded
@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
 
 from licet.access.staff_orders import OrderKind
-from licet.errors import LicetError, UsageError
+from licet.errors import LicetError
 from licet.masked import Masked
 from licet.release import (
     card,
@@ -41,11 +41,28 @@ from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
-from licet.release.shown_replacements import PlaceRef
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
-from licet.service import model_view, orders, release_view, replacements, slice_sample
-from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN, find_folder
+from licet.release.signatures import ReleaseStanding, RowShown
+from licet.service import model_view, orders, release_view
+from licet.service.release_verbs import BUILD, PURGE, RECALL, RETIRE
 from licet.service.release_view import ReleaseView
+from licet.service.replacements import ReplacementsRead
+from licet.service.review_verbs import (
+    DRAW,
+    FIND,
+    MARK,
+    OPEN_ROW,
+    READ_REPLACEMENTS,
+    READ_SLICE,
+    SIGN,
+    UNDO,
+    NewSample,
+    OpenRow,
+    ReadReplacements,
+    ReadSlice,
+    find_folder,
+)
+from licet.service.slice_sample import SliceRead
+from licet.service.staff_verb import AnyVerb, VerbCall
 from licet.store.connect import transaction
 from licet.vault.installation import load_policies
 from licet.web.api import shared
@@ -132,32 +149,6 @@ if TYPE_CHECKING:
     from licet.curate.row_marks import RowMark
 
 
-class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The size of a sample."""
-
-    chance: str = str(CHANCE_ROWS)
-    risk: str = str(RISK_ROWS)
-
-
-class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's finding in a row; ``then`` is `stop` to pause and `undo` to take the last finding
-    back. ``second`` is `yes` for the second reader of a row.
-    """
-
-    row: str = ""
-    finding: str = ""
-    then: str = ""
-    second: str = ""
-
-
-class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows to read, by their labels, and how many; or the ``row`` of a number."""
-
-    where: str = "language = 'en' and words > 20"
-    rows: str = str(slice_sample.SLICE_ROWS)
-    row: str = ""
-
-
 @get_page("/console/releases/{release:str}", may=STAFF)
 def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
@@ -173,8 +164,8 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         "draws": visit.allows(DRAW.may),
         "reads": visit.allows(READS),
         "may_sign": seen is not None and _may_sign(visit, seen),
-        "wanted": SampleSizeForm(),
-        "slice": SliceForm(),
+        "wanted": NewSample(),
+        "slice": ReadSlice(where="language = 'en' and words > 20"),
         "seconds": signatures.rows_for_second(
             visit.installation, str(folder), member_of(visit.staff)
         )
@@ -302,81 +293,32 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
     )
 
 
-@post_page("/console/releases/{release:str}/row", may=READS)
-def row(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
-) -> Response[Any]:
-    """Opens the next row of the sample. The reading is recorded, and its person sees it."""
-    visit = shell.opened(request)
-    return _next(visit, release_shown(visit, release), data.second == "yes")
-
-
-@post_page("/console/releases/{release:str}/slice", may=READS)
-def read_slice(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
-) -> Response[Any]:
-    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
-    recorded, and its person sees it.
-    """
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    if data.row:
-        read = slice_sample.read_rows(visit.installation, folder, reader, [release_count(data.row)])
-    else:
-        read = slice_sample.read_slice(
-            visit.installation, folder, reader, data.where, release_count(data.rows)
-        )
-    values = {"release": known, "read": read, "wanted": data}
-    return shell.page(
-        "console_slice.html",
-        visit,
-        title=f"A slice of {known.name}",
-        section=SECTION,
-        values=values,
-    )
+def _show_slice(visit: Visit, call: VerbCall[ReadSlice], read: SliceRead) -> Response[Any]:
+    known = release_shown(visit, call.target)
+    values = {"release": known, "read": read, "wanted": call.sent}
+    title = f"A slice of {known.name}"
+    return shell.page("console_slice.html", visit, title=title, section=SECTION, values=values)
 
 
 @post_page("/console/releases/{release:str}/finding", may=READS)
-def finding(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
-) -> Response[Any]:
+def finding(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
     """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
     last finding back.
     """
-    visit = shell.opened(request)
-    known, second = release_shown(visit, release), data.second == "yes"
-    if data.then == "undo":
-        signatures.undo(
-            visit.installation,
-            find_folder(visit.installation, known),
-            member_of(visit.staff),
-            second=second,
-        )
-        return _next(visit, known, second)
-    if data.finding not in {each.value for each in FINDINGS}:
-        raise UsageError(f"`{data.finding}` is no finding")
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    signatures.record_finding(
-        visit.installation,
-        folder,
-        reader,
-        release_count(data.row),
-        ReviewFinding(data.finding),
-        second=second,
-    )
-    return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
+
+    def then(visit: Visit, _: object, __: object) -> Response[Any]:
+        if data.get("then") == "stop":
+            return seen_other(f"{SECTION}/{release}")
+        return forms.take(visit, OPEN_ROW, data, release, _show_row)
+
+    verb: AnyVerb = UNDO if data.get("then") == "undo" else FIND
+    return forms.take(shell.opened(request), verb, data, release, then)
 
 
-def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
-    read = signatures.read_next(
-        visit.installation,
-        find_folder(visit.installation, release),
-        member_of(visit.staff),
-        second=second,
-    )
+def _show_row(visit: Visit, call: VerbCall[OpenRow], read: RowShown | None) -> Response[Any]:
+    release, second = release_shown(visit, call.target), call.sent.second
     if read is None:
-        return seen_other(release_path(release))
+        return seen_other(f"{SECTION}/{call.target}")
     values = {
         "release": release,
         "read": read,
@@ -431,43 +373,14 @@ def release_shown(visit: Visit, release: str) -> Release:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def release_path(release: Release) -> str:
-    """The page of a release."""
-    return f"/console/releases/{release.release_id.hex}"
-
-
-def release_count(text: str) -> int:
-    """A number that was typed; UsageError for something else."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise UsageError(f"`{text[:20]}` is not a number")
-    return int(text)
-
-
 # Replaced names
 
 
-class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows to open."""
-
-    rows: str = str(replacements.ROWS)
-
-
-@post_page("/console/releases/{release:str}/replacements", may=READS)
-def read_replacements(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
+def _show_replacements(
+    visit: Visit, call: VerbCall[ReadReplacements], found: ReplacementsRead
 ) -> Response[Any]:
-    """Opens rows drawn from those in which a name was replaced. Each reading is recorded, and its
-    person sees it.
-    """
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    found = replacements.read_replacements(
-        visit.installation,
-        find_folder(visit.installation, known),
-        member_of(visit.staff),
-        release_count(data.rows),
-    )
-    values = {"release": known, "read": found, "wanted": data}
+    known = release_shown(visit, call.target)
+    values = {"release": known, "read": found, "wanted": call.sent}
     title = f"Replaced names of {known.name}"
     return shell.page(
         "console_replacements.html", visit, title=title, section=SECTION, values=values
@@ -480,18 +393,10 @@ def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields)
     teach nothing.
     """
     visit = shell.opened(request)
-    known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    for ref in map(_place_ref, chosen_of(data)):
-        replacements.mark_replacement(visit.installation, folder, reader, ref)
-    return seen_other(f"{release_path(known)}#replacements")
-
-
-def _place_ref(chosen: str) -> PlaceRef:
-    row, _, place = chosen.partition(".")
-    if not place:
-        raise UsageError(f"`{chosen[:20]}` is not a place of a row")
-    return PlaceRef(release_count(row), release_count(place))
+    for chosen in chosen_of(data):
+        row, _, place = chosen.partition(".")
+        MARK.perform(forms.call_of(visit, MARK, {"row": row, "place": place}, release))
+    return seen_other(f"{SECTION}/{release}#replacements")
 
 
 # Models
@@ -539,10 +444,10 @@ ROUTES = (
     forms.form_of(BUILD, refused=_not_built),
     show_release,
     against,
-    row,
-    read_slice,
+    forms.form_of(OPEN_ROW, _show_row),
+    forms.form_of(READ_SLICE, _show_slice),
     finding,
-    read_replacements,
+    forms.form_of(READ_REPLACEMENTS, _show_replacements),
     mark_replacements,
     models,
     show_model,

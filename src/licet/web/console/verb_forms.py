@@ -59,9 +59,9 @@ def take(
     not asked for. ``then`` answers once it is done, by default the page that the form leads to;
     ``refused`` answers for what the verb refuses.
     """
-    reason, faults, sentences = str(data.get("reason", "")), NO_FAULTS, ()
+    reason, faults = str(data.get("reason", "")), NO_FAULTS
+    sentences: tuple[str, ...] = ()
     confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
-    section = verb.page_path.split("/")[2]
     try:
         call = call_of(visit, verb, data, target)
         address = re.sub(r"{[^}]*}", call.target, verb.page_path)
@@ -99,7 +99,7 @@ def take(
         "console_order.html",
         visit,
         title=verb.title(call, would) if verb.title is not None else title,
-        section=f"/console/{section}",
+        section="/".join(verb.page_path.split("/")[:3]),
         errors=faults,
         values=values,
     )
