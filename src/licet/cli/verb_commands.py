@@ -18,15 +18,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import (
-    CliCall,
-    answer_options,
-    by_option,
-    choice,
-    dry_option,
-    moment,
-    user,
-)
+from licet.cli.shell import CliCall, answer_options, by_option, choice, dry_option, moment, user
 from licet.clock import utc_now
 from licet.config import PORT
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX

@@ -332,11 +332,7 @@ def _review(call: VerbCall[HoldReview]) -> HoldAct:
     if until is None or until.tzinfo is None or until <= call.installation.clock():
         raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
     return holds.review(
-        call.installation,
-        item.target,
-        matter=call.sent.matter,
-        review_at=until,
-        by=call.actor,
+        call.installation, item.target, matter=call.sent.matter, review_at=until, by=call.actor
     )
 
 

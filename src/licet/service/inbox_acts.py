@@ -162,10 +162,7 @@ def _request_act(verb: AnyVerb) -> InboxAct:
         waits_for=partial(_stepping, StaffAct(verb.word), next(iter(codes), "")),
     )
     return msgspec.structs.replace(
-        act,
-        has_words=True,
-        needs_words=fields["words"].required,
-        codes=codes,
+        act, has_words=True, needs_words=fields["words"].required, codes=codes
     )
 
 

@@ -132,9 +132,7 @@ ROTATE: StaffVerb[NewRotation, OrderForecast] = StaffVerb(
     who=OWNER,
     takes=NewRotation,
     run=lambda call: place_order(
-        call,
-        OrderKind.rotate_keys,
-        call.sent.about if call.sent.about in list(Rotation) else "",
+        call, OrderKind.rotate_keys, call.sent.about if call.sent.about in list(Rotation) else ""
     ),
     page="keys/rotate",
     label="Rotate",

@@ -10,14 +10,7 @@ from msgspec import Meta
 from licet.legal import papers
 from licet.legal.paper import PaperKind
 from licet.legal.papers import MadePaper
-from licet.service.staff_verb import (
-    OFFICER,
-    AnyVerb,
-    StaffVerb,
-    VerbAnswer,
-    VerbBody,
-    VerbCall,
-)
+from licet.service.staff_verb import OFFICER, AnyVerb, StaffVerb, VerbAnswer, VerbBody, VerbCall
 
 
 class NewDocument(VerbBody, frozen=True, kw_only=True):

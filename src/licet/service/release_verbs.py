@@ -177,9 +177,4 @@ RECALL: StaffVerb[ExportRecall, Export] = StaffVerb(
 )
 
 
-VERBS: tuple[AnyVerb, ...] = (
-    BUILD,
-    PURGE,
-    RECALL,
-    RETIRE,
-)
+VERBS: tuple[AnyVerb, ...] = (BUILD, PURGE, RECALL, RETIRE)

@@ -144,9 +144,4 @@ def _release(release: Release) -> schema.ReleaseAnswer:
     return msgspec.convert({**values, "manifest_sha256": sha256}, schema.ReleaseAnswer)
 
 
-ROUTES = [
-    list_releases,
-    get_release,
-    diff_release,
-    get_review,
-]
+ROUTES = [list_releases, get_release, diff_release, get_review]

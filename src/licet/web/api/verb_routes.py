@@ -122,14 +122,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     optional: dict[str, Any] = {"account": OfAccount} if CONVERSATION in names else {}
     if verb.keyed:
         optional["idempotency_key"] = IdempotencyKey
-    declare(
-        act,
-        verb.name,
-        verb.about,
-        types,
-        optional,
-        _ANSWER[verb.answers],
-    )
+    declare(act, verb.name, verb.about, types, optional, _ANSWER[verb.answers])
     bound: Any = {"request_max_body_size": verb.body_bytes_max} if verb.body_bytes_max else {}
     route = post if verb.method == "POST" else put
     return route(

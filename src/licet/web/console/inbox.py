@@ -120,10 +120,7 @@ def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
 
 
 def _item(
-    visit: Visit,
-    item: str,
-    kept: Mapping[str, Any] | None = None,
-    faults: Faults = NO_FAULTS,
+    visit: Visit, item: str, kept: Mapping[str, Any] | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.installation, by, item)
@@ -152,12 +149,7 @@ def _item(
     title = seen.waits.what if seen.waits is not None else "An item that is done"
     faults = faults or wrong
     return shell.page(
-        "console_inbox.html",
-        visit,
-        title=title,
-        section=SECTION,
-        errors=faults,
-        values=values,
+        "console_inbox.html", visit, title=title, section=SECTION, errors=faults, values=values
     )
 
 

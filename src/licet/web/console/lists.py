@@ -164,10 +164,7 @@ def _reviewing(*, dry_run: bool) -> RowAct:
     """Places a hold that is there again, with another day of review; NotFoundError where the matter
     holds nothing.
     """
-    ended, placed = (
-        _by_row(END, _freed, dry_run=True),
-        _by_row(PLACE, _placed, dry_run=dry_run),
-    )
+    ended, placed = (_by_row(END, _freed, dry_run=True), _by_row(PLACE, _placed, dry_run=dry_run))
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         ended(visit, names, data)

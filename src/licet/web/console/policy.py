@@ -78,12 +78,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
     }
     return shell.page(
-        "console_policy.html",
-        visit,
-        title="Policy",
-        section=SECTION,
-        values=values,
-        errors=faults,
+        "console_policy.html", visit, title="Policy", section=SECTION, values=values, errors=faults
     )
 
 
@@ -132,11 +127,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
             visit.installation, text, actor=_by(visit), identity=visit.staff.identity
         )
     except (InputError, UsageError, RefusedError) as error:
-        return _listing(
-            visit,
-            text.decode("utf-8", "replace"),
-            shell.fault("text", error),
-        )
+        return _listing(visit, text.decode("utf-8", "replace"), shell.fault("text", error))
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?flash={PROPOSE.name}")
 
 

@@ -88,10 +88,7 @@ def releases(request: AnyRequest) -> Response[Any]:
 
 
 def _listed(
-    visit: Visit,
-    *,
-    faults: Faults = NO_FAULTS,
-    kept: Mapping[str, str] | None = None,
+    visit: Visit, *, faults: Faults = NO_FAULTS, kept: Mapping[str, str] | None = None
 ) -> Response[Any]:
     known = load_policies(visit.installation)
     newest = catalog.list_releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
@@ -141,7 +138,7 @@ FINDINGS = {
     ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
     ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "A place that points to somebody",
     ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
-    ReviewFinding.other: "Something else that identifies",
+    ReviewFinding.other: "Something else that identifies"
 }  # fmt: skip
 
 
@@ -357,11 +354,7 @@ def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     for mark in marks:
         found += [
             TextPiece(text[place : mark.start]),
-            TextPiece(
-                text[mark.start : mark.end],
-                mark.mark.value,
-                mark.kind,
-            ),
+            TextPiece(text[mark.start : mark.end], mark.mark.value, mark.kind),
         ]
         place = mark.end
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]

@@ -297,7 +297,7 @@ def plain(
     """A page of a few sentences, for anybody."""
     shown = {
         "csrf": "", "sections": [], "place": "", "up": (), "who": "", "roles": "", "errors": [], "errors_of": {},
-        "simulated": False, "lines": lines, "links": links,
+        "simulated": False, "lines": lines, "links": links
     }  # fmt: skip
     return _rendered("console_plain.html", title, status, shown)
 

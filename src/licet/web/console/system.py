@@ -44,10 +44,7 @@ def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
     """What every page of the system shows: the newest orders, and whether the reader owns it."""
     with transaction(visit.installation.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
-    return {
-        "orders": newest,
-        "owns": visit.allows(OWNS),
-    }
+    return {"orders": newest, "owns": visit.allows(OWNS)}
 
 
 @get_page("/console/keys", may=STAFF)
@@ -63,11 +60,7 @@ def keys(request: AnyRequest) -> Response[Any]:
         **_ordered(visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
     }
     return shell.page(
-        "console_keys.html",
-        visit,
-        title="Encryption keys",
-        section="/console/keys",
-        values=values,
+        "console_keys.html", visit, title="Encryption keys", section="/console/keys", values=values
     )
 
 
@@ -159,10 +152,4 @@ def background(request: AnyRequest) -> Response[Any]:
     )
 
 
-ROUTES = (
-    keys,
-    backups,
-    log,
-    *tables.routes_of(ORDERS),
-    background,
-)
+ROUTES = (keys, backups, log, *tables.routes_of(ORDERS), background)
