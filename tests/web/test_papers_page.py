@@ -72,12 +72,15 @@ def test_the_page_makes_a_paper_and_its_links_download_it(api, world) -> None:
     done = api.post(
         "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
     )
-    assert (done.status_code, done.headers["location"]) == (303, "/console/documents?flash=made")
+    assert (done.status_code, done.headers["location"]) == (
+        303,
+        "/console/documents?flash=make_document",
+    )
     again = api.post(
         "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
     )
     assert again.headers["location"] == "/console/documents?flash=again"
-    shown = api.get("/console/documents?flash=made", headers=auditor).text
+    shown = api.get("/console/documents?flash=make_document", headers=auditor).text
     assert "The paper is made and signed." in shown
     assert "Make and sign" not in shown
     ((sha256,),) = world.rows("SELECT encode(sha256, 'hex') FROM documents")

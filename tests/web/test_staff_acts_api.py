@@ -36,6 +36,24 @@ def deleted(world: World) -> str:
     return f"era_{done.erasure.hex}"
 
 
+def suggested(world: World, name: str, chat: str) -> None:
+    """A suggestion about a conversation, by rae@example.org."""
+    with transaction(world.installation.pool) as tx:
+        reader = sessions.find_or_add_staff(tx, "rae@example.org", world.wall, os.urandom)
+        tx.execute(
+            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
+               suggested_at, suggested_by)
+               VALUES (%s, %s, %s, 0.9, 1, %s, %s)""",
+            [
+                world.accounts[name],
+                UUID(hex=chat.partition("_")[2]),
+                bytes(32),
+                world.clock.now,
+                reader,
+            ],
+        )
+
+
 def test_an_officer_moves_an_erasure_on_after_a_dry_run_and_records_the_recipients_answer(
     api: Any, world: World
 ) -> None:
@@ -86,20 +104,7 @@ def test_a_suggestion_is_decided_over_the_api(api: Any, world: World) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears", "roots")
-    with transaction(world.installation.pool) as tx:
-        reader = sessions.find_or_add_staff(tx, "rae@example.org", world.wall, os.urandom)
-        tx.execute(
-            """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
-               suggested_at, suggested_by)
-               VALUES (%s, %s, %s, 0.9, 1, %s, %s)""",
-            [
-                world.accounts["ana"],
-                UUID(hex=chat.partition("_")[2]),
-                bytes(32),
-                world.clock.now,
-                reader,
-            ],
-        )
+    suggested(world, "ana", chat)
     reviewer = world.staff(StaffRole.reviewer, email="rae@example.org")
     path = f"/v1/conversations/{chat}/misuse"
     done = api.post(path, json={"decision": "flag"}, headers=reviewer)

@@ -7,16 +7,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_CHANGES, CommandGroup
-from licet.cli.shell import (
-    PATH,
-    CliCall,
-    by_option,
-    choice,
-    dry_option,
-    local_options,
-    show,
-    user,
-)
+from licet.cli.shell import PATH, CliCall, by_option, choice, dry_option, local_options, show, user
 from licet.errors import UsageError
 from licet.legal import papers
 from licet.legal.paper import PaperKind

@@ -220,13 +220,7 @@ def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
 @recall.command("sign")
 @click.argument("erasure")
 @click.argument("handout")
-@click.option(
-    "--key",
-    "file",
-    type=EXISTING,
-    required=True,
-    help="The recipient's key file.",
-)
+@click.option("--key", "file", type=EXISTING, required=True, help="The recipient's key file.")
 @json_option
 def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
     """For a recipient: signs the answer that what was recalled is deleted.

@@ -38,18 +38,9 @@ def inbox() -> None:
 @inbox.command("list")
 @by_member
 @click.option("--kind", type=choice(ItemKind), help="Only of this kind.")
-@click.option(
-    "--held",
-    type=choice(HeldFilter),
-    help="Only what I, nobody or somebody has.",
-)
+@click.option("--held", type=choice(HeldFilter), help="Only what I, nobody or somebody has.")
 @click.option("--overdue", is_flag=True, help="Only what is overdue.")
-@click.option(
-    "--sort",
-    type=choice(ItemSort),
-    default="due",
-    help="What is due first, or kinds.",
-)
+@click.option("--sort", type=choice(ItemSort), default="due", help="What is due first, or kinds.")
 @click.option("--after", default="", help="Go on where a page ended.")
 @click.option(
     "--limit",

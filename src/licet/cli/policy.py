@@ -285,8 +285,7 @@ def policy_propose(file: Path, by: str | None, call: CliCall) -> None:
     with call.installation() as installation:
         seen = policy_proposals.propose(installation, file.read_bytes(), actor=by or user())
         call.show(
-            seen,
-            lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}",
+            seen, lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}"
         )
 
 

@@ -573,4 +573,4 @@ for _command in (
 
 
 SIGNED = Printing(text=lambda _, seen: release_sign.standing_text(seen))
-declare_commands(release, {"sign_release": SIGNED}, "release_verbs")
+declare_commands(release, {"sign_release": SIGNED}, "review_verbs")

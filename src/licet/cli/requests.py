@@ -31,9 +31,7 @@ def request() -> None:
 @request.command("list")
 @click.option("--kind", type=choice(RightKind), help="Only of this kind.")
 @click.option(
-    "--state",
-    type=choice(RequestState),
-    help="In this state; by default open and paused.",
+    "--state", type=choice(RequestState), help="In this state; by default open and paused."
 )
 @click.option("--after", default="", help="Go on behind this request.")
 @click.option(

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from licet.cli.shell import (
-    PATH,
-    CliCall,
-    answer_options,
-    dry_option,
-    model_name_option,
-    pluralize,
-)
+from licet.cli.shell import PATH, CliCall, answer_options, dry_option, model_name_option, pluralize
 from licet.errors import UsageError
 from licet.policy.period import rfc3339
 
@@ -84,7 +77,7 @@ def _classifier_text(result: TrainedClassifier) -> str:
     lines = [
         f"{result.name} in `{result.folder}`: {pluralize(result.examples, 'conversation')} of "
         f"{', '.join(result.releases)}, "
-        f"{result.misuse:,} of them flagged",
+        f"{result.misuse:,} of them flagged"
     ]
     lines += [f"on record  {model}" for model in result.models]
     lines += [

@@ -18,15 +18,7 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import (
-    CliCall,
-    answer_options,
-    by_option,
-    choice,
-    dry_option,
-    moment,
-    user,
-)
+from licet.cli.shell import CliCall, answer_options, by_option, choice, dry_option, moment, user
 from licet.clock import utc_now
 from licet.config import PORT
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
@@ -186,11 +178,14 @@ def run_verb(
             url=url or installation.config.web.url or f"http://127.0.0.1:{PORT}",
             sent=body,
             target=target,
-            dry_run=bool(dry_run),
             by_command=True,
         )
-        done = verb.perform(call)
-        sentence = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)
+        if dry_run:
+            done, sentences = verb.forecast(call)
+            sentence = "\n".join(sentences)
+        else:
+            done = verb.perform(call)
+            sentence = verb.did(call, done)
         cli.show(
             printing.value(call, done),
             lambda: printing.text(call, done) if printing.text is not None else sentence,

@@ -38,6 +38,7 @@ from licet.service.staff_verb import (
     VerbAnswer,
     VerbBody,
     VerbCall,
+    no_sentences,
 )
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import Prefix, format_id, parse
@@ -359,6 +360,7 @@ it.""",
     who=OWNER,
     takes=KeyLimitChange,
     run=_change_limits,
+    would=no_sentences,
     command="api-key limit",
     needs_reason=True,
     example="assistant --scope gate:read --expires 2027-01-31 --reason 'writes by another key now'",
@@ -378,6 +380,7 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     title=lambda call, _: f"Revoke the key {call.target}",
     means="Whoever has it is refused within a second. It cannot be taken back: another key has "
     "another secret.",
+    would=no_sentences,
     flash="The key is revoked: a server refuses it within a second.",
     back=PAGE,
     destroys=True,
@@ -549,6 +552,7 @@ END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     label="Revoke",
     title=lambda _, member: f"Revoke {member.email}",
     means="The roles given here are taken away, and they are signed out everywhere at once.",
+    would=no_sentences,
     flash="Their roles given here are gone, and their sessions have ended.",
     back=PAGE,
     destroys=True,

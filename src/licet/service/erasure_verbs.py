@@ -176,6 +176,7 @@ Of an export, that is all of it if all of it was recalled, or else the recalled 
 answer is kept, and stands in a certificate that is made later.""",
     takes=SignedRecallAnswer,
     run=_acknowledge_any,
+    would=None,
     route="",
     command="recall ack",
     noun="NAMES...",
@@ -185,12 +186,17 @@ answer is kept, and stands in a certificate that is made later.""",
 )
 
 
+def _decide_open(call: VerbCall[MisuseDecision]) -> Suggestion:
+    only_open = call.sent.decision not in ("overturn", "uphold")
+    if not call.dry_run:
+        return _decide(call, only_open)
+    found = suggestions.get_suggestion(call.installation, call.target)
+    if only_open:
+        suggestions.check_undecided(found)
+    return found
+
+
 def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggestion:
-    if call.dry_run:
-        found = suggestions.get_suggestion(call.installation, call.target)
-        if only_open and call.sent.decision not in ("overturn", "uphold"):
-            suggestions.check_undecided(found)
-        return found
     decision = call.sent.decision
     return suggestions.decide(
         call.installation,
@@ -199,7 +205,7 @@ def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggesti
         dismiss=decision == "dismiss",
         overturn=decision == "overturn",
         uphold=decision == "uphold",
-        only_open=only_open and decision not in ("overturn", "uphold"),
+        only_open=only_open,
     )
 
 
@@ -220,7 +226,7 @@ DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     about="Decides an open suggestion about a conversation.",
     who=LOOKING,
     takes=MisuseDecision,
-    run=lambda call: _decide(call, only_open=True),
+    run=_decide_open,
     would=lambda _, found: (
         f"Suggested with {found.score:.2f}."
         if found.score is not None

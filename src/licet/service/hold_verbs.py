@@ -25,6 +25,7 @@ from licet.service.staff_verb import (
     StaffVerb,
     VerbBody,
     VerbCall,
+    no_sentences,
 )
 from licet.store.connect import transaction
 from licet.vault import account_view, holds
@@ -224,6 +225,7 @@ END_ROUTE: StaffVerb[EndHold, Acts] = StaffVerb(
     route="conversations/{conversation:str}/holds/end",
     answers=HoldEnded,
     answer=_end_answer,
+    would=no_sentences,
 )
 END: StaffVerb[EndHold, Acts] = StaffVerb(
     name="free_conversation",
@@ -330,11 +332,7 @@ def _review(call: VerbCall[HoldReview]) -> HoldAct:
     if until is None or until.tzinfo is None or until <= call.installation.clock():
         raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
     return holds.review(
-        call.installation,
-        item.target,
-        matter=call.sent.matter,
-        review_at=until,
-        by=call.actor,
+        call.installation, item.target, matter=call.sent.matter, review_at=until, by=call.actor
     )
 
 

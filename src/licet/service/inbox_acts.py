@@ -21,11 +21,11 @@ from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.release import signatures
 from licet.release.signatures import ReleaseStanding, StaffMember
-from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs
+from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs, review_verbs
 from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
 from licet.service.hold_verbs import EndHold, HoldReview
 from licet.service.inbox_sources import ItemKind
-from licet.service.release_verbs import NewSample, SignRelease
+from licet.service.review_verbs import NewSample, SignRelease
 from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
@@ -118,8 +118,7 @@ def act_of(
     def forecast(
         installation: Installation, actor: StaffMember, subject: str, values: ActValues
     ) -> str:
-        made = msgspec.structs.replace(call(installation, actor, subject, values), dry_run=True)
-        return " ".join(verb.would(made, verb.run(made)))
+        return " ".join(verb.forecast(call(installation, actor, subject, values))[1])
 
     return InboxAct(
         name=name,
@@ -163,10 +162,7 @@ def _request_act(verb: AnyVerb) -> InboxAct:
         waits_for=partial(_stepping, StaffAct(verb.word), next(iter(codes), "")),
     )
     return msgspec.structs.replace(
-        act,
-        has_words=True,
-        needs_words=fields["words"].required,
-        codes=codes,
+        act, has_words=True, needs_words=fields["words"].required, codes=codes
     )
 
 
@@ -250,7 +246,7 @@ def _signing(installation: Installation, actor: StaffMember, release: str) -> st
 
 
 def _standing(installation: Installation, release: str) -> ReleaseStanding:
-    return signatures.get_standing(installation, release_verbs.folder_of(installation, release))
+    return signatures.get_standing(installation, review_verbs.folder_of(installation, release))
 
 
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
@@ -276,14 +272,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ),
     ItemKind.review: (
         act_of(
-            release_verbs.DRAW,
+            review_verbs.DRAW,
             "draw",
             lambda _: NewSample(),
             means="100 rows by chance and 20 by risk.",
             waits_for=_drawing,
         ),
         act_of(
-            release_verbs.CLOSE,
+            review_verbs.CLOSE,
             "close",
             means="It is signed, beside the manifest.",
             waits_for=_closing,
@@ -291,7 +287,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ),
     ItemKind.signature: (
         act_of(
-            release_verbs.SIGN,
+            review_verbs.SIGN,
             "sign",
             lambda values: SignRelease(names_in=values.names_in),
             means="Every check of the release is made before it is signed.",

@@ -61,10 +61,7 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_item(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
-    reason: str = "",
+    installation: Installation, actor: StaffMember, item: str, reason: str = ""
 ) -> InboxResult:
     """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
@@ -72,12 +69,7 @@ def take_item(
 
 
 def give_back(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
-    reason: str = "",
-    *,
-    holder: str = "",
+    installation: Installation, actor: StaffMember, item: str, reason: str = "", *, holder: str = ""
 ) -> InboxResult:
     """Gives back one's own item, or that of the colleague ``holder``."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
@@ -117,12 +109,7 @@ def hand_over(
     return _take_step(installation, actor, item, record, reason)
 
 
-def add_note(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
-    reason: str,
-) -> InboxResult:
+def add_note(installation: Installation, actor: StaffMember, item: str, reason: str) -> InboxResult:
     """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
     register = inbox_register.add_note
@@ -147,11 +134,7 @@ def _take_step(
 
 
 def perform_act(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
-    name: str,
-    values: ActValues,
+    installation: Installation, actor: StaffMember, item: str, name: str, values: ActValues
 ) -> InboxResult:
     """Performs an act on an item, with a reason. NotFoundError for an act of another kind,
     RefusedError if a colleague holds it, and the act's own errors.
@@ -190,12 +173,7 @@ def _begin(
     )
 
 
-def _run_act(
-    installation: Installation,
-    item: str,
-    number: int,
-    does: Callable[[], str],
-) -> str:
+def _run_act(installation: Installation, item: str, number: int, does: Callable[[], str]) -> str:
     try:
         outcome = does()
     except LicetError:
@@ -448,11 +426,7 @@ STEPS = (
         "address and a reason.",
         NewItemReturn,
         lambda call: give_back(
-            call.installation,
-            call.staff,
-            call.target,
-            call.sent.reason,
-            holder=call.sent.holder,
+            call.installation, call.staff, call.target, call.sent.reason, holder=call.sent.holder
         ),
         "It is given back.",
     ),

@@ -111,6 +111,7 @@ GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
     status=201,
     answers=OrderGiven,
     answer=_order_result,
+    would=lambda _, done: done.would,
     made=lambda done: done.order.order if done.order is not None else "",
 )
 
@@ -131,9 +132,7 @@ ROTATE: StaffVerb[NewRotation, OrderForecast] = StaffVerb(
     who=OWNER,
     takes=NewRotation,
     run=lambda call: place_order(
-        call,
-        OrderKind.rotate_keys,
-        call.sent.about if call.sent.about in list(Rotation) else "",
+        call, OrderKind.rotate_keys, call.sent.about if call.sent.about in list(Rotation) else ""
     ),
     page="keys/rotate",
     label="Rotate",

@@ -36,9 +36,7 @@ class ProposalApproval(VerbBody, frozen=True, kw_only=True):
     ]
 
 
-def _now(
-    call: VerbCall[NewProposal] | VerbCall[NoBody] | VerbCall[ProposalEnd],
-) -> ProposalDetail:
+def _now(call: VerbCall[NewProposal] | VerbCall[NoBody] | VerbCall[ProposalEnd]) -> ProposalDetail:
     return policy_proposals.show(call.installation, call.made or call.target)
 
 
@@ -49,10 +47,7 @@ PROPOSE: StaffVerb[NewProposal, ProposalDetail] = StaffVerb(
     who=OFFICER,
     takes=NewProposal,
     run=lambda call: policy_proposals.propose(
-        call.installation,
-        call.sent.text.encode(),
-        actor=call.actor,
-        identity=call.staff.identity,
+        call.installation, call.sent.text.encode(), actor=call.actor, identity=call.staff.identity
     ),
     route="policy/proposals",
     body_bytes_max=2 * POLICY_BYTES_MAX,

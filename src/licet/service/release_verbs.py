@@ -4,7 +4,6 @@ exports; and retiring a model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -14,14 +13,8 @@ from msgspec import Meta
 from licet.access.roles import StaffRole
 from licet.access.staff_orders import OrderKind
 from licet.erasure.recall_register import RECALL_DAYS
-from licet.errors import NotFoundError
-from licet.release import registry, release_store, signatures
-from licet.release.registry import Release
-from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
-from licet.release.sample import ReviewSignature
-from licet.release.shown_replacements import MarkCounts, PlaceRef
-from licet.release.signatures import Agreement, ReleaseStanding
-from licet.service import model_view, replacements
+from licet.release import registry
+from licet.service import model_view
 from licet.service.model_view import ModelView
 from licet.service.order_verbs import BEGINS, place_order
 from licet.service.orders import OrderForecast
@@ -30,12 +23,12 @@ from licet.service.staff_verb import (
     AnyCall,
     AnyVerb,
     GivenReason,
-    NoBody,
     Reason,
     StaffVerb,
     VerbAnswer,
     VerbBody,
     VerbCall,
+    no_sentences,
 )
 from licet.store.connect import transaction
 from licet.train import export_files, lineage
@@ -44,11 +37,7 @@ from licet.train.export_files import Export
 from licet.train.lineage import Affected
 from licet.train.model_registry import RecordedModel
 from licet.vault.ids import Prefix, parse
-from licet.vault.installation import Installation
 
-DRAWING = (StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer)
-READING = (StaffRole.privacy_officer, StaffRole.reviewer)
-SIGNING = (StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator)
 RETIRING = BUILDING = (StaffRole.owner, StaffRole.curator)
 
 
@@ -62,243 +51,6 @@ class NewBuild(VerbBody, frozen=True, kw_only=True):
     ]
     purpose: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
     reason: Reason
-
-
-class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``bound`` applies to the random part; nobody has read the unread rows."""
-
-    drawn: int
-    done: int
-    left: int
-    bound: LeakBound
-    agreement: Agreement
-
-
-class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A release's open sample, the newest statement, and who signed that."""
-
-    release: str
-    rows: int
-    looked_for_names: bool
-    rows_purged: int
-    sample: SampleAnswer | None
-    statement: ReviewStatement | None
-    statement_sha256: str | None
-    says: str | None
-    signatures: tuple[ReviewSignature, ...]
-    signatures_needed: int
-    second_identity: bool
-    signed_off: bool
-
-
-class NewSample(VerbBody, frozen=True, kw_only=True):
-    """How many rows to draw at random, and how many by risk."""
-
-    chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
-
-
-class OpenRow(VerbBody, frozen=True, kw_only=True):
-    """``second``: a row that somebody else has judged."""
-
-    second: bool = False
-
-
-class NewFinding(VerbBody, frozen=True, kw_only=True):
-    row: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    finding: ReviewFinding
-    second: bool = False
-
-
-class SignRelease(VerbBody, frozen=True, kw_only=True):
-    """``names_in``: the signer knows that the release was not searched for names."""
-
-    names_in: Annotated[
-        bool,
-        Meta(
-            description="Sign although nothing looked for names, so that names are still in the "
-            "text."
-        ),
-    ] = False
-
-
-class FindingUndone(VerbAnswer, frozen=True, kw_only=True):
-    row: int
-
-
-class MarkReplacement(VerbBody, frozen=True, kw_only=True):
-    """A ``place`` that the caller was shown, and whether it was no name."""
-
-    row: Annotated[int, Meta(ge=0)]
-    place: Annotated[int, Meta(ge=0)]
-    no_name: bool = True
-
-
-class ReplacementKindCounts(VerbAnswer, frozen=True, kw_only=True):
-    shown: int
-    no_name: int
-
-
-class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
-    """Replaced names that readers were shown beside the text before, and those marked as no
-    name.
-    """
-
-    shown: int
-    no_name: int
-    kinds: Mapping[str, ReplacementKindCounts]
-
-    @classmethod
-    def from_marks(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
-        return cls(
-            shown=sum(counts.shown for counts in found.values()),
-            no_name=sum(counts.no_name for counts in found.values()),
-            kinds=msgspec.convert(found, dict[str, ReplacementKindCounts], from_attributes=True),
-        )
-
-
-def folder_of(installation: Installation, release: str) -> str:
-    """Our own copy of a sealed release, by its id; NotFoundError."""
-    with transaction(installation.pool) as tx:
-        name = release if "_" in release else f"rel_{release}"
-        known = registry.get(tx, parse(Prefix.release, name))
-    return find_folder(installation, known)
-
-
-def find_folder(installation: Installation, release: Release) -> str:
-    """Our own copy of a sealed release; a name that was sent is never a path. NotFoundError."""
-    folder = release_store.find_folder(installation, release) if release.state == "sealed" else None
-    if folder is None:
-        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
-    return str(folder)
-
-
-def review_answer(standing: ReleaseStanding) -> ReviewAnswer:
-    return msgspec.convert(standing, ReviewAnswer, from_attributes=True)
-
-
-def _folder(call: AnyCall) -> str:
-    return call.target if call.by_command else folder_of(call.installation, call.target)
-
-
-def _review(call: AnyCall, done: ReleaseStanding | None) -> ReviewAnswer:
-    return review_answer(done or signatures.get_standing(call.installation, _folder(call)))
-
-
-DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
-    name="draw_sample",
-    about="Draws a sample of a release; 409 while another one is open.",
-    who=DRAWING,
-    takes=NewSample,
-    run=lambda call: signatures.draw(
-        call.installation, _folder(call), chance=call.sent.chance, by_risk=call.sent.risk
-    ),
-    route="releases/{release:str}/review/sample",
-    page="releases/{release:str}/sample",
-    tag="releases",
-    answers=ReviewAnswer,
-    answer=_review,
-    label="Draw a sample",
-    did=lambda *_: "A sample is drawn: read its rows on the page of the release.",
-)
-
-
-def _store_finding(call: VerbCall[NewFinding]) -> ReleaseStanding:
-    sent, folder = call.sent, _folder(call)
-    signatures.record_finding(
-        call.installation, folder, call.staff, sent.row, sent.finding, second=sent.second
-    )
-    return signatures.get_standing(call.installation, folder)
-
-
-FIND: StaffVerb[NewFinding, ReleaseStanding] = StaffVerb(
-    name="give_finding",
-    about="Stores what the caller found in the row that they opened last; 409 for another row.",
-    who=READING,
-    takes=NewFinding,
-    run=_store_finding,
-    route="releases/{release:str}/review/findings",
-    tag="releases",
-    answers=ReviewAnswer,
-    answer=_review,
-)
-UNDO: StaffVerb[OpenRow, int] = StaffVerb(
-    name="undo_finding",
-    about="Takes the caller's newest finding back; its row is the next that they are given.",
-    who=READING,
-    takes=OpenRow,
-    run=lambda call: signatures.undo(
-        call.installation, _folder(call), call.staff, second=call.sent.second
-    ),
-    route="releases/{release:str}/review/undo",
-    tag="releases",
-    answers=FindingUndone,
-    answer=lambda call, row: FindingUndone(row=int(call.made) if row is None else row),
-    made=str,
-)
-CLOSE: StaffVerb[NoBody, ReleaseStanding] = StaffVerb(
-    name="close_review",
-    about="States what the sample found, signed, beside the manifest; 409 while a row has no "
-    "finding.",
-    who=DRAWING,
-    takes=NoBody,
-    run=lambda call: signatures.close(call.installation, _folder(call)),
-    route="releases/{release:str}/review/close",
-    page="releases/{release:str}/close",
-    tag="releases",
-    answers=ReviewAnswer,
-    answer=_review,
-    label="State what was found",
-    did=lambda *_: "What was found is stated, beside the manifest.",
-)
-SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
-    name="sign_release",
-    about="Signs a release as it was reviewed, after every check. It takes two signatures; refused "
-    "where a check fails or the caller has signed already.",
-    who=SIGNING,
-    takes=SignRelease,
-    run=lambda call: signatures.sign(
-        call.installation, _folder(call), call.staff, names_in=call.sent.names_in
-    ),
-    path="releases/{release:str}/sign",
-    tag="releases",
-    answers=ReviewAnswer,
-    answer=_review,
-    label="Sign it off",
-    did=lambda *_: "Signed, and on record.",
-    command="release sign",
-    by="member",
-    example="tuesday --by ana@example.org",
-)
-
-
-def _marks_answer(
-    call: VerbCall[MarkReplacement], done: Mapping[str, MarkCounts] | None
-) -> ReplacementCounts:
-    release = parse(Prefix.release, f"rel_{call.target}")
-    return ReplacementCounts.from_marks(
-        done or replacements.count_replacements(call.installation, release)
-    )
-
-
-MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
-    name="mark_replacement",
-    about="Marks a place that the caller was shown last as no name, or takes that back; 409 for "
-    "another one. It changes no release and teaches nothing: it is counted.",
-    who=READING,
-    takes=MarkReplacement,
-    run=lambda call: replacements.mark_replacement(
-        call.installation,
-        _folder(call),
-        call.staff,
-        PlaceRef(call.sent.row, call.sent.place),
-        no_name=call.sent.no_name,
-    ),
-    route="releases/{release:str}/replacements/mark",
-    tag="releases",
-    answers=ReplacementCounts,
-    answer=_marks_answer,
-)
 
 
 class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
@@ -339,6 +91,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     title=lambda _, seen: f"Retire {seen.model.name}",
     means="It stays on record, but later withdrawals of its rows are not reported any more. "
     "Retire it when its weights are deleted.",
+    would=no_sentences,
     flash="It is retired, and on record as that.",
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
@@ -424,15 +177,4 @@ RECALL: StaffVerb[ExportRecall, Export] = StaffVerb(
 )
 
 
-VERBS: tuple[AnyVerb, ...] = (
-    BUILD,
-    PURGE,
-    RECALL,
-    DRAW,
-    FIND,
-    UNDO,
-    CLOSE,
-    SIGN,
-    MARK,
-    RETIRE,
-)
+VERBS: tuple[AnyVerb, ...] = (BUILD, PURGE, RECALL, RETIRE)

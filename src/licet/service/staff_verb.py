@@ -72,7 +72,7 @@ class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
     """A call of a verb. ``target`` is named by its address, several joined by `+`; ``wall`` is the
     clock of sessions, ``url`` where browsers reach Licet; ``made`` is the result's id of the first
     call under the same `Idempotency-Key`. ``by_command``: on this machine, so that it may name
-    folders.
+    folders. ``dry_run`` is set by `StaffVerb.forecast` alone.
     """
 
     installation: Installation
@@ -96,8 +96,9 @@ class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
 class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     """A staff verb, declared once.
 
-    ``run`` executes it; in a dry run it changes nothing, and refuses the same. ``would`` describes
-    a dry run in sentences, ``did`` the result. ``answer`` makes the API's body of the result, or of
+    ``run`` executes it. ``would`` describes a dry run in sentences: a verb has one if ``run``
+    changes nothing in it, and refuses the same; without, it is never run dry. ``did`` describes the
+    result. ``answer`` makes the API's body of the result, or of
     the present state (None) for a repetition.
     """
 
@@ -116,6 +117,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     # The route
     method: str = "POST"
     status: int = 200
+    keyed: bool = True  # takes an `Idempotency-Key`; not if each answer is another reading
     body_bytes_max: int | None = None  # default: every route's
     tag: str = "staff"
     answers: Any = None
@@ -125,7 +127,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     label: str = ""
     title: Callable[[VerbCall[Sent], Done], str] | None = None
     means: str | Callable[[VerbCall[Sent]], str] = ""
-    would: Callable[[VerbCall[Sent], Done], tuple[str, ...]] = lambda *_: ()
+    would: Callable[[VerbCall[Sent], Done], tuple[str, ...]] | None = None
     flash: str = ""
     back: str = ""  # page after the form; by default the address without its last word
     destroys: bool = False
@@ -195,11 +197,20 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
             raise UsageError(f"`{name}` is too long, or no text", hint)
         raise UsageError(f"`{str(value)[:40]}` is no {noun}", hint)
 
+    def forecast(self, call: VerbCall[Sent]) -> tuple[Done | None, tuple[str, ...]]:
+        """Returns what the verb would answer, and describes it; changes nothing. A verb without
+        ``would`` is not run.
+        """
+        if self.would is None:
+            return None, ()
+        done = self.run(call := msgspec.structs.replace(call, dry_run=True))
+        return done, self.would(call, done)
+
     def perform(self, call: VerbCall[Sent]) -> Done:
         """Runs the verb, and records it with its reason if ``order`` is set; UsageError without a
         reason, before it runs. After a crash between the two the reason is lost.
         """
-        if call.dry_run or self.order is None:
+        if self.order is None:
             return self.run(call)
         reason: str = getattr(call.sent, "reason", "")
         staff_orders.validate_reason(reason)
@@ -217,6 +228,11 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
                 result=self.did(call, done),
             )
         return done
+
+
+def no_sentences(*_: object) -> tuple[str, ...]:
+    """The ``would`` of a verb whose dry run needs no description."""
+    return ()
 
 
 def is_reason(field: msgspec.structs.FieldInfo) -> bool:

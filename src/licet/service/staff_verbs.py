@@ -9,9 +9,11 @@ from licet.service import (
     hold_verbs,
     inbox_verbs,
     order_verbs,
+    paper_verbs,
     policy_verbs,
     release_verbs,
     request_verbs,
+    review_verbs,
 )
 from licet.service.staff_verb import AnyVerb
 
@@ -22,7 +24,9 @@ VERBS: tuple[AnyVerb, ...] = (
     *hold_verbs.VERBS,
     *inbox_verbs.VERBS,
     *order_verbs.VERBS,
+    *paper_verbs.VERBS,
     *policy_verbs.VERBS,
     *release_verbs.VERBS,
     *request_verbs.VERBS,
+    *review_verbs.VERBS,
 )

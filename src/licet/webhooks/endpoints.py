@@ -467,7 +467,7 @@ def replay(
     number = host_events.number_of(since) if since is not None else None
     with transaction(installation.pool) as tx:
         endpoint = _lock_pushed(tx, name)
-        while host_events.give_numbers(tx):
+        while not dry_run and host_events.give_numbers(tx):
             pass
         params = {"endpoint": endpoint, "number": number, "at": now}
         if dry_run:
@@ -490,7 +490,7 @@ _WOULD_REPLAY = """
         e.event_id, p.endpoint_id)
      WHERE CASE WHEN %(number)s::bigint IS NULL THEN d.next_at IS NOT NULL
        AND d.delivered_at IS NULL
-                ELSE e.number > %(number)s END"""
+                ELSE coalesce(e.number > %(number)s, TRUE) END"""
 _RETRY_WAITING = """
     UPDATE deliveries SET (attempts, next_at) = (0, %(at)s)
      WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND next_at IS NOT NULL"""

@@ -1,21 +1,20 @@
-"""The papers that the law asks for, for staff: made, listed, and handed out as files."""
+"""The papers that the law asks for, for staff: listed, and handed out as files."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from litestar import Response, get, post
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar import Response, get
+from litestar.params import PathParameter, QueryParameter
 
-from licet.access.roles import OFFICE, Staff, StaffRole, may
+from licet.access.roles import OFFICE, may
 from licet.legal import papers
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
-from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
+from licet.web.api.shared import AnyRequest
 
 SEES = may(staff=OFFICE)
-MAKES = may(staff=(StaffRole.privacy_officer,))
 TAG = ["staff"]
 PaperFormat: TypeAlias = Literal["json", "markdown", "html"]
 TYPES: dict[PaperFormat, str] = {
@@ -47,42 +46,6 @@ async def list_documents(request: AnyRequest) -> schema.Documents:
     )
 
 
-@post(
-    "/v1/documents",
-    may=MAKES,
-    responses=shell.refusals(404, 409, 413, 422),
-    status_code=200,
-    tags=TAG,
-)
-async def make_document(
-    request: AnyRequest, data: JSONBody[schema.NewDocument], idempotency_key: IdempotencyKey = None
-) -> Response[schema.DocumentMade]:
-    """Makes a paper at a position of the log, by default its end. Made again, the same one is
-    found.
-    """
-    site, caller = site_of(request), request.auth
-    assert isinstance(caller, Staff)
-
-    def make(at: str | None) -> schema.DocumentMade:
-        made = papers.make(
-            site.installation, data.kind, actor=caller.recorded_as, at=at, releases=data.releases
-        )
-        return schema.DocumentMade(
-            kind=made.kind,
-            position=made.position,
-            sha256=made.sha256,
-            again=made.again,
-            to_be_provided=made.to_be_provided,
-        )
-
-    def first() -> Acted[schema.DocumentMade]:
-        made = make(data.position)
-        return Acted(made, made.position)
-
-    # at its position the same paper is found
-    return await shell.acted(request, idempotency_key, first, make)
-
-
 @get(
     "/v1/documents/{sha256:str}",
     may=SEES,
@@ -99,4 +62,4 @@ async def get_document(
     return Response(file, media_type=TYPES[form])
 
 
-ROUTES = [list_documents, make_document, get_document]
+ROUTES = [list_documents, get_document]

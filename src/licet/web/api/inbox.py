@@ -110,8 +110,4 @@ async def get_item(request: AnyRequest, item: ItemRef) -> ItemAnswer:
     )
 
 
-ROUTES = [
-    get_inbox,
-    get_inbox_file,
-    get_item,
-]
+ROUTES = [get_inbox, get_inbox_file, get_item]

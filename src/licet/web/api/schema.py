@@ -18,7 +18,6 @@ from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import VisibleHold
 from licet.erasure.certificates import ErasureStatus
-from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
 from licet.masked import Masked
 from licet.policy.decide import DecisionReason, Gate
@@ -424,28 +423,6 @@ class ConversationAnswer(_Answer, wire.Conversation, frozen=True, kw_only=True):
     kind: ConversationKind
     holds: tuple[VisibleHold, ...]
     badges: tuple[BadgeAnswer, ...]
-
-
-class NewDocument(_In, frozen=True, kw_only=True):
-    """Which paper, at which position of the log (`2026/1234`, by default the end), about which
-    releases (by default all).
-    """
-
-    kind: PaperKind
-    position: Annotated[str, Meta(max_length=32)] | None = None
-    releases: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1000)] = ()
-
-
-class DocumentMade(_Out, frozen=True, kw_only=True):
-    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of
-    `controller.yaml`.
-    """
-
-    kind: str
-    position: str
-    sha256: str
-    again: bool
-    to_be_provided: tuple[str, ...]
 
 
 class Documents(_Out, frozen=True, kw_only=True):

@@ -81,8 +81,4 @@ async def list_staff(request: AnyRequest) -> StaffAnswers:
     return StaffAnswers(items=tuple(map(StaffAnswer.from_member, found)))
 
 
-ROUTES = [
-    list_api_keys,
-    get_api_key,
-    list_staff,
-]
+ROUTES = [list_api_keys, get_api_key, list_staff]

@@ -15,12 +15,7 @@ from licet.vault import account_view
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import account_of, conversation_of, not_found, site_of
-from licet.web.api.shared import (
-    AccountRef,
-    AnyRequest,
-    ConversationRef,
-    OfAccount,
-)
+from licet.web.api.shared import AccountRef, AnyRequest, ConversationRef, OfAccount
 from licet.web.api.verb_routes import ModelRef
 
 EVERY = may(staff=TEAM)

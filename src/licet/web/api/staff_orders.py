@@ -93,9 +93,4 @@ async def get_webhook(request: AnyRequest, endpoint: EndpointRef) -> EndpointWho
     return await site.calling(read)
 
 
-ROUTES = [
-    list_orders,
-    get_order,
-    list_webhooks,
-    get_webhook,
-]
+ROUTES = [list_orders, get_order, list_webhooks, get_webhook]

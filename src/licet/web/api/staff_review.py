@@ -1,29 +1,22 @@
-"""Releases and their review, for staff: who has rows, what differs from another, the sample that
-people read, and replaced names, each original beside its replacement.
-
-Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
-because a second answer with content is a second reading.
+"""Releases for staff: who has rows, what differs from another, and how the review stands
+(`service.review_verbs` has what is done in it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import get, post
-from litestar.params import JSONBody, PathParameter
+from litestar import get
+from litestar.params import PathParameter
 
-from licet.access.roles import TEAM, Staff, StaffRole, may
+from licet.access.roles import TEAM, may
 from licet.release import catalog, measurement, registry, shown_replacements, signatures
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
-from licet.release.rows import MessageShape
-from licet.release.signatures import StaffMember
-from licet.service import release_view, replacements, slice_sample
-from licet.service.release_verbs import (
-    OpenRow,
+from licet.service import release_view
+from licet.service.review_verbs import (
     ReplacementCounts,
     ReviewAnswer,
     find_folder,
@@ -34,14 +27,12 @@ from licet.store.connect import transaction
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest, member_of
+from licet.web.api.shared import AnyRequest
 from licet.web.api.verb_routes import ReleaseRef
 from licet.web.site import Site
 
 EVERY = may(staff=TEAM)
-READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 TAG = ["releases"]
-ACTS = shell.refusals(404, 409, 413, 422)
 
 OtherRef = Annotated[
     str, PathParameter(description="The id of the older release.", min_length=1, max_length=64)
@@ -141,120 +132,6 @@ async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
     )
 
 
-@post(
-    "/v1/releases/{release:str}/review/rows", may=READS, responses=ACTS, status_code=200, tags=TAG
-)
-async def open_row(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[OpenRow]
-) -> schema.RowOpened:
-    """Opens the next row of the open sample. The reading is on record, and its person sees it."""
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def read() -> schema.RowOpened:
-        folder = find_folder(site.installation, known_release(site, named))
-        found = signatures.read_next(site.installation, folder, reader, second=data.second)
-        if found is None:
-            return schema.RowOpened(row=None, left=0, drawn=0, messages=())
-        return schema.RowOpened(
-            row=found.ordinal,
-            left=found.left,
-            drawn=found.drawn,
-            messages=_messages(found.messages),
-        )
-
-    return await site.calling(read)
-
-
-@post("/v1/releases/{release:str}/slice", may=READS, responses=ACTS, status_code=200, tags=TAG)
-async def read_slice(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadSlice]
-) -> schema.SliceOpened:
-    """Opens rows drawn at random from those whose labels match, or the one of a number. Each
-    reading is on record, and its person sees it.
-    """
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def read() -> schema.SliceOpened:
-        folder = find_folder(site.installation, known_release(site, named))
-        if data.row is not None:
-            found = slice_sample.read_rows(site.installation, folder, reader, [data.row])
-        else:
-            found = slice_sample.read_slice(
-                site.installation, folder, reader, data.where, data.rows
-            )
-        return schema.SliceOpened(
-            scanned=found.scanned,
-            matching=found.matching,
-            rows=tuple(
-                schema.SliceRowOpened(
-                    row=one.ordinal,
-                    split=one.split,
-                    language=one.language,
-                    topic=one.topic,
-                    messages=_messages(one.messages),
-                )
-                for one in found.rows
-            ),
-        )
-
-    return await site.calling(read)
-
-
-@post(
-    "/v1/releases/{release:str}/replacements", may=READS, responses=ACTS, status_code=200, tags=TAG
-)
-async def read_replacements(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadReplacements]
-) -> schema.ReplacementsOpened:
-    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each
-    reading is on record, and its person sees it.
-    """
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def read() -> schema.ReplacementsOpened:
-        found = replacements.read_replacements(
-            site.installation,
-            find_folder(site.installation, known_release(site, named)),
-            reader,
-            data.rows,
-        )
-        return schema.ReplacementsOpened(
-            rows=found.rows,
-            differ=found.differ,
-            places=tuple(
-                schema.ReplacementOpened(
-                    row=one.row,
-                    place=one.place,
-                    kind=one.kind,
-                    said=_text(one.said),
-                    leaves=_text(one.leaves),
-                    no_name=one.no_name,
-                )
-                for one in found.places
-            ),
-        )
-
-    return await site.calling(read)
-
-
-def _text(around: tuple[str, str, str]) -> schema.PlaceText:
-    before, name, behind = around
-    return schema.PlaceText(before=before, name=name, behind=behind)
-
-
-def _messages(messages: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
-    return tuple(
-        schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in messages
-    )
-
-
-def member(request: AnyRequest) -> StaffMember:
-    """The acting member of staff."""
-    caller = request.auth
-    assert isinstance(caller, Staff)
-    return member_of(caller)
-
-
 def known_release(site: Site, named: UUID) -> Release:
     """The release with our id; NotFoundError for none."""
     with transaction(site.installation.pool) as tx:
@@ -267,12 +144,4 @@ def _release(release: Release) -> schema.ReleaseAnswer:
     return msgspec.convert({**values, "manifest_sha256": sha256}, schema.ReleaseAnswer)
 
 
-ROUTES = [
-    list_releases,
-    get_release,
-    diff_release,
-    get_review,
-    open_row,
-    read_slice,
-    read_replacements,
-]
+ROUTES = [list_releases, get_release, diff_release, get_review]

@@ -5,14 +5,12 @@ models.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
-
-from msgspec import Meta
 
 from licet.release.measurement import MeasurementStatement
 from licet.service.model_view import ConsumedShare
-from licet.service.release_verbs import ModelAnswer, ReplacementCounts
-from licet.service.staff_verb import VerbAnswer, VerbBody
+from licet.service.release_verbs import ModelAnswer
+from licet.service.review_verbs import ReplacementCounts
+from licet.service.staff_verb import VerbAnswer
 from licet.train.canary_register import RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
@@ -74,79 +72,6 @@ class ReleaseWhole(VerbAnswer, frozen=True, kw_only=True):
     models: tuple[RecordedModel, ...]
     measurement: MeasurementStatement | None
     replacements: ReplacementCounts
-
-
-class ReviewedMessage(VerbAnswer, frozen=True, kw_only=True):
-    role: str
-    content: str
-
-
-class RowOpened(VerbAnswer, frozen=True, kw_only=True):
-    """A row that was opened; ``row`` is null where none is left to read."""
-
-    row: int | None
-    left: int
-    drawn: int
-    messages: tuple[ReviewedMessage, ...]
-
-
-class ReadSlice(VerbBody, frozen=True, kw_only=True):
-    """Which rows, by their labels, and how many of them; or one row by its number."""
-
-    where: Annotated[str, Meta(max_length=4_096)] = ""
-    rows: Annotated[int, Meta(ge=1, le=50)] = 5
-    row: Annotated[int, Meta(ge=0)] | None = None
-
-
-class SliceRowOpened(VerbAnswer, frozen=True, kw_only=True):
-    row: int
-    split: str
-    language: str
-    topic: str
-    messages: tuple[ReviewedMessage, ...]
-
-
-class SliceOpened(VerbAnswer, frozen=True, kw_only=True):
-    """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and
-    opened.
-    """
-
-    scanned: int
-    matching: int
-    rows: tuple[SliceRowOpened, ...]
-
-
-class ReadReplacements(VerbBody, frozen=True, kw_only=True):
-    rows: Annotated[int, Meta(ge=1, le=20)] = 5
-
-
-class PlaceText(VerbAnswer, frozen=True, kw_only=True):
-    """A name, with a few words of what stands before it and behind it."""
-
-    before: str
-    name: str
-    behind: str
-
-
-class ReplacementOpened(VerbAnswer, frozen=True, kw_only=True):
-    """One replaced place: ``said`` is the original text, ``leaves`` the release's."""
-
-    row: int
-    place: int
-    kind: str
-    said: PlaceText
-    leaves: PlaceText
-    no_name: bool
-
-
-class ReplacementsOpened(VerbAnswer, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
-    holds if made now.
-    """
-
-    rows: int
-    differ: int
-    places: tuple[ReplacementOpened, ...]
 
 
 # Models

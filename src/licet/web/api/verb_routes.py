@@ -101,11 +101,11 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
             url=site.settings.url or "",
             sent=sent,
             target="+".join(named.values()) or str(getattr(sent, verb.named_by, "")),
-            dry_run=getattr(sent, "dry_run", False),
         )
 
         def run() -> Acted[Any]:
-            done = verb.perform(call)
+            dry_run = getattr(sent, "dry_run", False)
+            done = verb.forecast(call)[0] if dry_run else verb.perform(call)
             return Acted(verb.answer(call, done), verb.made(done))
 
         def again(made: str) -> Any:  # noqa: ANN401 as the verb answers
@@ -119,15 +119,10 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     types: dict[str, Any] = {"request": AnyRequest, **{name: REFERENCES[name] for name in names}}
     if verb.takes is not NoBody:
         types["data"] = _BODY[verb.takes]
-    optional = {"account": OfAccount} if CONVERSATION in names else {}
-    declare(
-        act,
-        verb.name,
-        verb.about,
-        types,
-        {**optional, "idempotency_key": IdempotencyKey},
-        _ANSWER[verb.answers],
-    )
+    optional: dict[str, Any] = {"account": OfAccount} if CONVERSATION in names else {}
+    if verb.keyed:
+        optional["idempotency_key"] = IdempotencyKey
+    declare(act, verb.name, verb.about, types, optional, _ANSWER[verb.answers])
     bound: Any = {"request_max_body_size": verb.body_bytes_max} if verb.body_bytes_max else {}
     route = post if verb.method == "POST" else put
     return route(

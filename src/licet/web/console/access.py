@@ -23,13 +23,7 @@ from litestar.params import FromPath
 from licet.access import service_keys, sessions
 from licet.access.roles import Scope, StaffRole
 from licet.errors import LicetError
-from licet.service.access_verbs import (
-    ADD_STAFF,
-    LIMIT_KEY,
-    MAKE_KEY,
-    SET_ROLES,
-    member_id,
-)
+from licet.service.access_verbs import ADD_STAFF, LIMIT_KEY, MAKE_KEY, SET_ROLES, member_id
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -112,10 +106,7 @@ def show_key(visit: RouteVisit, name: FromPath[str]) -> Response[Any]:
 
 
 def _key(
-    visit: Visit,
-    name: str,
-    data: Mapping[str, Any],
-    error: LicetError | None = None,
+    visit: Visit, name: str, data: Mapping[str, Any], error: LicetError | None = None
 ) -> Response[Any]:
     with transaction(visit.installation.pool) as tx:
         known = service_keys.find_by_name(tx, name)

@@ -117,10 +117,7 @@ def one_item(visit: RouteVisit, item: FromPath[str]) -> Response[Any]:
 
 
 def _item(
-    visit: Visit,
-    item: str,
-    kept: Mapping[str, Any] | None = None,
-    faults: Faults = NO_FAULTS,
+    visit: Visit, item: str, kept: Mapping[str, Any] | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.installation, by, item)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import msgspec
 from litestar import Response
 from litestar.params import FromPath
 
@@ -132,8 +131,8 @@ def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowA
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         call = forms.call_of(visit, verb, data, names[0])
-        (done,) = verb.run(msgspec.structs.replace(call, dry_run=dry_run))
-        return says(done)
+        done: Any = verb.forecast(call)[0] if dry_run else verb.run(call)
+        return says(done[0])
 
     return act
 
@@ -171,10 +170,7 @@ def _reviewing(*, dry_run: bool) -> RowAct:
     """Places a hold that is there again, with another day of review; NotFoundError where the matter
     holds nothing.
     """
-    ended, placed = (
-        _by_row(END, _freed, dry_run=True),
-        _by_row(PLACE, _placed, dry_run=dry_run),
-    )
+    ended, placed = (_by_row(END, _freed, dry_run=True), _by_row(PLACE, _placed, dry_run=dry_run))
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         ended(visit, names, data)

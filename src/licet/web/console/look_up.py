@@ -354,12 +354,7 @@ def read(
 
 
 def _conversation(
-    visit: Visit,
-    name: str,
-    kept: ReadReasonForm,
-    faults: Faults = NO_FAULTS,
-    *,
-    status: int = 422,
+    visit: Visit, name: str, kept: ReadReasonForm, faults: Faults = NO_FAULTS, *, status: int = 422
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     return shell.page(

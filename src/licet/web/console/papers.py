@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Response
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
 
-from licet.errors import NotFoundError, RefusedError
+from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
 from licet.legal import papers
 from licet.legal.paper import PaperKind, load_form
+from licet.legal.papers import MadePaper
+from licet.service.paper_verbs import MAKE
+from licet.service.staff_verb import AnyCall
 from licet.web.console import shared as shell
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, RouteVisit, Visit
-from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
+from licet.web.pages.shared import NO_FAULTS, Faults, get_page, seen_other
 
 FORMATS = {"md": "markdown", "html": "html", "json": "json"}
 TYPES = {
@@ -23,34 +26,24 @@ TYPES = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
 }
-SAID = {
-    "made": "The paper is made and signed. The log takes its leaf next.",
-    "again": "The same paper was there already: nothing was added.",
-}
-
-
-class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """The form: which paper."""
-
-    kind: str = ""
+AGAIN = "The same paper was there already: nothing was added."
 
 
 @get_page("/console/documents", may=OFFICE)
 def listing(visit: RouteVisit) -> Response[Any]:
     """The papers that were made, the newest first, with their files."""
-    return _page(visit, flash=SAID.get(visit.query.get("flash", ""), ""))
+    return _page(visit)
 
 
-@post_page("/console/documents", may=HOLDS)
-def make(visit: RouteVisit, data: URLEncodedBody[PaperOrder]) -> Response[Any]:
-    """Makes a paper at the end of the log."""
-    if data.kind not in {kind.value for kind in PaperKind}:
-        return _page(visit, faults=Faults((("kind", "make-kind", "Pick a paper."),)))
-    try:
-        made = papers.make(visit.installation, PaperKind(data.kind), actor=visit.staff.recorded_as)
-    except RefusedError as error:
-        return _page(visit, faults=Faults((("kind", "make-kind", shell.sentence(error.message)),)))
-    return seen_other(f"/console/documents?flash={'again' if made.again else 'made'}")
+def _made(_: Visit, __: AnyCall, made: MadePaper) -> Response[Any]:
+    return seen_other(f"/console/documents?flash={'again' if made.again else MAKE.name}")
+
+
+def _not_made(visit: Visit, _: str, __: object, error: LicetError) -> Response[Any]:
+    if not isinstance(error, RefusedError | UsageError):
+        raise error
+    text = shell.sentence(error.message) if isinstance(error, RefusedError) else "Pick a paper."
+    return _page(visit, faults=Faults((("kind", "make-kind", text),)))
 
 
 @get_page("/console/documents/{sha256:str}/{form:str}", may=OFFICE)
@@ -66,17 +59,18 @@ def download(visit: RouteVisit, sha256: FromPath[str], form: FromPath[str]) -> R
     return Response(file, media_type=TYPES[form], headers=named)
 
 
-def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
+def _page(visit: Visit, *, faults: Faults = NO_FAULTS) -> Response[Any]:
+    again: dict[str, Any] = {"saved": AGAIN} if visit.query.get("flash") == "again" else {}
     return shell.page(
         "console_documents.html",
         visit,
         errors=faults,
         papers=papers.list_papers(visit.installation),
         kinds={kind.value: load_form(kind).title for kind in PaperKind},
-        saved=flash,
+        **again,
         makes=visit.allows(HOLDS),
         formats=tuple(FORMATS),
     )
 
 
-ROUTES = (listing, make, download)
+ROUTES = (listing, forms.form_of(MAKE, _made, _not_made), download)

@@ -130,11 +130,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
             visit.installation, text, actor=_by(visit), identity=visit.staff.identity
         )
     except (InputError, UsageError, RefusedError) as error:
-        return _listing(
-            visit,
-            text.decode("utf-8", "replace"),
-            shell.fault("text", error),
-        )
+        return _listing(visit, text.decode("utf-8", "replace"), shell.fault("text", error))
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?flash={PROPOSE.name}")
 
 

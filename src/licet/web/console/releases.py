@@ -4,7 +4,7 @@ its replaced names; and the models that learnt from them.
     /console/releases                        every release
     ../ID                                    how it came about, who has it, and its review
     ../ID/against/ID                         what differs from another
-    ../ID/sample  ../close  ../sign          draws a sample; states what was found; signs (`service.release_verbs`)
+    ../ID/sample  ../close  ../sign          draws a sample; states what was found; signs (`service.review_verbs`)
     ../ID/row                                opens the next row, recorded
     ../ID/finding                            stores its finding, and opens the next; or takes the last one back
     ../ID/slice                              opens rows by their labels, recorded
@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
 
 from licet.access.staff_orders import OrderKind
-from licet.errors import LicetError, UsageError
+from licet.errors import LicetError
 from licet.masked import Masked
 from licet.release import (
     card,
@@ -41,11 +41,28 @@ from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
-from licet.release.shown_replacements import PlaceRef
-from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
-from licet.service import model_view, orders, release_view, replacements, slice_sample
-from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN, find_folder
+from licet.release.signatures import ReleaseStanding, RowShown
+from licet.service import model_view, orders, release_view
+from licet.service.release_verbs import BUILD, PURGE, RECALL, RETIRE
 from licet.service.release_view import ReleaseView
+from licet.service.replacements import ReplacementsRead
+from licet.service.review_verbs import (
+    DRAW,
+    FIND,
+    MARK,
+    OPEN_ROW,
+    READ_REPLACEMENTS,
+    READ_SLICE,
+    SIGN,
+    UNDO,
+    NewSample,
+    OpenRow,
+    ReadReplacements,
+    ReadSlice,
+    find_folder,
+)
+from licet.service.slice_sample import SliceRead
+from licet.service.staff_verb import AnyVerb, VerbCall
 from licet.store.connect import transaction
 from licet.vault.installation import load_policies
 from licet.web.api import shared
@@ -70,10 +87,7 @@ def releases(visit: RouteVisit) -> Response[Any]:
 
 
 def _listed(
-    visit: Visit,
-    *,
-    faults: Faults = NO_FAULTS,
-    kept: Mapping[str, str] | None = None,
+    visit: Visit, *, faults: Faults = NO_FAULTS, kept: Mapping[str, str] | None = None
 ) -> Response[Any]:
     known = load_policies(visit.installation)
     newest = catalog.list_releases(visit.installation)[: -RELEASES_SHOWN_MAX - 1 : -1]
@@ -118,38 +132,12 @@ FINDINGS = {
     ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
     ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "A place that points to somebody",
     ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
-    ReviewFinding.other: "Something else that identifies",
+    ReviewFinding.other: "Something else that identifies"
 }  # fmt: skip
 
 
 if TYPE_CHECKING:
     from licet.curate.row_marks import RowMark
-
-
-class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The size of a sample."""
-
-    chance: str = str(CHANCE_ROWS)
-    risk: str = str(RISK_ROWS)
-
-
-class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's finding in a row; ``then`` is `stop` to pause and `undo` to take the last finding
-    back. ``second`` is `yes` for the second reader of a row.
-    """
-
-    row: str = ""
-    finding: str = ""
-    then: str = ""
-    second: str = ""
-
-
-class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows to read, by their labels, and how many; or the ``row`` of a number."""
-
-    where: str = "language = 'en' and words > 20"
-    rows: str = str(slice_sample.SLICE_ROWS)
-    row: str = ""
 
 
 @get_page("/console/releases/{release:str}", may=STAFF)
@@ -169,8 +157,8 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
         draws=visit.allows(DRAW.may),
         reads=visit.allows(READS),
         may_sign=seen is not None and _may_sign(visit, seen),
-        wanted=SampleSizeForm(),
-        slice=SliceForm(),
+        wanted=NewSample(),
+        slice=ReadSlice(where="language = 'en' and words > 20"),
         seconds=signatures.rows_for_second(visit.installation, str(folder), member_of(visit.staff))
         if folder
         else 0,
@@ -288,78 +276,37 @@ def against(visit: RouteVisit, release: FromPath[str], other: FromPath[str]) -> 
     )
 
 
-@post_page("/console/releases/{release:str}/row", may=READS)
-def row(
-    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
-) -> Response[Any]:
-    """Opens the next row of the sample. The reading is recorded, and its person sees it."""
-    return _next(visit, release_shown(visit, release), data.second == "yes")
-
-
-@post_page("/console/releases/{release:str}/slice", may=READS)
-def read_slice(
-    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[SliceForm]
-) -> Response[Any]:
-    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
-    recorded, and its person sees it.
-    """
-    known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    if data.row:
-        read = slice_sample.read_rows(visit.installation, folder, reader, [release_count(data.row)])
-    else:
-        read = slice_sample.read_slice(
-            visit.installation, folder, reader, data.where, release_count(data.rows)
-        )
+def _show_slice(visit: Visit, call: VerbCall[ReadSlice], read: SliceRead) -> Response[Any]:
+    known = release_shown(visit, call.target)
     return shell.page(
         "console_slice.html",
         visit,
         title=f"A slice of {known.name}",
         release=known,
         read=read,
-        wanted=data,
+        wanted=call.sent,
     )
 
 
 @post_page("/console/releases/{release:str}/finding", may=READS)
-def finding(
-    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
-) -> Response[Any]:
+def finding(visit: RouteVisit, release: FromPath[str], data: Fields) -> Response[Any]:
     """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
     last finding back.
     """
-    known, second = release_shown(visit, release), data.second == "yes"
-    if data.then == "undo":
-        signatures.undo(
-            visit.installation,
-            find_folder(visit.installation, known),
-            member_of(visit.staff),
-            second=second,
-        )
-        return _next(visit, known, second)
-    if data.finding not in {each.value for each in FINDINGS}:
-        raise UsageError(f"`{data.finding}` is no finding")
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    signatures.record_finding(
-        visit.installation,
-        folder,
-        reader,
-        release_count(data.row),
-        ReviewFinding(data.finding),
-        second=second,
-    )
-    return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
+
+    def then(visit: Visit, _: object, __: object) -> Response[Any]:
+        if data.get("then") == "stop":
+            return seen_other(f"/console/releases/{release}")
+        return forms.take(visit, OPEN_ROW, data, release, _show_row)
+
+    verb: AnyVerb = UNDO if data.get("then") == "undo" else FIND
+    return forms.take(visit, verb, data, release, then)
 
 
-def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
-    read = signatures.read_next(
-        visit.installation,
-        find_folder(visit.installation, release),
-        member_of(visit.staff),
-        second=second,
-    )
+def _show_row(visit: Visit, call: VerbCall[OpenRow], read: RowShown | None) -> Response[Any]:
+    release, second = release_shown(visit, call.target), call.sent.second
     if read is None:
-        return seen_other(release_path(release))
+        return seen_other(f"/console/releases/{call.target}")
     return shell.page(
         "console_review.html",
         visit,
@@ -398,11 +345,7 @@ def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     for mark in marks:
         found += [
             TextPiece(text[place : mark.start]),
-            TextPiece(
-                text[mark.start : mark.end],
-                mark.mark.value,
-                mark.kind,
-            ),
+            TextPiece(text[mark.start : mark.end], mark.mark.value, mark.kind),
         ]
         place = mark.end
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
@@ -414,41 +357,13 @@ def release_shown(visit: Visit, release: str) -> Release:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def release_path(release: Release) -> str:
-    """The page of a release."""
-    return f"/console/releases/{release.release_id.hex}"
-
-
-def release_count(text: str) -> int:
-    """A number that was typed; UsageError for something else."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise UsageError(f"`{text[:20]}` is not a number")
-    return int(text)
-
-
 # Replaced names
 
 
-class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows to open."""
-
-    rows: str = str(replacements.ROWS)
-
-
-@post_page("/console/releases/{release:str}/replacements", may=READS)
-def read_replacements(
-    visit: RouteVisit, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
+def _show_replacements(
+    visit: Visit, call: VerbCall[ReadReplacements], found: ReplacementsRead
 ) -> Response[Any]:
-    """Opens rows drawn from those in which a name was replaced. Each reading is recorded, and its
-    person sees it.
-    """
-    known = release_shown(visit, release)
-    found = replacements.read_replacements(
-        visit.installation,
-        find_folder(visit.installation, known),
-        member_of(visit.staff),
-        release_count(data.rows),
-    )
+    known = release_shown(visit, call.target)
     title = f"Replaced names of {known.name}"
     return shell.page(
         "console_replacements.html",
@@ -456,7 +371,7 @@ def read_replacements(
         title=title,
         release=known,
         read=found,
-        wanted=data,
+        wanted=call.sent,
     )
 
 
@@ -465,18 +380,10 @@ def mark_replacements(visit: RouteVisit, release: FromPath[str], data: Fields) -
     """Stores which of the places that the reader was shown were no name; they are counted, and
     teach nothing.
     """
-    known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
-    for ref in map(_place_ref, chosen_of(data)):
-        replacements.mark_replacement(visit.installation, folder, reader, ref)
-    return seen_other(f"{release_path(known)}#replacements")
-
-
-def _place_ref(chosen: str) -> PlaceRef:
-    row, _, place = chosen.partition(".")
-    if not place:
-        raise UsageError(f"`{chosen[:20]}` is not a place of a row")
-    return PlaceRef(release_count(row), release_count(place))
+    for chosen in chosen_of(data):
+        row, _, place = chosen.partition(".")
+        MARK.perform(forms.call_of(visit, MARK, {"row": row, "place": place}, release))
+    return seen_other(f"/console/releases/{release}#replacements")
 
 
 # Models
@@ -517,10 +424,10 @@ ROUTES = (
     forms.form_of(BUILD, refused=_not_built),
     show_release,
     against,
-    row,
-    read_slice,
+    forms.form_of(OPEN_ROW, _show_row),
+    forms.form_of(READ_SLICE, _show_slice),
     finding,
-    read_replacements,
+    forms.form_of(READ_REPLACEMENTS, _show_replacements),
     mark_replacements,
     models,
     show_model,

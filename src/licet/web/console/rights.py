@@ -64,10 +64,7 @@ def one_request(visit: RouteVisit, request_id: FromPath[str]) -> Response[Any]:
 
 
 def _one(
-    visit: Visit,
-    name: str,
-    kept: Mapping[str, Any] | None = None,
-    faults: Faults = NO_FAULTS,
+    visit: Visit, name: str, kept: Mapping[str, Any] | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.get_request(visit.installation, name, with_words=answers)

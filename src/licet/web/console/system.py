@@ -44,10 +44,7 @@ def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
     """What every page of the system shows: the newest orders, and whether the reader owns it."""
     with transaction(visit.installation.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
-    return {
-        "orders": newest,
-        "owns": visit.allows(OWNS),
-    }
+    return {"orders": newest, "owns": visit.allows(OWNS)}
 
 
 @get_page("/console/keys", may=STAFF)
@@ -144,10 +141,4 @@ def background(visit: RouteVisit) -> Response[Any]:
     )
 
 
-ROUTES = (
-    keys,
-    backups,
-    log,
-    *tables.routes_of(ORDERS),
-    background,
-)
+ROUTES = (keys, backups, log, *tables.routes_of(ORDERS), background)

@@ -60,13 +60,14 @@ def take(
     ``refused`` answers for what the verb refuses.
     """
     reason, faults = str(data.get("reason", "")), NO_FAULTS
+    sentences: tuple[str, ...] = ()
     confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
     try:
         call = call_of(visit, verb, data, target)
         address = re.sub(r"{[^}]*}", call.target, verb.page_path)
         back = verb.back or address.rpartition("/")[0]
         if verb.means:
-            would = verb.run(msgspec.structs.replace(call, dry_run=True))
+            would, sentences = verb.forecast(call)
         if verb.version is not None:
             version = verb.version(call)
         if confirmed and data.get("seen", "") != version:
@@ -91,7 +92,7 @@ def take(
         errors=faults,
         verb=verb,
         means=verb.means if isinstance(verb.means, str) else verb.means(call),
-        would=verb.would(call, would),
+        would=sentences,
         fields=[*_sent_again(verb, data), *([("seen", version)] if version else [])],
         action=address,
         back=back,
