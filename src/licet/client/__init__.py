@@ -198,9 +198,15 @@ def choose(
     grants a no leaves in force.
     """
     body = {
-        "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
-        "surface": surface, "showing": showing,
-    }  # fmt: skip
+        "allow": allow,
+        "question": question,
+        "scope": scope,
+        "keep": tuple(keep),
+        "age": age,
+        "via": via,
+        "surface": surface,
+        "showing": showing,
+    }
     return _change("POST", f"{_account(account)}/choices", ChoiceResult, body)
 
 

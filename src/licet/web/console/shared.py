@@ -296,9 +296,18 @@ def plain(
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
     shown = {
-        "csrf": "", "sections": [], "place": "", "up": (), "who": "", "roles": "", "errors": [], "errors_of": {},
-        "simulated": False, "lines": lines, "links": links,
-    }  # fmt: skip
+        "csrf": "",
+        "sections": [],
+        "place": "",
+        "up": (),
+        "who": "",
+        "roles": "",
+        "errors": [],
+        "errors_of": {},
+        "simulated": False,
+        "lines": lines,
+        "links": links,
+    }
     return _rendered("console_plain.html", title, status, shown)
 
 
