@@ -467,7 +467,7 @@ def _effect(words: Catalogue, made: ChoiceMade) -> str:
 def _choice_lines(
     words: Catalogue, reader: PageReader, made: ChoiceMade, asks: Sequence[str]
 ) -> ChoiceLine:
-    evidence = made.evidence
+    evidence = made.unsealed
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
         seen = words.say(
