@@ -25,7 +25,7 @@ from licet.policy.file import preset
 from licet.release.decision_pages import PAGE_BYTES_MAX
 from licet.service import policy_changes
 from licet.store.connect import transaction
-from licet.vault import cold_storage
+from licet.vault import cold_tier
 from licet.vault.cold_tier import EMPTY_SECONDS, PLACED, contents
 from licet.vault.conversation_pages import START, page_after
 from licet.vault.installation import Installation, open_installation
@@ -83,7 +83,7 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
             at[0] = LATER
             floor = timed(lambda: plain(installation, Path(folder) / "plain"))
             from_table = timed(lambda: page(installation))
-            move = timed(lambda: cold_storage.cool(installation))
+            move = timed(lambda: cold_tier.cool(installation))
             from_objects = timed(lambda: page(installation))
             with transaction(
                 installation.pool
@@ -93,10 +93,10 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
                 conn.autocommit = True
                 conn.execute("VACUUM blocks")
                 conn.autocommit = False
-            cold_storage.cool(installation)
+            cold_tier.cool(installation)
             at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
             begun = time.perf_counter()
-            done = cold_storage.cool(installation)
+            done = cold_tier.cool(installation)
             deletion = (time.perf_counter() - begun) / max(1, done.deleted)
     return move, floor, deletion, from_table, from_objects
 

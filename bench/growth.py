@@ -232,7 +232,7 @@ def units(
     body = encode(Content(text="one more turn"))
     now = installation.clock
     return [
-        Unit("gate", read(lambda tx, one: account_view.gate_of(tx, one.account, known, now()))),
+        Unit("gate", read(lambda tx, one: account_view.load_gates(tx, [one.account], now()))),
         Unit("open an account", lambda _: verbs.apply_commands(installation, [_opening(now())])),
         Unit(
             "say",

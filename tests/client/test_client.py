@@ -25,7 +25,7 @@ from licet.errors import BusyError, DeniedError, GateError, NotFoundError, Refus
 from licet.host.gate_cache import GateCache
 from licet.policy.file import preset
 from licet.service import explanations
-from licet.web.api import rights_schema, schema
+from licet.web.api import rights, schema
 from licet.webhooks import acknowledgements
 
 from ..agent.transcripts import Coder
@@ -440,7 +440,7 @@ ANSWERS = {
     client.NoticeResult: schema.NoticeAnswer,
     client.SentRequest: rights_requests.SeenRequest,
     client.SentRequestStep: request_register.SeenStep,
-    client.SentRequests: rights_schema.RequestPage,
+    client.SentRequests: rights.RequestPage,
     client.Explained: explanations.TurnsExplained,
     client.Explanation: explanations.ConversationSeen,
     client.EventDelivery: acknowledgements.HostDelivery,

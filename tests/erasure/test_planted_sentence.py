@@ -34,7 +34,7 @@ from licet.config import Configuration
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation
 from licet.store import embedded
-from licet.vault import block_joins, cold_storage
+from licet.vault import block_joins, cold_tier
 from licet.vault.installation import open_installation
 from licet.web.access import tokens
 
@@ -230,7 +230,7 @@ def join_and_cool(operated: Operated) -> None:
     with open_installation(Configuration(data=operated.data), lambda: later) as installation:
         assert block_joins.join(installation, timedelta(days=1)).blocks_after > 0
         assert operated.search() == {}
-        assert cold_storage.cool(installation, 1).turns > 0
+        assert cold_tier.cool(installation, 1).turns > 0
     assert any(path.is_file() for path in (operated.data / "cold").rglob("*"))
     assert operated.search() == {}
 

@@ -21,7 +21,7 @@ from licet import client
 from licet.access.roles import Scope
 from licet.client import BulkItem, ConversationTurn, GateResult
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
-from licet.host.exchange import ChatExchange
+from licet.host.asgi import ChatExchange
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Hold, Unhold
 from licet.webhooks import endpoints

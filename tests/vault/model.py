@@ -371,8 +371,8 @@ class Pair:
             state = seen[conversation].turns
             yield ("conversation", name), (state.keep_until, state.safety_until)
         for name, account in self.accounts.items():
-            gate = account_view.gate_of(tx, account, self.policies, at)
-            yield ("account", name), gate and gate.value
+            (found,) = account_view.load_gates(tx, [account], at)
+            yield ("account", name), found and found.gate.value
         for name, feedback in self.feedback.items():
             yield ("feedback", name), self._feedback(tx, feedback, at)
 

@@ -14,7 +14,7 @@ from licet.errors import BrokenError
 from licet.keys.objects import Stored
 from licet.policy.decide import IMPROVE
 from licet.store.connect import transaction
-from licet.vault import block_joins, blocks, cold_storage
+from licet.vault import block_joins, blocks, cold_tier
 from licet.vault import commands as do
 from licet.vault.block_joins import JoinResult
 
@@ -124,7 +124,7 @@ def test_what_lies_in_the_cold_store_stays_there_and_what_was_joined_moves_there
     house: House,
 ) -> None:
     house.passes(100)
-    cold_storage.cool(house.installation)
+    cold_tier.cool(house.installation)
     house.say("ana", "stone", "still here")
     house.say("ana", "stone", "and here")
     house.passes(REST_DAYS + 1)
@@ -133,7 +133,7 @@ def test_what_lies_in_the_cold_store_stays_there_and_what_was_joined_moves_there
     assert roles(house, "stone") == ["u", "a", "u", "uu"]
     assert roles(house, "river") == ["u", "a", "u"]
     house.passes(100)
-    cold_storage.cool(house.installation)
+    cold_tier.cool(house.installation)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert said(house) == read
 
@@ -143,13 +143,13 @@ def test_blocks_that_are_joined_while_they_are_moved_stay_in_the_database(house:
     read, inner = said(house), house.installation.keyring.cold
     assert isinstance(inner, Stored)
     house.installation.keyring.cold = Meddled(inner, lambda: void(join(house)))
-    cold_storage.cool(house.installation)
+    cold_tier.cool(house.installation)
     assert roles(house, "river") == ["uau"]
     assert house.query("SELECT count(*) FROM blocks WHERE object_id IS NOT NULL") == [(0,)]
     assert said(house) == read
     house.passes(1)
     house.installation.keyring.cold = inner
-    cold_storage.cool(house.installation)
+    cold_tier.cool(house.installation)
     assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert said(house) == read
 

@@ -24,7 +24,6 @@ from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share
 from licet.service import population_status
 from licet.store.connect import Pool, transaction
-from licet.vault import cold_storage as verbs
 from licet.vault import cold_tier
 from licet.vault import commands as do
 from licet.vault.installation import load_policies
@@ -83,7 +82,7 @@ def lived_in(house: House) -> House:
 
 
 def cool(house: House) -> cold_tier.CoolingResult:
-    return verbs.cool(house.installation)
+    return cold_tier.cool(house.installation)
 
 
 def said(house: House) -> str:
@@ -137,19 +136,21 @@ def erase(house: House, chat: str) -> None:
 def test_what_was_said_long_ago_moves_whole_segments_at_a_time_and_what_is_new_stays(
     house: House,
 ) -> None:
-    planned = verbs.coolable(house.installation)
+    planned = cold_tier.coolable(house.installation)
     assert (planned.segments, planned.turns) == (3, 7)
     done = cool(house)
     assert (done.segments, done.turns, done.bytes, done.objects) == (3, 7, planned.bytes, 1)
     assert places(house) == {"river": (0, 3), "stone": (0, 2), "paper": (0, 2), "today": (2, 0)}
     assert files(house) == known_objects(house)
-    assert verbs.coolable(house.installation) == cold_tier.Coolable(segments=0, turns=0, bytes=0)
+    assert cold_tier.coolable(house.installation) == cold_tier.Coolable(
+        segments=0, turns=0, bytes=0
+    )
     assert cool(house).objects == 0
 
 
 def test_a_dry_run_touches_nothing(house: House) -> None:
     before = house.dump()
-    verbs.coolable(house.installation)
+    cold_tier.coolable(house.installation)
     assert house.dump() == before
     assert files(house) == set()
 
@@ -185,14 +186,7 @@ def test_a_chat_that_moved_goes_on_and_its_new_turns_are_moved_later(house: Hous
 
 def test_no_object_holds_more_than_it_may_and_none_parts_a_segment(house: House) -> None:
     before = said(house)
-    done = cold_tier.cool(
-        house.installation.pool,
-        house.installation.keyring.cold or Stored(),
-        house.installation.keyring.random,
-        house.now,
-        house.now - timedelta(days=90),
-        bytes_max=1,
-    )
+    done = cold_tier.cool(house.installation, bytes_max=1)
     assert done.objects == 3
     parted = house.query(
         "SELECT FROM blocks WHERE object_id IS NOT NULL GROUP BY conversation_id, segment "
@@ -217,7 +211,7 @@ def test_an_object_is_of_one_due_month(house: House) -> None:
 
 def test_what_is_soon_due_is_not_worth_the_way(house: House) -> None:
     house.choose("ana", False)  # thirty days are left
-    assert verbs.coolable(house.installation).segments == 0
+    assert cold_tier.coolable(house.installation).segments == 0
 
 
 # Crashes
@@ -273,7 +267,7 @@ from licet.config import Configuration
 from licet.vault.installation import open_installation
 
 from licet.policy.period import instant
-from licet.vault import cold_storage
+from licet.vault import cold_tier
 from licet.keys.objects import Stored
 class Killing(Stored):
     def put(self, name, content):
@@ -282,7 +276,7 @@ class Killing(Stored):
 config = Configuration(data=Path(sys.argv[1]), database_url=sys.argv[2])
 with open_installation(config, lambda: instant(sys.argv[3])) as installation:
     installation.keyring.cold = Killing(installation.config.data / "cold")
-    cold_storage.cool(installation)
+    cold_tier.cool(installation)
 """
 
 

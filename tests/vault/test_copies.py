@@ -53,7 +53,7 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
         safety = Copy(
             account=said.account, conversation=said.conversation, segment=0, place=CopyPlace.safety
         )
-        copies.register(town.tx, [safety, safety], SAID)
+        copies.register(town.tx, {safety: SAID})
         assert orphans(town.tx) == [("not there", *key, "safety", copies.NO_REFERENCE)]
 
 

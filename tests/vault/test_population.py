@@ -354,7 +354,11 @@ def usable_in_sql(
     tx: Transaction, policies: Policies, purpose: str, at: datetime
 ) -> set[tuple[UUID, int]]:
     rows = tx.execute(
-        population.USABLE_TURNS, population.parameters(policies, purpose, at)
+        f"""SELECT d.account_id, d.conversation_id, t.turn FROM ({population.DECISIONS}) d
+              JOIN {population.VERSIONS} ON v.number = d.version
+              JOIN turns t USING (account_id, conversation_id, segment)
+             WHERE ({population.USABLE_UNTIL}) IS NOT NULL""",
+        population.parameters(policies, purpose, at),
     ).fetchall()
     assert len(rows) == len(set(rows))
     return {(conversation, turn) for _, conversation, turn in rows}

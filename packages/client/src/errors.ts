@@ -1,9 +1,9 @@
-/** The errors of a call, as those of the Python client: a class for what to do, and the problem's stable `type`. */
+/** The errors of a call, as in the Python client: classes by what the caller can do, with the problem's stable `type`. */
 
 import type { ProblemType } from "./operations.js";
 import { REASONS, type ReasonCode } from "./reasons.js";
 
-/** One value that does not fit. */
+/** A rejected value. */
 export interface Fault {
   key: string;
   message: string;
@@ -21,48 +21,48 @@ export interface Problem {
 }
 
 /**
- * `no_answer`: no response came, and whether the request arrived is unknown. `unreadable`: the response is not one of
- * this version of the API. A newer server may say a type that is not listed.
+ * `no_answer`: there was no response, and whether the request arrived is unknown. `unreadable`: the response does not
+ * conform to this version of the API. A newer server may return a type that is not listed.
  */
 export type ErrorType = ProblemType | "no_answer" | "unreadable" | (string & {});
 
-/** Any error of a call, but for an abort by the caller, which rejects with the signal's own reason. */
+/** Any error of a call, except an abort by the caller, which rejects with the signal's reason. */
 export class LicetError extends Error {
   /** The problem's type without `urn:licet:problem:`. */
   readonly type: ErrorType;
-  /** The HTTP status; 0 if no response came. */
+  /** The HTTP status; 0 without a response. */
   readonly status: number;
-  /** What to do, or empty. */
+  /** What to do; may be empty. */
   readonly hint: string;
-  /** Why: a `ReasonCode`, or a word of a refusal's own. */
+  /** Why: a `ReasonCode`, or the refusal's own code. */
   readonly because: string;
-  /** Where the account answers, if it must decide first; else empty. */
+  /** Where the account answers if it must decide first; otherwise empty. */
   readonly choice: string;
-  /** Which values were rejected. */
+  /** The rejected values. */
   readonly faults: readonly Fault[];
-  /** For how many seconds an overloaded server asks to wait; 0 if it does not say. */
+  /** The seconds that an overloaded server asks to wait; 0 if it names none. */
   readonly retryAfter: number;
 
   constructor(type: ErrorType, status: number, problem: Problem = {}, options?: ErrorOptions, retryAfter = 0) {
-    super(messageOf(type, status, problem), options);
+    super(formatMessage(type, status, problem), options);
     this.name = new.target.name;
     this.type = type;
     this.status = status;
     this.hint = problem.hint ?? "";
-    this.because = problem.because || reasonIn(type, status);
+    this.because = problem.because || reasonFor(type, status);
     this.choice = problem.choice ?? "";
     this.faults = problem.faults ?? [];
     this.retryAfter = retryAfter;
   }
 }
 
-/** The call is wrong. */
+/** The call is invalid. */
 export class UsageError extends LicetError {}
-/** A setting of the client is wrong: `because` says which mistake it is. */
+/** A setting of the client is invalid; `because` says why. */
 export class SetupError extends UsageError {
-  constructor(because: ReasonCode, what = "") {
-    const [sentence, remedy] = REASONS[because];
-    super(because, 0, { detail: what ? `${sentence}: ${what}` : sentence, hint: remedy, because });
+  constructor(because: ReasonCode, detail = "") {
+    const [sentence, hint] = REASONS[because];
+    super(because, 0, { detail: detail ? `${sentence}: ${detail}` : sentence, hint, because });
   }
 }
 /** It does not exist, or is not the caller's. */
@@ -71,20 +71,20 @@ export class NotFoundError extends LicetError {}
 export class RefusedError extends LicetError {}
 /** The account must decide first; `choice` is where it answers. */
 export class GateError extends RefusedError {}
-/** Another token, key or scope is needed, or the content may not be opened. */
+/** It needs another token, key or scope, or the content may not be opened. */
 export class DeniedError extends LicetError {}
-/** Try again later: the attempts of this call are used up. */
+/** Retry later: this call has used up its attempts. */
 export class BusyError extends LicetError {}
-/** The server is broken, or its response cannot be read. */
+/** The server failed, or its response cannot be parsed. */
 export class BrokenError extends LicetError {}
 
-/** The error for a response that is no success. */
+/** Returns the error for an unsuccessful response. */
 export function errorOf(status: number, problem: Problem, retryAfter = 0): LicetError {
   const type = typeOf(problem);
   return new (classOf(status, type))(type, status, problem, undefined, retryAfter);
 }
 
-const OF_TYPE: Record<string, ReasonCode> = {
+const REASON_BY_TYPE: Record<string, ReasonCode> = {
   unauthenticated: "key_unknown",
   forbidden: "scope_missing",
   contradiction: "bad_request",
@@ -93,32 +93,32 @@ const OF_TYPE: Record<string, ReasonCode> = {
   idempotency_key_running: "busy",
 };
 
-/** Of something before Licet, a proxy above all. */
-const OF_STATUS: Record<number, ReasonCode> = { 413: "too_large", 429: "rate_limited" };
+/** For responses of a proxy before Licet. */
+const REASON_BY_STATUS: Record<number, ReasonCode> = { 413: "too_large", 429: "rate_limited" };
 
-/** The code of any error that a call rejected with. */
+/** Returns the reason code of any error that a call rejected with. */
 export function reasonOf(error: unknown): ReasonCode {
   if (!(error instanceof LicetError)) return "no_answer";
   if (Object.hasOwn(REASONS, error.because)) return error.because as ReasonCode;
-  return reasonIn(error.type, error.status);
+  return reasonFor(error.type, error.status);
 }
 
-function reasonIn(type: ErrorType, status: number): ReasonCode {
-  for (const word of [OF_TYPE[type], type]) {
-    if (word !== undefined && Object.hasOwn(REASONS, word)) return word as ReasonCode;
+function reasonFor(type: ErrorType, status: number): ReasonCode {
+  for (const code of [REASON_BY_TYPE[type], type]) {
+    if (code !== undefined && Object.hasOwn(REASONS, code)) return code as ReasonCode;
   }
   if (status >= 300 && status < 400) return "redirected";
   if (type !== "unknown") return "refused";
-  return OF_STATUS[status] ?? "not_licet";
+  return REASON_BY_STATUS[status] ?? "not_licet";
 }
 
-/** What is wrong in words, with the values that were rejected. */
-function messageOf(type: ErrorType, status: number, { detail, title, faults = [] }: Problem): string {
-  const sentence = detail || title || `${REASONS[reasonIn(type, status)][0]}: status ${status}`;
+/** Formats the error's sentence with the rejected values. */
+function formatMessage(type: ErrorType, status: number, { detail, title, faults = [] }: Problem): string {
+  const sentence = detail || title || `${REASONS[reasonFor(type, status)][0]}: status ${status}`;
   return [sentence, ...faults.map(({ key, message }) => `\`${key}\`: ${message}`)].join("; ");
 }
 
-/** The problem's type without its namespace; `unknown` if something before Licet answered. */
+/** Returns the problem's type without its namespace; `unknown` for a response of a proxy before Licet. */
 export function typeOf(problem: Problem): ErrorType {
   const [, type] = /^urn:licet:problem:([a-z_]+)$/.exec(problem.type ?? "") ?? [];
   return type ?? "unknown";

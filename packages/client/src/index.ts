@@ -6,8 +6,8 @@
  *     const licet = new Licet("https://privacy.example.org", key);
  *     await licet.send("choose", { path: { account: "host:ana" }, body: { allow: true } });
  *
- * Operations have the names that they have in `/openapi.json`. A change is sent with an `Idempotency-Key`, so that a
- * retry after a lost connection, a 503 or a 429 does it once.
+ * Operations are named as in `/openapi.json`. A change is sent with an `Idempotency-Key`, so that a retry after a lost
+ * connection, a 503 or a 429 applies it once.
  */
 
 import type { components, operations } from "./api.js";
@@ -21,7 +21,7 @@ export { REASONS, type ReasonCode } from "./reasons.js";
 export { checkedAccount } from "./setup.js";
 export { OPERATIONS, type OperationName, type ProblemType } from "./operations.js";
 
-/** What requests and responses hold, by the names of `/openapi.json`. */
+/** The types of requests and responses, named as in `/openapi.json`. */
 export type Schemas = components["schemas"];
 
 type Content<C> = "application/json" extends keyof C
@@ -34,22 +34,22 @@ type Part<Name extends string, P> = [P] extends [never]
   : {} extends P
     ? { [key in Name]?: P }
     : { [key in Name]: P };
-type Known<T> = Exclude<T, undefined>;
-type Parameters_<N extends OperationName> = operations[N]["parameters"];
+type Defined<T> = Exclude<T, undefined>;
+type OperationParameters<N extends OperationName> = operations[N]["parameters"];
 type Body<N extends OperationName> = operations[N] extends { requestBody: { content: infer C } }
   ? { body: Content<C> }
-  : Known<operations[N]["requestBody"]> extends { content: infer C }
+  : Defined<operations[N]["requestBody"]> extends { content: infer C }
     ? { body?: Content<C> | null }
     : { body?: never };
 type Success<R> = { [status in keyof R]: status extends 200 | 201 ? R[status] : never }[keyof R];
 
-/** The answer to one turn of `sayAll`. `status` is what a request with this turn alone would return. */
+/** The answer to one turn of `sayAll`. `status` is that of a request with this turn alone. */
 export interface BulkItem {
   line: number;
   status: number;
   turn?: string;
   conversation?: string;
-  /** The project that counts: the one that the conversation began in; none if absent. */
+  /** The conversation's project, in which it began; absent if it has none. */
   project?: string;
   /** The turn names another project, which changes nothing. */
   other_project?: boolean;
@@ -59,23 +59,23 @@ export interface BulkItem {
   detail?: string;
 }
 
-/** What any call may say beside its operation's own values. */
+/** Options of any call, beside its operation's own values. */
 export interface CallOptions {
-  /** Ends the call: it rejects with the signal's reason, and is not repeated. */
+  /** Aborts the call: it rejects with the signal's reason and is not retried. */
   signal?: AbortSignal;
-  /** Milliseconds for one attempt. */
+  /** Milliseconds per attempt. */
   timeout?: number;
-  /** The `Idempotency-Key` of a change. One is made if none is given; the same one again is the same request. */
+  /** The `Idempotency-Key` of a change; random by default. A repeated key repeats the same request. */
   key?: string;
 }
 
-/** What a call of an operation takes. */
+/** The arguments of an operation. */
 export type CallRequest<N extends OperationName> = CallOptions &
-  Part<"path", Known<Parameters_<N>["path"]>> &
-  Part<"query", Known<Parameters_<N>["query"]>> &
+  Part<"path", Defined<OperationParameters<N>["path"]>> &
+  Part<"query", Defined<OperationParameters<N>["query"]>> &
   Body<N>;
 
-/** What a call of an operation answers with: a value of JSON, a text, or bytes. */
+/** The result of an operation: a JSON value, text or bytes. */
 export type CallResult<N extends OperationName> =
   Success<operations[N]["responses"]> extends { content: infer C } ? Content<C> : never;
 
@@ -83,17 +83,17 @@ type CallArguments<N extends OperationName> = {} extends CallRequest<N>
   ? [request?: CallRequest<N>]
   : [request: CallRequest<N>];
 
-/** Operations that answer in pages. */
+/** Operations whose result is paged. */
 export type ListName = {
   [N in OperationName]: CallResult<N> extends { items: readonly unknown[]; next?: string | null } ? N : never;
 }[OperationName];
 type Item<N extends ListName> = CallResult<N> extends { items: readonly (infer I)[] } ? I : never;
 
 /**
- * The gate. `because` is the code of a no, and `detail` its sentence. If the gate could not be determined it is closed,
- * and `gate` is `unknown`.
+ * The gate. `because` is the reason code of a no, `detail` its sentence. A gate that cannot be determined is closed, with
+ * `gate` `unknown`.
  */
-export type Checked =
+export type GateCheck =
   | (Omit<Schemas["GateAnswer"], "because"> & { because: ReasonCode | "" })
   | { gate: "unknown"; may_write: false; because: ReasonCode; detail: string; retry_after: number };
 
@@ -102,20 +102,20 @@ export interface ClientOptions {
   timeout?: number;
   /** Milliseconds for `check`: 2,000. */
   checkTimeout?: number;
-  /** How often a request is sent at most: 5. */
+  /** The maximum number of attempts per request: 5. */
   attemptsMax?: number;
-  /** Milliseconds before the second attempt, which double with each further one: 100. */
+  /** Milliseconds before the second attempt, doubled for each further one: 100. */
   wait?: number;
-  /** The longest wait, also if the server asks for a longer one, in milliseconds: 5,000. */
+  /** The maximum wait in milliseconds, even if the server asks for a longer one: 5,000. */
   waitMax?: number;
-  /** What sends a request: the platform's `fetch`. */
+  /** Sends a request; the platform's `fetch` by default. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** A service's key or a person's token, or what returns a fresh one for each attempt. */
+/** A service's key or a person's token, or a function that returns a fresh one for each attempt. */
 export type Token = string | (() => string | Promise<string>);
 
-interface Sent {
+interface RequestValues {
   path?: Record<string, unknown>;
   query?: Record<string, unknown>;
   body?: unknown;
@@ -124,7 +124,7 @@ interface Sent {
   key?: string;
 }
 
-interface Entry {
+interface Operation {
   method: string;
   path: string;
   sends: string;
@@ -132,29 +132,29 @@ interface Entry {
   once: boolean;
 }
 
-interface Wire {
+interface WireRequest {
   url: string;
   init: RequestInit;
   headers: Record<string, string>;
-  reads: Entry["reads"];
-  again: boolean;
+  reads: Operation["reads"];
+  mayRetry: boolean;
   timeout: number;
   signal: AbortSignal | undefined;
 }
 
-/** What one attempt came to; `wait` is what the server asks for. */
-type Came = { value: unknown } | { error: LicetError; wait: string | null };
+/** The result of one attempt; `retryAfter` is the server's header. */
+type AttemptResult = { value: unknown } | { error: LicetError; retryAfter: string | null };
 
-const AGAIN = new Set([429, 502, 503, 504]);
+const RETRIED = new Set([429, 502, 503, 504]);
 const LINES_MAX = 10_000;
-const RUNS = "see that Licet runs";
+const CHECK_SERVER = "see that Licet runs";
 
 export class Licet {
   readonly #url: string;
   readonly #token: Token;
   readonly #options: Required<ClientOptions>;
 
-  /** `url` is where Licet answers, with the path before `/v1` if there is one. A `SetupError` says what is wrong. */
+  /** `url` is Licet's address, up to the `/v1` of its paths. Throws a `SetupError` for an invalid address or key. */
   constructor(url: string | URL, token: Token, options: ClientOptions = {}) {
     this.#url = checkedAddress(url);
     this.#token = typeof token === "function" ? token : checkedKey(token);
@@ -164,23 +164,23 @@ export class Licet {
       attemptsMax: 5,
       wait: 100,
       waitMax: 5_000,
-      fetch: (to, init) => globalThis.fetch(to, init),
+      fetch: (url, init) => globalThis.fetch(url, init),
       ...options,
     };
   }
 
-  /** The response of an operation; a `LicetError` for anything else. */
+  /** Returns the result of an operation; rejects with a `LicetError`. */
   async send<N extends OperationName>(operation: N, ...[request]: CallArguments<N>): Promise<CallResult<N>> {
-    const wire = this.#wire(entryOf(operation), (request ?? {}) as Sent);
-    return (await this.#sent(wire)) as CallResult<N>;
+    const call = this.#request(findOperation(operation), (request ?? {}) as RequestValues);
+    return (await this.#send(call)) as CallResult<N>;
   }
 
-  /** Each item of a list, page after page. */
+  /** Yields each item of a list, page by page. */
   async *items<N extends ListName>(operation: N, ...[request]: CallArguments<N>): AsyncGenerator<Item<N>, void> {
-    const { query, ...rest } = (request ?? {}) as Sent;
+    const { query, ...rest } = (request ?? {}) as RequestValues;
     for (let cursor: unknown = query?.cursor; ; ) {
-      const wire = this.#wire(entryOf(operation), { ...rest, query: { ...query, cursor } });
-      const page = (await this.#sent(wire)) as { items: Item<N>[]; next?: string | null };
+      const call = this.#request(findOperation(operation), { ...rest, query: { ...query, cursor } });
+      const page = (await this.#send(call)) as { items: Item<N>[]; next?: string | null };
       yield* page.items;
       if (!page.next) return;
       cursor = page.next;
@@ -188,35 +188,35 @@ export class Licet {
   }
 
   /**
-   * Whether the account may write now: ask before every message. One attempt within `checkTimeout`; it never rejects, and
-   * a gate that is unknown is closed.
+   * Returns whether the account may write now: call it before every message. One attempt within `checkTimeout`; never
+   * rejects: an unknown gate is closed.
    */
-  async check(account: string): Promise<Checked> {
-    const within = this.#options.checkTimeout;
+  async check(account: string): Promise<GateCheck> {
+    const timeout = this.#options.checkTimeout;
     try {
-      const wire = this.#wire(OPERATIONS.get_gate, { path: { account: checkedAccount(account) }, timeout: within });
-      const asked = this.#sent({ ...wire, again: false }) as Promise<Schemas["GateAnswer"]>;
-      const gate = await inTime(asked, within);
+      const call = this.#request(OPERATIONS.get_gate, { path: { account: checkedAccount(account) }, timeout });
+      const response = this.#send({ ...call, mayRetry: false }) as Promise<Schemas["GateAnswer"]>;
+      const gate = await withTimeout(response, timeout);
       const because = gate.because && !Object.hasOwn(REASONS, gate.because) ? "refused" : (gate.because ?? "");
       return { ...gate, may_write: gate.may_write === true, because: because as ReasonCode | "" };
     } catch (error) {
       const because = error instanceof NotFoundError ? "no_account" : reasonOf(error);
       const detail = error instanceof Error && because !== "no_account" ? error.message : REASONS[because][0];
-      const wait = error instanceof LicetError ? error.retryAfter : 0;
-      return { gate: "unknown", may_write: false, because, detail, retry_after: wait };
+      const retryAfter = error instanceof LicetError ? error.retryAfter : 0;
+      return { gate: "unknown", may_write: false, because, detail, retry_after: retryAfter };
     }
   }
 
   /**
-   * Asks once who calls. A `SetupError` where the address, the key or one of the scopes is wrong, a `BusyError` where that
-   * cannot be known now.
+   * Requests the caller once. Rejects with a `SetupError` for a wrong address or key or a missing scope, with a `BusyError`
+   * if that cannot be determined now.
    */
   async verify(...scopes: string[]): Promise<Schemas["Myself"]> {
-    const within = this.#options.checkTimeout;
+    const timeout = this.#options.checkTimeout;
     let caller: Schemas["Myself"];
     try {
-      const asked = this.#sent({ ...this.#wire(OPERATIONS.myself, { timeout: within }), again: false });
-      caller = (await inTime(asked, within)) as Schemas["Myself"];
+      const response = this.#send({ ...this.#request(OPERATIONS.myself, { timeout }), mayRetry: false });
+      caller = (await withTimeout(response, timeout)) as Schemas["Myself"];
     } catch (error) {
       const because = reasonOf(error);
       if (error instanceof NotFoundError) throw new SetupError(because === "not_found" ? "address_path" : "not_licet");
@@ -232,87 +232,87 @@ export class Licet {
   }
 
   /**
-   * Sends turns in bulk, 10,000 at most; one item for each, in their order, with its own `status`. It is repeated only if
-   * every turn has the host's ids, with which it is stored once.
+   * Sends up to 10,000 turns; returns an item for each, in order, with its own `status`. Retried only if every turn has the
+   * host's ids, with which it is stored once.
    */
   async sayAll(turns: readonly Schemas["NewTurn"][], options: CallOptions = {}): Promise<BulkItem[]> {
-    if (turns.length > LINES_MAX) throw wrong(`${turns.length} turns in one request: at most ${LINES_MAX}`, "too_large");
+    if (turns.length > LINES_MAX) throw usageError(`${turns.length} turns in one request: at most ${LINES_MAX}`, "too_large");
     const body = turns.map((turn) => JSON.stringify(turn)).join("\n");
-    const again = turns.every((turn) => turn.conversation != null && turn.id != null);
-    const text = (await this.#sent({ ...this.#wire(OPERATIONS.say_in_bulk, { ...options, body }), again })) as string;
-    return text.split("\n").filter(Boolean).map((line) => parsed(line) as BulkItem);
+    const mayRetry = turns.every((turn) => turn.conversation != null && turn.id != null);
+    const text = (await this.#send({ ...this.#request(OPERATIONS.say_in_bulk, { ...options, body }), mayRetry })) as string;
+    return text.split("\n").filter(Boolean).map((line) => parseJson(line) as BulkItem);
   }
 
-  #wire(entry: Entry, sent: Sent): Wire {
+  #request(operation: Operation, values: RequestValues): WireRequest {
     const headers: Record<string, string> = { accept: "application/json" };
-    const init: RequestInit = { method: entry.method, redirect: "manual" };
-    if (sent.body != null) {
-      headers["content-type"] = entry.sends;
-      init.body = entry.sends === "application/json" ? JSON.stringify(sent.body) : (sent.body as string);
+    const init: RequestInit = { method: operation.method, redirect: "manual" };
+    if (values.body != null) {
+      headers["content-type"] = operation.sends;
+      init.body = operation.sends === "application/json" ? JSON.stringify(values.body) : (values.body as string);
     }
-    if (entry.once) headers["idempotency-key"] = sent.key ?? crypto.randomUUID();
+    if (operation.once) headers["idempotency-key"] = values.key ?? crypto.randomUUID();
     return {
-      url: this.#url + filled(entry.path, sent.path ?? {}) + asked(sent.query ?? {}),
+      url: this.#url + fillPath(operation.path, values.path ?? {}) + queryString(values.query ?? {}),
       init,
       headers,
-      reads: entry.reads,
-      again: entry.once || entry.method === "GET",
-      timeout: sent.timeout ?? this.#options.timeout,
-      signal: sent.signal,
+      reads: operation.reads,
+      mayRetry: operation.once || operation.method === "GET",
+      timeout: values.timeout ?? this.#options.timeout,
+      signal: values.signal,
     };
   }
 
-  async #sent(wire: Wire): Promise<unknown> {
+  async #send(call: WireRequest): Promise<unknown> {
     for (let attempt = 1; ; attempt += 1) {
-      const came = await this.#attempt(wire);
-      if ("value" in came) return came.value;
-      const { error, wait } = came;
-      const mayPass = error.type === "no_answer" || error.type === "idempotency_key_running" || AGAIN.has(error.status);
-      if (!wire.again || !mayPass || attempt >= this.#options.attemptsMax) throw error;
-      await paused(this.#pause(wait, attempt), wire.signal);
+      const result = await this.#attempt(call);
+      if ("value" in result) return result.value;
+      const { error, retryAfter } = result;
+      const isTransient = error.type === "no_answer" || error.type === "idempotency_key_running" || RETRIED.has(error.status);
+      if (!call.mayRetry || !isTransient || attempt >= this.#options.attemptsMax) throw error;
+      await delay(this.#backoff(retryAfter, attempt), call.signal);
     }
   }
 
-  async #attempt(wire: Wire): Promise<Came> {
-    wire.signal?.throwIfAborted();
+  async #attempt(call: WireRequest): Promise<AttemptResult> {
+    call.signal?.throwIfAborted();
     const token = typeof this.#token === "string" ? this.#token : checkedKey(await this.#token());
-    const headers = { ...wire.headers, authorization: `Bearer ${token}` };
-    let begun = false;
-    const ends = new AbortController();
-    const end = (): void => ends.abort(wire.signal?.reason);
-    const timer = setTimeout(() => ends.abort(late()), wire.timeout);
-    wire.signal?.addEventListener("abort", end);
+    const headers = { ...call.headers, authorization: `Bearer ${token}` };
+    let hasResponse = false;
+    const aborter = new AbortController();
+    const abort = (): void => aborter.abort(call.signal?.reason);
+    const timer = setTimeout(() => aborter.abort(timeoutError()), call.timeout);
+    call.signal?.addEventListener("abort", abort);
     try {
-      const response = await this.#options.fetch(wire.url, { ...wire.init, headers, signal: ends.signal });
-      begun = true;
-      if (response.ok) return { value: await read(response, wire.reads) };
-      const wait = response.headers.get("retry-after");
-      const seconds = wait !== null && /^\d+$/.test(wait) ? Number(wait) : 0;
-      return { error: errorOf(response.status, problemIn(await response.text()), seconds), wait };
+      const response = await this.#options.fetch(call.url, { ...call.init, headers, signal: aborter.signal });
+      hasResponse = true;
+      if (response.ok) return { value: await readBody(response, call.reads) };
+      const retryAfter = response.headers.get("retry-after");
+      const seconds = retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : 0;
+      return { error: errorOf(response.status, parseProblem(await response.text()), seconds), retryAfter };
     } catch (cause) {
-      wire.signal?.throwIfAborted();
-      return { error: cause instanceof LicetError ? cause : noAnswer(cause, begun), wait: null };
+      call.signal?.throwIfAborted();
+      return { error: cause instanceof LicetError ? cause : connectionError(cause, hasResponse), retryAfter: null };
     } finally {
       clearTimeout(timer);
-      wire.signal?.removeEventListener("abort", end);
+      call.signal?.removeEventListener("abort", abort);
     }
   }
 
-  /** Milliseconds to wait: what the server asks for, otherwise longer each time, with jitter against other clients. */
-  #pause(asks: string | null, attempt: number): number {
+  /** Milliseconds to wait: the server's `retry-after`, or exponential back-off with jitter. */
+  #backoff(retryAfter: string | null, attempt: number): number {
     const { wait, waitMax } = this.#options;
-    if (asks !== null && /^\d+$/.test(asks)) return Math.min(Number(asks) * 1_000, waitMax);
+    if (retryAfter !== null && /^\d+$/.test(retryAfter)) return Math.min(Number(retryAfter) * 1_000, waitMax);
     return Math.min(wait * 2 ** (attempt - 1), waitMax) * (0.5 + Math.random() / 2);
   }
 }
 
-async function read(response: Response, how: Entry["reads"]): Promise<unknown> {
-  if (how === "bytes") return new Uint8Array(await response.arrayBuffer());
+async function readBody(response: Response, format: Operation["reads"]): Promise<unknown> {
+  if (format === "bytes") return new Uint8Array(await response.arrayBuffer());
   const text = await response.text();
-  return how === "text" ? text : parsed(text);
+  return format === "text" ? text : parseJson(text);
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -322,44 +322,44 @@ function parsed(text: string): unknown {
   }
 }
 
-function problemIn(text: string): Problem {
+function parseProblem(text: string): Problem {
   try {
-    const found: unknown = JSON.parse(text);
-    return typeof found === "object" && found !== null ? (found as Problem) : {};
+    const problem: unknown = JSON.parse(text);
+    return typeof problem === "object" && problem !== null ? (problem as Problem) : {};
   } catch {
     return {};
   }
 }
 
-/** The path with each reference as one segment: a slash in the host's id is encoded too. */
-function filled(path: string, values: Record<string, unknown>): string {
+/** Fills in the path; each reference is one segment, so a slash in the host's id is encoded. */
+function fillPath(path: string, values: Record<string, unknown>): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     // A segment of dots would be resolved, and the request would reach another route.
-    if (typeof value !== "string" || /^\.{0,2}$/.test(value)) throw wrong(`\`${name}\` is not a reference`);
+    if (typeof value !== "string" || /^\.{0,2}$/.test(value)) throw usageError(`\`${name}\` is not a reference`);
     return encodeURIComponent(value).replaceAll("%3A", ":");
   });
 }
 
-function asked(values: Record<string, unknown>): string {
+function queryString(values: Record<string, unknown>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one != null) query.append(name, String(one));
+    for (const item of Array.isArray(value) ? value : [value]) if (item != null) query.append(name, String(item));
   }
   return query.size ? `?${query}` : "";
 }
 
-function entryOf(operation: OperationName): Entry {
-  if (!Object.hasOwn(OPERATIONS, operation)) throw wrong(`the API has no operation ${JSON.stringify(operation)}`);
+function findOperation(operation: OperationName): Operation {
+  if (!Object.hasOwn(OPERATIONS, operation)) throw usageError(`the API has no operation ${JSON.stringify(operation)}`);
   return OPERATIONS[operation];
 }
 
-function wrong(detail: string, because: ReasonCode = "bad_request"): UsageError {
+function usageError(detail: string, because: ReasonCode = "bad_request"): UsageError {
   return new UsageError(because, 0, { detail, because });
 }
 
-/** Node says in the `cause` of a failed fetch what failed; other platforms do not. */
-const OF_CAUSE: Record<string, ReasonCode> = {
+/** By the error code that Node has in the `cause` of a failed fetch; other platforms have none. */
+const REASON_BY_CAUSE: Record<string, ReasonCode> = {
   ENOTFOUND: "name_unknown",
   EAI_AGAIN: "name_unknown",
   ECONNREFUSED: "connection_refused",
@@ -375,29 +375,29 @@ const OF_CAUSE: Record<string, ReasonCode> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate_unknown",
 };
 
-function noAnswer(cause: unknown, begun: boolean): BusyError {
-  const under = cause instanceof Error ? (cause.cause as { code?: string } | undefined) : undefined;
-  const code = under?.code ?? "";
-  const broke = begun && (code === "UND_ERR_SOCKET" || code === "ECONNRESET");
-  const because = broke ? "cut_off" : (OF_CAUSE[code] ?? (code.startsWith("HPE_") ? "not_http" : "no_answer"));
+function connectionError(cause: unknown, hasResponse: boolean): BusyError {
+  const inner = cause instanceof Error ? (cause.cause as { code?: string } | undefined) : undefined;
+  const code = inner?.code ?? "";
+  const isCutOff = hasResponse && (code === "UND_ERR_SOCKET" || code === "ECONNRESET");
+  const because = isCutOff ? "cut_off" : (REASON_BY_CAUSE[code] ?? (code.startsWith("HPE_") ? "not_http" : "no_answer"));
   const [sentence, hint] = REASONS[because];
   const detail = `${sentence}: ${code || (cause instanceof Error ? cause.message : String(cause))}`;
   return new BusyError("no_answer", 0, { detail, hint, because }, { cause });
 }
 
-function late(): BusyError {
-  return new BusyError("no_answer", 0, { detail: REASONS.late[0], hint: RUNS, because: "late" });
+function timeoutError(): BusyError {
+  return new BusyError("no_answer", 0, { detail: REASONS.late[0], hint: CHECK_SERVER, because: "late" });
 }
 
-/** What `asked` comes to; an error if that takes longer: the token's own function is waited for too. */
-function inTime<T>(asked: Promise<T>, milliseconds: number): Promise<T> {
+/** Settles as `promise`; rejects after `milliseconds`, which include the time that the token's function takes. */
+function withTimeout<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), milliseconds);
-    asked.then(resolve, reject).finally(() => clearTimeout(timer));
+    const timer = setTimeout(() => reject(timeoutError()), milliseconds);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
-function paused(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+function delay(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (): void => {
       clearTimeout(timer);

@@ -1,9 +1,9 @@
-/** One message of a person and what was answered: what a middleware hands to the program. */
+/** A person's message with its answer, as a middleware passes it to the program. */
 
 import { randomUUID } from "node:crypto";
 import type { GatePermit, Host, HostTurn } from "./index.js";
 
-/** Where a turn belongs; `conversation` and `id` are the program's own, and a turn without an id is given one. */
+/** Where a turn belongs; `conversation` and `id` are the program's own ids, and a turn without one gets one. */
 export interface Place extends Partial<HostTurn> {
   conversation: string;
 }
@@ -19,27 +19,27 @@ export class ChatExchange {
     this.permit = permit;
   }
 
-  /** The person's words, or with `role` another's. */
+  /** Adds the person's words, or those of another `role`. */
   say(text: string, place: Place): void {
     const conversation = `host:${place.conversation.replace(/^host:/, "")}`;
     this.#turns.push({ surface: "app", role: "user", ...place, conversation, id: place.id ?? randomUUID(), text } as HostTurn);
   }
 
-  /** Passes the assistant's words on as they come; what was passed on is the turn, also if the person left before the end. */
+  /** Passes the assistant's words through; the passed words become the turn, even if the person leaves before the end. */
   async *answer(parts: AsyncIterable<string> | Iterable<string>, place: Place): AsyncGenerator<string, void> {
-    const one = { place: { role: "assistant" as const, ...place }, parts: [] as string[] };
-    this.#open.push(one);
+    const turn = { place: { role: "assistant" as const, ...place }, parts: [] as string[] };
+    this.#open.push(turn);
     try {
       for await (const part of parts) {
-        one.parts.push(part);
+        turn.parts.push(part);
         yield part;
       }
     } finally {
-      this.#close(one);
+      this.#close(turn);
     }
   }
 
-  /** Records the turns so far, as `Host.record` does; a second call adds nothing. */
+  /** Records the turns so far, like `Host.record`; a second call adds nothing. */
   finish(): Promise<boolean> {
     while (this.#open[0]) this.#close(this.#open[0]);
     const turns = this.#turns;
@@ -47,10 +47,10 @@ export class ChatExchange {
     return this.host.record(this.permit, turns);
   }
 
-  #close(one: { place: Place; parts: string[] }): void {
-    const at = this.#open.indexOf(one);
-    if (at < 0) return;
-    this.#open.splice(at, 1);
-    if (one.parts.length) this.say(one.parts.join(""), one.place);
+  #close(turn: { place: Place; parts: string[] }): void {
+    const index = this.#open.indexOf(turn);
+    if (index < 0) return;
+    this.#open.splice(index, 1);
+    if (turn.parts.length) this.say(turn.parts.join(""), turn.place);
   }
 }

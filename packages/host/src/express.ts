@@ -1,4 +1,4 @@
-/** A middleware for Express: `app.use("/chat", licet(host, (request) => ..))`, and then `response.locals.licet`. */
+/** A middleware for Express: `app.use("/chat", licet(host, (request) => ..))`, then `response.locals.licet`. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ChatExchange, type Host, refusal } from "./index.js";
@@ -6,13 +6,13 @@ import { ChatExchange, type Host, refusal } from "./index.js";
 type Response = ServerResponse & { locals: Record<string, unknown> };
 type Next = (error?: unknown) => void;
 
-/** `account` names the account of a request, as `host:` and the program's own id, or undefined if it needs no gate. */
+/** `account` returns a request's account, as `host:` and the program's own id, or undefined if it needs no gate. */
 export function licet<Request extends IncomingMessage>(host: Host, account: (request: Request) => string | undefined) {
   return async (request: Request, response: Response, next: Next): Promise<void> => {
     try {
-      const named = account(request);
-      if (named === undefined) return next();
-      const permit = await host.gate(named);
+      const reference = account(request);
+      if (reference === undefined) return next();
+      const permit = await host.gate(reference);
       if (!permit.mayWrite) {
         const { status, headers, body } = refusal(permit);
         response.writeHead(status, headers).end(body);
@@ -20,7 +20,7 @@ export function licet<Request extends IncomingMessage>(host: Host, account: (req
       }
       const exchange = new ChatExchange(host, permit);
       response.locals.licet = exchange;
-      response.once("close", () => void exchange.finish()); // also if the person left
+      response.once("close", () => void exchange.finish()); // even if the person left
       next();
     } catch (error) {
       next(error);

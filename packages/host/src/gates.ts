@@ -1,18 +1,17 @@
 /**
- * A cache of the gate of each account, as `licet.host.gate_cache`: an answer is used for as long as it says, and refreshed
- * in the background in the second half of that time. While Licet cannot be reached, or answers with an error of its own
- * about `TROUBLED_ACCOUNTS` in a row, one question each `UNKNOWN_MS` tries
- * again, in the background; nobody else waits. One late answer among others that came in the meantime does not count as
- * that. `last` is the newest answer about an account, however old.
+ * A cache of gates by account, as `licet.host.gate_cache`. An answer is used for as long as it says, and refreshed in the
+ * background in the second half of that time. In an outage, when Licet cannot be reached or fails for `TROUBLED_ACCOUNTS`
+ * accounts in a row, one request per `UNKNOWN_MS` retries in the background, and no other is sent. A single late answer
+ * among timely ones is no outage. `last` is the newest answer about an account, however old.
  */
 
-import type { Checked, Licet, ReasonCode } from "@licet/client";
+import type { GateCheck, Licet, ReasonCode } from "@licet/client";
 
 export const UNKNOWN_MS = 5_000;
 export const TROUBLED_ACCOUNTS = 3;
 const ACCOUNTS_MAX = 100_000;
 const ABOUT_ACCOUNT = new Set<string>(["must_decide", "closed", "no_account"]);
-const UNREACHED = new Set<string>([
+const NOT_REACHED = new Set<string>([
   "name_unknown", "connection_refused", "connection_lost", "no_answer", "late", "tls_failed", "certificate_unknown",
   "not_http", "not_licet",
 ] satisfies ReasonCode[]);
@@ -22,28 +21,28 @@ const TROUBLED = new Set<string>([
   "busy", "fenced", "newer_schema", "rate_limited", "redirected", "cut_off", "unreadable",
 ] satisfies ReasonCode[]);
 
-/** Whether nobody answered about the account. */
-export function isUnanswered(answer: Checked): boolean {
+/** Whether there was no answer about the account. */
+export function isUnanswered(answer: GateCheck): boolean {
   return answer.gate === "unknown" && !ABOUT_ACCOUNT.has(answer.because);
 }
 
-/** Whether an answer is a no about the account itself. */
-export function isAboutAccount(answer: Checked): boolean {
+/** Whether the answer is a no about the account itself. */
+export function isAboutAccount(answer: GateCheck): boolean {
   return ABOUT_ACCOUNT.has(answer.because);
 }
 
-interface Seen {
-  answer: Checked;
+interface CachedGate {
+  answer: GateCheck;
   until: number;
   refreshFrom: number;
 }
 
 export class GateCache {
   readonly #client: Licet;
-  readonly #seen = new Map<string, Seen>();
-  readonly #last = new Map<string, Checked>();
-  readonly #asking = new Map<string, Promise<Checked>>();
-  #away: { answer: Checked; until: number } | undefined;
+  readonly #cached = new Map<string, CachedGate>();
+  readonly #last = new Map<string, GateCheck>();
+  readonly #pending = new Map<string, Promise<GateCheck>>();
+  #outage: { answer: GateCheck; until: number } | undefined;
   #answeredAt = -Infinity;
   readonly #troubled = new Set<string>();
 
@@ -52,22 +51,22 @@ export class GateCache {
   }
 
   /** The newest answer about an account. */
-  last(account: string): Checked | undefined {
+  last(account: string): GateCheck | undefined {
     return this.#last.get(account);
   }
 
-  /** The gate; it never rejects: a gate that cannot be determined is `unknown`, and the person may not write. */
-  async ask(account: string): Promise<Checked> {
+  /** Returns the gate; never rejects: a gate that cannot be determined is `unknown`, and the person may not write. */
+  async ask(account: string): Promise<GateCheck> {
     const now = performance.now();
-    const seen = this.#seen.get(account);
-    if (seen && seen.until > now) {
-      if (seen.refreshFrom <= now) void this.#request(account);
-      return seen.answer;
+    const cached = this.#cached.get(account);
+    if (cached && cached.until > now) {
+      if (cached.refreshFrom <= now) void this.#request(account);
+      return cached.answer;
     }
-    if (this.#away) {
-      const { answer, until } = this.#away;
+    if (this.#outage) {
+      const { answer, until } = this.#outage;
       if (until <= now) {
-        this.#away = { answer, until: now + UNKNOWN_MS };
+        this.#outage = { answer, until: now + UNKNOWN_MS };
         void this.#request(account);
       }
       return answer;
@@ -75,58 +74,59 @@ export class GateCache {
     return this.#request(account);
   }
 
-  /** An answer about the account, cached or not; one that is `unknown` only if nobody gives any. */
-  async askNow(account: string): Promise<Checked> {
-    const seen = this.#seen.get(account);
-    if (seen && seen.until > performance.now() && !isUnanswered(seen.answer)) return seen.answer;
+  /** Returns an answer about the account, cached or not; `unknown` only if there is none now. */
+  async askNow(account: string): Promise<GateCheck> {
+    const cached = this.#cached.get(account);
+    if (cached && cached.until > performance.now() && !isUnanswered(cached.answer)) return cached.answer;
     return this.#request(account);
   }
 
-  /** Asks again about an account, by Licet's own id, when it is next asked for. */
+  /** Drops the cached gate of an account, by Licet's id. */
   forget(id: string): void {
-    for (const [account, { answer }] of this.#seen) {
-      if ("account" in answer && answer.account === id) this.#seen.delete(account);
+    for (const [account, { answer }] of this.#cached) {
+      if ("account" in answer && answer.account === id) this.#cached.delete(account);
     }
   }
 
-  /** Whether what kept an answer away keeps it from every account. */
-  #isEverybodys(account: string, because: string): boolean {
+  /** Whether the failure concerns every account. */
+  #isGeneral(account: string, because: string): boolean {
     if (TROUBLED.has(because) && this.#troubled.size < TROUBLED_ACCOUNTS) this.#troubled.add(account);
-    return UNREACHED.has(because) || this.#troubled.size >= TROUBLED_ACCOUNTS;
+    return NOT_REACHED.has(because) || this.#troubled.size >= TROUBLED_ACCOUNTS;
   }
 
-  #request(account: string): Promise<Checked> {
-    const asking = this.#asking.get(account) ?? this.#fetch(account);
-    this.#asking.set(account, asking);
-    return asking;
+  #request(account: string): Promise<GateCheck> {
+    const pending = this.#pending.get(account) ?? this.#fetch(account);
+    this.#pending.set(account, pending);
+    return pending;
   }
 
-  async #fetch(account: string): Promise<Checked> {
-    const begun = performance.now();
+  async #fetch(account: string): Promise<GateCheck> {
+    const startedAt = performance.now();
     const answer = await this.#client.check(account);
     const unanswered = isUnanswered(answer);
-    const fresh = "fresh_seconds" in answer ? (answer.fresh_seconds ?? 60) : 60;
+    const freshSeconds = "fresh_seconds" in answer ? (answer.fresh_seconds ?? 60) : 60;
     const wait = answer.gate === "unknown" ? answer.retry_after * 1_000 : 0;
-    const lasts = unanswered ? Math.max(UNKNOWN_MS, wait) : fresh * 1_000;
-    const held = this.#seen.get(account);
-    if (!(unanswered && held && held.until > performance.now())) {
-      put(this.#seen, account, { answer, until: begun + lasts, refreshFrom: begun + (unanswered ? lasts : lasts / 2) });
+    const lifetime = unanswered ? Math.max(UNKNOWN_MS, wait) : freshSeconds * 1_000;
+    const current = this.#cached.get(account);
+    if (!(unanswered && current && current.until > performance.now())) {
+      const refreshFrom = startedAt + (unanswered ? lifetime : lifetime / 2);
+      putBounded(this.#cached, account, { answer, until: startedAt + lifetime, refreshFrom });
     }
     if (!unanswered) {
-      put(this.#last, account, answer);
-      this.#away = undefined;
+      putBounded(this.#last, account, answer);
+      this.#outage = undefined;
       this.#answeredAt = performance.now();
       this.#troubled.clear();
-    } else if (this.#answeredAt < begun && this.#isEverybodys(account, answer.because)) {
-      this.#away = { answer, until: performance.now() + Math.max(UNKNOWN_MS, wait) };
+    } else if (this.#answeredAt < startedAt && this.#isGeneral(account, answer.because)) {
+      this.#outage = { answer, until: performance.now() + Math.max(UNKNOWN_MS, wait) };
     }
-    this.#asking.delete(account);
+    this.#pending.delete(account);
     return answer;
   }
 }
 
-function put<V>(into: Map<string, V>, account: string, kept: V): void {
-  into.delete(account);
-  into.set(account, kept);
-  if (into.size > ACCOUNTS_MAX) into.delete(into.keys().next().value as string);
+function putBounded<V>(map: Map<string, V>, account: string, value: V): void {
+  map.delete(account);
+  map.set(account, value);
+  if (map.size > ACCOUNTS_MAX) map.delete(map.keys().next().value as string);
 }

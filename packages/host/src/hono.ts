@@ -1,4 +1,4 @@
-/** A middleware for Hono: `app.use("/chat", licet(host, (context) => ..))`, and then `context.get("licet")`. */
+/** A middleware for Hono: `app.use("/chat", licet(host, (context) => ..))`, then `context.get("licet")`. */
 
 import { ChatExchange, type Host, refusal } from "./index.js";
 
@@ -7,12 +7,12 @@ interface Context {
   set(name: "licet", exchange: ChatExchange): void;
 }
 
-/** `account` names the account of a request, as `host:` and the program's own id, or undefined if it needs no gate. */
+/** `account` returns a request's account, as `host:` and the program's own id, or undefined if it needs no gate. */
 export function licet<C extends Context>(host: Host, account: (context: C) => string | undefined) {
   return async (context: C, next: () => Promise<void>): Promise<Response | void> => {
-    const named = account(context);
-    if (named === undefined) return next();
-    const permit = await host.gate(named);
+    const reference = account(context);
+    if (reference === undefined) return next();
+    const permit = await host.gate(reference);
     if (!permit.mayWrite) {
       const { status, headers, body } = refusal(permit);
       return new Response(body, { status, headers });
@@ -22,21 +22,21 @@ export function licet<C extends Context>(host: Host, account: (context: C) => st
     await next();
     const { body } = context.res;
     if (!body) return void exchange.finish();
-    context.res = new Response(finishing(body, exchange), context.res);
+    context.res = new Response(recordAtEnd(body, exchange), context.res);
   };
 }
 
-/** The same bytes; at their end, or when the person leaves, the exchange is recorded. */
-function finishing(body: ReadableStream<Uint8Array>, exchange: ChatExchange): ReadableStream<Uint8Array> {
+/** Passes the body through; records the exchange at its end, or when the person leaves. */
+function recordAtEnd(body: ReadableStream<Uint8Array>, exchange: ChatExchange): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream({
-    async pull(into) {
+    async pull(controller) {
       try {
         const { done, value } = await reader.read();
-        if (!done) return into.enqueue(value);
-        into.close();
+        if (!done) return controller.enqueue(value);
+        controller.close();
       } catch (error) {
-        into.error(error);
+        controller.error(error);
       }
       await exchange.finish();
     },

@@ -1,6 +1,6 @@
 /**
- * What a Node program needs beside its assistant: the gate before a chat, the recording after it. The same as `licet.host`
- * in Python, and docs/host.md describes both.
+ * Connects an assistant in Node to Licet: the gate before a chat, recording after it. The same as `licet.host` in Python;
+ * docs/host.md describes both.
  */
 
 import * as fs from "node:fs";
@@ -12,40 +12,40 @@ import { Spool, SpoolError } from "./spool.js";
 export { ChatExchange } from "./exchange.js";
 export { refusal, type Refusal } from "./refusal.js";
 
-/** What happens to a chat while nobody answers for its gate. */
+/** What happens to a chat while its gate is not answered. */
 export type Outage = "block" | "allow_and_keep";
-/** A turn of an exchange; its account and grant are the permit's. */
+/** A turn of an exchange; its account and grant come from the permit. */
 export type HostTurn = Omit<Schemas["NewTurn"], "account" | "grant">;
-/** The same with its account and grant, as it was sent. */
+/** A turn as it was sent, with its account and grant. */
 export type RecordedTurn = Schemas["NewTurn"];
 export type HostEvent = Schemas["HostEvent"];
 
 export interface HostSettings {
-  /** The address of `licet serve`. Anyone who runs it receives what people say. */
+  /** The address of `licet serve`. Whoever runs it receives all messages. */
   url: string;
-  /** A file with a key with the scopes `gate:read` and `turns:write`; it is read again for every request. */
+  /** A file with a key of scopes `gate:read` and `turns:write`; read again for every request. */
   keyFile: string;
-  /** A folder on a local disk, for queued turns, encrypted. */
+  /** A folder on a local disk for queued, encrypted turns. */
   spool: string;
-  /** The key of the spool, created if there is none: `spool.key` in the folder. */
+  /** The spool's key, created if missing; by default `spool.key` in the folder. */
   spoolKeyFile?: string;
-  /** 256 MiB a process: while it is full, new turns are not recorded. */
+  /** 256 MiB per process by default. While the spool is full, new turns are not recorded. */
   spoolBytesMax?: number;
   /** `block` by default. */
   outage?: Outage;
-  /** How many milliseconds a chat waits for its gate: 2,000. */
+  /** Milliseconds that a chat waits for its gate: 2,000. */
   gateTimeout?: number;
-  /** Where a person answers: `/notice` at `url`. */
+  /** Where a person answers; by default `/notice` at `url`. */
   choiceUrl?: string;
-  /** Is given each event; the key needs `events:read`. An event comes again after an error. */
+  /** Receives each event; the key needs `events:read`. After an error the event is passed again. */
   onEvent?: (event: HostEvent) => void | Promise<void>;
-  /** Is given each turn that Licet has, with its ids there. */
+  /** Receives each recorded turn, with Licet's ids. */
   recorded?: (turn: RecordedTurn, item: BulkItem) => void;
-  /** Is given each warning, without content and names: `console.warn` by default. */
+  /** Receives each warning, which has no content and no names; `console.warn` by default. */
   log?: (message: string) => void;
 }
 
-/** The answer of the gate for one message, and what its turns are recorded under. */
+/** The gate's answer for one message, under which its turns are recorded. */
 export interface GatePermit {
   account: string;
   gate: string;
@@ -53,9 +53,9 @@ export interface GatePermit {
   mayWrite: boolean;
   /** Its turns are recorded. */
   mayRecord: boolean;
-  /** The newest grant that was known, 0 for none. */
+  /** The newest known grant, 0 for none. */
   grant: number;
-  /** Why it may not be sent, or why the gate is not known; empty otherwise. */
+  /** Why it may not be sent, or why the gate is unknown; otherwise empty. */
   because: ReasonCode | "";
   detail: string;
   choice: string;
@@ -69,7 +69,7 @@ const RETRIED = new Set([429, 500, 502, 503, 504]);
 const DROPPED = new Set<string>(["must_decide", "no_account"]);
 const SPLIT = new Set<ReasonCode>(["bad_request", "too_large"]);
 
-/** One per process. It is made even while Licet is away; `verify` finds what can only be seen by asking. */
+/** One per process. Constructed even during an outage; `verify` checks the settings with Licet. */
 export class Host {
   /** The outcomes of gates and turns, by reason. */
   readonly counts = new Map<string, number>();
@@ -77,9 +77,9 @@ export class Host {
   readonly #client: Licet;
   readonly #gates: GateCache;
   readonly #opening: Promise<Spool>;
-  readonly #ends = new AbortController();
-  readonly #running: Promise<unknown>;
-  #news: () => void = () => {};
+  readonly #aborter = new AbortController();
+  readonly #tasks: Promise<unknown>;
+  #wakeUp: () => void = () => {};
 
   constructor(settings: HostSettings) {
     this.settings = settings;
@@ -89,11 +89,11 @@ export class Host {
     if (!settings.spool) throw new SetupError("spool_unwritable", "no folder is given");
     const keyFile = settings.spoolKeyFile ?? join(settings.spool, "spool.key");
     this.#opening = Spool.open(settings.spool, keyFile, settings.spoolBytesMax ?? 256 * 2 ** 20);
-    this.#opening.catch(() => undefined); // `verify` and `record` reject with it
-    this.#running = Promise.all([this.#deliver(), settings.onEvent ? this.#follow(settings.onEvent) : undefined]);
+    this.#opening.catch(() => undefined); // `verify` rejects with it
+    this.#tasks = Promise.all([this.#deliver(), settings.onEvent ? this.#followEvents(settings.onEvent) : undefined]);
   }
 
-  /** Rejects with a `SetupError` that says which setting is wrong; an outage is none. */
+  /** Rejects with a `SetupError` that names an invalid setting; an outage is only logged. */
   async verify(): Promise<void> {
     readKey(this.settings.keyFile);
     await this.#opening;
@@ -105,20 +105,20 @@ export class Host {
     }
   }
 
-  /** The permit for one message of an account. */
+  /** Returns the permit for one message of an account. */
   async gate(account: string): Promise<GatePermit> {
     const current = await this.#gates.ask(checkedAccount(account));
     const unanswered = isUnanswered(current);
     const last = unanswered ? this.#gates.last(account) : current;
     const keeps = unanswered && this.settings.outage === "allow_and_keep";
-    const may = current.may_write || (keeps && (last === undefined || last.may_write));
+    const mayWrite = current.may_write || (keeps && (last === undefined || last.may_write));
     const answer = keeps && last && isAboutAccount(last) ? last : current;
     if (!current.may_write) this.count(`gate: ${current.gate}, ${current.because}`);
     return {
       account,
       gate: answer.gate,
-      mayWrite: may,
-      mayRecord: may,
+      mayWrite,
+      mayRecord: mayWrite,
       grant: last && "grant" in last ? last.grant : 0,
       because: answer.because,
       detail: answer.detail ?? "",
@@ -127,23 +127,23 @@ export class Host {
     };
   }
 
-  /** Whether the turns that a permitted message added are on disk. It never rejects: what is not taken is counted. */
+  /** Spools the turns of a permitted message. Resolves to whether they are on disk; never rejects: refusals are counted. */
   async record(permit: GatePermit, turns: readonly HostTurn[]): Promise<boolean> {
     if (!turns.length) return false;
     if (!permit.mayRecord) {
-      this.#refuse("no permit", turns.length);
+      this.#countRefused("no permit", turns.length);
       return false;
     }
     try {
       const spool = await this.#opening;
-      const under = turns.map((turn) => ({ ...turn, account: permit.account, grant: permit.grant }));
-      await spool.put(Buffer.from(JSON.stringify(under)));
+      const permitted = turns.map((turn) => ({ ...turn, account: permit.account, grant: permit.grant }));
+      await spool.put(Buffer.from(JSON.stringify(permitted)));
     } catch (error) {
-      this.#refuse(error instanceof SpoolError || error instanceof LicetError ? error.because : "spool_disk", turns.length);
+      this.#countRefused(error instanceof SpoolError || error instanceof LicetError ? error.because : "spool_disk", turns.length);
       return false;
     }
     this.count("spooled", turns.length);
-    this.#news();
+    this.#wakeUp();
     return true;
   }
 
@@ -151,7 +151,7 @@ export class Host {
     this.counts.set(reason, (this.counts.get(reason) ?? 0) + number);
   }
 
-  #refuse(reason: string, turns = 1): void {
+  #countRefused(reason: string, turns = 1): void {
     this.count(`refused: ${reason}`, turns);
     this.#log(`not recorded: ${reason}`);
   }
@@ -160,36 +160,36 @@ export class Host {
     (this.settings.log ?? console.warn)(`licet: ${message}`);
   }
 
-  /** Bytes that wait in the spool. */
+  /** Returns the bytes in the spool. */
   async waiting(): Promise<number> {
     return (await this.#opening).size;
   }
 
-  /** Stops delivering; what is in the spool stays for the next start. */
+  /** Stops delivery; the spool's content waits for the next start. */
   async close(): Promise<void> {
-    this.#ends.abort();
-    this.#news();
-    await this.#running;
+    this.#aborter.abort();
+    this.#wakeUp();
+    await this.#tasks;
     await (await this.#opening).close();
   }
 
   async #deliver(): Promise<void> {
     const spool = await this.#opening.catch(() => undefined);
     if (!spool) return;
-    for (let failed = 0; !this.#ends.signal.aborted; ) {
-      const news = new Promise<void>((resolve) => (this.#news = resolve));
-      let more = false;
+    for (let failures = 0; !this.#aborter.signal.aborted; ) {
+      const wakeUp = new Promise<void>((resolve) => (this.#wakeUp = resolve));
+      let delivered = false;
       try {
-        more = await this.#deliverFile(spool);
-        failed = 0;
+        delivered = await this.#deliverFile(spool);
+        failures = 0;
       } catch (error) {
-        failed += 1;
-        await this.#pauseAfter("not delivered", error, failed);
+        failures += 1;
+        await this.#backOff("not delivered", error, failures);
         continue;
       }
-      if (!more) {
-        await news;
-        await this.#pause(GATHER_MS); // so that the turns of a busy moment are sent in one request
+      if (!delivered) {
+        await wakeUp;
+        await this.#pause(GATHER_MS); // gathers the turns of a busy moment in one request
       }
     }
   }
@@ -206,10 +206,12 @@ export class Host {
       const added = JSON.parse(record.toString()) as Schemas["NewTurn"][];
       const gate = await this.#gates.askNow(added[0]?.account ?? "");
       if (isUnanswered(gate)) throw new BusyError("busy", 0, { detail: gate.detail ?? "", because: gate.because });
-      if (DROPPED.has(gate.because)) this.#refuse(gate.because, added.length);
+      if (DROPPED.has(gate.because)) this.#countRefused(gate.because, added.length);
       else turns.push(...added);
     }
-    for (let at = 0; at < turns.length; at += BATCH_TURNS_MAX) await this.#send(turns.slice(at, at + BATCH_TURNS_MAX));
+    for (let start = 0; start < turns.length; start += BATCH_TURNS_MAX) {
+      await this.#send(turns.slice(start, start + BATCH_TURNS_MAX));
+    }
     spool.delivered(taken);
     return true;
   }
@@ -217,36 +219,36 @@ export class Host {
   async #send(turns: Schemas["NewTurn"][]): Promise<void> {
     let items: BulkItem[];
     try {
-      items = await this.#client.sayAll(turns, { signal: this.#ends.signal });
+      items = await this.#client.sayAll(turns, { signal: this.#aborter.signal });
     } catch (error) {
-      // any other refusal is not about the turns: a proxy's, or the key's
+      // any other refusal concerns the key or a proxy, not the turns
       const because = reasonOf(error);
       if (!(error instanceof UsageError) || !SPLIT.has(because)) throw error;
-      if (turns.length === 1) return this.#refuse(because);
-      const middle = turns.length >> 1; // one of them makes the whole request invalid
+      if (turns.length === 1) return this.#countRefused(because);
+      const middle = turns.length >> 1; // a single turn makes the whole request invalid
       await this.#send(turns.slice(0, middle));
       return this.#send(turns.slice(middle));
     }
     if (items.length !== turns.length || items.some((item) => RETRIED.has(item.status))) {
       throw new BusyError("busy", 0, { detail: "some turns were not taken" });
     }
-    for (const [number, item] of items.entries()) {
+    for (const [index, item] of items.entries()) {
       const reason = item.because || item.problem?.split(":").at(-1) || String(item.status);
-      if (item.status !== 201) this.#refuse(reason);
+      if (item.status !== 201) this.#countRefused(reason);
       else {
         this.count(`delivered: ${item.outcome}`);
-        this.settings.recorded?.(turns[number]!, item);
+        this.settings.recorded?.(turns[index]!, item);
       }
     }
   }
 
-  async #follow(onEvent: (event: HostEvent) => void | Promise<void>): Promise<void> {
+  async #followEvents(onEvent: (event: HostEvent) => void | Promise<void>): Promise<void> {
     const file = join(this.settings.spool, "events.cursor");
     const spool = await this.#opening.catch(() => undefined);
     let since = fs.existsSync(file) ? fs.readFileSync(file, "utf-8").trim() : "0";
-    for (let failed = 0; spool && !this.#ends.signal.aborted; ) {
+    for (let failures = 0; spool && !this.#aborter.signal.aborted; ) {
       try {
-        const page = await this.#client.send("list_events", { query: { since, wait: 5 }, signal: this.#ends.signal });
+        const page = await this.#client.send("list_events", { query: { since, wait: 5 }, signal: this.#aborter.signal });
         for (const event of page.items) {
           const account = (event.data as { account?: unknown }).account;
           if (event.type === "choice.changed" && typeof account === "string") this.#gates.forget(account);
@@ -254,38 +256,38 @@ export class Host {
           since = saveCursor(file, event.cursor);
         }
         if (page.next !== since) since = saveCursor(file, page.next);
-        failed = 0;
+        failures = 0;
       } catch (error) {
-        failed += 1;
-        await this.#pauseAfter("events cannot be followed", error, failed);
+        failures += 1;
+        await this.#backOff("events cannot be followed", error, failures);
       }
     }
   }
 
-  /** Waits longer after each failure in a row. */
-  async #pauseAfter(what: string, error: unknown, failed: number): Promise<void> {
-    const milliseconds = Math.min(GATHER_MS * 2 ** Math.min(failed, 20), WAIT_MS_MAX);
+  /** Logs the failure and waits, longer after each failure in a row. */
+  async #backOff(message: string, error: unknown, failures: number): Promise<void> {
+    const milliseconds = Math.min(GATHER_MS * 2 ** Math.min(failures, 20), WAIT_MS_MAX);
     const reason = error instanceof LicetError ? error.because : (error as Error)?.name;
-    if (!this.#ends.signal.aborted) this.#log(`${what}, again in ${milliseconds / 1_000} s: ${reason}`);
+    if (!this.#aborter.signal.aborted) this.#log(`${message}, again in ${milliseconds / 1_000} s: ${reason}`);
     await this.#pause(milliseconds);
   }
 
   #pause(milliseconds: number): Promise<void> {
-    const { signal } = this.#ends;
-    return new Promise((done) => {
-      if (signal.aborted) return done();
-      const over = (): void => {
+    const { signal } = this.#aborter;
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const end = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", over);
-        done();
+        signal.removeEventListener("abort", end);
+        resolve();
       };
-      const timer = setTimeout(over, milliseconds);
-      signal.addEventListener("abort", over);
+      const timer = setTimeout(end, milliseconds);
+      signal.addEventListener("abort", end);
     });
   }
 }
 
-/** Reads the key's file. */
+/** Reads the key; throws a `SetupError` if it cannot. */
 function readKey(file: string): string {
   try {
     return fs.readFileSync(file, "utf-8").trim();
@@ -295,7 +297,7 @@ function readKey(file: string): string {
   }
 }
 
-/** Writes the cursor of the last event to disk and returns it. */
+/** Writes the cursor of the last event durably and returns it. */
 function saveCursor(file: string, cursor: string): string {
   const descriptor = fs.openSync(`${file}.new`, "w");
   fs.writeSync(descriptor, cursor);

@@ -1,4 +1,4 @@
-/** What is answered to a message that may not be sent: problem+json, as `licet.host.asgi` answers. */
+/** The response to a refused message: problem+json, as in `licet.host.asgi`. */
 
 import type { GatePermit } from "./index.js";
 

@@ -17,7 +17,6 @@ from licet.backup import postgres_programs
 from licet.errors import BrokenError, RefusedError
 from licet.store.connect import Transaction
 
-MANIFEST = "backup_manifest"  # PostgreSQL's own manifest: every file with its SHA-256
 ALLOWED = (
     "grant the role REPLICATION, and add to pg_hba.conf: `host replication ROLE ADDRESS "
     "scram-sha-256`"

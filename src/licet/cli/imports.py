@@ -220,9 +220,11 @@ def imported_text(imported: Imported) -> str:
 def _late_text(late: LateHistory) -> str:
     """Describes an account's history from before its newest event."""
     done = [
-        (late.turns, "turn", "stored under no permission"), (late.refusals, "refusal", "in effect from now on"),
-        (late.permissions, "permission", "left out"), (late.ratings, "rating", "left out"),
-    ]  # fmt: skip
+        (late.turns, "turn", "stored under no permission"),
+        (late.refusals, "refusal", "in effect from now on"),
+        (late.permissions, "permission", "left out"),
+        (late.ratings, "rating", "left out"),
+    ]
     effects = ", ".join(f"{pluralize(count, what)} {how}" for count, what, how in done if count)
     return f"`{late.host}` has later events than what is brought in: {effects}"
 

@@ -20,7 +20,7 @@ from licet.cli.shell import (
 from licet.config import Configuration
 from licet.service import store_move
 from licet.store.core_dumps import harden
-from licet.vault import cold_storage
+from licet.vault import cold_tier
 from licet.vault.installation import load_clock, require_initialised
 
 
@@ -95,8 +95,8 @@ def vault() -> None:
 @vault.command("cool")
 @click.option(
     "--after-days",
-    type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX),
-    default=cold_storage.AFTER_DAYS,
+    type=click.IntRange(1, cold_tier.AFTER_DAYS_MAX),
+    default=cold_tier.AFTER_DAYS,
     show_default=True,
     help="Move conversations that nobody has added to for this many days.",
 )
@@ -110,7 +110,7 @@ def cool(after_days: int, dry_run: bool, call: CliCall) -> None:
     Example:  licet vault cool --after-days 180 --dry-run
     """
     with call.installation() as installation:
-        planned = cold_storage.coolable(installation, after_days)
+        planned = cold_tier.coolable(installation, after_days)
         if dry_run:
             call.show(
                 planned,
@@ -119,9 +119,7 @@ def cool(after_days: int, dry_run: bool, call: CliCall) -> None:
             return
         with progress() as bar:
             task = bar.add_task("moving turns", total=planned.turns)
-            done = cold_storage.cool(
-                installation, after_days, lambda turns: bar.advance(task, turns)
-            )
+            done = cold_tier.cool(installation, after_days, lambda turns: bar.advance(task, turns))
         call.show(
             done,
             lambda: (

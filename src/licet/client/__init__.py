@@ -23,7 +23,7 @@ from asyncio import timeout
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -198,9 +198,15 @@ def choose(
     grants a no leaves in force.
     """
     body = {
-        "allow": allow, "question": question, "scope": scope, "keep": tuple(keep), "age": age, "via": via,
-        "surface": surface, "showing": showing,
-    }  # fmt: skip
+        "allow": allow,
+        "question": question,
+        "scope": scope,
+        "keep": tuple(keep),
+        "age": age,
+        "via": via,
+        "surface": surface,
+        "showing": showing,
+    }
     return _change("POST", f"{_account(account)}/choices", ChoiceResult, body)
 
 
@@ -602,6 +608,10 @@ def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
     return headers
 
 
+def _reply(answer: httpx2.Response) -> Reply:
+    return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+
+
 def _unknown(error: Exception) -> GateResult:
     """Returns the closed gate for an error."""
     because = gate_reason(error)
@@ -636,10 +646,8 @@ def _within(seconds: float, ask: Callable[[], Result]) -> Result:
 # The two drivers
 
 
-class Client:
-    """Sends requests, one after the other. ``token`` is a service's key or a person's token, or a
-    function that returns a fresh one.
-    """
+class _Driver:
+    _connect: ClassVar[type[httpx2.Client | httpx2.AsyncClient]]
 
     def __init__(
         self,
@@ -654,9 +662,27 @@ class Client:
             timeout_seconds,
             min(timeout_seconds, CHECK_SECONDS),
         )
-        self._http = httpx2.Client(base_url=checked_address(url), timeout=timeout_seconds)
+        self._http: Any = self._connect(base_url=checked_address(url), timeout=timeout_seconds)
         if isinstance(token, str):
             checked_key(token)
+
+    def _request(self, call: ApiRequest[Any], **limits: float) -> Any:  # noqa: ANN401 a reply, or its future
+        return self._http.request(
+            call.method,
+            call.path,
+            params=call.query or None,
+            content=call.body,
+            headers=_headers(call, self._token),
+            **limits,
+        )
+
+
+class Client(_Driver):
+    """Sends requests, one after the other. ``token`` is a service's key or a person's token, or a
+    function that returns a fresh one.
+    """
+
+    _connect = httpx2.Client
 
     def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
         """Sends a request and returns its result; an error of `licet.errors` for anything else.
@@ -681,17 +707,10 @@ class Client:
 
     def _exchange(self, call: ApiRequest[Any], seconds: float | None = None) -> Reply | Lost:
         try:
-            answer = self._http.request(
-                call.method,
-                call.path,
-                params=call.query or None,
-                content=call.body,
-                headers=_headers(call, self._token),
-                timeout=self.timeout_seconds if seconds is None else seconds,
-            )
+            answer = self._request(call, timeout=seconds or self.timeout_seconds)
         except httpx2.TransportError as error:
             return lost_reply(error)
-        return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+        return _reply(answer)
 
     def check(self, account: str) -> GateResult:
         """Returns whether the account may write now. One attempt; never raises: a gate that is
@@ -726,25 +745,10 @@ class Client:
         self.close()
 
 
-class AsyncClient:
+class AsyncClient(_Driver):
     """`Client` for an event loop."""
 
-    def __init__(
-        self,
-        url: str,
-        token: Token,
-        *,
-        attempts_max: int = ATTEMPTS_MAX,
-        timeout_seconds: float = TIMEOUT_SECONDS,
-    ) -> None:
-        self._token, self._attempts_max = token, attempts_max
-        self.timeout_seconds, self._check_seconds = (
-            timeout_seconds,
-            min(timeout_seconds, CHECK_SECONDS),
-        )
-        self._http = httpx2.AsyncClient(base_url=checked_address(url), timeout=timeout_seconds)
-        if isinstance(token, str):
-            checked_key(token)
+    _connect = httpx2.AsyncClient
 
     async def send(self, call: ApiRequest[Result]) -> Result:
         """Sends a request and returns its result; an error of `licet.errors` for anything else."""
@@ -763,16 +767,10 @@ class AsyncClient:
 
     async def _exchange(self, call: ApiRequest[Any]) -> Reply | Lost:
         try:
-            answer = await self._http.request(
-                call.method,
-                call.path,
-                params=call.query or None,
-                content=call.body,
-                headers=_headers(call, self._token),
-            )
+            answer = await self._request(call)
         except httpx2.TransportError as error:
             return lost_reply(error)
-        return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+        return _reply(answer)
 
     async def check(self, account: str) -> GateResult:
         """Returns whether the account may write now. One attempt; never raises: a gate that is

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from licet.consent import notice_views
 from licet.consent.acts import evidence_of
@@ -20,33 +21,19 @@ from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
+from licet.vault.account_choices import StoredChoice
 from licet.vault.account_journal import JournalEvent
 from licet.vault.content import decode
 
 RECORDS_MAX = 1_000
 
 
-class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded choice. ``evidence`` is None if another component wrote it in a format of its own.
-
-    ``question`` is None where it named none and several were asked; ``project`` or ``conversation``
-    is its scope, neither the account. ``because`` is why it had no effect, ``kept`` are the
-    grants that a no named.
+class ChoiceMade(StoredChoice, frozen=True, kw_only=True):
+    """A recorded choice with its evidence ``unsealed``; None if its key is destroyed, or another
+    component wrote it in a format of its own.
     """
 
-    seq: int
-    at: datetime
-    question: str | None
-    project: UUID | None
-    conversation: UUID | None
-    allow: bool
-    effect: str
-    because: str | None
-    grant: int | None
-    kept: tuple[int, ...]
-    via: str
-    version: str
-    evidence: Evidence | None
+    unsealed: Evidence | None
 
 
 class OwnProject(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -117,22 +104,7 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
     made = account_choices.list_by_account(tx, account, newest_first=True, limit=RECORDS_MAX)
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
-        ChoiceMade(
-            seq=choice.seq,
-            at=choice.at,
-            question=choice.question,
-            project=choice.project,
-            conversation=choice.conversation,
-            allow=choice.allow,
-            effect=choice.effect,
-            because=choice.because,
-            grant=choice.grant,
-            kept=choice.kept,
-            via=choice.via,
-            version=choice.version,
-            evidence=evidence_of(choice, account, keys),
-        )
-        for choice in made
+        ChoiceMade(**asdict(choice), unsealed=evidence_of(choice, account, keys)) for choice in made
     ]
 
 

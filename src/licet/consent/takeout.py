@@ -248,7 +248,7 @@ def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]
             choice.because or "",
             choice.version,
             choice.via,
-            _evidence(choice.evidence),
+            _evidence(choice.unsealed),
         ]
         for choice in reversed(choices)
     ]

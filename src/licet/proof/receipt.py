@@ -60,7 +60,6 @@ VERSION = 1
 # distinct types, so that one cannot be mistaken for the other
 RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"
 CHOICES_MAX = 1_000
-DPV = "https://w3id.org/dpv#"
 SCHEMA = "https://w3id.org/dpv/schema/dpv-27560#"
 PROCESSING = "https://w3id.org/dpv/ai#ModelTraining"
 # The rights of the GDPR, in DPV's terms: withdrawal, access, rectification, erasure, restriction,

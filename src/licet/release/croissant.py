@@ -146,9 +146,13 @@ def _distribution(parts: list[PartPromise]) -> list[Json]:
         for part in parts
     ]
     every: Json = {  # contained in nothing: mlcroissant then reads it from the folder of this file
-        "@type": "cr:FileSet", "@id": "parts", "name": "parts", "description": "The sealed rows, in order.",
-        "encodingFormat": PARQUET, "includes": "part-*.parquet",
-    }  # fmt: skip
+        "@type": "cr:FileSet",
+        "@id": "parts",
+        "name": "parts",
+        "description": "The sealed rows, in order.",
+        "encodingFormat": PARQUET,
+        "includes": "part-*.parquet",
+    }
     return [*files, every]
 
 

@@ -28,7 +28,6 @@ reader accepts a part in any state of the chain, so a folder can be read at any 
 
 from __future__ import annotations
 
-import re
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -56,7 +55,6 @@ from licet.undecodable import UNDECODABLE
 TYP = "licet-purge+jws"
 PURGES_MAX = 10_000
 TEMPORARY = ".purge-"
-FILE = re.compile(r"purge-([1-9]\d{0,4})\.json", re.ASCII)
 
 Run = tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
 Living = Callable[[Sequence[int]], Collection[int]]

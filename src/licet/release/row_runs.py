@@ -26,7 +26,7 @@ from licet.errors import BrokenError
 from licet.vault.copies import CopyPlace
 
 BLOCK_ROWS = 64
-_PLACE, _WIDE = BLOCK_ROWS - 1, 0x80
+_WIDE = 0x80
 _SOURCE = 4  # numbers
 _KEY_PLACES = (CopyPlace.vault, CopyPlace.safety)
 

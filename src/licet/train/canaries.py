@@ -128,9 +128,13 @@ def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[s
     examples = []
     for answer in answers:
         row: LoadedRow = {
-            "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
-            "row_id": "", "ordinal": 0,
-        }  # fmt: skip
+            "messages": [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
+            ],
+            "row_id": "",
+            "ordinal": 0,
+        }
         example = recipe.make_example(tokenizer, row, TOKENS_MAX)
         if not isinstance(example, recipe.TokenizedRow):
             raise UsageError(

@@ -117,13 +117,18 @@ def render_bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
     ]
     card: dict[str, Any] = {
         "modelParameters": {
-            "approach": {"type": "supervised"}, "task": model.task,
+            "approach": {"type": "supervised"},
+            "task": model.task,
             "modelArchitecture": model.architecture,
-            "datasets": [{"ref": "release"}], "inputs": [{"format": "text"}], "outputs": [{"format": "text"}],
+            "datasets": [{"ref": "release"}],
+            "inputs": [{"format": "text"}],
+            "outputs": [{"format": "text"}],
         },
         "quantitativeAnalysis": {"performanceMetrics": measured},
         "considerations": {
-            "technicalLimitations": ["pseudonymised, never anonymous: it can repeat what it learnt"],
+            "technicalLimitations": [
+                "pseudonymised, never anonymous: it can repeat what it learnt"
+            ],
             "ethicalConsiderations": [
                 {
                     "name": "somebody withdraws after the run",
@@ -132,7 +137,7 @@ def render_bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
                 }
             ],
         },
-    }  # fmt: skip
+    }
     component = {
         "type": "machine-learning-model",
         "bom-ref": "model",

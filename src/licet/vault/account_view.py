@@ -613,12 +613,6 @@ def locked_gates(
     }
 
 
-def gate_of(tx: Transaction, account: UUID, policies: Policies, now: datetime) -> Gate | None:
-    """The gate of an account at ``now``; None for an unknown account."""
-    row = load_accounts(tx, [account]).get(account)
-    return None if row is None else gate(account_at(row, policies, now).account, policies, now)
-
-
 class AccountGate(msgspec.Struct, frozen=True, kw_only=True):
     """The gate of an account. ``version`` is the one in force, ``decide_by`` the last day of the
     newest material one.

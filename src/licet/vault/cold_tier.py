@@ -29,25 +29,26 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError
-from licet.keys.material import Random
+from licet.errors import BrokenError, BusyError, UsageError
 from licet.keys.objects import Objects
 from licet.store.connect import Pool, Transaction, retrying, transaction
 from licet.vault.blocks import TURNS_STORED
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
 
 # above it an object takes no further segment; a segment is never split
 OBJECT_BYTES_MAX = 32 * 2**20
 OBJECT_SEGMENTS_MAX = 5_000
 DUE_DAYS_MIN = 30  # content that is due sooner is not worth moving
 EMPTY_SECONDS = 3_600
+AFTER_DAYS = 90
+AFTER_DAYS_MAX = 36_500
 COOL_LOCK = 0x11CE7_0009
 
 SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a block `b`, wherever it lies
 PLACED = "b.sealed, b.object_id, b.object_offset, b.object_length"
 Key = tuple[date, UUID, UUID, int]
 Place = tuple[bytes | None, UUID | None, int | None, int | None]
-Progress = Callable[[int], None]
 
 
 class Coolable(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,30 +106,34 @@ def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
 _COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(before)s AND s.due_on > %(soon)s"""
 
 
-def coolable(tx: Transaction, now: datetime, before: datetime) -> Coolable:
-    """What a run at ``now`` would move: unerased segments whose last turn was before ``before``."""
-    row = tx.execute(
-        f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)),
-                   coalesce(sum({TURNS_STORED}), 0),
-                   coalesce(sum(octet_length(b.sealed)), 0)
-              FROM segments s JOIN blocks b USING (account_id, conversation_id, segment)
-             WHERE {_COLD} AND b.sealed IS NOT NULL""",
-        {"before": before, "soon": now + timedelta(days=DUE_DAYS_MIN)},
-    ).fetchone()
-    return (
-        Coolable(segments=row[0], turns=int(row[1]), bytes=int(row[2]))
-        if row
-        else Coolable(segments=0, turns=0, bytes=0)
-    )
+def _older_than(now: datetime, after_days: int) -> datetime:
+    if not 1 <= after_days <= AFTER_DAYS_MAX:
+        raise UsageError(f"`{after_days}` days: from 1 to {AFTER_DAYS_MAX}")
+    return now - timedelta(days=after_days)
+
+
+def coolable(installation: Installation, after_days: int = AFTER_DAYS) -> Coolable:
+    """What `cool` would move: segments without a new turn for ``after_days`` days. Changes
+    nothing.
+    """
+    now = installation.clock()
+    before = _older_than(now, after_days)
+    with transaction(installation.pool) as tx:
+        (row,) = tx.execute(
+            f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)),
+                       coalesce(sum({TURNS_STORED}), 0)::bigint,
+                       coalesce(sum(octet_length(b.sealed)), 0)::bigint
+                  FROM segments s JOIN blocks b USING (account_id, conversation_id, segment)
+                 WHERE {_COLD} AND b.sealed IS NOT NULL""",
+            {"before": before, "soon": now + timedelta(days=DUE_DAYS_MIN)},
+        ).fetchall()
+    return Coolable(segments=row[0], turns=row[1], bytes=row[2])
 
 
 def cool(
-    pool: Pool,
-    objects: Objects,
-    random: Random,
-    now: datetime,
-    before: datetime,
-    progress: Progress = lambda _turns: None,
+    installation: Installation,
+    after_days: int = AFTER_DAYS,
+    progress: Callable[[int], None] = lambda _turns: None,
     *,
     bytes_max: int = OBJECT_BYTES_MAX,
 ) -> CoolingResult:
@@ -136,16 +141,18 @@ def cool(
     is stopped anywhere, it continues there next time. BusyError while another run is in progress,
     or if the object store does not answer.
     """
+    now, pool, objects = installation.clock(), installation.pool, installation.keyring.cold
+    before = _older_than(now, after_days)
+    if objects is None:
+        raise BrokenError("this installation was opened without its cold store")
     segments = turns = size = written = 0
     with _lock_cooling(pool):
         deleted = _delete_dead(pool, objects, now)
         for keys in _batches(pool, now, before, bytes_max):
-            moved = _move(pool, objects, uuid7(now, random(10)), keys, now)
-            segments, written, size = (
-                segments + len(keys),
-                written + 1,
-                size + sum(block.length for block in moved),
-            )
+            object_id = uuid7(now, installation.keyring.random(10))
+            moved = _move(pool, objects, object_id, keys, now)
+            segments, written = segments + len(keys), written + 1
+            size += sum(block.length for block in moved)
             moved_turns = sum(block.turns for block in moved)
             turns += moved_turns
             progress(moved_turns)

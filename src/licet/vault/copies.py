@@ -45,13 +45,10 @@ _COPIES = {
 }  # fmt: skip
 
 
-def register(tx: Transaction, copies: Sequence[Copy], now: datetime) -> None:
-    """Registers ``copies``; an existing registration is unchanged, and an ended one begins anew."""
-    register_each(tx, dict.fromkeys(copies, now))
-
-
-def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
-    """`register` for copies with a time each, in one statement."""
+def register(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
+    """Registers each copy at its time, in one statement; an existing registration is unchanged, and
+    an ended one begins anew.
+    """
     if not copies:
         return
     tx.execute(

@@ -580,7 +580,7 @@ def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
 
 def _usable(purpose: str, side: _Side) -> str:
     """Whether a turn may be used: the flag and the origin laid over the segment's decision, as in
-    `population.USABLE_TURNS`.
+    `population.USABLE_UNTIL`.
     """
     rank = f"rank_{side.of(purpose)}"
     permitted = (

@@ -3,11 +3,11 @@ per batch.
 
 It has the same meaning as `policy.decide`; tests on generated histories hold the two equal. A row
 of the answer says which row of the rule applies to a turn of a listed origin that no flag covers;
-`USABLE_TURNS` and `USABLE_UNTIL` add what differs between the turns of a segment: the flag (row 5)
-and the origin (row 12). Accounts need not have been brought to the moment: a version that became
-effective ends grants in the answer, as it does in the rule. Dates that a dropped question shortens
-are set by `apply.advance` alone: until then a useless segment may be shown with the stored date,
-and the reason that belongs to it. What may be used, and until when, is always exact.
+`USABLE_UNTIL` adds what differs between the turns of a segment: the flag (row 5) and the origin
+(row 12). Accounts need not have been brought to the moment: a version that became effective ends
+grants in the answer, as it does in the rule. Dates that a dropped question shortens are set by
+`apply.advance` alone: until then a useless segment may be shown with the stored date, and the
+reason that belongs to it. What may be used, and until when, is always exact.
 
 Policies are data here too: the versions are values in the statement, never generated conditions.
 """
@@ -189,17 +189,6 @@ def decisions_of_few(accounts: str) -> str:
 
 DECISIONS_OF_FEW = decisions_of_few(ACCOUNTS_OF_FEW)
 
-# The permitted segments. Conditions that need one table alone are repeated beside the rule, so that
-# PostgreSQL excludes the other rows before it joins: with ten million segments that halves the
-# time.
-PERMITTED = f"""
-    SELECT * FROM ({DECISIONS}
-     WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL
-       AND NOT c.incognito
-       AND NOT c.narrowed AND a.closed_at IS NULL AND %(is_asked)s AND v.covers) d
-     WHERE rank = {Rank.PERMITTED}"""
-
-
 # The useful segments of `accounts`, which are few: permitted, with a listed origin among those of
 # their turns.
 USEFUL_OF_FEW = f"""
@@ -218,19 +207,6 @@ PERMITTED_UNTIL = f"CASE WHEN d.rank = {Rank.PERMITTED} AND NOT %(safety)s THEN 
 USABLE_UNTIL = f"""CASE
     WHEN d.rank > {Rank.AGE} AND {_IS_FLAGGED} THEN d.safety_until
     WHEN d.rank = {Rank.PERMITTED} AND position(',' || t.origin || ',' IN v.origins) > 0 THEN d.until END"""
-
-# The turns that may be used: the flag and the origin applied to the segment's decision.
-USABLE_TURNS = f"""
-    SELECT account_id, conversation_id, t.turn
-      FROM ({PERMITTED}) d
-      JOIN {VERSIONS} ON v.number = d.version
-      JOIN turns t USING (account_id, conversation_id, segment)
-     WHERE position(',' || t.origin || ',' IN v.origins) > 0 AND ({_IS_FLAGGED}) IS NOT TRUE
-    UNION ALL
-    SELECT account_id, conversation_id, t.turn
-      FROM ({DECISIONS} WHERE %(safety)s AND %(at)s < s.safety_until) d
-      JOIN turns t USING (account_id, conversation_id, segment)
-     WHERE d.rank > {Rank.AGE} AND {_IS_FLAGGED}"""
 
 
 def parameters(policies: Policies, purpose: str, now: datetime) -> dict[str, Any]:

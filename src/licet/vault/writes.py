@@ -527,7 +527,7 @@ class Writes:
                     WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s""",
                 reviewed,
             )
-        copies.register_each(tx, self._copies)
+        copies.register(tx, self._copies)
         return changes
 
     def _append(self, changes: Sequence[Change]) -> None:

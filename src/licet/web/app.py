@@ -45,7 +45,6 @@ from licet.web.api import (
     leases,
     notice,
     otlp,
-    policy,
     preview,
     problems,
     projects,
@@ -89,7 +88,6 @@ API = [
     *events.ROUTES,
     *erasures.ROUTES,
     *documents.ROUTES,
-    *policy.ROUTES,
     *verb_routes.ROUTES,
 ]
 

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from litestar import Response, get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import Meta
 
+from licet import wire
 from licet.access.roles import HELPS, Person, Scope, Service, Staff, StaffRole, may
 from licet.consent import deadlines, request_register, rights_requests
 from licet.consent.deadlines import RightKind
@@ -23,12 +25,14 @@ from licet.consent.rights_requests import (
     SendRequest,
     WithdrawRequest,
 )
+from licet.policy.regions import REGION
+from licet.service.request_verbs import Written
 from licet.store.connect import Transaction
 from licet.vault import account_region, policy_versions
 from licet.vault.commands import SetRegion
 from licet.vault.ids import Prefix, parse
 from licet.vault.requests import VerbRequest
-from licet.web.api import rights_schema, schema
+from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
 from licet.web.api.references import account_of, not_found, own, site_of
@@ -71,6 +75,37 @@ Most = Annotated[
 ]
 
 
+class NewRegion(schema.RequestBody, frozen=True, kw_only=True):
+    """``region`` is a country as ISO 3166-1 alpha-2, or a part of one as ISO 3166-2; null: not
+    known.
+    """
+
+    region: Annotated[str, Meta(pattern=f"^{REGION.pattern}$", examples=["DE", "US-CA"])] | None
+
+
+class NewRequest(schema.RequestBody, frozen=True, kw_only=True):
+    """A request of a person; ``words`` are theirs, sealed, and may be left out."""
+
+    kind: RightKind
+    words: Written = ""
+
+
+class NewReply(schema.RequestBody, frozen=True, kw_only=True):
+    words: Written
+
+
+class RightAnswer(schema.WireAnswer, wire.RightTime, frozen=True, kw_only=True):
+    kind: RightKind
+
+
+class RightsAnswer(schema.WireAnswer, wire.RightTimes, frozen=True, kw_only=True):
+    rights: tuple[RightAnswer, ...]
+
+
+class RequestPage(schema.WireAnswer, wire.SentRequests, frozen=True, kw_only=True):
+    items: tuple[SeenRequest, ...]
+
+
 @put(
     "/v1/accounts/{account:str}/region",
     may=may(scope=Scope.accounts_write),
@@ -80,7 +115,7 @@ Most = Annotated[
 async def set_region(
     request: AnyRequest,
     account: AccountRef,
-    data: JSONBody[rights_schema.NewRegion],
+    data: JSONBody[NewRegion],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
     """Sets where the person lives: whose clock holds for their later requests, and which region's
@@ -94,29 +129,27 @@ async def set_region(
 
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
-async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema.RightsAnswer:
+async def list_rights(request: AnyRequest, account: AccountRef) -> RightsAnswer:
     """By when each right would be answered, if it were asked for now, and by which law."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
 
-    def read(tx: Transaction) -> rights_schema.RightsAnswer:
+    def read(tx: Transaction) -> RightsAnswer:
         found = account_region.load_regions(tx, [holder])
         if holder not in found:
             raise not_found()
         region = found[holder]
         named = policy_versions.current(tx).in_force(at).authority_of(region)
         rights = tuple(_right(kind, region, at, named) for kind in RightKind)
-        return rights_schema.RightsAnswer(region=region, rights=rights)
+        return RightsAnswer(region=region, rights=rights)
 
     return await site.reading(read)
 
 
-def _right(
-    kind: RightKind, region: str | None, at: datetime, authority: str | None
-) -> rights_schema.RightAnswer:
+def _right(kind: RightKind, region: str | None, at: datetime, authority: str | None) -> RightAnswer:
     """``authority`` is the one that the policy names, which goes before that of the law's clock."""
     times = deadlines.deadline(kind, region)
-    return rights_schema.RightAnswer(
+    return RightAnswer(
         kind=kind,
         due_at=times.due_at(at),
         extends_to=times.extended_to(at),
@@ -131,7 +164,7 @@ def _right(
 async def send_request(
     request: AnyRequest,
     account: AccountRef,
-    data: JSONBody[rights_schema.NewRequest],
+    data: JSONBody[NewRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
     """Puts a request of the person on record. An objection, or a request to restrict, is also the
@@ -165,12 +198,12 @@ async def send_request(
 @get("/v1/accounts/{account:str}/requests", may=SEES, responses=READS, tags=TAG)
 async def list_own_requests(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None
-) -> rights_schema.RequestPage:
+) -> RequestPage:
     """The account's requests, newest first, without what was written."""
     site, holder = site_of(request), await account_of(request, account)
     before, at = shell.uuid_cursor(cursor), site.now()
 
-    def read(tx: Transaction) -> rights_schema.RequestPage:
+    def read(tx: Transaction) -> RequestPage:
         if holder not in account_region.load_regions(tx, [holder]):
             raise not_found()
         rows = request_register.list_by_account(tx, holder, shell.LIMIT + 1, before=before)
@@ -179,8 +212,8 @@ async def list_own_requests(
     return await site.reading(read)
 
 
-def _page(rows: list[RequestRow], limit: int, at: datetime) -> rights_schema.RequestPage:
-    return rights_schema.RequestPage(
+def _page(rows: list[RequestRow], limit: int, at: datetime) -> RequestPage:
+    return RequestPage(
         items=tuple(rights_requests.summary(row, at) for row in rows[:limit]),
         next=shell.cursor_of(rows[limit - 1].request) if len(rows) > limit else None,
     )
@@ -226,7 +259,7 @@ async def reply_to_request(
     request: AnyRequest,
     account: AccountRef,
     request_id: RequestRef,
-    data: JSONBody[rights_schema.NewReply],
+    data: JSONBody[NewReply],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
     """Answers what staff asked, while the request waits: it goes on."""
@@ -288,14 +321,14 @@ async def list_requests(
     standing: State = None,
     cursor: Cursor = None,
     limit: Most = shell.LIMIT,
-) -> rights_schema.RequestPage:
+) -> RequestPage:
     """Requests by the day on which they are due, without what was written."""
     site, after = site_of(request), shell.uuid_cursor(cursor)
     states = (standing,) if standing is not None else (RequestState.open, RequestState.paused)
     kinds = (kind,) if kind is not None else ()
     at = site.now()
 
-    def read(tx: Transaction) -> rights_schema.RequestPage:
+    def read(tx: Transaction) -> RequestPage:
         return _page(
             request_register.list_by_due(tx, limit + 1, kinds=kinds, states=states, after=after),
             limit,

@@ -52,17 +52,17 @@ Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 Short = Annotated[str, Meta(max_length=200)]
 
 
-class _In(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestBody(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
     ignored.
     """
 
 
-class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class ResponseBody(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A response body."""
 
 
-class _Answer(Masked):
+class WireAnswer(Masked):
     """A response body that clients read as its base in `licet.wire`, and that has its
     description.
     """
@@ -76,7 +76,7 @@ class _Answer(Masked):
         )
 
 
-class NewAccount(_In, frozen=True, kw_only=True):
+class NewAccount(RequestBody, frozen=True, kw_only=True):
     """``host`` is the host's own id; only an HMAC of it is stored.
 
     ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed,
@@ -101,15 +101,15 @@ class NewAccount(_In, frozen=True, kw_only=True):
     begin_anew: bool = False
 
 
-class NewPlan(_In, frozen=True, kw_only=True):
+class NewPlan(RequestBody, frozen=True, kw_only=True):
     plan: Name
 
 
-class NewAge(_In, frozen=True, kw_only=True):
+class NewAge(RequestBody, frozen=True, kw_only=True):
     age: Age | None
 
 
-class NewScope(_In, frozen=True, kw_only=True):
+class NewScope(RequestBody, frozen=True, kw_only=True):
     """A project or a conversation: one of them. Text that can be no id names nothing, as an id that
     is unknown.
     """
@@ -118,7 +118,7 @@ class NewScope(_In, frozen=True, kw_only=True):
     conversation: Annotated[str, Meta(description=REF)] | None = None
 
 
-class NewChoice(_In, frozen=True, kw_only=True):
+class NewChoice(RequestBody, frozen=True, kw_only=True):
     """``question`` is one that the version in force asks. A no without it answers all of them; a
     yes may leave it out where one is asked.
 
@@ -137,7 +137,7 @@ class NewChoice(_In, frozen=True, kw_only=True):
     showing: str | None = None
 
 
-class NewTitle(_In, frozen=True, kw_only=True):
+class NewTitle(RequestBody, frozen=True, kw_only=True):
     """``title`` is what the person calls the project, sealed; it is taken where the project has
     none yet.
     """
@@ -145,24 +145,24 @@ class NewTitle(_In, frozen=True, kw_only=True):
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
 
 
-class NewShowing(_In, frozen=True, kw_only=True):
+class NewShowing(RequestBody, frozen=True, kw_only=True):
     """A notice of `GET ../notice` that the host has shown."""
 
     notice: Short
     surface: Name = "app"
 
 
-class Accepted(_In, frozen=True, kw_only=True):
+class Accepted(RequestBody, frozen=True, kw_only=True):
     showing: Short | None = None
 
 
-class NewToolCall(_In, frozen=True, kw_only=True):
+class NewToolCall(RequestBody, frozen=True, kw_only=True):
     id: Annotated[str, Meta(max_length=HOST_ID_CHARACTERS_MAX)]
     name: Short
     arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
 
 
-class NewTurn(_In, frozen=True, kw_only=True):
+class NewTurn(RequestBody, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the
     host's own id of the turn: a second turn with it is not added. A turn of the role ``system`` has
     the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
@@ -196,7 +196,7 @@ class NewTurn(_In, frozen=True, kw_only=True):
     project_title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
 
 
-class NewFeedback(_In, frozen=True, kw_only=True):
+class NewFeedback(RequestBody, frozen=True, kw_only=True):
     """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check``
     it is not the person's but the service's: ``rating`` says whether the answer passed, and
     ``score`` how well, if there is a number.
@@ -211,20 +211,20 @@ class NewFeedback(_In, frozen=True, kw_only=True):
     score: float | None = None
 
 
-class Acknowledged(_In, frozen=True, kw_only=True):
+class Acknowledged(RequestBody, frozen=True, kw_only=True):
     """``endpoint`` is the name of the host that removed it: `licet webhooks list`."""
 
     endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
 
 
-class NewRead(_In, frozen=True, kw_only=True):
+class NewRead(RequestBody, frozen=True, kw_only=True):
     """Why staff read a conversation, and under which ticket."""
 
     reason: ReadReason
     ticket: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}$")]
 
 
-class NewLease(_In, frozen=True, kw_only=True):
+class NewLease(RequestBody, frozen=True, kw_only=True):
     """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives
     the keys.
     """
@@ -240,22 +240,22 @@ class NewLease(_In, frozen=True, kw_only=True):
     seconds: Annotated[int, Meta(ge=1, le=LEASE_SECONDS_MAX)] = LEASE_SECONDS
 
 
-class QuestionAnswer(_Answer, wire.QuestionStanding, frozen=True, kw_only=True):
+class QuestionAnswer(WireAnswer, wire.QuestionStanding, frozen=True, kw_only=True):
     standing: GrantStanding
 
 
-class AccountAnswer(_Answer, wire.Account, frozen=True, kw_only=True):
+class AccountAnswer(WireAnswer, wire.Account, frozen=True, kw_only=True):
     gate: Gate
     questions: tuple[QuestionAnswer, ...]
 
 
-class GateAnswer(_Answer, wire.GateStatus, frozen=True, kw_only=True):
+class GateAnswer(WireAnswer, wire.GateStatus, frozen=True, kw_only=True):
     gate: Gate
     standings: dict[str, GrantStanding]
     fresh_seconds: int = GATE_SECONDS
 
 
-class NoticeText(_Out, frozen=True, kw_only=True):
+class NoticeText(ResponseBody, frozen=True, kw_only=True):
     """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked.
 
     ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question,
@@ -281,13 +281,13 @@ class NoticeText(_Out, frozen=True, kw_only=True):
     html: str
 
 
-class NoticeAnswer(_Answer, wire.NoticeResult, frozen=True, kw_only=True):
+class NoticeAnswer(WireAnswer, wire.NoticeResult, frozen=True, kw_only=True):
     gate: Gate
     variant: Variant
     notice: NoticeText | None  # type: ignore[assignment]  # clients read it as a dict
 
 
-class Showing(_Out, frozen=True, kw_only=True):
+class Showing(ResponseBody, frozen=True, kw_only=True):
     """A notice that was shown. ``put_off_at`` is when it was put off."""
 
     id: str
@@ -298,26 +298,26 @@ class Showing(_Out, frozen=True, kw_only=True):
     put_off_at: datetime | None
 
 
-class GrantAnswer(_Answer, wire.GrantResult, frozen=True, kw_only=True):
+class GrantAnswer(WireAnswer, wire.GrantResult, frozen=True, kw_only=True):
     scope: ScopeKind
 
 
-class ChangeAnswer(_Answer, wire.ChangeResult, frozen=True, kw_only=True):
+class ChangeAnswer(WireAnswer, wire.ChangeResult, frozen=True, kw_only=True):
     outcome: Outcome
     ended: tuple[GrantAnswer, ...] = ()
 
 
-class OpenedAnswer(_Answer, wire.OpenedAccount, frozen=True, kw_only=True):
+class OpenedAnswer(WireAnswer, wire.OpenedAccount, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class AnsweredAnswer(_Answer, wire.AnsweredQuestion, frozen=True, kw_only=True):
+class AnsweredAnswer(WireAnswer, wire.AnsweredQuestion, frozen=True, kw_only=True):
     scope: ScopeKind
     effect: Effect
     kept: tuple[GrantAnswer, ...]
 
 
-class ChosenAnswer(_Answer, wire.ChoiceResult, frozen=True, kw_only=True):
+class ChosenAnswer(WireAnswer, wire.ChoiceResult, frozen=True, kw_only=True):
     outcome: Outcome
     effect: Effect
     answers: tuple[AnsweredAnswer, ...]
@@ -325,129 +325,129 @@ class ChosenAnswer(_Answer, wire.ChoiceResult, frozen=True, kw_only=True):
     ended: tuple[GrantAnswer, ...]
 
 
-class ChoiceAnswer(_Answer, wire.Choice, frozen=True, kw_only=True):
+class ChoiceAnswer(WireAnswer, wire.Choice, frozen=True, kw_only=True):
     scope: ScopeKind
 
 
-class ChoicePage(_Answer, wire.Choices, frozen=True, kw_only=True):
+class ChoicePage(WireAnswer, wire.Choices, frozen=True, kw_only=True):
     items: tuple[ChoiceAnswer, ...]
 
 
-class SaidAnswer(_Answer, wire.Said, frozen=True, kw_only=True):
+class SaidAnswer(WireAnswer, wire.Said, frozen=True, kw_only=True):
     act: ActKind
 
 
-class GivenGrantAnswer(_Answer, wire.GivenGrant, frozen=True, kw_only=True):
+class GivenGrantAnswer(WireAnswer, wire.GivenGrant, frozen=True, kw_only=True):
     scope: ScopeKind
     said: SaidAnswer | None
 
 
-class QuestionStandingAnswer(_Answer, wire.AccountQuestion, frozen=True, kw_only=True):
+class QuestionStandingAnswer(WireAnswer, wire.AccountQuestion, frozen=True, kw_only=True):
     standing: GrantStanding
     said: SaidAnswer | None
 
 
-class StandingItemAnswer(_Answer, wire.StandingItem, frozen=True, kw_only=True):
+class StandingItemAnswer(WireAnswer, wire.StandingItem, frozen=True, kw_only=True):
     scope: ScopeKind
     kept_out: SaidAnswer | None
     own: tuple[GivenGrantAnswer, ...]
     in_force: tuple[GrantAnswer, ...]
 
 
-class ReplacedTextAnswer(_Answer, wire.TextReplacement, frozen=True, kw_only=True):
+class ReplacedTextAnswer(WireAnswer, wire.TextReplacement, frozen=True, kw_only=True):
     pass
 
 
-class PreviewedTurnAnswer(_Answer, wire.TurnPreview, frozen=True, kw_only=True):
+class PreviewedTurnAnswer(WireAnswer, wire.TurnPreview, frozen=True, kw_only=True):
     role: TurnRole
     replaced: tuple[ReplacedTextAnswer, ...]
 
 
-class PreviewBeyondAnswer(_Answer, wire.PreviewBeyond, frozen=True, kw_only=True):
+class PreviewBeyondAnswer(WireAnswer, wire.PreviewBeyond, frozen=True, kw_only=True):
     bound: PreviewBound
 
 
-class PreviewedConversationAnswer(_Answer, wire.ConversationPreview, frozen=True, kw_only=True):
+class PreviewedConversationAnswer(WireAnswer, wire.ConversationPreview, frozen=True, kw_only=True):
     turns: tuple[PreviewedTurnAnswer, ...]
     beyond: PreviewBeyondAnswer | None
 
 
-class PreviewAnswer(_Answer, wire.PreviewResult, frozen=True, kw_only=True):
+class PreviewAnswer(WireAnswer, wire.PreviewResult, frozen=True, kw_only=True):
     refused: NoEffect | None
     items: tuple[PreviewedConversationAnswer, ...]
 
 
-class StandingPage(_Answer, wire.StandingResult, frozen=True, kw_only=True):
+class StandingPage(WireAnswer, wire.StandingResult, frozen=True, kw_only=True):
     gate: Gate
     questions: tuple[QuestionStandingAnswer, ...]
     items: tuple[StandingItemAnswer, ...]
 
 
-class TurnTakenAnswer(_Answer, wire.TurnResult, frozen=True, kw_only=True):
+class TurnTakenAnswer(WireAnswer, wire.TurnResult, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class BulkItemAnswer(_Answer, wire.BulkItem, frozen=True, kw_only=True, omit_defaults=True):
+class BulkItemAnswer(WireAnswer, wire.BulkItem, frozen=True, kw_only=True, omit_defaults=True):
     pass
 
 
-class GivenFeedbackAnswer(_Answer, wire.FeedbackResult, frozen=True, kw_only=True):
+class GivenFeedbackAnswer(WireAnswer, wire.FeedbackResult, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class SharedTurnAnswer(_Answer, wire.SharedTurn, frozen=True, kw_only=True):
+class SharedTurnAnswer(WireAnswer, wire.SharedTurn, frozen=True, kw_only=True):
     pass
 
 
-class KeptFeedbackAnswer(_Answer, wire.KeptFeedback, frozen=True, kw_only=True):
+class KeptFeedbackAnswer(WireAnswer, wire.KeptFeedback, frozen=True, kw_only=True):
     share: Share
     because: DecisionReason
     shared: tuple[SharedTurnAnswer, ...]
 
 
-class FeedbackPageAnswer(_Answer, wire.FeedbackPage, frozen=True, kw_only=True):
+class FeedbackPageAnswer(WireAnswer, wire.FeedbackPage, frozen=True, kw_only=True):
     items: tuple[KeptFeedbackAnswer, ...]
 
 
-class BadgeRunAnswer(_Answer, wire.BadgeRun, frozen=True, kw_only=True):
+class BadgeRunAnswer(WireAnswer, wire.BadgeRun, frozen=True, kw_only=True):
     because: DecisionReason
 
 
-class BadgeAnswer(_Answer, wire.Badge, frozen=True, kw_only=True):
+class BadgeAnswer(WireAnswer, wire.Badge, frozen=True, kw_only=True):
     because: DecisionReason
     scope: ScopeKind | None
     runs: tuple[BadgeRunAnswer, ...]
 
 
-class ConversationAnswer(_Answer, wire.Conversation, frozen=True, kw_only=True):
+class ConversationAnswer(WireAnswer, wire.Conversation, frozen=True, kw_only=True):
     kind: ConversationKind
     holds: tuple[VisibleHold, ...]
     badges: tuple[BadgeAnswer, ...]
 
 
-class Documents(_Out, frozen=True, kw_only=True):
+class Documents(ResponseBody, frozen=True, kw_only=True):
     items: tuple[ListedPaper, ...]
 
 
-class Erasures(_Out, frozen=True, kw_only=True):
+class Erasures(ResponseBody, frozen=True, kw_only=True):
     items: tuple[ErasureStatus, ...]
 
 
-class Recipients(_Out, frozen=True, kw_only=True):
+class Recipients(ResponseBody, frozen=True, kw_only=True):
     items: tuple[RecipientSeen, ...]
 
 
-class ConversationPage(_Answer, wire.Conversations, frozen=True, kw_only=True):
+class ConversationPage(WireAnswer, wire.Conversations, frozen=True, kw_only=True):
     items: tuple[ConversationAnswer, ...]
 
 
-class ToolCallAnswer(_Out, frozen=True, kw_only=True):
+class ToolCallAnswer(ResponseBody, frozen=True, kw_only=True):
     id: str
     name: str
     arguments: str
 
 
-class TurnAnswer(_Out, frozen=True, kw_only=True):
+class TurnAnswer(ResponseBody, frozen=True, kw_only=True):
     """A turn's content. ``readable`` is false if it was erased, or was never stored."""
 
     id: str
@@ -462,12 +462,12 @@ class TurnAnswer(_Out, frozen=True, kw_only=True):
     attachments: tuple[str, ...]
 
 
-class TurnPage(_Out, frozen=True, kw_only=True):
+class TurnPage(ResponseBody, frozen=True, kw_only=True):
     items: tuple[TurnAnswer, ...]
     next: str | None
 
 
-class StaffReadAnswer(_Out, frozen=True, kw_only=True):
+class StaffReadAnswer(ResponseBody, frozen=True, kw_only=True):
     """A reading of content by staff."""
 
     id: str
@@ -478,12 +478,12 @@ class StaffReadAnswer(_Out, frozen=True, kw_only=True):
     at: datetime
 
 
-class ReadPage(_Out, frozen=True, kw_only=True):
+class ReadPage(ResponseBody, frozen=True, kw_only=True):
     items: tuple[StaffReadAnswer, ...]
     next: str | None
 
 
-class RatedAnswer(_Out, frozen=True, kw_only=True):
+class RatedAnswer(ResponseBody, frozen=True, kw_only=True):
     """A person's rating, `up` or `down`, of a message of a row by its index, or of the
     conversation. With ``check`` it is the host's: whether it passed, with its ``score``.
     """
@@ -494,7 +494,7 @@ class RatedAnswer(_Out, frozen=True, kw_only=True):
     score: float | None
 
 
-class LeaseAnswer(_Out, frozen=True, kw_only=True):
+class LeaseAnswer(ResponseBody, frozen=True, kw_only=True):
     """Row keys for a limited time: ``keys`` is Base64 of 32 bytes per row, in the order of
     ``ordinals``.
 
@@ -513,7 +513,7 @@ class LeaseAnswer(_Out, frozen=True, kw_only=True):
     ratings: dict[int, tuple[RatedAnswer, ...]]
 
 
-class Version(_Out, frozen=True, kw_only=True):
+class Version(ResponseBody, frozen=True, kw_only=True):
     version: str
     effective: datetime
     decide_by: date | None
@@ -521,7 +521,7 @@ class Version(_Out, frozen=True, kw_only=True):
     sha256: str
 
 
-class PolicyAnswer(_Out, frozen=True, kw_only=True):
+class PolicyAnswer(ResponseBody, frozen=True, kw_only=True):
     """The version in force as its file has it, and every version, future ones included."""
 
     policy: str
@@ -530,7 +530,7 @@ class PolicyAnswer(_Out, frozen=True, kw_only=True):
     versions: tuple[Version, ...]
 
 
-class Myself(_Out, frozen=True, kw_only=True):
+class Myself(ResponseBody, frozen=True, kw_only=True):
     """Who the caller is. Every change in a session must send ``csrf``."""
 
     caller: str

@@ -9,8 +9,19 @@ from uuid import UUID
 from litestar import get, post
 from litestar.params import JSONBody
 
-from licet.access.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
-from licet.service import staff_lists
+from licet.access.roles import (
+    ANY_CALLER,
+    OFFICE,
+    Caller,
+    Person,
+    Service,
+    Staff,
+    StaffRole,
+    kind,
+    may,
+)
+from licet.service import policy_proposals, staff_lists
+from licet.service.policy_proposals import ProposalDetail, ProposalSeen
 from licet.service.staff_lists import HoldSeen
 from licet.service.staff_verb import VerbAnswer
 from licet.store.connect import Transaction
@@ -22,9 +33,11 @@ from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import conversation_of, not_found, site_of
 from licet.web.api.shared import AnyRequest, ConversationRef, OfAccount
+from licet.web.api.verb_routes import ProposalRef
 from licet.web.site import Site
 
 READ_TURNS_MAX = 1_000
+STUDIES = may(staff=OFFICE)
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
 
 
@@ -145,4 +158,29 @@ async def list_holds(request: AnyRequest) -> Holds:
     return Holds(items=found.items, total=found.total)
 
 
-ROUTES = [myself, get_policy, read_conversation, list_holds]
+class Proposals(VerbAnswer, frozen=True, kw_only=True):
+    items: tuple[ProposalSeen, ...]
+
+
+@get("/v1/policy/proposals", may=STUDIES, responses=shell.refusals(), tags=["staff"])
+async def list_proposals(request: AnyRequest) -> Proposals:
+    """The open proposals, then the newest others: at most a hundred."""
+    site = site_of(request)
+    return Proposals(
+        items=await site.calling(lambda: policy_proposals.list_proposals(site.installation))
+    )
+
+
+@get(
+    "/v1/policy/proposals/{proposal:str}",
+    may=STUDIES,
+    responses=shell.refusals(404),
+    tags=["staff"],
+)
+async def get_proposal(request: AnyRequest, proposal: ProposalRef) -> ProposalDetail:
+    """A proposal with its text, its diff and its plan."""
+    site = site_of(request)
+    return await site.calling(lambda: policy_proposals.show(site.installation, proposal))
+
+
+ROUTES = [myself, get_policy, list_proposals, get_proposal, read_conversation, list_holds]

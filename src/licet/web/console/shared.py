@@ -283,9 +283,18 @@ def plain(
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
     shown: dict[str, Any] = {
-        "csrf": "", "sections": [], "place": None, "up": None, "who": "", "roles": "", "errors": [],
-        "errors_of": {}, "simulated": False, "lines": lines, "links": links,
-    }  # fmt: skip
+        "csrf": "",
+        "sections": [],
+        "place": None,
+        "up": None,
+        "who": "",
+        "roles": "",
+        "errors": [],
+        "errors_of": {},
+        "simulated": False,
+        "lines": lines,
+        "links": links,
+    }
     return _rendered("console_plain.html", title, status, shown)
 
 

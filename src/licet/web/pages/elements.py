@@ -48,25 +48,9 @@ def elements(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     """For developers, in English, as the console is."""
-    words = catalogue(ENGLISH)
-    return (
-        shell.templates()
-        .get_template("elements.html")
-        .render(
-            words=words,
-            say=words.say,
-            title="Licet’s components",
-            place="",
-            nav=False,
-            outcome="",
-            csrf="",
-            static=static_files.path,
-            fragment=False,
-            simulated=False,
-            errors=[],
-            errors_of={},
-            fragments={name: fragment(name) for name in FRAGMENTS},
-        )
+    fragments = {name: fragment(name) for name in FRAGMENTS}
+    return shell.render_public(
+        "elements.html", catalogue(ENGLISH), title="Licet’s components", fragments=fragments
     )
 
 

@@ -39,9 +39,10 @@ from licet.release.reader import LEASE_SECONDS_MAX
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
+from licet.vault.account_choices import NewestChoice
 from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
-from licet.web.pages import questions, undo
+from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import training_lines
 from licet.web.pages.notice import (
@@ -207,7 +208,7 @@ def _page(
         "gpc": reader.gpc,
         "asks": {one.name: one for one in asks},
         "one_question": not several,
-        "undo": undo.undo_offer(words, prompt, made, on_record.choices, asks),
+        "undo": undo_offer(words, prompt, made, on_record.choices, asks),
         "if_no": _if_no(words, prompt, on_record, given),
         "text": prompt.notice.text if prompt.notice is not None and asks else None,
         "holds": {one.question: _current_answer(one) for one in whole.questions},
@@ -466,7 +467,7 @@ def _effect(words: Catalogue, made: ChoiceMade) -> str:
 def _choice_lines(
     words: Catalogue, reader: PageReader, made: ChoiceMade, asks: Sequence[str]
 ) -> ChoiceLine:
-    evidence = made.evidence
+    evidence = made.unsealed
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
         seen = words.say(
@@ -529,6 +530,57 @@ def _releases(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
         )
         for one in on_record.holdings
     ]
+
+
+class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """The opposite answer, `yes` or `no`, to a question on the page, and what it does in words."""
+
+    asked: QuestionAsked
+    allow: str
+    text: str
+
+
+def undo_offer(
+    words: Catalogue,
+    prompt: Prompt,
+    made: Sequence[NewestChoice],
+    choices: Sequence[ChoiceMade],
+    asks: Sequence[QuestionAsked],
+) -> UndoOffer | None:
+    """How to undo the only answer that a form of the settings gave; None where the opposite answer
+    would not be truthful. Nothing is reverted behind the record: the offer is an ordinary answer,
+    which counts from then on, and says what it does not bring back. A no that ended only what was
+    allowed below the account is not undone by a yes for all of it.
+
+    ``choices`` are all on record, newest first.
+    """
+    if len(made) != 1 or made[0].via != ShownOn.settings.value:
+        return None
+    (newest,) = made
+    question = next((one for one in asks if one.name == newest.question), None)
+    if question is None:
+        return None
+    granted = prompt.state.grant(newest.question) is not None
+    if newest.effect is Effect.began and granted:
+        return UndoOffer(asked=question, allow="no", text=words.say("undo.yes"))
+    if newest.effect is Effect.withdrew and not granted and _had_allowed(newest, choices):
+        text = words.say(f"undo.no.{prompt.in_force.reach.value}", yes=question.yes)
+        return UndoOffer(asked=question, allow="yes", text=text)
+    return None
+
+
+def _had_allowed(no: NewestChoice, choices: Sequence[ChoiceMade]) -> bool:
+    """Whether the answer before this no was a yes for the whole account."""
+    before = (
+        one
+        for one in choices
+        if one.question == no.question
+        and one.project is None
+        and one.conversation is None
+        and one.seq < no.seq
+        and one.effect != Effect.none.value
+    )
+    return next((one.allow for one in before), False)
 
 
 ROUTES = (settings, change, read_receipt, take_receipt)

@@ -372,6 +372,16 @@ def message_page(
     )
 
 
+# whatever a template takes
+def render_public(template: str, words: Catalogue, *, title: str, **values: Any) -> str:  # noqa: ANN401
+    """The markup of a page that has no reader."""
+    frame: dict[str, Any] = dict.fromkeys(("place", "outcome", "csrf"), "")
+    frame |= dict.fromkeys(("nav", "simulated", "fragment"), False)
+    frame |= {"words": words, "say": words.say, "title": title, "static": static_files.path}
+    frame |= {"errors": (), "errors_of": {}}
+    return templates().get_template(template).render(frame | values)
+
+
 def public_page(
     words: Catalogue,
     *,
@@ -383,30 +393,19 @@ def public_page(
     frame: Frame = NO_FRAME,
 ) -> str:
     """A page of a few sentences for anybody, signed in or not."""
-    html = (
-        templates()
-        .get_template("plain.html")
-        .render(
-            words=words,
-            say=words.say,
-            title=title,
-            place="",
-            nav=False,
-            outcome=outcome,
-            static=static_files.path,
-            fragment=fragment,
-            csrf="",
-            simulated=False,
-            errors=[],
-            errors_of={},
-            lines=lines,
-            links=links,
-            languages=frame.languages,
-            path=frame.path,
-            surface=frame.surface,
-            icon_name="alert" if outcome == "refused" else "info",
-            detail=detail(words),
-        )
+    html = render_public(
+        "plain.html",
+        words,
+        title=title,
+        outcome=outcome,
+        fragment=fragment,
+        lines=lines,
+        links=links,
+        languages=frame.languages,
+        path=frame.path,
+        surface=frame.surface,
+        icon_name="alert" if outcome == "refused" else "info",
+        detail=detail(words),
     )
     return reader_language.set_off(html)
 
