@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -72,15 +71,14 @@ def open_memory(config: Configuration) -> Iterator[AgentMemory]:
 
 @contextmanager
 def open_agent(
-    config: Configuration | None = None,
+    config: Configuration,
     *,
     start: bool = False,
     tell: Callable[[BrokenRecord], None] = lambda _broken: None,
 ) -> Iterator[SessionAgent]:
-    """Opens the agent as configured by the environment; ``start`` also starts the embedded
-    database, and ``tell`` is called with each unreadable record.
+    """Opens the configured agent; ``start`` also starts the embedded database, and ``tell`` is
+    called with each unreadable record.
     """
-    config = config or Configuration.from_environment(os.environ)
     with open_memory(config) as state, open_transport(config, start=start) as found:
         yield SessionAgent(
             found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
