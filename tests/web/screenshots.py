@@ -220,9 +220,9 @@ def shoot_console(site: Site, town: Town, out: Path) -> None:
             page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
         page.goto(site.url + console(town)["console-conversation"])
         page.get_by_text("Read it", exact=True).click()
-        page.get_by_label("Why you read it").select_option("misuse_review")
+        page.locator("#reason").select_option("misuse_review")
         page.get_by_label("Ticket").fill("M-17")
-        page.get_by_role("button", name="Read, and put it on record").click()
+        page.get_by_role("button", name="Read and record").click()
         page.screenshot(path=out / f"console-read-{look}.png", full_page=True)
 
 

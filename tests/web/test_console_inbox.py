@@ -171,7 +171,10 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
         waits = re.findall(r'<p class="hint">(\w+ [^<]*: [^<]*)</p>', what)
         return re.findall(r'name="act" value="(\w+)"', what), waits
 
-    assert acts(item.item) == (["draw"], ["State what was found: no sample is drawn."])
+    assert acts(item.item) == (
+        ["draw"],
+        ["State the findings: no sample is drawn."],
+    )
     assert api.post(f"{item.page}/sample", **form(curator, chance="1", risk="0")).status_code == 303
     item = found(lived, StaffRole.reviewer)["review"]
     assert item.what == "Release autumn: 1 row of its sample is not read"
@@ -179,7 +182,7 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     api.post(f"{item.page}/row", **form(reader))
     api.post(f"{item.page}/finding", **form(reader, row="0", finding="nothing", then="stop"))
     item = found(lived, StaffRole.curator)["review"]
-    assert item.act == "State what was found."
+    assert item.act == "State the findings."
     assert acts(item.item) == (["close"], ["Draw a sample: a sample is open."])
     api.post(f"{item.page}/close", **form(curator))
     signature = found(lived, StaffRole.owner)["signature"]
@@ -204,9 +207,9 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
         )
     assert "it would erase 5,000, of 9,000" in found(lived, StaffRole.owner)["sweep"].what
     owner = lived.staff(StaffRole.owner, email="olga@example.org")
-    assert "Let it erase 5,000" in api.get("/console/background", headers=owner).text
+    assert "Approve erasing 5,000" in api.get("/console/background", headers=owner).text
     assert (
-        "Let it erase"
+        "Approve erasing"
         not in api.get("/console/background", headers=lived.staff(StaffRole.auditor)).text
     )
     shown = api.get("/console/background", headers=owner).text

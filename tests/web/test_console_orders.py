@@ -66,7 +66,7 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
         **form(owner, about="daily", confirmed="yes", reason="after the incident"),
     )
     assert (done.status_code, done.headers["location"]) == (303, "/console/keys?flash=rotate_keys")
-    assert "begins, or is under way" in api.get("/console/keys", headers=owner).text
+    assert "pending or running" in api.get("/console/keys", headers=owner).text
     assert epochs.status(lived.installation).epochs == before.epochs, "it runs in the background"
     assert orders.carry_out(lived.installation) == 1
     (order,) = given(lived)
@@ -178,7 +178,7 @@ def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says
 ) -> None:
     owner = lived.staff(StaffRole.owner)
     page = api.get("/console/backups", headers=owner).text
-    assert "None is on record." in page
+    assert "No backups recorded." in page
     assert "Drill the newest" not in page
     assert api.post("/console/backups/drill", **form(owner)).status_code == 404
     orders.submit(

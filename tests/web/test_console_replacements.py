@@ -82,7 +82,10 @@ def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(
 ) -> None:
     world, reader = replaced.world, replaced.world.staff(StaffRole.reviewer)
     page = api.get(replaced.path, headers=reader).text
-    assert "Nobody has read replaced names beside the text before." in page and "Xqar" not in page
+    assert (
+        "Replaced names have not been reviewed against the original text." in page
+        and "Xqar" not in page
+    )
     opened = post(api, f"{replaced.path}/replacements", reader, rows="5")
     assert opened.status_code == 200 and "Rows opened: 2." in opened.text
     assert opened.text.count('<mark class="identifier">Xqar Vundle</mark>') == 2
@@ -97,7 +100,7 @@ def test_a_reader_sees_before_beside_after_on_record_and_marks_are_counted(
     assert (told.status_code, told.headers["location"]) == (303, f"{replaced.path}#replacements")
     page = api.get(replaced.path, headers=reader).text
     assert (
-        "Of 4 replaced names that were read beside the text before, 1 were marked as no name"
+        "Of 4 replaced names that were reviewed against the original text, 1 were marked as not a name"
         in page
     )
     assert "Xqar" not in page
@@ -238,7 +241,7 @@ def test_axe_finds_nothing_on_the_page_of_replaced_names_and_nothing_scrolls_sid
         )
         for role, name in (
             ("link", "autumn"),
-            ("button", "Read replaced names, and put that on record"),
+            ("button", "Read and record replaced names"),
         ):
             unfold(page)
             with page.expect_navigation():

@@ -194,7 +194,7 @@ def test_a_release_whose_folder_is_not_here_says_so(api: Any, built: Built) -> N
     folder = built.world.installation.config.releases / "autumn"
     folder.rename(folder.with_name("elsewhere"))
     curator = built.world.staff(StaffRole.curator)
-    assert "copy of its folder is not here" in api.get(built.path, headers=curator).text
+    assert "Its folder is not on this host" in api.get(built.path, headers=curator).text
     assert post(api, f"{built.path}/sample", curator, chance="1", risk="0").status_code == 404
 
 
@@ -215,13 +215,13 @@ def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways
     press(page.get_by_role("link", name="autumn"))
     assert faults(page) == []
     press(page.get_by_role("button", name="Draw a sample"))
-    press(page.get_by_role("button", name="Read the next row, and put it on record"))
+    press(page.get_by_role("button", name="Read and record the next row"))
     assert faults(page) == []
-    page.get_by_label("Nothing that identifies anybody").check()
-    press(page.get_by_role("button", name="Write it down, and stop"))
-    press(page.get_by_role("button", name="State what was found"))
+    page.get_by_label("No identifier").check()
+    press(page.get_by_role("button", name="Save and stop"))
+    press(page.get_by_role("button", name="State the findings"))
     unfold(page)
     assert faults(page) == []
     page.get_by_label("Rows whose labels match").fill("words > 1")
-    press(page.get_by_role("button", name="Read them, and put that on record"))
+    press(page.get_by_role("button", name="Read and record them"))
     assert faults(page) == []

@@ -61,7 +61,7 @@ def test_a_second_reader_judges_what_somebody_else_has_and_is_not_told_what_they
     first, second = (
         world.staff(StaffRole.reviewer, email=f"{name}@example.org") for name in ("rae", "sam")
     )
-    assert "Nobody has read a row a second time." in api.get(drawn.path, headers=first).text
+    assert "No row has been read a second time." in api.get(drawn.path, headers=first).text
     assert post(api, f"{drawn.path}/row", second, second="yes").status_code == 303, (
         "nothing is judged yet"
     )
@@ -81,7 +81,7 @@ def test_a_second_reader_judges_what_somebody_else_has_and_is_not_told_what_they
     ], "each is on record"
     page = api.get(drawn.path, headers=first).text
     assert "3 rows were read by two members of staff, 0 of them by two identities" in page
-    assert re.search(r"alpha, for whether a row holds something at all, is -?\d\.\d\d", page)
+    assert re.search(r"alpha, for whether a row contains an identifier, is -?\d\.\d\d", page)
     apart = {(one.first, one.second) for one in seen(drawn).agreement.apart}
     assert apart
     assert all(one is not other for one, other in apart)
@@ -133,7 +133,7 @@ def test_a_row_that_a_second_reader_has_opened_keeps_its_first_finding(
     read_all(api, drawn, other, ["name", "name", "name"], second="yes")
     assert post(api, f"{drawn.path}/finding", reader, then="undo").status_code == 409
     assert seen(drawn).agreement.alpha is None, "all of one kind"
-    assert "no statistic of agreement can be told" in api.get(drawn.path, headers=reader).text
+    assert "agreement cannot be measured" in api.get(drawn.path, headers=reader).text
 
 
 def test_what_nobody_can_read_any_more_counts_against_the_release_in_the_worst_case(
@@ -150,8 +150,7 @@ def test_what_nobody_can_read_any_more_counts_against_the_release_in_the_worst_c
     assert (found.bound.found, found.bound.rows, found.left) == (0, 2, 0)
     assert found.bound.worst_ppm == review.bound(1, 3).ppm
     assert (
-        "As if every row of them that was not read held something"
-        in api.get(drawn.path, headers=reader).text
+        "If every unread row among them contained one" in api.get(drawn.path, headers=reader).text
     )
 
 
@@ -219,16 +218,16 @@ def test_a_release_is_read_with_the_keyboard_alone_and_without_a_script_by_its_b
     release_build.build_release(town.installation, name="autumn", purpose="improve_models")
     page = site.visit_as(tuple(StaffRole), "/console/releases", viewport=DESKTOP)
     page.get_by_role("link", name="autumn").click()
-    page.get_by_label("Rows by chance").fill("3")
-    page.get_by_label("Rows by risk").fill("0")
+    page.get_by_label("Random rows").fill("3")
+    page.get_by_label("High-risk rows").fill("0")
     page.get_by_role("button", name="Draw a sample").click()
-    page.get_by_role("button", name="Read the next row, and put it on record").click()
+    page.get_by_role("button", name="Read and record the next row").click()
     assert page.get_by_text("Keys, while the focus is in this form").is_visible()
     first = page.locator("h1").inner_text()
     page.keyboard.press("j")
     assert page.locator("h1").inner_text() == first, "nothing was picked"
     page.keyboard.press("2")
-    assert page.get_by_label("A name of somebody").is_checked()
+    assert page.get_by_label("A person’s name").is_checked()
     with page.expect_navigation():
         page.keyboard.press("j")
     assert page.locator("h1").inner_text() != first
@@ -240,10 +239,10 @@ def test_a_release_is_read_with_the_keyboard_alone_and_without_a_script_by_its_b
         with page.expect_navigation():
             page.keyboard.press("j")
         assert (page.locator("#finding").count() == 1) == bool(left)
-    assert "State what was found" in page.locator("main").inner_text()
+    assert "State the findings" in page.locator("main").inner_text()
     plain = site.visit_as(
         tuple(StaffRole), "/console/releases", viewport=PHONE, java_script_enabled=False
     )
     plain.get_by_role("link", name="autumn").click()
-    plain.get_by_role("button", name="State what was found").click()
+    plain.get_by_role("button", name="State the findings").click()
     assert "0 of 3 rows drawn by chance" in plain.locator("main").inner_text()

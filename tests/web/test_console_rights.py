@@ -124,7 +124,7 @@ def test_a_request_is_asked_about_extended_and_answered_on_its_page(lived: World
         "staff:ada@example.org",
     ):
         assert words in text
-    assert "What to do" not in text
+    assert "Actions</h2>" not in text
     assert [
         one.step.value for one in rights_requests.get_request(lived.installation, request).steps
     ] == [
@@ -157,7 +157,7 @@ def test_an_auditor_sees_the_steps_and_not_what_was_written(lived: World, api: A
     request = asked(lived)
     headers = lived.staff(StaffRole.auditor)
     text = page(api, headers, f"/console/rights/{request}")
-    assert "received" in text and SENTENCE not in text and "What to do" not in text
+    assert "received" in text and SENTENCE not in text and "Actions</h2>" not in text
     assert acted(api, headers, request, act="answer", words="x").status_code == 403
     assert "/console/rights/enter" not in page(api, headers, "/console/rights")
 

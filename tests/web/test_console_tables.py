@@ -245,7 +245,7 @@ def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(
 def test_nothing_chosen_changes_nothing_and_too_many_are_refused(api: Any, worked: Worked) -> None:
     none = api.post("/console/erasures/act", **form(worked.officer, act="run"))
     assert none.headers["location"] == "/console/erasures?flash=nothing"
-    assert "Nothing was chosen" in api.get(none.headers["location"], headers=worked.officer).text
+    assert "Nothing was selected" in api.get(none.headers["location"], headers=worked.officer).text
     many = [f"era_{n:032x}" for n in range(201)]
     assert (
         api.post(

@@ -204,7 +204,7 @@ def places_a_hold(office: Office) -> None:
     page = office.open("dana", f"/console/conversations/{office.held}")
     page.locator("#place-matter").fill(MATTER)
     page.locator("#hold-reason").select_option("litigation")
-    press(office, "dana", "Go on to place it")
+    press(office, "dana", "Continue to placing")
     press(office, "dana", "Place the hold")
     assert office.held[-8:] in text(office.open("dana", "/console/holds"))
     assert MATTER not in office.desk("dana").content(), "no list tells a matter"
@@ -214,7 +214,7 @@ def places_a_hold(office: Office) -> None:
 def ends_the_hold(office: Office) -> None:
     page = office.open("dana", f"/console/conversations/{office.held}")
     page.locator("#end-matter").fill(MATTER)
-    press(office, "dana", "Go on to end it")
+    press(office, "dana", "Continue to ending")
     press(office, "dana", "End the hold")
 
 
@@ -227,7 +227,7 @@ def approves_the_sweep(office: Office) -> None:
         )
     office.open("olga", "/console/background")
     page = office.open("dana", "/console/background")
-    press(office, "dana", "Let it erase 5,000")
+    press(office, "dana", "Approve erasing 5,000")
     assert page.get_by_text("Reason is empty").first.is_visible()
     page.locator("#approve-reason").fill("The tests of yesterday are to go.")
     press(office, "dana", "Approve it")
@@ -261,8 +261,8 @@ def release_path(office: Office) -> str:
 
 def draws_a_sample(office: Office) -> None:
     page = office.open("cora", release_path(office))
-    page.get_by_label("Rows by chance").fill("2")
-    page.get_by_label("Rows by risk").fill("0")
+    page.get_by_label("Random rows").fill("2")
+    page.get_by_label("High-risk rows").fill("0")
     press(office, "cora", "Draw a sample")
     assert page.get_by_role("button", name=re.compile("^Read")).count() == 0, (
         "who builds does not read"
@@ -277,7 +277,7 @@ def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callab
         page = press(office, name, button)
         while page.locator("#finding").count():
             page.locator(f"#finding-{finding}").check()
-            sent_by(page, page.get_by_role("button", name="Write it down, and read the next"))
+            sent_by(page, page.get_by_role("button", name="Save and read the next"))
         assert "That did not work" not in text(page)
 
     return read
@@ -286,7 +286,7 @@ def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callab
 def states_what_was_found(office: Office) -> None:
     page = office.open("cora", release_path(office))
     assert "2 rows were read by two members of staff" in text(page)
-    press(office, "cora", "State what was found")
+    press(office, "cora", "State the findings")
 
 
 def signs(name: str) -> Callable[[Office], None]:
@@ -304,7 +304,7 @@ def drills_a_backup(office: Office) -> None:
     drilled = office.rows("SELECT drill_id, outcome FROM drills")  # of the town's own
     archives.back_up(office.installation, office.installation.config.data / "backups")
     page = office.open("olga", "/console/backups")
-    press(office, "olga", "Drill the newest…")
+    press(office, "olga", "Drill the newest backup…")
     page.get_by_label("Reason").fill("the drill of the quarter")
     press(office, "olga", "Begin the drill")
     assert "the server begins within seconds" in text(page)
@@ -366,7 +366,7 @@ def makes_a_key(office: Office) -> None:
     page.locator("#key-name").fill("gatekeeper")
     page.get_by_label("gate:read").check()
     page.get_by_label("turns:write").check()
-    press(office, "olga", "Make the key")
+    press(office, "olga", "Create the key")
     (office.key,) = re.findall(r"licet_[0-9a-f]{32}_[A-Za-z0-9_-]{43}", text(page))
     assert asks(office) == ["gate:read", "turns:write"]
 
@@ -416,9 +416,7 @@ DAY = (
     Step("dana", "places a legal hold", places_a_hold),
     Step("rae", "decides what the classifier suggested", decides_a_suggestion),
     Step("cora", "draws a sample of a release", draws_a_sample),
-    Step(
-        "rae", "reads it", reads_rows("rae", "Read the next row, and put it on record", "nothing")
-    ),
+    Step("rae", "reads it", reads_rows("rae", "Read and record the next row", "nothing")),
     Step(
         "sam",
         "reads it again",

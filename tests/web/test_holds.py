@@ -408,13 +408,10 @@ def test_the_form_in_the_console_says_what_would_come_of_it(
     where = f"/console/conversations/{chat}"
     page = api.get(where, headers=officer).text
     for said in (
-        "What is kept of it now stays, sealed, until the last hold on it ends.",
-        "180 days from now if you name none",
-        (
-            "In your own words. They are sealed with the conversation, and the same words end "
-            "the hold."
-        ),
-        "It ends nothing.",
+        "Its stored content stays sealed until the last hold on it ends.",
+        "by default in 180 days",
+        "In your own words, sealed with the conversation. The same words end the hold.",
+        "It does not end the hold.",
     ):
         assert said in page
     form = {

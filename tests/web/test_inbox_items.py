@@ -454,7 +454,7 @@ def test_in_the_console_an_item_is_taken_and_answered_on_its_page(api: Any, live
     assert (
         api.post(f"{path}/act", **form(bea, act="answer", reason="Here it is")).status_code == 303
     )
-    assert "in the inbox no more" in api.get(path, headers=bea).text
+    assert "no longer in the inbox" in api.get(path, headers=bea).text
     assert api.get("/console/inbox/request:req_x", headers=ada).status_code == 404
     assert api.get("/console/inbox?held=x", headers=ada).status_code == 400
     assert api.get("/console/inbox?as=csv", headers=ada).text.startswith("Item,Kind,Until")

@@ -131,13 +131,10 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(
     world = released.world
     curator = world.staff(StaffRole.curator)
     page = f"/console/models/{model}"
-    assert "Every row that it learnt from may still be used." in api.get(page, headers=curator).text
+    assert "Every row it learnt from is still permitted." in api.get(page, headers=curator).text
     chat = UUID(hex=released.chats["bo"].partition("_")[2])
     world.tell(Delete(account=world.accounts["bo"], at=world.clock.now, conversation=chat))
-    assert (
-        "<dt>Rows that may not be used any more</dt><dd>1 of 3</dd>"
-        in api.get(page, headers=curator).text
-    )
+    assert "<dt>Rows no longer permitted</dt><dd>1 of 3</dd>" in api.get(page, headers=curator).text
     done = api.post(
         f"{page}/retire", **form(curator, confirmed="yes", reason="its weights are deleted")
     )

@@ -65,7 +65,7 @@ def test_the_page_makes_a_paper_and_its_links_download_it(api, world) -> None:
     assert (empty.status_code, "There is no log yet." in empty.text) == (422, True), empty.text
     lived_in(world)
     page = api.get("/console/documents", headers=officer)
-    assert "None was made yet." in page.text
+    assert "None yet." in page.text
     assert (
         "Pick a paper." in api.post("/console/documents", data={"kind": ""}, headers=officer).text
     )

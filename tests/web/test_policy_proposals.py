@@ -97,7 +97,7 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
     assert world.rows("SELECT applied_by FROM policies ORDER BY number")[1] == (f"staff:{BEN}",)
     assert (world.installation.config.data / "policy.yaml").read_text() == text_of(min_age="18")
     version = api.get("/console/policy/versions/1", headers=ben).text
-    assert "The plan that it was applied with" in version
+    assert "Plan when it was applied" in version
     assert "Against version 2025-08-28." in version
     assert "the board" in api.get(path, headers=ada).text
 
@@ -300,15 +300,13 @@ def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(
     for name in ("ana", "ben"):
         world.open(name, allow=True)
     assert (
-        "Draw the plan again" in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
+        "Compute the plan again"
+        in api.get(f"{PAGE}/{proposed(world).proposal.id}", headers=ada).text
     )
     monkeypatch.setattr(policy_proposals, "PLANNED_HERE_ACCOUNTS_MAX", 1)
     seen = proposed(world, text_of("2026-03-01", decide_by="2026-04-01"))
     assert seen.plan is None
     page = api.get(f"{PAGE}/{seen.proposal.id}", headers=ada).text
-    assert (
-        f"<code>licet policy proposals {seen.proposal.id} --plan</code> draws it on the host"
-        in page
-    )
-    assert "Draw the plan again" not in page
+    assert f"<code>licet policy proposals {seen.proposal.id} --plan</code>; it is valid" in page
+    assert "Compute the plan again" not in page
     assert api.post(f"{PAGE}/{seen.proposal.id}/plan", data={}, headers=ada).status_code == 409

@@ -107,7 +107,7 @@ def test_two_links_of_one_owner_are_one_persons_word_on_the_page_by_api_and_on_r
     made = propose(api, ada)
     assert made.json()["proposal"]["has_identity"] is False
     page = f"/console/policy/proposals/{made.json()['proposal']['id']}"
-    assert f"it is on record as {NOT_CONFIRMED}" in api.get(page, headers=ben).text
+    assert f"it is recorded as {NOT_CONFIRMED}" in api.get(page, headers=ben).text
     done = apply(api, ben, made)
     assert (done.status_code, done.json()["second_identity"]) == (200, False), done.text
     assert (

@@ -231,7 +231,7 @@ def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> N
             Configuration.from_environment({name: value})
 
 
-# Keys of services
+# API keys
 
 
 def test_a_key_does_what_its_scopes_say_until_it_is_revoked(world, api, monkeypatch) -> None:

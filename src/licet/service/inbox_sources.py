@@ -580,7 +580,7 @@ def _release(unsigned: UnsignedRelease) -> InboxItem:
         )
     if unsigned.left == 0:
         return _item(
-            ItemKind.review, subject, f"{name}: its sample is read", "State what was found.", page
+            ItemKind.review, subject, f"{name}: its sample is read", "State the findings.", page
         )
     if not unsigned.closed:
         return _item(

@@ -228,7 +228,7 @@ CLOSE: StaffVerb[NoBody, ReleaseStanding] = StaffVerb(
     tag="releases",
     answers=ReviewAnswer,
     answer=_review,
-    label="State what was found",
+    label="State the findings",
     did=lambda *_: "What was found is stated, beside the manifest.",
 )
 SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(

@@ -36,15 +36,15 @@ from licet.web.pages.shared import NO_FAULTS, Faults, get_page, seen_other
 SECTION = "/console/inbox"
 KEPT = ("reason", "to", "matter", "code", "review_at", "names_in")
 HELD = {
-    HeldFilter.me: "that I have",
-    HeldFilter.nobody: "that nobody has",
-    HeldFilter.somebody: "that somebody has",
+    HeldFilter.me: "assigned to me",
+    HeldFilter.nobody: "unassigned",
+    HeldFilter.somebody: "assigned",
 }
 VIEWS = (
     ("All", ""),
     ("Overdue", "overdue=yes"),
     ("Mine", "held=me"),
-    ("Nobody has them", "held=nobody"),
+    ("Unassigned", "held=nobody"),
 )
 
 
@@ -124,7 +124,7 @@ def _item(
     queue, wrong = _queue(visit, visit.query)
     names = queue["names"]
     place = names.index(item) + 1 if item in names else 0
-    title = seen.waits.what if seen.waits is not None else "An item that is done"
+    title = seen.waits.what if seen.waits is not None else "Closed item"
     faults = faults or wrong
     return shell.page(
         "console_inbox.html",

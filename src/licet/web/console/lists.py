@@ -61,14 +61,13 @@ def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> s
 ERASURES = ConsoleTable(
     table=staff_tables.ERASURES,
     may=HELPS,
-    about="What people asked to have erased, from the request to the certificate. One is "
-    "overdue two days after the last of it should have been gone, unless a legal hold "
-    "keeps it.",
+    about="Erasures, from request to certificate. One is overdue two days after its last content "
+    "was due to be gone, unless a legal hold applies.",
     views=(
         SavedView("All", ""),
         SavedView("Overdue", "state=overdue&order=oldest"),
         SavedView("Not finished", "state=open&order=oldest"),
-        SavedView("Kept by a hold", "state=held&order=oldest"),
+        SavedView("On hold", "state=held&order=oldest"),
     ),
     acts_may=HOLDS,
     acts=tuple(row_act(act, ItemKind.erasure) for act in (RUN, ERASE_AT_ONCE)),
@@ -81,8 +80,8 @@ ERASURES = ConsoleTable(
 RECALLS = ConsoleTable(
     table=staff_tables.RECALLS,
     may=OFFICE,
-    about="What recipients of releases were asked to take out of use, for which erasure, and by"
-    " which day. An acknowledgement is theirs: record it when they have said so.",
+    about="Rows that recipients were asked to take out of use, for which erasure, and by which "
+    "day. Record an acknowledgement when the recipient has given it.",
     views=(
         SavedView("All", ""),
         SavedView("Overdue", "state=overdue"),
@@ -99,11 +98,11 @@ RECALLS = ConsoleTable(
 SUGGESTIONS = ConsoleTable(
     table=staff_tables.SUGGESTIONS,
     may=LOOKS,
-    about="What the misuse classifier suggests for somebody to look at. A model decides "
+    about="Conversations that the misuse classifier suggests for review. The model decides "
     "nothing: read a conversation on its page, with a reason, and decide.",
     views=(
         SavedView("All", ""),
-        SavedView("To be decided", "state=open"),
+        SavedView("Open", "state=open"),
         SavedView("Flagged", "state=flagged"),
     ),
     acts_may=READS,
@@ -114,7 +113,7 @@ SUGGESTIONS = ConsoleTable(
 FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     may=LOOKS,
-    about="What was flagged as misuse, and how long it and its score are kept.",
+    about="Conversations flagged as misuse, and how long they and their scores are kept.",
     views=(
         SavedView("All", ""),
         SavedView("With a safety copy", "state=copied&order=oldest"),
@@ -152,8 +151,8 @@ def _placed(done: HoldAct) -> str:
     covered = describe_coverage(done.coverage)
     if done.outcome is Outcome.unchanged:
         return (
-            "Held for this matter already: the reason, the day of review and the telling become "
-            f"these. {covered}."
+            "Already held for this matter: the reason, day of review and notification are "
+            "replaced. {covered}."
         )
     return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}: {covered}."
 
@@ -162,7 +161,7 @@ def _freed(done: HoldAct) -> str:
     return (
         "Stays held for another matter."
         if done.keeps
-        else "Held for nothing else: what is over its time is erased next."
+        else "Under no other hold: what is past its retention is erased next."
     )
 
 
@@ -182,7 +181,7 @@ def _reviewing(*, dry_run: bool) -> RowAct:
 CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
     may=FINDS,
-    about="Every conversation by when it began, without its title and its words.",
+    about="All conversations by start, without titles or content.",
     views=(
         SavedView("All", ""),
         SavedView("Deleted", "state=deleted"),
@@ -196,8 +195,8 @@ CONVERSATIONS = ConsoleTable(
             label="Place a legal hold",
             fields="hold",
             means=(
-                "What is kept of them now stays, sealed, until the last hold on it ends. A hold "
-                "makes nothing usable."
+                "Their stored content stays sealed until the last hold on each ends. A hold "
+                "permits no use."
             ),
             check=_check(PLACE, "place"),
             forecast=_by_row(PLACE, _placed, dry_run=True),
@@ -208,8 +207,8 @@ CONVERSATIONS = ConsoleTable(
 HELD = ConsoleTable(
     table=staff_tables.HOLDS,
     may=LOOKS,
-    about="What is held is kept until the hold ends. A hold makes nothing usable. What it is "
-    "for is sealed with its conversation. A privacy officer places and ends holds.",
+    about="Content under a hold is kept until the hold ends. A hold permits no use. The matter is "
+    "sealed with the conversation. Privacy officers place and end holds.",
     views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
     acts_may=HOLDS,
     acts=(
@@ -218,8 +217,8 @@ HELD = ConsoleTable(
             label="Record a review",
             fields="hold",
             means=(
-                "The hold of one matter was looked at and must stay: it has the reason and the "
-                "day of review that you write."
+                "The hold of one matter was reviewed and stays, with the reason and day of "
+                "review that you enter."
             ),
             check=_check(PLACE, "place"),
             forecast=_reviewing(dry_run=True),
@@ -233,8 +232,8 @@ HELD = ConsoleTable(
             check=_check(END, "end"),
             item=_held_item,
             means=(
-                "The hold of one matter ends. What nothing else holds and is over its time is "
-                "erased by the next sweep."
+                "The hold of one matter ends. Content that is past its retention and under "
+                "no other hold is erased by the next sweep."
             ),
             forecast=_by_row(END, _freed, dry_run=True),
             apply=_by_row(END, _freed, dry_run=False),
@@ -248,7 +247,7 @@ HELD = ConsoleTable(
 ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
     may=HELPS,
-    about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
+    about="All accounts. The host’s ids are stored as keyed hashes only.",
     views=(
         SavedView("All", ""),
         SavedView("Closed", "state=closed"),
@@ -259,8 +258,8 @@ READINGS = ConsoleTable(
     table=staff_tables.READINGS,
     may=OFFICE,
     about=(
-        "Every reading of content by staff, with its reason and the ticket that covers it. The "
-        "person sees each of theirs."
+        "Every reading of content by staff, with its reason and ticket. Each is shown to the "
+        "person concerned."
     ),
     views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
 )
@@ -274,9 +273,7 @@ WAITS = {
     WaitsFor.period: "Its keys are destroyed when its period ends.",
     WaitsFor.sweep: "The next sweep erases what is due.",
     WaitsFor.log: (
-        "The log does not have all entries of the closed account yet, and its key must "
-        "outlive "
-        "them."
+        "Log entries of the closed account are pending, and its key is needed for them."
     ),
 }
 
@@ -313,8 +310,8 @@ RECIPIENTS = ConsoleTable(
     table=staff_tables.RECIPIENTS,
     may=STAFF,
     about=(
-        "Which recipient was given which release, and what it has still to delete. Recalls are "
-        "counted up to a thousand here."
+        "The releases of each recipient, and what it has yet to delete. Recalls are counted "
+        "up to 1,000."
     ),
     views=(
         SavedView("All", ""),

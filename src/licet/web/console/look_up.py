@@ -118,12 +118,12 @@ def _tables(status: PopulationStatus) -> list[tuple[str, str, tuple[chart.Bar, .
     """Counts by name: title, unit, and the counts with their shares."""
     counts = [
         *(
-            (f"Standing: {question}", "Accounts", _named(counts))
+            (f"Consent status: {question}", "Accounts", _named(counts))
             for question, counts in status.standings.items()
         ),
         ("Gate", "Accounts", _named(status.gates)),
         ("Plan", "Accounts", list(status.plans.items())),
-        ("Time ends within", "Messages", list(status.expires.items())),
+        ("Retention ends within", "Messages", list(status.expires.items())),
     ]
     return [(title, unit, chart.draw_shares(rows)) for title, unit, rows in counts]
 
@@ -178,7 +178,7 @@ def find(visit: RouteVisit, data: URLEncodedBody[SearchForm]) -> Response[Any]:
         found = []
     if len(found) == 1:
         return seen_other(found[0].page)
-    fault = "Nothing of that name or id is here that you may see."
+    fault = "No results that you may see."
     faults = NO_FAULTS if found else Faults((("name", "name", fault),))
     return _found(visit, data, found, faults)
 
@@ -319,11 +319,9 @@ def read(
     """Opens a conversation, with a reason. The reading is recorded, and its person sees it."""
     named, faults = parse(Prefix.conversation, conversation), []
     if data.reason not in REASONS:
-        faults.append(("reason", "reason", "Say why you read it."))
+        faults.append(("reason", "reason", "Pick a reason."))
     if TICKET.fullmatch(data.ticket) is None:
-        faults.append(
-            ("ticket", "ticket", "Name the ticket in your own books: letters, digits and . _ / # -")
-        )
+        faults.append(("ticket", "ticket", "Enter the ticket’s id: letters, digits and . _ / # -"))
     if faults:
         return _conversation(visit, conversation, data, Faults(tuple(faults)))
     why = schema.NewRead(reason=ReadReason(data.reason), ticket=data.ticket)
@@ -334,11 +332,7 @@ def read(
                 raise NotFoundError("no such conversation")
             turns = read_as_staff(tx, visit.site, visit.staff, holder, named, why).items
     except DeniedError:
-        fault = (
-            "Your role may open nothing of this conversation. Nothing was read, and nothing "
-            "was "
-            "recorded."
-        )
+        fault = "Your role cannot open this conversation. Nothing was read or recorded."
         return _conversation(
             visit, conversation, data, Faults((("reason", "reason", fault),)), status=403
         )
@@ -393,16 +387,13 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
             line = "You are not signed in as staff, or your session has ended."
             links = [("/sign-in", "Sign in")] if site_of(request).settings.oidc_issuer else []
         case ForbiddenError():
-            line = (
-                "Your roles do not open this page, or the form came from another session. "
-                "Nothing was changed."
-            )
+            line = "Your roles do not allow this, or the form is from another session. Nothing was changed."
         case NotFoundError():
             line = "There is nothing here that you may see."
         case BusyError() | FencedError():
             line = "The server is busy. Nothing was changed. Try again in a moment."
         case RefusedError():
-            line = f"That was refused, and nothing was changed: {error.message}."
+            line = f"Refused, nothing was changed: {error.message}."
         case _:
             line = "That did not work, and nothing was changed."
     title = "That did not work"

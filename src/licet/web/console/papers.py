@@ -26,7 +26,7 @@ TYPES = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
 }
-AGAIN = "The same paper was there already: nothing was added."
+AGAIN = "The same paper exists already. Nothing was added."
 
 
 @get_page("/console/documents", may=OFFICE)

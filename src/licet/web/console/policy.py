@@ -193,8 +193,7 @@ NOTICES = ConsoleTable(
     table=staff_tables.NOTICES,
     may=STAFF,
     about=(
-        "Every notice that was published: a published notice never changes. One is published on "
-        "the machine, with its file."
+        "All published notices. A published notice never changes. Publish one on the host, from its file."
     ),
     views=(
         SavedView("All", ""),

@@ -129,10 +129,10 @@ def _not_built(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 
 
 FINDINGS = {
-    ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
-    ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "A place that points to somebody",
-    ReviewFinding.number: "A number that identifies", ReviewFinding.secret: "A secret: a password, a key",
-    ReviewFinding.other: "Something else that identifies"
+    ReviewFinding.nothing: "No identifier", ReviewFinding.name: "A person’s name",
+    ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "An identifying place",
+    ReviewFinding.number: "An identifying number", ReviewFinding.secret: "A secret: a password, a key",
+    ReviewFinding.other: "Another identifier"
 }  # fmt: skip
 
 

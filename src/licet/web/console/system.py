@@ -108,10 +108,7 @@ def log(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
 ORDERS = ConsoleTable(
     table=staff_tables.ORDERS,
     may=STAFF,
-    about=(
-        "What staff had the system do about itself, with the reason that each gave, and how it "
-        "ended."
-    ),
+    about=("Operations that staff ordered, with the reason and the result."),
     views=(
         SavedView("All", ""),
         SavedView("Not ended", "state=open"),

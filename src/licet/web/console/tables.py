@@ -315,4 +315,4 @@ FIELD_VALUES: Mapping[str, Any] = {
     "matter_max": MATTER_CHARACTERS_MAX,
     "why_max": inbox_register.WORDS_CHARACTERS_MAX,
 }
-_SAID = {"nothing": "Nothing was chosen, and nothing was changed."}
+_SAID = {"nothing": "Nothing was selected. Nothing was changed."}
