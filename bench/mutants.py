@@ -163,12 +163,26 @@ TESTS = {
 # Longer than what they would tell: they kill, race or start browsers, trainers and every version's
 # database.
 PASSED_OVER = {
-    "test_browser_safety.py", "test_build_races.py", "test_console_pages.py", "test_following.py",
-    "test_killed_writer.py", "test_order.py", "test_pages_quality.py",
-    "test_pages_stories.py", "test_pages_takeout.py", "test_pages_truth.py", "test_plan_growth.py", "test_providers.py",
-    "test_recipients_page.py", "test_schema.py", "test_sentences.py", "test_stale_pages.py",
-    "test_upgrade.py", "test_workers.py", "test_worst.py",
-}  # fmt: skip
+    "test_browser_safety.py",
+    "test_build_races.py",
+    "test_console_pages.py",
+    "test_following.py",
+    "test_killed_writer.py",
+    "test_order.py",
+    "test_pages_quality.py",
+    "test_pages_stories.py",
+    "test_pages_takeout.py",
+    "test_pages_truth.py",
+    "test_plan_growth.py",
+    "test_providers.py",
+    "test_recipients_page.py",
+    "test_schema.py",
+    "test_sentences.py",
+    "test_stale_pages.py",
+    "test_upgrade.py",
+    "test_workers.py",
+    "test_worst.py",
+}
 PASSED_OVER |= set(os.environ.get("MUTANTS_WITHOUT", "").split())
 NOT_NOW = tuple(os.environ.get("MUTANTS_NOT", "").split())
 TESTS_ONLY = os.environ.get("MUTANTS_TESTS", "").split()

@@ -433,7 +433,7 @@ def test_the_form_in_the_console_says_what_would_come_of_it(
     assert "sees the hold" in again
     listed = api.get("/console/holds", headers=officer).text
     assert "not disclosed to the person" in listed
-    assert "What it is for is sealed with its conversation." in listed
+    assert "The matter is sealed with the conversation." in listed
     held(world, chat, matter="another")
     assert (
         "It stays held for another matter."
