@@ -468,13 +468,13 @@ def _of_header(run: str) -> str | None:
 
 
 def _matching(
-    pattern: str, made: Callable[[str], str | None]
+    pattern: str, decode: Callable[[str], str | None]
 ) -> Callable[[str], Iterator[EncodedRun]]:
     compiled = re2.compile(pattern)
 
     def runs(text: str) -> Iterator[EncodedRun]:
         for match in compiled.finditer(text):
-            if (found := made(match.group())) != "":
+            if (found := decode(match.group())) != "":
                 yield EncodedRun(match.start(), match.end(), found)
 
     return runs

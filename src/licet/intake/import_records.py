@@ -133,12 +133,12 @@ class NamedConversation(NamedTuple):
 
 
 def add_turn_command(
-    account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool
+    account: UUID, occurred_at: datetime, turn: SpooledTurn, *, stored: bool
 ) -> commands.AddTurn:
     """The command for a spooled turn; without ``stored``, only its time and place count."""
     return commands.AddTurn(
         account=account,
-        at=at,
+        at=occurred_at,
         host_conversation=turn.conversation,
         host_turn=turn.host_turn,
         role=turn.role,

@@ -212,8 +212,8 @@ def _has_unknown(between: bytes) -> bool:
     return bool(between.strip(b" \t\r\n,"))
 
 
-def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
-    text = b"".join([*closed.pieces, rest])
+def _close(flat: _Flat, closed: _Frame, tail: bytes) -> None:
+    text = b"".join([*closed.pieces, tail])
     if closed.number < 0:
         flat.document = text
     else:

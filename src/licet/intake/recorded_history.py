@@ -108,9 +108,9 @@ def read_choices(
 
 
 def _question(
-    place: _Place, question: str, allow: bool, policies: Policies, at: datetime
+    place: _Place, question: str, allow: bool, policies: Policies, day: datetime
 ) -> str | None:
-    asks = policies.in_force(at).asks
+    asks = policies.in_force(day).asks
     if question and question not in asks:
         raise place.mistake(
             "question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}"

@@ -229,7 +229,7 @@ class Setting:
     project_title: str = ""
 
     def turns(
-        self, place: str, host_turn: str, at: datetime | None, parts: Iterable[RecordedPart]
+        self, place: str, host_turn: str, said_at: datetime | None, parts: Iterable[RecordedPart]
     ) -> Iterator[Read]:
         """The parts of one record as turns: the first with the record's own id, then ``id#2`` and
         so on.
@@ -246,7 +246,7 @@ class Setting:
                     place=place,
                     host_conversation=self.host_conversation,
                     host_turn=host_turn if number == 1 else f"{host_turn}#{number}",
-                    at=at,
+                    at=said_at,
                     role=part.role,
                     origin=part.origin,
                     kind=self.kind,

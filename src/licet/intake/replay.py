@@ -297,12 +297,12 @@ class Import:
         return self._last_named
 
     def _put(
-        self, host: str, at: datetime, conversation: NamedConversation, turn: ReadTurn
+        self, host: str, now: datetime, conversation: NamedConversation, turn: ReadTurn
     ) -> None:
         self._counts["turns"] += 1
         name = conversation.turn_name(turn.host_turn)
         self._fresh.append(
-            _Fresh(host=host, at=at, conversation=conversation.name, name=name, turn=turn)
+            _Fresh(host=host, at=now, conversation=conversation.name, name=name, turn=turn)
         )
         self._fresh_characters += len(turn.content.text)
         if turn.content.tool_calls:

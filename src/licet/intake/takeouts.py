@@ -129,9 +129,11 @@ def _check_complete(path: Path, there: Container[str]) -> None:
             raise InputError(f"the take-out lacks `{name}`", "take it out again", file=str(path))
 
 
-def size(taken: TakenOut) -> int:
+def size(takeout: TakenOut) -> int:
     """The bytes on disk that an import of it reads."""
-    return sum(_bytes(source) for source in (taken.messages, taken.feedback) if source is not None)
+    return sum(
+        _bytes(source) for source in (takeout.messages, takeout.feedback) if source is not None
+    )
 
 
 def _bytes(source: Source) -> int:

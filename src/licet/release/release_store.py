@@ -252,8 +252,8 @@ class _Home:
             f"release `{self._known.name}` is being changed on another host", "try again"
         )
 
-    def compared(self, found: TaggedObject) -> ReleaseObjects:
-        size, files = 0, self._files(found)
+    def compared(self, index: TaggedObject) -> ReleaseObjects:
+        size, files = 0, self._files(index)
         for name, expected in files.items():
             hashed = sha256()
             for chunk in self._bucket.chunks(_object(self._known, expected)) or ():
@@ -325,9 +325,9 @@ class _Home:
             self._place / manifest.FILE
         ) == self._sealed
 
-    def _files(self, found: TaggedObject) -> Mapping[str, str]:
+    def _files(self, index: TaggedObject) -> Mapping[str, str]:
         try:
-            files = decode_index(found.content)
+            files = decode_index(index.content)
         except BrokenError:
             files = {}
         if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
@@ -429,6 +429,5 @@ def _object(release: Release, name: str) -> str:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

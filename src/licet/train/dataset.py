@@ -214,11 +214,13 @@ class GatedDataset:
             return []
         return [first + n for n, ordinal in enumerate(ordinals) if ordinal in withdrawn]
 
-    def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
+    def _standing(
+        self, withdrawn_places: Sequence[int], withdrawn: FrozenBitMap
+    ) -> dict[int, tuple[int, Any]]:
         """Reads the replacements for a block's rows at once, by place: one by one is too slow."""
-        places = [self._place(place, withdrawn) for place in gone]
+        places = [self._place(place, withdrawn) for place in withdrawn_places]
         return (
-            dict(zip(gone, zip(places, self._read(places), strict=True), strict=True))
+            dict(zip(withdrawn_places, zip(places, self._read(places), strict=True), strict=True))
             if places
             else {}
         )

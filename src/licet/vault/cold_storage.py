@@ -22,7 +22,7 @@ def _days(after_days: int) -> timedelta:
 
 
 def coolable(installation: Installation, after_days: int = AFTER_DAYS) -> Coolable:
-    """What `cool` would move: segments without a new turn for ``after_days`` days. Changes
+    """Counts what `cool` would move: segments without a new turn for ``after_days`` days. Changes
     nothing.
     """
     at = installation.clock()

@@ -65,7 +65,11 @@ async def make_document(
 
     def make(at: str | None) -> schema.DocumentMade:
         made = papers.make(
-            site.installation, data.kind, actor=caller.recorded_as, at=at, releases=data.releases
+            site.installation,
+            data.kind,
+            actor=caller.recorded_as,
+            log_position=at,
+            releases=data.releases,
         )
         return schema.DocumentMade(
             kind=made.kind,
