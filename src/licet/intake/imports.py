@@ -19,7 +19,7 @@ from licet.vault.installation import Installation, load_policies
 
 
 def import_size(paths: Sequence[Path]) -> int:
-    """The number of bytes that an import of these reads."""
+    """The number of bytes that an import of these files reads."""
     return sum(formats.size(path) for path in paths)
 
 

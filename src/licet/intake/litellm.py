@@ -170,7 +170,7 @@ def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
 
 
 def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn with an id from its content; Skipped if redacted, or already in this pass."""
+    """The turn with an id from its content; Skipped if it is redacted, or already in this pass."""
     content = turn.content
     if _REDACTED in content.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")

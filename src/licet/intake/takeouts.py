@@ -141,7 +141,7 @@ def _bytes(source: Source) -> int:
 
 
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
-    """The feedback of a data export; shared content is taken from the conversation again."""
+    """The feedback of a data export; shared content is copied from the conversation again."""
     records = json_stream.records(source, progress, by_lines=True)
     return read_each(records, _given, lambda place, line, _: iter([_parse_line(place, line)]))
 

@@ -65,7 +65,7 @@ class NewBuild(VerbBody, frozen=True, kw_only=True):
 
 
 class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``bound`` applies to the random part; nobody has read the unread rows."""
+    """``bound`` applies to the rows drawn at random; unread rows are not in it."""
 
     drawn: int
     done: int
@@ -75,7 +75,7 @@ class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A release's open sample, the newest statement, and who signed that."""
+    """A release's open sample, the newest statement, and its signatures."""
 
     release: str
     rows: int
@@ -92,14 +92,14 @@ class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class NewSample(VerbBody, frozen=True, kw_only=True):
-    """How many rows to draw at random, and how many by risk."""
+    """The numbers of rows to draw at random, and by risk."""
 
     chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
     risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
 
 
 class OpenRow(VerbBody, frozen=True, kw_only=True):
-    """``second``: a row that somebody else has judged."""
+    """``second``: a row judged by another reader."""
 
     second: bool = False
 
@@ -127,7 +127,7 @@ class FindingUndone(VerbAnswer, frozen=True, kw_only=True):
 
 
 class MarkReplacement(VerbBody, frozen=True, kw_only=True):
-    """A ``place`` that the caller was shown, and whether it was no name."""
+    """A ``place`` shown to the caller, and whether it is no name."""
 
     row: Annotated[int, Meta(ge=0)]
     place: Annotated[int, Meta(ge=0)]
@@ -140,9 +140,7 @@ class ReplacementKindCounts(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
-    """Replaced names that readers were shown beside the text before, and those marked as no
-    name.
-    """
+    """Replaced names shown to readers beside the original, and those marked as no name."""
 
     shown: int
     no_name: int
@@ -166,7 +164,7 @@ def folder_of(installation: Installation, release: str) -> str:
 
 
 def find_folder(installation: Installation, release: Release) -> str:
-    """Our own copy of a sealed release; a name that was sent is never a path. NotFoundError."""
+    """Our own copy of a sealed release; a submitted name is never a path. NotFoundError."""
     folder = release_store.find_folder(installation, release) if release.state == "sealed" else None
     if folder is None:
         raise NotFoundError(f"our own copy of release `{release.name}` is not here")
@@ -302,8 +300,8 @@ MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
 
 
 class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``affected`` is null if nothing that it learnt from was withdrawn or erased since, ``audit``
-    without a canary audit.
+    """``affected`` is null if none of its rows was withdrawn or erased since, ``audit`` without a
+    canary audit.
     """
 
     model: RecordedModel

@@ -92,10 +92,8 @@ async def list_events(
 async def acknowledge(
     request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]
 ) -> HostDelivery:
-    """Records that what a `conversation.must_leave` named was removed by the host. The certificate
-    of erasure states it.
-
-    A key can do so only for the endpoint to which it is bound.
+    """Records that the host removed the content named by a `conversation.must_leave`, as the
+    certificate of erasure will state. A key can do so only for the endpoint to which it is bound.
     """
     caller, site = request.auth, site_of(request)
     assert isinstance(caller, Service)

@@ -83,10 +83,9 @@ async def set_region(
     data: JSONBody[rights_schema.NewRegion],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets where the person lives: whose clock holds for their later requests, and which region's
-    values of the policy.
-
-    Where the age is unknown or below the minimum there, every grant ends; `ended` are those.
+    """Sets where the person lives, which selects the deadlines of their later requests and the
+    region's values of the policy. If the age is unknown or below the minimum there, every grant
+    ends; `ended` lists them.
     """
     holder = await account_of(request, account)
     command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
@@ -95,7 +94,7 @@ async def set_region(
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
 async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema.RightsAnswer:
-    """By when each right would be answered, if it were asked for now, and by which law."""
+    """When each right would be answered if it were requested now, and by which law."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
 
@@ -114,7 +113,7 @@ async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema
 def _right(
     kind: RightKind, region: str | None, at: datetime, authority: str | None
 ) -> rights_schema.RightAnswer:
-    """``authority`` is the one that the policy names, which goes before that of the law's clock."""
+    """``authority`` is the one that the policy names, which replaces that of the law."""
     times = deadlines.deadline(kind, region)
     return rights_schema.RightAnswer(
         kind=kind,
@@ -134,7 +133,7 @@ async def send_request(
     data: JSONBody[rights_schema.NewRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Puts a request of the person on record. An objection, or a request to restrict, is also the
+    """Records a request of the person. An objection, or a request to restrict, is also the
     account's no.
     """
     site, holder = site_of(request), await account_of(request, account)
@@ -166,7 +165,7 @@ async def send_request(
 async def list_own_requests(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None
 ) -> rights_schema.RequestPage:
-    """The account's requests, newest first, without what was written."""
+    """The account's requests, newest first, without their texts."""
     site, holder = site_of(request), await account_of(request, account)
     before, at = shell.uuid_cursor(cursor), site.now()
 
@@ -190,7 +189,7 @@ def _page(rows: list[RequestRow], limit: int, at: datetime) -> rights_schema.Req
 async def get_own_request(
     request: AnyRequest, account: AccountRef, request_id: RequestRef
 ) -> SeenRequest:
-    """A request with its steps. What was written is for its own person, and for the staff who
+    """A request with its steps. Its texts are for its own person, and for the staff who
     answer it.
     """
     site, holder = site_of(request), await account_of(request, account)
@@ -229,7 +228,7 @@ async def reply_to_request(
     data: JSONBody[rights_schema.NewReply],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Answers what staff asked, while the request waits: it goes on."""
+    """Answers a question of staff; resumes the paused request."""
     site, holder, named = (
         site_of(request),
         await account_of(request, account),
@@ -258,7 +257,7 @@ async def withdraw_request(
     request_id: RequestRef,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Takes a request back; a no that came with it stays."""
+    """Withdraws a request; a no that came with it stays."""
     site, holder, named = (
         site_of(request),
         await account_of(request, account),
@@ -289,7 +288,7 @@ async def list_requests(
     cursor: Cursor = None,
     limit: Most = shell.LIMIT,
 ) -> rights_schema.RequestPage:
-    """Requests by the day on which they are due, without what was written."""
+    """Requests by due date, without their texts."""
     site, after = site_of(request), shell.uuid_cursor(cursor)
     states = (standing,) if standing is not None else (RequestState.open, RequestState.paused)
     kinds = (kind,) if kind is not None else ()
@@ -307,7 +306,7 @@ async def list_requests(
 
 @get("/v1/requests/{request_id:str}", may=LISTS, responses=READS, tags=TAG)
 async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenRequest:
-    """A request with its steps; a privacy officer sees what was written."""
+    """A request with its steps; a privacy officer also gets the texts."""
     site, with_words = site_of(request), _answers(request)
     return await site.calling(
         lambda: rights_requests.get_request(site.installation, request_id, with_words=with_words)

@@ -64,9 +64,7 @@ class _Out(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Answer(Masked):
-    """A response body that clients read as its base in `licet.wire`, and that has its
-    description.
-    """
+    """A response body that clients read as its base in `licet.wire`, whose description it has."""
 
     __slots__ = ()
 
@@ -80,9 +78,9 @@ class _Answer(Masked):
 class NewAccount(_In, frozen=True, kw_only=True):
     """``host`` is the host's own id; only an HMAC of it is stored.
 
-    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed,
-    and is then reached by our id alone; nothing of it passes to the new one. It changes nothing for
-    an id whose account is open.
+    ``begin_anew`` opens a new account if that of this id is closed. The closed one stays closed,
+    can then be reached only by our id, and passes nothing to the new one. It has no effect on an
+    open account.
     """
 
     host: HostId
@@ -111,8 +109,8 @@ class NewAge(_In, frozen=True, kw_only=True):
 
 
 class NewScope(_In, frozen=True, kw_only=True):
-    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that
-    is unknown.
+    """A project or a conversation: exactly one. An invalid id names nothing, like an
+    unknown one.
     """
 
     project: Annotated[str, Meta(description=PROJECT_REF)] | None = None
@@ -121,11 +119,10 @@ class NewScope(_In, frozen=True, kw_only=True):
 
 class NewChoice(_In, frozen=True, kw_only=True):
     """``question`` is one that the version in force asks. A no without it answers all of them; a
-    yes may leave it out where one is asked.
-
-    ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose
-    permissions a no leaves in force. ``showing`` is the notice that this answers; ``via`` the place
-    where it was answered. A no counts whatever ``scope``, ``keep`` and ``showing`` are.
+    yes may omit it if one is asked. ``scope`` makes it a yes for a project or a conversation alone;
+    ``keep`` names those whose permissions a no leaves in force. ``showing`` is the notice that this
+    answers; ``via`` the place of the answer. A no counts whatever ``scope``, ``keep`` and
+    ``showing`` are.
     """
 
     allow: bool
@@ -139,8 +136,8 @@ class NewChoice(_In, frozen=True, kw_only=True):
 
 
 class NewTitle(_In, frozen=True, kw_only=True):
-    """``title`` is what the person calls the project, sealed; it is taken where the project has
-    none yet.
+    """``title`` is the person's name for the project, sealed; it is used if the project has none
+    yet.
     """
 
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
@@ -165,13 +162,13 @@ class NewToolCall(_In, frozen=True, kw_only=True):
 
 class NewTurn(_In, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the
-    host's own id of the turn: a second turn with it is not added. A turn of the role ``system`` has
-    the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
-    tools that it offered; send it behind the person's first words.
+    host's own id of the turn: a second turn with it is not added.
 
-    ``grant`` is what the gate named when it was said: told later, it is stamped under no newer
-    grant. ``project`` is the host's own id of the project that the conversation is in, which its
-    first turn fixes.
+    A turn of the role ``system`` has the instructions that the host gave its model, and in
+    ``tools`` the JSON text of the offered tools; send it after the person's first words. ``grant``
+    is the one that the gate named when the turn was written: a late turn is stamped under no newer
+    grant. ``project`` is the host's own id of the conversation's project, determined by its first
+    turn.
     """
 
     account: Ref
@@ -198,9 +195,8 @@ class NewTurn(_In, frozen=True, kw_only=True):
 
 
 class NewFeedback(_In, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check``
-    it is not the person's but the service's: ``rating`` says whether the answer passed, and
-    ``score`` how well, if there is a number.
+    """``turn`` is the number of the rated answer, 0 for the conversation. With ``check`` it is the
+    service's: ``rating`` is whether the answer passed, and ``score`` an optional number.
     """
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
@@ -213,7 +209,7 @@ class NewFeedback(_In, frozen=True, kw_only=True):
 
 
 class Acknowledged(_In, frozen=True, kw_only=True):
-    """``endpoint`` is the name of the host that removed it: `licet webhooks list`."""
+    """``endpoint`` is the name of the host that removed the content: `licet webhooks list`."""
 
     endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
 
@@ -226,8 +222,8 @@ class NewRead(_In, frozen=True, kw_only=True):
 
 
 class NewLease(_In, frozen=True, kw_only=True):
-    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives
-    the keys.
+    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` receives the
+    keys.
     """
 
     part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -260,7 +256,7 @@ class NoticeText(_Out, frozen=True, kw_only=True):
     """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked.
 
     ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question,
-    as Markdown of one line; empty in a notice that has none.
+    each one line of Markdown; empty in a notice without them.
     """
 
     id: str
@@ -427,7 +423,7 @@ class ConversationAnswer(_Answer, wire.Conversation, frozen=True, kw_only=True):
 
 
 class NewDocument(_In, frozen=True, kw_only=True):
-    """Which paper, at which position of the log (`2026/1234`, by default the end), about which
+    """The kind of document, its position in the log (`2026/1234`, by default the end), and its
     releases (by default all).
     """
 
@@ -437,7 +433,7 @@ class NewDocument(_In, frozen=True, kw_only=True):
 
 
 class DocumentMade(_Out, frozen=True, kw_only=True):
-    """``again``: the same paper was there already. ``to_be_provided`` are the open keys of
+    """``again``: the same document existed already. ``to_be_provided`` are the open keys of
     `controller.yaml`.
     """
 
@@ -554,7 +550,7 @@ class PolicyAnswer(_Out, frozen=True, kw_only=True):
 
 
 class Myself(_Out, frozen=True, kw_only=True):
-    """Who the caller is. Every change in a session must send ``csrf``."""
+    """The caller. Every change in a session must send ``csrf``."""
 
     caller: str
     account: str | None

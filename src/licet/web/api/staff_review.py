@@ -58,8 +58,8 @@ async def list_releases(request: AnyRequest) -> schema.ReleaseAnswers:
 
 @get("/v1/releases/{release:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.ReleaseWhole:
-    """A sealed release: how candidates became rows, how many live now, who has them, and what
-    learnt from them.
+    """A sealed release: how candidates became rows, how many rows are usable now, its recipients,
+    and the models trained on it.
     """
     site, named = site_of(request), shell.uuid_of(release)
 
@@ -111,9 +111,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
     tags=TAG,
 )
 async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef) -> ReleaseDiff:
-    """What a release has that an older one has not, and the reverse: settings, counts, and rows by
-    reason.
-    """
+    """The differences of a release from an older one: settings, counts, and rows by reason."""
     site, named, than = site_of(request), shell.uuid_of(release), shell.uuid_of(other)
 
     def read() -> ReleaseDiff:
@@ -130,8 +128,8 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
 
 @get("/v1/releases/{release:str}/review", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
-    """How the review of a release stands: its open sample, the newest statement, and who signed
-    that.
+    """The state of a release's review: its open sample, the newest statement, and its
+    signatures.
     """
     site = site_of(request)
     return await site.calling(
@@ -147,7 +145,7 @@ async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
 async def open_row(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[OpenRow]
 ) -> schema.RowOpened:
-    """Opens the next row of the open sample. The reading is on record, and its person sees it."""
+    """Opens the next row of the open sample. The reading is recorded, and its person sees it."""
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
     def read() -> schema.RowOpened:
@@ -169,8 +167,8 @@ async def open_row(
 async def read_slice(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadSlice]
 ) -> schema.SliceOpened:
-    """Opens rows drawn at random from those whose labels match, or the one of a number. Each
-    reading is on record, and its person sees it.
+    """Opens rows drawn at random from those whose labels match, or the row with a number. Each
+    reading is recorded, and its person sees it.
     """
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
@@ -206,8 +204,8 @@ async def read_slice(
 async def read_replacements(
     request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadReplacements]
 ) -> schema.ReplacementsOpened:
-    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each
-    reading is on record, and its person sees it.
+    """Opens rows drawn at random from those with a replaced name, with the original beside the
+    replacement. Each reading is recorded, and its person sees it.
     """
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 

@@ -40,9 +40,7 @@ class ReleaseAnswers(VerbAnswer, frozen=True, kw_only=True):
 
 
 class FunnelStepAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """What was left out for one reason, and how many candidates were still in after it. Both count
-    turns.
-    """
+    """The turns left out for one reason, and the candidate turns that remained after it."""
 
     reason: str
     out: int
@@ -50,9 +48,7 @@ class FunnelStepAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReleaseHolder(VerbAnswer, frozen=True, kw_only=True):
-    """Somebody who has rows of a release: by a handout, by an export in clear, or by keys that are
-    leased.
-    """
+    """A recipient of a release: by a handout, by an export in clear, or by leased keys."""
 
     recipient: str
     how: str
@@ -60,8 +56,8 @@ class ReleaseHolder(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReleaseWhole(VerbAnswer, frozen=True, kw_only=True):
-    """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
-    newest of what curation costs a model.
+    """A sealed release: ``usable`` of its rows may be used now, ``measurement`` is the newest of
+    what curation costs a model.
     """
 
     release: ReleaseAnswer
@@ -82,7 +78,7 @@ class ReviewedMessage(VerbAnswer, frozen=True, kw_only=True):
 
 
 class RowOpened(VerbAnswer, frozen=True, kw_only=True):
-    """A row that was opened; ``row`` is null where none is left to read."""
+    """An opened row; ``row`` is null if none is left to read."""
 
     row: int | None
     left: int
@@ -91,7 +87,7 @@ class RowOpened(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReadSlice(VerbBody, frozen=True, kw_only=True):
-    """Which rows, by their labels, and how many of them; or one row by its number."""
+    """Rows by their labels, and how many of them; or one row by its number."""
 
     where: Annotated[str, Meta(max_length=4_096)] = ""
     rows: Annotated[int, Meta(ge=1, le=50)] = 5
@@ -121,7 +117,7 @@ class ReadReplacements(VerbBody, frozen=True, kw_only=True):
 
 
 class PlaceText(VerbAnswer, frozen=True, kw_only=True):
-    """A name, with a few words of what stands before it and behind it."""
+    """A name, with a few words before and after it."""
 
     before: str
     name: str
@@ -140,8 +136,8 @@ class ReplacementOpened(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReplacementsOpened(VerbAnswer, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
-    holds if made now.
+    """The ``places`` of ``rows`` rows; ``differ`` more rows were drawn, but would be curated
+    differently now.
     """
 
     rows: int

@@ -56,7 +56,7 @@ def _lists(
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
-    """Both lists and both forms; ``secret`` is what was just made, with what it is."""
+    """Both lists and both forms; ``secret`` is a just created secret with its description."""
     with transaction(visit.installation.pool) as tx:
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
@@ -82,7 +82,7 @@ def _lists(
 
 
 def _refuse(place: str) -> forms.Refused:
-    """Answers with the lists, and what is wrong beside the form that was sent."""
+    """The lists again, with the error beside the submitted form."""
     return lambda visit, _, data, error: _lists(
         visit,
         faults=shell.fault(place, error),
@@ -92,7 +92,7 @@ def _refuse(place: str) -> forms.Refused:
 
 @post_page("/console/access/staff/{staff:str}/roles", may=OWNS)
 def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Response[Any]:
-    """Gives a member of staff other roles, after the form that shows those they have."""
+    """Sets a member's roles, from the form that shows the present ones."""
     visit = shell.opened(request)
     if data.get("confirmed") == "yes":
         return forms.take(visit, SET_ROLES, {"roles": [], "was": [], **data}, staff, refused=_roles)
@@ -116,7 +116,7 @@ def _roles(
 
 @get_page("/console/access/keys/{name:str}", may=OWNS)
 def show_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One key: its limits, what was changed of it, and the form that changes it."""
+    """One key: its limits, its changes, and the form for changing it."""
     return _key(shell.opened(request), name, {})
 
 

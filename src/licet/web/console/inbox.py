@@ -69,7 +69,7 @@ def waiting(request: AnyRequest) -> Response[Any]:
 
 
 def _queue(visit: Visit, query: Mapping[str, str]) -> tuple[dict[str, Any], Faults]:
-    """The list of a view, which stands alone and beside an item: what is equal in groups."""
+    """The list of a view, shown alone or beside an item, with equal items grouped."""
     faults, view = NO_FAULTS, InboxView()
     try:
         view = _view(query)
@@ -114,7 +114,7 @@ def _view(query: Mapping[str, str]) -> InboxView:
 
 @get_page("/console/inbox/{item:str}", may=STAFF)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
-    """One item: who has it, until when, what can be done about it, and what was done."""
+    """One item: its holder, its due date, its history, and the possible acts."""
     visit = shell.opened(request)
     return _item(visit, item)
 
@@ -162,7 +162,7 @@ def _item(
 
 
 def _form(verb: AnyVerb) -> HTTPRouteHandler:
-    """The route that takes the form of a step or an act, and leads on in the same view."""
+    """The route for the form of a step or an act; redirects within the same view."""
 
     def moved(visit: Visit, call: AnyCall, _: object) -> Response[Any]:
         return seen_other(f"{_path(call.target)}?{urlencode({**visit.query, 'flash': verb.name})}")

@@ -122,7 +122,7 @@ FLAGS = ConsoleTable(
 
 
 def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowAct:
-    """A verb on a conversation, called with the fields of the form."""
+    """A verb on a conversation, called with the form's fields."""
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         call = forms.call_of(visit, verb, data, names[0])
@@ -162,9 +162,7 @@ def _freed(done: HoldAct) -> str:
 
 
 def _reviewing(*, dry_run: bool) -> RowAct:
-    """Places a hold that is there again, with another day of review; NotFoundError where the matter
-    holds nothing.
-    """
+    """Sets another review date for an existing hold; NotFoundError if the matter holds nothing."""
     ended, placed = (
         _by_row(END, _freed, dry_run=True),
         _by_row(PLACE, _placed, dry_run=dry_run),
@@ -331,7 +329,7 @@ RECIPIENTS = ConsoleTable(
 
 @get_page("/console/recipients/{recipient:str}", may=STAFF)
 def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
-    """One recipient; NotFoundError for one that was given nothing."""
+    """One recipient; NotFoundError for an unknown one."""
     visit = shell.opened(request)
     values = {
         "seen": release_view.recipient(visit.installation, recipient),

@@ -97,7 +97,7 @@ REASONS = {
 
 @get_page("/console", may=EVERY)
 def overview(request: AnyRequest) -> Response[Any]:
-    """The accounts, the stored content, coming expiries, and what waits."""
+    """The accounts, the stored content, coming expiries, and open work."""
     visit = shell.opened(request)
     status, coming = (
         population_status.status(visit.installation),
@@ -116,7 +116,7 @@ def overview(request: AnyRequest) -> Response[Any]:
 
 
 def _tables(status: PopulationStatus) -> list[tuple[str, str, tuple[chart.Bar, ...]]]:
-    """Counts by name: title, unit, and the counts with their shares."""
+    """Counts with their shares, by title and unit."""
     counts = [
         *(
             (f"Standing: {question}", "Accounts", _named(counts))
@@ -134,7 +134,7 @@ def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
-    """The forecast at the dates of the table."""
+    """The forecast at the table's dates."""
     return [
         (coming.moments[n], coming.kept[n], coming.short[n])
         for n in TABLED_MONTHS
@@ -155,7 +155,7 @@ class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A page that a search found: its address, what it is of, and its kind in a word."""
+    """A search result: its URL, its name, and its kind."""
 
     page: str
     name: str
@@ -164,15 +164,13 @@ class Match(msgspec.Struct, frozen=True):
 
 @get_page("/console/look-up", may=EVERY)
 def look_up(request: AnyRequest) -> Response[Any]:
-    """The form, with the account of a conversation that is named by the host's id."""
+    """The form, with the account of a conversation named by the host's id."""
     return _found(shell.opened(request), SearchForm())
 
 
 @post_page("/console/look-up", may=EVERY)
 def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]:
-    """Redirects to the one page that is found, or lists what was; the host's ids stay out of
-    addresses.
-    """
+    """Redirects to a single match, or lists the matches; the host's ids stay out of URLs."""
     visit = shell.opened(request)
     try:
         found = [match for match in _matches(visit, data) if visit.may_open(match.page)]
@@ -200,8 +198,8 @@ def _found(
 
 
 def _matches(visit: Visit, form: SearchForm) -> list[Match]:
-    """What an id or a host's id names, or whatever has the words in its name; NotFoundError or
-    UsageError where an id names nothing.
+    """The matches of an id or a host's id, or of words in names; NotFoundError or UsageError for an
+    id that names nothing.
     """
     name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (form.name, form.account))
     if account:
@@ -236,7 +234,7 @@ def _match(section: str, name: str) -> Match:
 
 
 def _matches_by_word(visit: Visit, words: str) -> list[Match]:
-    """The sections, releases, models and recipients whose names have the words in them."""
+    """The sections, releases, models and recipients with these words in their names."""
     found = [Match(one.path, one.label, "page") for one in shell.SECTIONS]
     if visit.allows(STAFF):
         found += [
@@ -273,7 +271,7 @@ def _account(visit: Visit, name: str) -> str:
 
 @get_page("/console/accounts/{account:str}", may=HELPS)
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
-    """The state of an account: its choices, what of it may be used, and which staff read what."""
+    """The state of an account: its choices, its usable content, and the staff who read it."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
     seen = explanations.explain(visit.installation, account)
     with transaction(visit.installation.pool) as tx:
@@ -302,7 +300,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 
 @get_page("/console/conversations/{conversation:str}", may=FINDS)
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
-    """Why a conversation may be used or not, and until when, without its content."""
+    """Whether, why and until when a conversation may be used, without its content."""
     return _conversation(shell.opened(request), conversation, ReadReasonForm())
 
 

@@ -30,20 +30,20 @@ SAID = {
 
 
 class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """The form: which paper."""
+    """The form: the kind of document."""
 
     kind: str = ""
 
 
 @get_page("/console/documents", may=OFFICE)
 def listing(request: AnyRequest) -> Response[Any]:
-    """The papers that were made, the newest first, with their files."""
+    """The documents made so far, newest first, with their files."""
     return _page(shell.opened(request), flash=SAID.get(request.query_params.get("flash", ""), ""))
 
 
 @post_page("/console/documents", may=HOLDS)
 def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]:
-    """Makes a paper at the end of the log."""
+    """Makes a document at the end of the log."""
     visit = shell.opened(request)
     if data.kind not in {kind.value for kind in PaperKind}:
         return _page(visit, faults=Faults((("kind", "make-kind", "Pick a paper."),)))

@@ -89,7 +89,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
 
 @get_page("/console/policy/versions/{number:int}", may=STAFF)
 def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
-    """A version whole."""
+    """All of a version."""
     visit = shell.opened(request)
     seen = policy_proposals.version(visit.installation, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
@@ -116,7 +116,7 @@ def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     multipart_form_part_limit=PARTS_MAX,
 )
 async def propose(request: AnyRequest) -> Response[Any]:
-    """Stores a file, or a text, as a proposal; a mistake comes back with its line."""
+    """Stores an uploaded file or a text as a proposal; a mistake is shown with its line."""
     visit, form = shell.opened(request), await request.form()
     sent, pasted = form.get("file"), form.get("text", "")
     text = await sent.read() if isinstance(sent, UploadFile) else b""
@@ -142,7 +142,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
 
 @get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
-    """A proposal, and what may be done with it."""
+    """A proposal, and the acts that the reader may perform on it."""
     visit = shell.opened(request)
     return _shown(visit, policy_proposals.show(visit.installation, proposal))
 
@@ -181,7 +181,7 @@ def _shown(
 def _refused(
     visit: Visit, proposal: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """The proposal again, with what refused the act beside its form."""
+    """The proposal again, with the error beside its form."""
     if not isinstance(error, RefusedError | UsageError):
         raise error
     return _shown(
@@ -218,7 +218,7 @@ NOTICES = ConsoleTable(
 
 @get_page("/console/notices/{notice_id:str}", may=STAFF)
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
-    """One notice as it is shown; NotFoundError for one that was never published."""
+    """One notice as it is shown; NotFoundError for an unpublished one."""
     visit = shell.opened(request)
     with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
@@ -256,7 +256,7 @@ def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
 
 
 def _notice(tx: Transaction, text: str) -> PublishedNotice:
-    """A published notice by the id in its address; NotFoundError for another."""
+    """A published notice by the id in the URL; NotFoundError for an unknown one."""
     try:
         seen = notice.get(tx, UUID(hex=text))
     except ValueError:

@@ -66,7 +66,7 @@ BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_exp
 
 @get_page("/console/releases", may=STAFF)
 def releases(request: AnyRequest) -> Response[Any]:
-    """The newest releases with their rows, review and signatures, and what was ordered."""
+    """The newest releases with their rows, reviews, signatures and orders."""
     return _listed(shell.opened(request))
 
 
@@ -100,7 +100,7 @@ def _listed(
 
 
 def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStanding | None]:
-    """The usable rows and the standing of a sealed release; None for what is not here."""
+    """The usable rows and the state of a sealed release; None if it is not on this host."""
     if (
         release.state != "sealed"
         or (folder := release_store.find_folder(visit.installation, release)) is None
@@ -140,8 +140,8 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader's finding in a row; ``then`` is `stop` to pause and `undo` to take the last finding
-    back. ``second`` is `yes` for the second reader of a row.
+    """A reader's finding in a row; ``then`` is `stop` to pause and `undo` to undo the last finding.
+    ``second`` is `yes` for the second reader of a row.
     """
 
     row: str = ""
@@ -151,7 +151,7 @@ class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows to read, by their labels, and how many; or the ``row`` of a number."""
+    """The rows to read, by their labels, and how many; or the ``row`` with a number."""
 
     where: str = "language = 'en' and words > 20"
     rows: str = str(slice_sample.SLICE_ROWS)
@@ -160,7 +160,7 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @get_page("/console/releases/{release:str}", may=STAFF)
 def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
-    """What was done to a release since its seal, and what remains to be done."""
+    """The history of a release since its seal, and its remaining steps."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
     folder = (
@@ -190,9 +190,7 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
 
 
 def _may_sign(visit: Visit, standing: ReleaseStanding) -> bool:
-    """Whether a signature of the reader is missing: also of who signed with a link, and has an
-    identity now.
-    """
+    """Whether the reader's signature is missing, or lacks the identity that they have now."""
     if not visit.allows(SIGN.may) or standing.statement is None or standing.sample is not None:
         return False
     own = [signature for signature in standing.signatures if signature.email == visit.staff.email]
@@ -256,9 +254,7 @@ def _steps(
 def _measured(
     statement: MeasurementStatement,
 ) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
-    """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its
-    interval.
-    """
+    """A measurement in sentences, with its costs: step, slice, rows, people, cost and interval."""
     costs = [
         (
             "De-identification"
@@ -277,9 +273,7 @@ def _measured(
 
 @get_page("/console/releases/{release:str}/against/{other:str}", may=STAFF)
 def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
-    """What a release has that another has not, and the reverse: settings, counts, and rows by
-    reason.
-    """
+    """The differences between two releases: settings, counts, and rows by reason."""
     visit = shell.opened(request)
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
@@ -315,7 +309,7 @@ def row(
 def read_slice(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
 ) -> Response[Any]:
-    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
+    """Opens rows drawn from those whose labels match, or the row with a number. Each reading is
     recorded, and its person sees it.
     """
     visit = shell.opened(request)
@@ -341,8 +335,8 @@ def read_slice(
 def finding(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
-    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
-    last finding back.
+    """Stores a row's finding, and opens the next row unless the reader stops; or undoes the last
+    finding.
     """
     visit = shell.opened(request)
     known, second = release_shown(visit, release), data.second == "yes"
@@ -391,7 +385,7 @@ def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
 
 
 class TextPiece(Masked, msgspec.Struct, frozen=True):
-    """A piece of a text, and the mark that it has; none where ``mark`` is empty."""
+    """A piece of a text with its mark; ``mark`` is empty without one."""
 
     text: str
     mark: str = ""
@@ -410,7 +404,7 @@ def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
 
 
 def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
-    """A text cut where its marks begin and end."""
+    """Cuts a text at the ends of its marks."""
     found, place = list[TextPiece](), 0
     for mark in marks:
         found += [
@@ -437,7 +431,7 @@ def release_path(release: Release) -> str:
 
 
 def release_count(text: str) -> int:
-    """A number that was typed; UsageError for something else."""
+    """Parses a number; UsageError for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise UsageError(f"`{text[:20]}` is not a number")
     return int(text)
@@ -456,8 +450,8 @@ class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
 def read_replacements(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
 ) -> Response[Any]:
-    """Opens rows drawn from those in which a name was replaced. Each reading is recorded, and its
-    person sees it.
+    """Opens rows drawn from those with a replaced name. Each reading is recorded, and its person
+    sees it.
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
@@ -476,8 +470,8 @@ def read_replacements(
 
 @post_page("/console/releases/{release:str}/replacements/marks", may=READS)
 def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
-    """Stores which of the places that the reader was shown were no name; they are counted, and
-    teach nothing.
+    """Records which shown replacements were no names; they are counted, and nothing is trained on
+    them.
     """
     visit = shell.opened(request)
     known = release_shown(visit, release)
@@ -499,7 +493,7 @@ def _place_ref(chosen: str) -> PlaceRef:
 
 @get_page("/console/models", may=STAFF)
 def models(request: AnyRequest) -> Response[Any]:
-    """Every model on record."""
+    """Every registered model."""
     visit = shell.opened(request)
     values = {
         "models": model_view.list_models(visit.installation),
@@ -512,7 +506,7 @@ def models(request: AnyRequest) -> Response[Any]:
 
 @get_page("/console/models/{model:str}", may=STAFF)
 def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
-    """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
+    """A model: its training data, the rows withdrawn since, and its canary audits;
     NotFoundError.
     """
     visit = shell.opened(request)

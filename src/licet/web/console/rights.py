@@ -60,7 +60,7 @@ REQUESTS = ConsoleTable(
 
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
-    """One request: its dates, its steps, and what can be done now."""
+    """One request: its dates, its steps, and the possible acts."""
     return _one(shell.opened(request), request_id)
 
 
@@ -96,7 +96,7 @@ def _one(
 def _refuse_step(
     visit: Visit, request_id: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """The request again, with what refused the step beside its form."""
+    """The request again, with the error beside the step's form."""
     if not isinstance(error, RefusedError | UsageError):
         raise error
     act = str(data.get("act", ""))
@@ -110,7 +110,7 @@ def _refuse_step(
 
 @get_page("/console/rights/enter", may=ANSWERS)
 def ask_entry(request: AnyRequest) -> Response[Any]:
-    """The form for a request that came by letter, mail or telephone."""
+    """The form for a request received by letter, mail or telephone."""
     return _entry(shell.opened(request))
 
 
@@ -134,7 +134,7 @@ def _entry(
 
 @post_page("/console/rights/enter", may=ANSWERS)
 def enter(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Enters it, and leads to its page."""
+    """Records the request, and redirects to its page."""
     sent = {**data, "region": str(data.get("region", "")).upper()}
     return forms.take(shell.opened(request), ENTER, sent, then=_entered, refused=_entry)
 

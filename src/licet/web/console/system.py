@@ -41,7 +41,7 @@ BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 50, 20
 
 
 def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
-    """What every page of the system shows: the newest orders, and whether the reader owns it."""
+    """The values of every system page: the newest orders, and whether the reader is an owner."""
     with transaction(visit.installation.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
     return {
@@ -52,7 +52,7 @@ def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
 
 @get_page("/console/keys", may=STAFF)
 def keys(request: AnyRequest) -> Response[Any]:
-    """The encryption keys by their dates, what is due, and what was ordered."""
+    """The encryption keys by date, due rotations, and orders."""
     visit = shell.opened(request)
     status = epochs.status(visit.installation)
     values = {
@@ -73,7 +73,7 @@ def keys(request: AnyRequest) -> Response[Any]:
 
 @get_page("/console/backups", may=STAFF)
 def backups(request: AnyRequest) -> Response[Any]:
-    """The backups, the drills, and what is late."""
+    """The backups, the drills, and overdue ones."""
     visit = shell.opened(request)
     installation, now = visit.installation, visit.installation.clock()
     known = archives.list_registered(installation, BACKUPS_SHOWN_MAX)
@@ -96,9 +96,7 @@ def backups(request: AnyRequest) -> Response[Any]:
 
 @get_page("/console/log", may=STAFF)
 def log(request: AnyRequest) -> Response[Any]:
-    """The logs as their readers see them, their witnesses, and the entries that wait to be
-    appended.
-    """
+    """The logs as readers see them, their witnesses, and the waiting entries."""
     visit = shell.opened(request)
     following = request.app.state.following
     try:
@@ -137,7 +135,7 @@ ORDERS = ConsoleTable(
 
 @get_page("/console/background", may=STAFF)
 def background(request: AnyRequest) -> Response[Any]:
-    """How the sweep, the keys, the backups and the endpoints stand."""
+    """The state of the sweep, the keys, the backups and the endpoints."""
     visit = shell.opened(request)
     sweep = sweeper.sweep_status(visit.installation)
     values = {

@@ -42,7 +42,7 @@ SECTION = "/console/webhooks"
 
 @get_page("/console/webhooks", may=STAFF)
 def webhooks(request: AnyRequest) -> Response[Any]:
-    """The endpoints, and what was ordered."""
+    """The endpoints and their orders."""
     return _listed(shell.opened(request))
 
 
@@ -53,7 +53,7 @@ def _listed(
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
-    """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
+    """The endpoints and the form; ``made`` is a just added one, with its secret."""
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
@@ -95,12 +95,12 @@ def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 
 @get_page("/console/webhooks/{endpoint:str}", may=STAFF)
 def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
-    """An endpoint with its backlog; NotFoundError for one that there is not."""
+    """An endpoint with its backlog; NotFoundError for an unknown one."""
     return _shown(shell.opened(request), endpoint)
 
 
 def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
-    """An endpoint; ``made`` is the secret that it was just given."""
+    """An endpoint; ``made`` is its just created secret."""
     seen = endpoints.backlog_of(visit.installation, endpoint)
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)

@@ -24,7 +24,7 @@ from licet.web.pages.questions import QuestionAsked
 
 
 class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """The opposite answer, `yes` or `no`, to a question on the page, and what it does in words."""
+    """The opposite answer, `yes` or `no`, to a question on the page, and its effect in words."""
 
     asked: QuestionAsked
     allow: str
@@ -38,10 +38,8 @@ def undo_offer(
     choices: Sequence[ChoiceMade],
     asks: Sequence[QuestionAsked],
 ) -> UndoOffer | None:
-    """How to take back the only answer that a form of the settings gave; None where that is not its
-    opposite.
-
-    ``choices`` are all on record, newest first.
+    """The offer to undo the single answer of a settings form; None if the opposite answer would not
+    restore the state. ``choices`` are all on record, newest first.
     """
     if len(made) != 1 or made[0].via != ShownOn.settings.value:
         return None
