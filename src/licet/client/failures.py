@@ -144,7 +144,7 @@ def error_for(outcome: Reply | Lost) -> LicetError:
     if isinstance(outcome, Lost):
         return UnansweredError(outcome.because, outcome.what)
     problem = parse_problem(outcome)
-    because = _because(outcome, problem)
+    because = _reason_code(outcome, problem)
     message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
     message = "; ".join([message, *(f"`{fault.key}`: {fault.message}" for fault in problem.faults)])
     if problem.type == f"{URN}contradiction":
@@ -197,7 +197,7 @@ def sentence_of(error: BaseException, because: ReasonCode) -> str:
     return str(error) if has_own else SENTENCES[because]
 
 
-def _because(outcome: Reply, problem: ReceivedProblem) -> ReasonCode:
+def _reason_code(outcome: Reply, problem: ReceivedProblem) -> ReasonCode:
     if not problem.type:
         if 300 <= outcome.status < 400:
             return ReasonCode.redirected

@@ -190,7 +190,7 @@ def _iban(draw: Draw, value: str) -> str:
 
 def _national_id(draw: Draw, value: str) -> str:
     """A number that no country's check accepts: area 000 for an SSN, the example prefix QQ for a
-    NINO; otherwise beginning with five zeros, or 90000 if all digits are, and failing all check
+    NINO; others begin with five zeros, or with 90000 in a number of digits only, and fail all check
     digits.
     """
     passes = rules.load_rules().validators[CHECKED]

@@ -61,7 +61,9 @@ class EncodedRun(msgspec.Struct, frozen=True):
 
     @property
     def unpacked(self) -> int:
-        """The number of characters packed in it: no run decodes to more than its length."""
+        """The length of the text if it is compressed, else 0: only compressed text is longer than
+        its run.
+        """
         return (
             len(self.text)
             if self.text is not None and len(self.text) > self.end - self.start

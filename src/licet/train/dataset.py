@@ -88,7 +88,8 @@ class RowDataset(Sequence[LoadedRow]):
             {o for place in places if (o := self.ordinals[place]) not in withdrawn}
         )
         return [
-            found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places
+            found.get(self.ordinals[place]) or self._substitute_row(place, withdrawn)
+            for place in places
         ]
 
     def narrow(self, chosen: AbstractBitMap) -> None:
@@ -121,7 +122,7 @@ class RowDataset(Sequence[LoadedRow]):
     def __repr__(self) -> str:
         return f"Rows({self.manifest.release}, {len(self)} positions)"
 
-    def _instead(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
+    def _substitute_row(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
         places = replacement_positions(
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
@@ -203,7 +204,7 @@ class GatedDataset:
                 ):
                     yield from islice(rows, place - at)
                     next(rows, None)
-                    yield self._instead(place, standing, withdrawn)
+                    yield self._substitute_row(place, standing, withdrawn)
                     at = place + 1
                 yield from islice(rows, end - at)
 
@@ -225,7 +226,7 @@ class GatedDataset:
             else {}
         )
 
-    def _instead(
+    def _substitute_row(
         self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap
     ) -> Any:  # noqa: ANN401 as the data set's own
         """The replacement that was read, if still usable: rows never return, so it is still the

@@ -139,7 +139,9 @@ def pending_steps(config: Configuration) -> tuple[Migration, ...]:
 def from_pool(
     pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False
 ) -> Iterator[Installation]:
-    """An installation on an open database with the newest schema; refused as in `installation`."""
+    """An installation on an open database with the newest schema; refused as in
+    `open_installation`.
+    """
     with closing(journal_of(config)) as journal:
         keys = provider(config)
         if config.store.url and isinstance(keys, FileProvider):

@@ -207,7 +207,9 @@ def current(tx: Transaction) -> Policies:
 
 
 def load_marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> Policies:
-    """`current`, by the `MARK` that another statement has read."""
+    """`current` for a caller that has read the `MARK` in another statement; FencedError behind the
+    fence.
+    """
     if is_fenced:
         raise fence.fenced_error()
     mark = tuple(hashes or ())

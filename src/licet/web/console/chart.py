@@ -56,7 +56,7 @@ def drawn(
     width: int = WIDTH,
     text: Callable[[int], str] = lambda count: size(count),
 ) -> ChartDrawing | None:
-    """The areas of ``totals`` and of ``part`` within it; None without values to draw."""
+    """Draws the areas of ``totals`` and of ``part`` within it; None without values to draw."""
     if len(moments) < 2 or max(totals) <= 0 or moments[-1] <= moments[0]:
         return None
     top = _rounded_up(max(totals))
