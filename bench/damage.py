@@ -102,7 +102,7 @@ def _row(said: list[tuple[str, str]], number: int) -> LoadedRow:
         "messages": [{"role": r, "content": t} for r, t in said],
         "row_id": "",
         "ordinal": number,
-    }  # type: ignore[typeddict-item]  # as a reader has it
+    }
 
 
 def _installed(turns: int) -> Row:

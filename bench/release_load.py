@@ -205,11 +205,10 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
     path = folder / f"{len(columns)}.parquet"
     table = pa.Table.from_pylist(
         [
-            # Columns by name.
             {
                 name: _without_scores(row[name]) if name == "labels" else row[name]
                 for name in columns
-            }  # type: ignore[literal-required]  # of its columns
+            }
             for row in rows
         ]
     )

@@ -80,7 +80,7 @@ def measured(turns: int, what: str, curate: Curate) -> list[Row]:
                         1e6 * (now - then) / turns
                         for now, then in zip(spent(installation), before, strict=True)
                     )
-                )  # type: ignore[arg-type]  # columns of several types
+                )
                 if built.manifest.base is not msgspec.UNSET:
                     carried = built.manifest.base.carried / built.manifest.rows
     (whole, whole_database), (next_one, database) = (

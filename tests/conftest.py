@@ -199,7 +199,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        # xdist
+        # an attribute that xdist adds
         session.config.workeroutput["database"] = recorded.database  # type: ignore[attr-defined]
     elif COSTS and not IN_A_TEST:
         if RAN:

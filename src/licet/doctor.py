@@ -123,16 +123,16 @@ def _examine_database(installation: Installation) -> list[DoctorFinding]:
     return findings
 
 
-def _well(what: str, seen: str) -> DoctorFinding:
-    return DoctorFinding(what=what, state=FindingState.well, seen=seen)
+def _well(check: str, observation: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.well, seen=observation)
 
 
-def _warning(what: str, seen: str, mend: str) -> DoctorFinding:
-    return DoctorFinding(what=what, state=FindingState.warning, seen=seen, mend=mend)
+def _warning(check: str, observation: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.warning, seen=observation, mend=mend)
 
 
-def _broken(what: str, seen: str, mend: str) -> DoctorFinding:
-    return DoctorFinding(what=what, state=FindingState.broken, seen=seen, mend=mend)
+def _broken(check: str, observation: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.broken, seen=observation, mend=mend)
 
 
 def _software() -> DoctorFinding:
@@ -562,10 +562,10 @@ def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
             )
 
 
-def _alert_warning(alert: str, what: str, seen: str) -> DoctorFinding:
+def _alert_warning(alert: str, check: str, observation: str) -> DoctorFinding:
     """Returns a warning with an alert's remedy."""
     known = next(known_alert for known_alert in alerts.ALERTS if known_alert.name == alert)
-    return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
+    return _warning(check, observation, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
 def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:

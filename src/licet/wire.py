@@ -15,9 +15,7 @@ import msgspec
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``; when, and for which
-    account.
-    """
+    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``, its time and its account."""
 
     outcome: str
     at: datetime
@@ -25,8 +23,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scoped(msgspec.Struct, frozen=True, kw_only=True):
-    """``scope`` says what it is for; ``project`` and ``conversation`` are our ids, where it is for
-    one.
+    """``scope`` is what it applies to; ``project`` and ``conversation`` are our ids, null for
+    another scope.
     """
 
     scope: str
@@ -42,8 +40,8 @@ class GrantResult(Scoped, frozen=True, kw_only=True):
 
 
 class ChangeResult(Done, frozen=True, kw_only=True):
-    """What a verb did: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that it
-    began, ``ended`` are the grants that it ended.
+    """The effect of a verb: ``done``, ``unchanged`` or ``duplicate``. ``erasure`` is the one that
+    began, ``ended`` are the grants that ended.
     """
 
     conversation: str | None = None
@@ -53,22 +51,17 @@ class ChangeResult(Done, frozen=True, kw_only=True):
 
 
 class OpenedAccount(Done, frozen=True, kw_only=True):
-    """The account of a host's id: ``done`` where it was opened now, ``duplicate`` where it was here
-    already.
-
-    ``closed_at`` is null unless that account is closed: it can never be used again, and
-    `begin_anew` opens another.
+    """The account of a host's id: ``done`` if it is new, ``duplicate`` if it existed. ``closed_at``
+    is null unless that account is closed: it can never be used again, and `begin_anew` opens
+    another.
     """
 
     closed_at: datetime | None = None
 
 
 class QuestionStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A question of the version in force, the purposes that a yes to it covers, and where the
-    account stands with it.
-
-    ``answered`` is the policy version that was answered last; ``unanswered`` says that it is asked
-    now.
+    """A question of the version in force, its purposes, and the account's standing. ``answered`` is
+    the policy version that was answered last; ``unanswered``: it is asked now.
     """
 
     question: str
@@ -92,11 +85,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
 
-    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
-    numbers the newest grant in force, of any scope, 0 for none: a turn that is sent later names it.
-    ``because`` is the code of a no, a `ReasonCode` of `licet.client`, and ``detail`` its sentence;
-    both are empty where the person may write. ``fresh_seconds`` is for how long the answer may be
-    used again.
+    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant`` is the
+    number of the newest grant in force, of any scope, 0 for none: a turn that is sent later names
+    it. ``because`` is the code of a no, a `ReasonCode` of `licet.client`, and ``detail`` its
+    sentence; both are empty if the person may write. The answer may be reused for
+    ``fresh_seconds``.
     """
 
     account: str
@@ -113,8 +106,8 @@ class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateResult(GateStatus, frozen=True, kw_only=True):
-    """The answer about an account, or why there is none. ``retry_after`` is for how many seconds an
-    overloaded server asks to wait.
+    """The gate of an account, or why it is unknown. ``retry_after`` is the wait in seconds that an
+    overloaded server asks for.
     """
 
     retry_after: float = 0.0
@@ -123,7 +116,7 @@ class GateResult(GateStatus, frozen=True, kw_only=True):
 def unknown_gate(
     because: str = "", detail: str = "", *, retry_after: float = 0.0, fresh_seconds: int = 0
 ) -> GateResult:
-    """The answer where the server gave none: closed."""
+    """The gate without an answer of the server: closed."""
     return GateResult(
         account="",
         gate="unknown",
@@ -141,7 +134,7 @@ def unknown_gate(
 
 
 class CallerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the caller is: a `service` has ``scopes``, and a ``person`` an ``account``."""
+    """The caller: a `service` has ``scopes``, a ``person`` an ``account``."""
 
     caller: str
     account: str | None
@@ -159,8 +152,8 @@ class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class AnsweredQuestion(Scoped, frozen=True, kw_only=True):
-    """What a choice did about one question. ``grant`` began or was affirmed; ``kept`` were named by
-    a no and stay.
+    """The effect of a choice on one question. ``grant`` began or was affirmed; ``kept`` were named
+    by a no and stay.
     """
 
     question: str
@@ -170,13 +163,12 @@ class AnsweredQuestion(Scoped, frozen=True, kw_only=True):
 
 
 class ChoiceResult(Done, frozen=True, kw_only=True):
-    """``effect`` is that of ``answers``: of several the first that is there of `began`, `affirmed`,
-    `withdrew`, `declined`.
+    """``effect`` is that of ``answers``: of several the first of `began`, `affirmed`, `withdrew`,
+    `declined`. If it is `none`, ``because`` is the reason, a stable word, and ``detail`` what to
+    do; ``could_name`` are then the questions that could have been named.
 
-    Where it is `none`, ``because`` says why in a stable word and ``detail`` what to do;
-    ``could_name`` are then the questions that could have been named. ``ended`` are the grants that
-    it ended. ``not_taken`` are the keys of the request without which it counted, as `showing` or
-    `keep[0]`: they named nothing of the account's, or do not go with a no.
+    ``ended`` are the grants that it ended. ``not_taken`` are ignored keys of the request, as
+    `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
     """
 
     effect: str
@@ -189,9 +181,8 @@ class ChoiceResult(Done, frozen=True, kw_only=True):
 
 
 class Choice(Scoped, frozen=True, kw_only=True):
-    """A choice about one question; ``question`` is null where it named none and several were asked.
-
-    ``because`` says why it had no effect; ``kept`` are the numbers of the grants that a no named.
+    """A choice about one question; ``question`` is null if it named none and several were asked.
+    ``because`` is why it had no effect; ``kept`` are the numbers of the grants that a no named.
     """
 
     at: datetime
@@ -211,10 +202,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`.
-
-    ``via`` and ``surface`` are where it was said, ``policy`` the version in force then; ``cause``
-    says by what it lapsed.
+    """The act behind an answer: a `yes`, a `no`, or the end of a yes: `lapsed`, `kept_out`. ``via``
+    and ``surface`` are its channel, ``policy`` the version in force then; ``cause`` is why it
+    lapsed.
     """
 
     act: str
@@ -226,24 +216,21 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenGrant(GrantResult, frozen=True, kw_only=True):
-    """A grant in force, and who said so when; null where that is no longer on record."""
+    """A grant in force, and the act that gave it; null if that is not on record."""
 
     said: Said | None
 
 
 class AccountQuestion(QuestionStanding, frozen=True, kw_only=True):
-    """A question for the account as a whole; ``grant`` is the account's own in force."""
+    """A question for the whole account; ``grant`` is the account's own in force."""
 
     grant: int | None
     said: Said | None
 
 
 class StandingItem(Scoped, frozen=True, kw_only=True):
-    """A project, or a conversation in one or in none. ``title`` is empty for everybody but its
-    person.
-
-    ``own`` are the grants given for exactly this, ``in_force`` those that cover it, one a question,
-    the narrowest there is.
+    """A project, or a conversation. ``title`` is only for its person. ``own`` are the grants given
+    for exactly this, ``in_force`` the narrowest that covers it for each question.
     """
 
     title: str
@@ -255,7 +242,7 @@ class StandingItem(Scoped, frozen=True, kw_only=True):
 
 
 class StandingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The account, and below it each project followed by its conversations, and those without a
+    """The account, then each project followed by its conversations, and conversations without a
     project, oldest first.
     """
 
@@ -268,8 +255,8 @@ class StandingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for a run of ``turns`` turns from ``turn`` on, for one purpose, and the act behind
-    it.
+    """The answer for ``turns`` consecutive turns from ``turn`` on, for one purpose, and the act
+    behind it.
     """
 
     turn: str
@@ -290,7 +277,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+    """Why a conversation, or one turn of it, may or may not be used, and its retention."""
 
     conversation: str
     account: str
@@ -310,8 +297,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class TurnResult(Done, frozen=True, kw_only=True):
     """A recorded turn. ``segment`` is the number of its segment.
 
-    ``project`` is our id of the project that counts: the one that the conversation began in; null
-    for none.
+    ``project`` is our id of the project in which the conversation began, null for none.
     ``other_project``: the turn names another one, which changes nothing.
     """
 
@@ -345,7 +331,7 @@ class FeedbackResult(Done, frozen=True, kw_only=True):
 
 
 class SharedTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn that was shared with a piece of feedback, as it was then."""
+    """A turn shared with feedback, as it was then."""
 
     number: int
     text: str
@@ -379,7 +365,7 @@ class FeedbackPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentRequestStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of a request. ``words`` is for its own person alone."""
+    """A step of a request. ``words`` is only for its own person."""
 
     step: str
     at: datetime
@@ -389,8 +375,8 @@ class SentRequestStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request of a person under the law: `open`, `paused`, `answered`, `refused` or `withdrawn`,
-    and by when it is due.
+    """A person's legal request: `open`, `paused`, `answered`, `refused` or `withdrawn`, and its due
+    date.
     """
 
     id: str
@@ -416,18 +402,16 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests without their steps, and without what was written."""
+    """Requests without steps and texts."""
 
     items: tuple[SentRequest, ...]
     next: str | None
 
 
 class RightTime(msgspec.Struct, frozen=True, kw_only=True):
-    """By when a right would be answered if it were asked for now; ``extends_to`` if it were
-    extended, which is announced before.
-
-    ``laws`` are those whose clocks are counted: several where the region is not known, of which the
-    strictest holds. ``authority`` is whom to complain to, null where that depends on the country.
+    """When a right would be answered if it were requested now; ``extends_to`` with an extension,
+    which is announced earlier. ``laws`` are the laws that apply, several if the region is unknown;
+    the strictest holds. ``authority`` is the one to complain to, null if it depends on the country.
     """
 
     kind: str
@@ -455,10 +439,8 @@ class BadgeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 class Badge(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until
-    when.
-
-    Where it may, ``scope`` says for what the permission in force was given (`account`, `project` or
-    `conversation`), and ``since`` when.
+    when. If it may, ``scope`` is that of the grant in force (`account`, `project` or
+    `conversation`), and ``since`` its time.
     """
 
     purpose: str
@@ -471,9 +453,7 @@ class Badge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in a text, what stands there instead, and the kind of identifier it was taken
-    for.
-    """
+    """A replaced text, its replacement, and the detected kind of identifier."""
 
     was: str
     becomes: str
@@ -481,8 +461,8 @@ class TextReplacement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is what a model would read, empty where the turn is left out; ``because`` says why
-    it is in or out.
+    """``text`` is what a model would read, empty if the turn is left out; ``because`` is why it is
+    in or out.
     """
 
     turn: int
@@ -494,7 +474,9 @@ class TurnPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of what a conversation has, and how much is shown at most."""
+    """The bound that a conversation exceeds: its amount ``found``, and the ``most`` that
+    is shown.
+    """
 
     bound: str
     found: int
@@ -502,12 +484,10 @@ class PreviewBeyond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
-    first use ends.
-
-    With ``beyond`` it is too long to be shown. ``unread`` is not 0 where names are still to be
-    looked for in a part of it, in characters and some more for each message: ``next`` goes on with
-    it. Both have no turns.
+    """A conversation as a release would contain it. ``rows`` counts its rows; ``until`` is when the
+    first use ends. With ``beyond`` it is too long to be shown. ``unread`` is the amount of text not
+    yet searched for names, in characters plus a constant per message: ``next`` continues the
+    search. Both have no turns.
     """
 
     conversation: str
@@ -521,8 +501,8 @@ class ConversationPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``refused`` says why the yes that was assumed would have no effect. Rows that a release
-    leaves out because others hold the same are shown all the same.
+    """``refused`` is why the assumed yes would have no effect. Includes rows that a release drops
+    as duplicates.
     """
 
     purpose: str
@@ -534,10 +514,10 @@ class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
+    """``title`` is only for its person; ``keep_until`` is null under a legal hold.
 
-    ``holds`` are those that may be disclosed to the person. A person is shown no others, and no
-    date that reveals one.
+    ``holds`` are those that may be disclosed to the person, who gets no others and no date that
+    reveals one.
     """
 
     id: str
@@ -564,11 +544,10 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without
-    `later`.
+    """What the account is asked now, and why.
 
-    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its
-    own.
+    ``ends``: the first instant without `later`. ``unanswered`` are the open questions, each of
+    which takes a choice of its own.
     """
 
     account: str

@@ -582,8 +582,7 @@ def test_every_answer_can_be_had_as_json(
 
 def database(run: Run) -> dict[str, str]:
     """The environment that a runner was made with."""
-    # a function
-    environment: dict[str, str] = run.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    environment: dict[str, str] = run.__closure__[0].cell_contents
     return environment
 
 

@@ -453,7 +453,7 @@ def test_the_answers_of_the_api_are_those_of_the_client() -> None:
         assert ours is not None
         assert issubclass(theirs, ours)
         # so a client never lacks a field, nor sees one that it does not know
-        # a struct's
+        # mypy knows no fields of a type
         assert theirs.__struct_fields__ == ours.__struct_fields__  # type: ignore[attr-defined]
     for_browsers = {"roles", "csrf"}
     known = {*client.CallerResult.__struct_fields__}

@@ -8,8 +8,8 @@ import re
 from random import Random
 
 # The standard library's own parser, which typeshed leaves out.
-from re import _constants as codes  # type: ignore[attr-defined]  # private, without stubs
-from re import _parser  # type: ignore[attr-defined]  # as above
+from re import _constants as codes
+from re import _parser
 
 _DIGIT = "0123456789"
 

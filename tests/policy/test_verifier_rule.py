@@ -377,7 +377,7 @@ def written(log: Log, name: str, turn: TurnState, purpose: str, at: datetime) ->
         conversation=None,
         turns=owned.conversation,
         at=at,
-    )  # type: ignore[arg-type]  # the row of the account is not looked at
+    )
     key = (
         CopyPlace.safety
         if seen.decide(turn, log.policies, purpose).because is DecisionReason.flagged

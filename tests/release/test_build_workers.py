@@ -354,7 +354,7 @@ def test_workers_end_with_a_build_that_is_killed_and_any_number_of_them_goes_on(
             workers = [one for one in begun if "forkserver" in " ".join(one.cmdline())]
             child.kill()
         assert len(workers) == 3, "two, and the process that they are forked from"
-        # called now
+        # called before the next turn of the loop
         wait_until(lambda: not any(map(is_alive, workers)), "the workers end")  # noqa: B023
         assert house.query("SELECT 1 FROM build_pages"), (
             "a page is committed when the third asks for its rows"

@@ -399,7 +399,7 @@ def test_where_opens_no_row_of_a_split_that_it_excludes(
         DatabaseLeases,
         "lease",
         # It notes what was asked for on the way.
-        lambda *of: asked.extend(of[3]) or leased(*of),  # type: ignore[func-returns-value]  # None
+        lambda *of: asked.extend(of[3]) or leased(*of),  # type: ignore[func-returns-value]  # `append` returns None
     )
 
     def loaded(where: str) -> Loading:
@@ -427,8 +427,8 @@ def test_where_opens_the_messages_of_the_rows_that_match_and_of_no_other(
     content, labels = reader.open_row, reader.open_labels
     monkeypatch.setattr(
         reader, "open_row", lambda *of, **how: opened.append(of[3]) or content(*of, **how)
-    )  # type: ignore[func-returns-value]  # None
-    monkeypatch.setattr(reader, "open_labels", lambda *of: labelled.append(of[3]) or labels(*of))  # type: ignore[func-returns-value]  # None
+    )
+    monkeypatch.setattr(reader, "open_labels", lambda *of: labelled.append(of[3]) or labels(*of))  # type: ignore[func-returns-value]  # `append` returns None
     rows = Loading(
         catalog.open_release(house.installation, "r", "", LabelFilter("words > 10")), ExitStack()
     )

@@ -369,7 +369,7 @@ def test_a_bound_that_does_not_follow_from_its_counts_is_no_statement(house: Hou
     ):
         payload = {**stated.statement.payload(), **change}
         with pytest.raises(InputError):
-            review.SIGNED.decode(review.SIGNED.encode(sign(payload, b"k" * 32, review.SIGNED.typ)))  # type: ignore[arg-type]  # a payload of the wrong shape, on purpose
+            review.SIGNED.decode(review.SIGNED.encode(sign(payload, b"k" * 32, review.SIGNED.typ)))
 
 
 def test_a_statement_is_these_very_bytes() -> None:

@@ -203,7 +203,7 @@ def test_receipts_are_one_a_question_and_scope_and_say_what_was_kept(house: Hous
     ]
     purposes = [
         [one["name"] for one in receipt.payload["record"]["processes"]] for receipt in issued
-    ]  # type: ignore[index, call-overload]  # the shape is `document`'s
+    ]
     assert purposes == [[IMPROVE], [SAFETY], [IMPROVE], [IMPROVE], [IMPROVE]]
     assert [one.payload["replaces"] for one in issued] == [None] * 4 + [
         issued[0].payload["receipt_id"]

@@ -51,10 +51,9 @@ def test_of_many_that_replace_a_version_at_once_one_does(store: Bucket) -> None:
     tag = store.create("head", b"begun")
     for number in range(ROUNDS):
         assert tag is not None
-        # A default of a lambda has no type.
         winners = at_once(
             lambda n, tag=tag, number=number: store.replace("head", b"%d by %d" % (number, n), tag)
-        )  # type: ignore[misc]  # the default binds
+        )
         found = store.read("head")
         assert found is not None
         assert [b"%d by %d" % (number, n) for n in winners] == [found.content]

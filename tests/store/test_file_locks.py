@@ -125,7 +125,7 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
         known = registry.find(tx, "one")
     assert known is not None
     place = house.installation.config.releases / "one"
-    home = release_store._Home(house.installation, cast(Any, None), known, place)
+    home = release_store._BucketRelease(house.installation, cast(Any, None), known, place)
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))

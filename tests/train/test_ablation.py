@@ -131,7 +131,7 @@ def damaged(share: float, seed: int, rows: int = 400, words: int = 50) -> list[M
             MeasuredRow(
                 person=bytes([n % 30]), kind="chat", language="en", original=before, leaves=after
             )
-        )  # type: ignore[arg-type]  # rows
+        )
     return found
 
 
@@ -177,7 +177,7 @@ def pages_of_docs(share: float) -> list[MeasuredRow]:
             MeasuredRow(
                 person=bytes([n % 100]), kind="chat", language="en", original=said, leaves=leaves
             )
-        )  # type: ignore[arg-type]  # rows
+        )
     return found
 
 
@@ -220,7 +220,7 @@ def test_damage_that_is_in_both_models_is_in_no_cost_and_is_counted() -> None:
 @pytest.mark.parametrize("text", ["夜の庭で木を切る", "กินข้าวหรือยัง"])
 def test_words_without_blanks_are_counted_by_their_characters(text: str) -> None:
     said = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": text}]}
-    found = word_model.hash_words(said)  # type: ignore[arg-type]  # a row
+    found = word_model.hash_words(said)  # type: ignore[arg-type]  # a dict as a row
     assert found is not None
     assert found.answers.sum() == len(text) + 1  # and its end
 
@@ -382,7 +382,7 @@ def row(person: int, language: str = "en", messages: int = 2) -> MeasuredRow:
     said = {"messages": [{"role": "user", "content": "x"}] * messages, "row_id": "", "ordinal": 0}
     return MeasuredRow(
         person=bytes([person]), kind="chat", language=language, original=said, leaves=said
-    )  # type: ignore[arg-type]  # a row
+    )
 
 
 def test_a_slice_is_named_where_ten_people_are_in_it() -> None:

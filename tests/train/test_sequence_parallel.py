@@ -181,12 +181,12 @@ def test_where_the_reader_stops_the_others_stop_too_and_none_of_them_reads() -> 
         yield
 
     said: list[Any] = []
-    # no torch
+    # `Wire` stands in for a group of torch
     assert list(SharedBatches([[1], [2]], Wire(0, said))) == [[1], [2]]  # type: ignore[arg-type]
-    # no torch
+    # as above
     assert list(SharedBatches(unread(), Wire(1, said))) == [[1], [2]]  # type: ignore[arg-type]
-    reading = iter(SharedBatches(failing(), Wire(0, said)))  # type: ignore[arg-type]  # no torch
-    hearing = iter(SharedBatches(unread(), Wire(1, said)))  # type: ignore[arg-type]  # no torch
+    reading = iter(SharedBatches(failing(), Wire(0, said)))  # type: ignore[arg-type]  # as above
+    hearing = iter(SharedBatches(unread(), Wire(1, said)))  # type: ignore[arg-type]  # as above
     assert next(reading) == [1]
     with pytest.raises(DeniedError, match="every row"):
         next(reading)

@@ -73,7 +73,7 @@ class Counting:
             yield self
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type] # typeshed forgets None
+            threading.setprofile(None)
 
     @contextmanager
     def counted(self) -> Iterator[JourneyCost]:

@@ -176,7 +176,7 @@ def test_the_page_and_the_api_say_what_curation_costs_or_that_nobody_measured_it
     made = measurement.build_statement(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
-        at=installation.clock(),
+        now=installation.clock(),
         rows=90,
         model=MeasuringModel(
             base=None, parameters=9_000, steps=20, batch_rows=8, tokens=64, seeds=3

@@ -256,7 +256,7 @@ def test_one_of_three_hosts_is_killed_again_and_again_under_load(
             lambda stop, load=load, balancer=balancer: load.run(balancer, stop)
             for load, balancer in zip(loads, balancers, strict=True)
         ]
-        with at_once(*works):  # type: ignore[arg-type]  # verbs of several types
+        with at_once(*works):
             goes_on(loads)
             end_each(place, loads)
             goes_on(loads)

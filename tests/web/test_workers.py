@@ -268,10 +268,9 @@ def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_noth
                 goes_on()
                 served.wait_ready()
                 os.kill(min(served.workers()), signal.SIGKILL)
-                # A default of a lambda has no type.
                 wait_until(
                     lambda many=kills: len(served.told("worker has ended")) == many, "it is seen"
-                )  # type: ignore[misc]  # the default binds
+                )
             goes_on()
         served.wait_ready()
         served.process.send_signal(signal.SIGTERM)

@@ -14,8 +14,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Opens an account; one that is already known by the host's id stays as it is, closed if it is closed
-         * @description Opens an account; one that is already known by the host's id stays as it is, closed if it is closed.
+         * Opens an account; the account of a known host's id is returned unchanged, even if it is closed
+         * @description Opens an account; the account of a known host's id is returned unchanged, even if it is closed.
          *
          *     Answers: `accounts:write`.
          */
@@ -34,8 +34,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * An account, its gate, and where it stands with each question
-         * @description An account, its gate, and where it stands with each question.
+         * An account, its gate, and its standing in each question
+         * @description An account, its gate, and its standing in each question.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -57,8 +57,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets the plan; one out of scope ends every grant
-         * @description Sets the plan; one out of scope ends every grant. `ended` are those, for the host to tell its person.
+         * Sets the plan; a plan out of scope ends every grant
+         * @description Sets the plan; a plan out of scope ends every grant. `ended` are the ended grants, for the host to tell its person.
          *
          *     Answers: `accounts:write`.
          */
@@ -79,8 +79,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets the age; one that is unknown or below the minimum ends every grant
-         * @description Sets the age; one that is unknown or below the minimum ends every grant. `ended` are those.
+         * Sets the age; one that is unknown or below the minimum ends every grant, listed in `ended`
+         * @description Sets the age; one that is unknown or below the minimum ends every grant, listed in `ended`.
          *
          *     Answers: `accounts:write`.
          */
@@ -123,7 +123,7 @@ export interface paths {
         };
         /**
          * Whether the person may write now
-         * @description Whether the person may write now. If that cannot be looked up, the request is refused, never allowed.
+         * @description Whether the person may write now. If this cannot be determined, the request is refused, never allowed.
          *
          *     Answers: a person, `gate:read`.
          */
@@ -144,8 +144,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What of the account may be used, and why the rest may not
-         * @description What of the account may be used, and why the rest may not.
+         * Which content of the account may be used, and why the rest may not
+         * @description Which content of the account may be used, and why the rest may not.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -210,8 +210,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Every choice that was made, newest first, one for each question that it answered
-         * @description Every choice that was made, newest first, one for each question that it answered.
+         * Every choice, newest first, with one item for each question that it answered
+         * @description Every choice, newest first, with one item for each question that it answered.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -219,7 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Allows or refuses, or withdraws, a question or all of them
-         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any other no counts whatever it refers to: `not_taken` names the keys that named nothing of the account's. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only where none is known, or it is lower, and also where the rest is refused.
+         * @description Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is stored as evidence and decides nothing. A yes without a scope is for the account, with one for a project or a conversation; a no is for the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any other no counts whatever it refers to: `not_taken` lists the keys that named nothing of the account's. A yes to a `showing` that is older than the newest choice, or than the terms in force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the same showing is one choice. `age` is taken only if none is known, or if it is lower, even if the rest is refused.
          *
          *     Answers: a person, `choices:write`.
          */
@@ -238,8 +238,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who said what, when and where: the account by question, then each project and its conversations, oldest first
-         * @description Who said what, when and where: the account by question, then each project and its conversations, oldest first. Titles are for the account's own person alone.
+         * Who chose what, when and where: the account by question, then each project and its conversations, oldest first
+         * @description Who chose what, when and where: the account by question, then each project and its conversations, oldest first. Titles are only for the account's own person.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -260,8 +260,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a release built now would hold of the person's conversations, what it leaves out, and why
-         * @description What a release built now would hold of the person's conversations, what it leaves out, and why. It builds nothing.
+         * What a release built now would contain of the person's conversations, what it leaves out, and why
+         * @description What a release built now would contain of the person's conversations, what it leaves out, and why. Nothing is built.
          *
          *     Answers: a person.
          */
@@ -306,8 +306,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Lets in what begins in a project that was kept out; a conversation that is kept out stays so until it is let in
-         * @description Lets in what begins in a project that was kept out; a conversation that is kept out stays so until it is let in.
+         * Lets in conversations that begin in a project that was kept out; a conversation that is kept out stays so until it is let in
+         * @description Lets in conversations that begin in a project that was kept out; a conversation that is kept out stays so until it is let in.
          *
          *     Answers: a person, `conversations:write`.
          */
@@ -372,8 +372,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Puts the notice off, while that is possible
-         * @description Puts the notice off, while that is possible. That is not an answer; the notice is not shown for some days.
+         * Puts the notice off, if that is still possible
+         * @description Puts the notice off, if that is still possible. This is not an answer; the notice is not shown for some days.
          *
          *     Answers: a person, `choices:write`.
          */
@@ -596,8 +596,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The account's feedback that is still stored, newest first
-         * @description The account's feedback that is still stored, newest first. Only its person sees what it shares.
+         * The account's stored feedback, newest first
+         * @description The account's stored feedback, newest first. Only its person sees the shared content.
          *
          *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
@@ -621,8 +621,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes back one piece of feedback: it is no longer used, and the next sweep erases its copy
-         * @description Takes back one piece of feedback: it is no longer used, and the next sweep erases its copy.
+         * Withdraws feedback: it is no longer used, and the next sweep erases its copy
+         * @description Withdraws feedback: it is no longer used, and the next sweep erases its copy.
          *
          *     Answers: a person, `conversations:write`.
          */
@@ -641,8 +641,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets where the person lives: whose clock holds for their later requests, and which region's values of the policy
-         * @description Sets where the person lives: whose clock holds for their later requests, and which region's values of the policy. Where the age is unknown or below the minimum there, every grant ends; `ended` are those.
+         * Sets where the person lives, which selects the deadlines of their later requests and the region's values of the policy
+         * @description Sets where the person lives, which selects the deadlines of their later requests and the region's values of the policy. If the age is unknown or below the minimum there, every grant ends; `ended` lists them.
          *
          *     Answers: `accounts:write`.
          */
@@ -662,8 +662,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * By when each right would be answered, if it were asked for now, and by which law
-         * @description By when each right would be answered, if it were asked for now, and by which law.
+         * When each right would be answered if it were requested now, and by which law
+         * @description When each right would be answered if it were requested now, and by which law.
          *
          *     Answers: a person.
          */
@@ -684,16 +684,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The account's requests, newest first, without what was written
-         * @description The account's requests, newest first, without what was written.
+         * The account's requests, newest first, without their texts
+         * @description The account's requests, newest first, without their texts.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["list_own_requests"];
         put?: never;
         /**
-         * Puts a request of the person on record
-         * @description Puts a request of the person on record. An objection, or a request to restrict, is also the account's no.
+         * Records a request of the person
+         * @description Records a request of the person. An objection, or a request to restrict, is also the account's no.
          *
          *     Answers: a person, `accounts:write`.
          */
@@ -713,7 +713,7 @@ export interface paths {
         };
         /**
          * A request with its steps
-         * @description A request with its steps. What was written is for its own person, and for the staff who answer it.
+         * @description A request with its steps. Its texts are for its own person, and for the staff who answer it.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -736,8 +736,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Answers what staff asked, while the request waits: it goes on
-         * @description Answers what staff asked, while the request waits: it goes on.
+         * Answers a question of staff; resumes the paused request
+         * @description Answers a question of staff; resumes the paused request.
          *
          *     Answers: a person.
          */
@@ -758,8 +758,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes a request back; a no that came with it stays
-         * @description Takes a request back; a no that came with it stays.
+         * Withdraws a request; a no that came with it stays
+         * @description Withdraws a request; a no that came with it stays.
          *
          *     Answers: a person.
          */
@@ -780,8 +780,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can answer
-         * @description Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can answer.
+         * Records a turn
+         * @description Records a turn. At `must_decide`, a person's turn is answered 451, with the URL where the account can answer.
          *
          *     Answers: `turns:write`.
          */
@@ -803,7 +803,7 @@ export interface paths {
         put?: never;
         /**
          * Records turns as NDJSON, one per line as in `POST /v1/turns`
-         * @description Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for each, in order. If a body has too many lines, or too long a line, nothing of it is recorded.
+         * @description Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for each, in order. A body with too many lines, or too long a line, is refused whole.
          *
          *     Answers: `turns:write`.
          */
@@ -844,8 +844,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who the caller is, and what they may do
-         * @description Who the caller is, and what they may do.
+         * The caller, and their permissions
+         * @description The caller, and their permissions.
          *
          *     Answers: any known caller.
          */
@@ -956,8 +956,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Records that what a `conversation.must_leave` named was removed by the host
-         * @description Records that what a `conversation.must_leave` named was removed by the host. The certificate of erasure states it. A key can do so only for the endpoint to which it is bound.
+         * Records that the host removed the content named by a `conversation.must_leave`, as the certificate of erasure will state
+         * @description Records that the host removed the content named by a `conversation.must_leave`, as the certificate of erasure will state. A key can do so only for the endpoint to which it is bound.
          *
          *     Answers: `events:acknowledge`.
          */
@@ -998,8 +998,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered
-         * @description Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered.
+         * Everybody who was given rows of the account, newest first, with recalls and acknowledgements
+         * @description Everybody who was given rows of the account, newest first, with recalls and acknowledgements.
          *
          *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
@@ -1128,7 +1128,7 @@ export interface components {
         };
         /**
          * Acknowledged
-         * @description `endpoint` is the name of the host that removed it: `licet webhooks list`.
+         * @description `endpoint` is the name of the host that removed the content: `licet webhooks list`.
          */
         Acknowledged: {
             /**
@@ -1145,7 +1145,7 @@ export interface components {
         ActKind: "yes" | "no" | "lapsed" | "kept_out";
         /**
          * AnsweredAnswer
-         * @description What a choice did about one question. `grant` began or was affirmed; `kept` were named by a no and stay.
+         * @description The effect of a choice on one question. `grant` began or was affirmed; `kept` were named by a no and stay.
          */
         AnsweredAnswer: {
             /** @description What it is for: the account, one project or one conversation. */
@@ -1165,7 +1165,7 @@ export interface components {
         };
         /**
          * BadgeAnswer
-         * @description Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when. Where it may, `scope` says for what the permission in force was given (`account`, `project` or `conversation`), and `since` when.
+         * @description Whether a conversation may be used for a purpose: `whole`, `part` or `none`, why, and until when. If it may, `scope` is that of the grant in force (`account`, `project` or `conversation`), and `since` its time.
          */
         BadgeAnswer: {
             /** @description The purpose that the answer is for. */
@@ -1199,7 +1199,7 @@ export interface components {
         };
         /**
          * ChangeAnswer
-         * @description What a verb did: `done`, `unchanged` or `duplicate`. `erasure` is the one that it began, `ended` are the grants that it ended.
+         * @description The effect of a verb: `done`, `unchanged` or `duplicate`. `erasure` is the one that began, `ended` are the grants that ended.
          */
         ChangeAnswer: {
             /** @description Whether it was done now, or was so before. */
@@ -1225,7 +1225,7 @@ export interface components {
         };
         /**
          * ChoiceAnswer
-         * @description A choice about one question; `question` is null where it named none and several were asked. `because` says why it had no effect; `kept` are the numbers of the grants that a no named.
+         * @description A choice about one question; `question` is null if it named none and several were asked. `because` is why it had no effect; `kept` are the numbers of the grants that a no named.
          */
         ChoiceAnswer: {
             /** @description What it is for: the account, one project or one conversation. */
@@ -1294,7 +1294,7 @@ export interface components {
         };
         /**
          * ChosenAnswer
-         * @description `effect` is that of `answers`: of several the first that is there of `began`, `affirmed`, `withdrew`, `declined`. Where it is `none`, `because` says why in a stable word and `detail` what to do; `could_name` are then the questions that could have been named. `ended` are the grants that it ended. `not_taken` are the keys of the request without which it counted, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
+         * @description `effect` is that of `answers`: of several the first of `began`, `affirmed`, `withdrew`, `declined`. If it is `none`, `because` is the reason, a stable word, and `detail` what to do; `could_name` are then the questions that could have been named. `ended` are the grants that it ended. `not_taken` are ignored keys of the request, as `showing` or `keep[0]`: they named nothing of the account's, or do not go with a no.
          */
         ChosenAnswer: {
             /** @description Whether it was done now, or was so before. */
@@ -1344,7 +1344,7 @@ export interface components {
         };
         /**
          * ConversationAnswer
-         * @description `title` is empty for everybody but its person; `keep_until` is null under a legal hold. `holds` are those that may be disclosed to the person. A person is shown no others, and no date that reveals one.
+         * @description `title` is only for its person; `keep_until` is null under a legal hold. `holds` are those that may be disclosed to the person, who gets no others and no date that reveals one.
          */
         ConversationAnswer: {
             /** @description The id of this object. */
@@ -1453,7 +1453,7 @@ export interface components {
         ErasureCause: "deletion" | "closure" | "hold_released";
         /**
          * ErasureState
-         * @description How far an erasure is; each state is committed together with its effects.
+         * @description The progress of an erasure; each state is committed together with its effects.
          * @enum {string}
          */
         ErasureState: "requested" | "fenced" | "shredded" | "swept" | "verified";
@@ -1536,7 +1536,7 @@ export interface components {
         Gate: "closed" | "not_asked" | "open" | "must_decide" | "notice";
         /**
          * GateAnswer
-         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is sent later names it. `because` is the code of a no, a `ReasonCode` of `licet.client`, and `detail` its sentence; both are empty where the person may write. `fresh_seconds` is for how long the answer may be used again.
+         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` is the number of the newest grant in force, of any scope, 0 for none: a turn that is sent later names it. `because` is the code of a no, a `ReasonCode` of `licet.client`, and `detail` its sentence; both are empty if the person may write. The answer may be reused for `fresh_seconds`.
          */
         GateAnswer: {
             /** @description The account, `acc_..`. */
@@ -1591,7 +1591,7 @@ export interface components {
         };
         /**
          * GivenGrantAnswer
-         * @description A grant in force, and who said so when; null where that is no longer on record.
+         * @description A grant in force, and the act that gave it; null if that is not on record.
          */
         GivenGrantAnswer: {
             /** @description What it is for: the account, one project or one conversation. */
@@ -1632,7 +1632,7 @@ export interface components {
         GrantStanding: "granted" | "undecided" | "declined" | "withdrawn" | "lapsed";
         /**
          * HoldReason
-         * @description Why a conversation must be kept, as a closed word; the matter itself is content.
+         * @description Why a conversation must be kept; the matter itself is content.
          * @enum {string}
          */
         HoldReason: "litigation" | "investigation" | "regulator" | "preservation_order" | "other";
@@ -1671,7 +1671,7 @@ export interface components {
         };
         /**
          * HostEvent
-         * @description An event as readers and webhooks see it. `cursor` is where to continue after it.
+         * @description An event as readers and webhooks see it. `cursor` continues after it.
          */
         HostEvent: {
             /** @description The event, `evt_..`. A second delivery has the same id. */
@@ -1760,7 +1760,7 @@ export interface components {
         };
         /**
          * Myself
-         * @description Who the caller is. Every change in a session must send `csrf`.
+         * @description The caller. Every change in a session must send `csrf`.
          */
         Myself: {
             /** @description Who calls: `person`, `service`, `staff` or `nobody`. */
@@ -1778,7 +1778,7 @@ export interface components {
         };
         /**
          * NewAccount
-         * @description `host` is the host's own id; only an HMAC of it is stored. `begin_anew` opens a new account where that of this id is closed. The closed one stays closed, and is then reached by our id alone; nothing of it passes to the new one. It changes nothing for an id whose account is open.
+         * @description `host` is the host's own id; only an HMAC of it is stored. `begin_anew` opens a new account if that of this id is closed. The closed one stays closed, can then be reached only by our id, and passes nothing to the new one. It has no effect on an open account.
          */
         NewAccount: {
             /** @description The host's own id. */
@@ -1808,7 +1808,7 @@ export interface components {
         };
         /**
          * NewChoice
-         * @description `question` is one that the version in force asks. A no without it answers all of them; a yes may leave it out where one is asked. `scope` makes it a yes for a project or a conversation alone; `keep` names those whose permissions a no leaves in force. `showing` is the notice that this answers; `via` the place where it was answered. A no counts whatever `scope`, `keep` and `showing` are.
+         * @description `question` is one that the version in force asks. A no without it answers all of them; a yes may omit it if one is asked. `scope` makes it a yes for a project or a conversation alone; `keep` names those whose permissions a no leaves in force. `showing` is the notice that this answers; `via` the place of the answer. A no counts whatever `scope`, `keep` and `showing` are.
          */
         NewChoice: {
             /** @description True for a yes, false for a no. */
@@ -1844,7 +1844,7 @@ export interface components {
         };
         /**
          * NewFeedback
-         * @description `turn` is the number of the answer that it is about, 0 for the conversation. With `check` it is not the person's but the service's: `rating` says whether the answer passed, and `score` how well, if there is a number.
+         * @description `turn` is the number of the rated answer, 0 for the conversation. With `check` it is the service's: `rating` is whether the answer passed, and `score` an optional number.
          */
         NewFeedback: {
             /** @description `up` or `down`. */
@@ -1870,7 +1870,7 @@ export interface components {
         };
         /**
          * NewLease
-         * @description Rows of one part, by ordinal; without `ordinals`, all of it. `recipient` is who receives the keys.
+         * @description Rows of one part, by ordinal; without `ordinals`, all of it. `recipient` receives the keys.
          */
         NewLease: {
             /** @description The number of the release's part. */
@@ -1928,7 +1928,7 @@ export interface components {
         };
         /**
          * NewScope
-         * @description A project or a conversation: one of them. Text that can be no id names nothing, as an id that is unknown.
+         * @description A project or a conversation: exactly one. An invalid id names nothing, like an unknown one.
          */
         NewScope: {
             /** @description The host's own id of a project, with `host:` before it or not, or ours, `proj_..`. */
@@ -1952,7 +1952,7 @@ export interface components {
         };
         /**
          * NewTitle
-         * @description `title` is what the person calls the project, sealed; it is taken where the project has none yet.
+         * @description `title` is the person's name for the project, sealed; it is used if the project has none yet.
          */
         NewTitle: {
             /**
@@ -1972,7 +1972,7 @@ export interface components {
         };
         /**
          * NewTurn
-         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. A turn of the role `system` has the instructions that the host gave its model, and as `tools` the JSON text of the list of tools that it offered; send it behind the person's first words. `grant` is what the gate named when it was said: told later, it is stamped under no newer grant. `project` is the host's own id of the project that the conversation is in, which its first turn fixes.
+         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. A turn of the role `system` has the instructions that the host gave its model, and in `tools` the JSON text of the offered tools; send it after the person's first words. `grant` is the one that the gate named when the turn was written: a late turn is stamped under no newer grant. `project` is the host's own id of the conversation's project, determined by its first turn.
          */
         NewTurn: {
             /** @description An id of ours, or `host:` and the host's own. */
@@ -2069,7 +2069,7 @@ export interface components {
         NoEffect: "closed" | "not_begun" | "not_asked" | "several_questions" | "plan" | "age" | "gate" | "kept_out" | "unknown" | "deleted" | "expired" | "incognito" | "covered";
         /**
          * NoticeAnswer
-         * @description What the account is to be asked, and why it is or is not. `ends`: the first instant without `later`. `unanswered` are the questions that wait for an answer, each of which takes a choice of its own.
+         * @description What the account is asked now, and why. `ends`: the first instant without `later`. `unanswered` are the open questions, each of which takes a choice of its own.
          */
         NoticeAnswer: {
             /** @description The account, `acc_..`. */
@@ -2103,7 +2103,7 @@ export interface components {
         };
         /**
          * NoticeText
-         * @description A published notice. `later` is empty if it cannot be put off, `age` if no age is asked. `what`, `how_long`, `never` and `change` are the four lines to show with the question, as Markdown of one line; empty in a notice that has none.
+         * @description A published notice. `later` is empty if it cannot be put off, `age` if no age is asked. `what`, `how_long`, `never` and `change` are the four lines to show with the question, each one line of Markdown; empty in a notice without them.
          */
         NoticeText: {
             /** @description The id of this object. */
@@ -2143,7 +2143,7 @@ export interface components {
         };
         /**
          * OpenedAnswer
-         * @description The account of a host's id: `done` where it was opened now, `duplicate` where it was here already. `closed_at` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
+         * @description The account of a host's id: `done` if it is new, `duplicate` if it existed. `closed_at` is null unless that account is closed: it can never be used again, and `begin_anew` opens another.
          */
         OpenedAnswer: {
             /** @description Whether it was done now, or was so before. */
@@ -2160,8 +2160,7 @@ export interface components {
         };
         /**
          * Outcome
-         * @description ``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was
-         *     done before.
+         * @description ``done`` took effect; ``unchanged`` changes nothing; ``duplicate`` was done before.
          * @enum {string}
          */
         Outcome: "done" | "unchanged" | "duplicate" | "refused" | "unknown";
@@ -2183,7 +2182,7 @@ export interface components {
         };
         /**
          * PreviewAnswer
-         * @description `refused` says why the yes that was assumed would have no effect. Rows that a release leaves out because others hold the same are shown all the same.
+         * @description `refused` is why the assumed yes would have no effect. Includes rows that a release drops as duplicates.
          */
         PreviewAnswer: {
             /** @description The purpose that the answer is for. */
@@ -2201,7 +2200,7 @@ export interface components {
         };
         /**
          * PreviewBeyondAnswer
-         * @description How much of what a conversation has, and how much is shown at most.
+         * @description The bound that a conversation exceeds: its amount `found`, and the `most` that is shown.
          */
         PreviewBeyondAnswer: {
             /** @description Which bound it exceeds. */
@@ -2219,7 +2218,7 @@ export interface components {
         PreviewBound: "turns" | "bytes" | "message_weight";
         /**
          * PreviewedConversationAnswer
-         * @description A conversation as a release would hold it. `rows` counts its rows; `until` is when the first use ends. With `beyond` it is too long to be shown. `unread` is not 0 where names are still to be looked for in a part of it, in characters and some more for each message: `next` goes on with it. Both have no turns.
+         * @description A conversation as a release would contain it. `rows` counts its rows; `until` is when the first use ends. With `beyond` it is too long to be shown. `unread` is the amount of text not yet searched for names, in characters plus a constant per message: `next` continues the search. Both have no turns.
          */
         PreviewedConversationAnswer: {
             /** @description The conversation, `conv_..`, or `host:` and the host's own id. */
@@ -2241,7 +2240,7 @@ export interface components {
         };
         /**
          * PreviewedTurnAnswer
-         * @description `text` is what a model would read, empty where the turn is left out; `because` says why it is in or out.
+         * @description `text` is what a model would read, empty if the turn is left out; `because` is why it is in or out.
          */
         PreviewedTurnAnswer: {
             /** @description The number of the turn. */
@@ -2259,7 +2258,7 @@ export interface components {
         };
         /**
          * QuestionAnswer
-         * @description A question of the version in force, the purposes that a yes to it covers, and where the account stands with it. `answered` is the policy version that was answered last; `unanswered` says that it is asked now.
+         * @description A question of the version in force, its purposes, and the account's standing. `answered` is the policy version that was answered last; `unanswered`: it is asked now.
          */
         QuestionAnswer: {
             /** @description The question, by the name that the policy gives it. */
@@ -2275,7 +2274,7 @@ export interface components {
         };
         /**
          * QuestionStandingAnswer
-         * @description A question for the account as a whole; `grant` is the account's own in force.
+         * @description A question for the whole account; `grant` is the account's own in force.
          */
         QuestionStandingAnswer: {
             /** @description The question, by the name that the policy gives it. */
@@ -2413,7 +2412,7 @@ export interface components {
         };
         /**
          * ReplacedTextAnswer
-         * @description What stood in a text, what stands there instead, and the kind of identifier it was taken for.
+         * @description A replaced text, its replacement, and the detected kind of identifier.
          */
         ReplacedTextAnswer: {
             /** @description What stood there. */
@@ -2425,7 +2424,7 @@ export interface components {
         };
         /**
          * RequestPage
-         * @description Requests without their steps, and without what was written.
+         * @description Requests without steps and texts.
          */
         RequestPage: {
             /** @description The items of this page. */
@@ -2448,7 +2447,7 @@ export interface components {
         RequestStep: "received" | "identified" | "no_recorded" | "acknowledged" | "paused" | "replied" | "resumed" | "extended" | "answered" | "refused" | "withdrawn";
         /**
          * RightAnswer
-         * @description By when a right would be answered if it were asked for now; `extends_to` if it were extended, which is announced before. `laws` are those whose clocks are counted: several where the region is not known, of which the strictest holds. `authority` is whom to complain to, null where that depends on the country.
+         * @description When a right would be answered if it were requested now; `extends_to` with an extension, which is announced earlier. `laws` are the laws that apply, several if the region is unknown; the strictest holds. `authority` is the one to complain to, null if it depends on the country.
          */
         RightAnswer: {
             /** @description What kind it is. */
@@ -2484,7 +2483,7 @@ export interface components {
         };
         /**
          * SaidAnswer
-         * @description The act behind an answer: a `yes`, a `no`, or what took a yes away: `lapsed`, `kept_out`. `via` and `surface` are where it was said, `policy` the version in force then; `cause` says by what it lapsed.
+         * @description The act behind an answer: a `yes`, a `no`, or the end of a yes: `lapsed`, `kept_out`. `via` and `surface` are its channel, `policy` the version in force then; `cause` is why it lapsed.
          */
         SaidAnswer: {
             /** @description What the person or the rule did. */
@@ -2604,7 +2603,7 @@ export interface components {
         Share: "rating" | "reply" | "conversation";
         /**
          * SharedTurnAnswer
-         * @description A turn that was shared with a piece of feedback, as it was then.
+         * @description A turn shared with feedback, as it was then.
          */
         SharedTurnAnswer: {
             /** @description The number. */
@@ -2656,7 +2655,7 @@ export interface components {
         };
         /**
          * StandingItemAnswer
-         * @description A project, or a conversation in one or in none. `title` is empty for everybody but its person. `own` are the grants given for exactly this, `in_force` those that cover it, one a question, the narrowest there is.
+         * @description A project, or a conversation. `title` is only for its person. `own` are the grants given for exactly this, `in_force` the narrowest that covers it for each question.
          */
         StandingItemAnswer: {
             /** @description What it is for: the account, one project or one conversation. */
@@ -2683,7 +2682,7 @@ export interface components {
         };
         /**
          * StandingPage
-         * @description The account, and below it each project followed by its conversations, and those without a project, oldest first.
+         * @description The account, then each project followed by its conversations, and conversations without a project, oldest first.
          */
         StandingPage: {
             /** @description The account, `acc_..`. */
@@ -2753,7 +2752,7 @@ export interface components {
         TurnRole: "user" | "assistant" | "tool" | "system";
         /**
          * TurnTakenAnswer
-         * @description A recorded turn. `segment` is the number of its segment. `project` is our id of the project that counts: the one that the conversation began in; null for none. `other_project`: the turn names another one, which changes nothing.
+         * @description A recorded turn. `segment` is the number of its segment. `project` is our id of the project in which the conversation began, null for none. `other_project`: the turn names another one, which changes nothing.
          */
         TurnTakenAnswer: {
             /** @description Whether it was done now, or was so before. */

@@ -179,9 +179,9 @@ class AgentMemory:
         ).fetchone()
         return (str(row[0]), float(row[1])) if row else None
 
-    def list(self, folder: Path, token: str, at: float) -> None:
+    def list(self, folder: Path, token: str, now: float) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_path_hash(folder), token, at]
+            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?)", [_path_hash(folder), token, now]
         )
 
     @contextmanager

@@ -11,7 +11,7 @@ leaves out (its WAL, `postgresql.auto.conf`).
 
     proved        the manifest has a valid HMAC, and every byte is unchanged
     contradicted  `ContradictedError`: a byte differs, or there is an extra file
-    not proved    `RefusedError`: the keys to check it are missing, or an older licet took it
+    not proved    `RefusedError`: the keys to check it are missing
 
 No file of a backup reaches a PostgreSQL program before it is proved. A restore uses a proved copy,
 not the files in the folder.
@@ -196,23 +196,17 @@ def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBa
 def verify_mac(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
     """Verifies the HMAC of the manifest and returns it with the key; the files are not checked."""
     manifest = read_manifest(folder)
-    if manifest.v < VERSION:
-        raise RefusedError(
-            "not proved: an older licet took the backup, without a proof that it is unchanged",
-            "if you trust its storage, restore it with the licet that took it",
-            because="not_proved",
-        )
     try:
-        made = derive_key(keyring.unwrap_secret("log", manifest.proof))
+        key = derive_key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
             "not proved: its epoch keys are destroyed or missing, so it cannot be opened",
             "use an unexpired backup, with the key provider that it was taken under",
             because="dead_epoch",
         ) from None
-    if not hmac.compare_digest(_mac(manifest, made), manifest.mac):
+    if not hmac.compare_digest(_mac(manifest, key), manifest.mac):
         raise ContradictedError(f"the manifest in `{folder}` was changed", "use another backup")
-    return manifest, made
+    return manifest, key
 
 
 def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> BackupManifest:
@@ -291,9 +285,9 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def _mac(manifest: BackupManifest, made: bytes) -> str:
+def _mac(manifest: BackupManifest, key: bytes) -> str:
     text = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
-    return hmac.new(made, text, hashlib.sha256).hexdigest()
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
 def _size(folder: Path) -> int:

@@ -201,10 +201,10 @@ def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
     return kind not in (*_RELATIONS, *_NAMED) or name in known or is_own
 
 
-def _foreign_error(found: str) -> ContradictedError:
+def _foreign_error(statement: str) -> ContradictedError:
     return ContradictedError(
         "the dump contains what no dump of Licet contains: "
-        f"`{found.strip()[:LISTED_CHARACTERS_MAX]}`",
+        f"`{statement.strip()[:LISTED_CHARACTERS_MAX]}`",
         "use another backup",
     )
 

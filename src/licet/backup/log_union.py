@@ -230,12 +230,14 @@ class LogUnion:
         lower = record.age is None or (before is not None and record.age <= before)
         return record.kind is RestrictionKind.age and lower
 
-    def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
+    def _from_log(
+        self, records: Iterable[Restriction]
+    ) -> tuple[list[Restriction], list[Unexplained]]:
         """Returns the restrictions that only the log has, and the unexplained leaves."""
         explained = {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._outbox}
         erased = {(row.kind, rfc3339(row.occurred_at)) for row in self._outbox}
         policies = {version.sha256().hex() for version in self._policies.versions}
-        for record in kept:
+        for record in records:
             for kind in _EXPLAINS.get(record.kind, ()):
                 explained.add((record.account, kind, rfc3339(record.at)))
                 erased.add((kind, rfc3339(record.at)))

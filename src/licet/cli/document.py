@@ -74,7 +74,7 @@ def _add_paper(kind: PaperKind, purpose: str, law: str) -> None:
                 installation,
                 kind,
                 actor=by or user(),
-                at=position,
+                log_position=position,
                 releases=releases,
                 dry_run=dry_run,
             )

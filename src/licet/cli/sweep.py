@@ -96,7 +96,7 @@ def _standing(view: SweepStatus) -> str:
 
 
 def _swept(swept: SweepResult, dry_run: bool) -> str:
-    """What a sweep did, or would do, by reason."""
+    """Formats what a sweep erased, or would erase, by reason."""
     verb = "would erase" if dry_run else "erased"
     lines = [
         f"{verb} {pluralize(swept.turns, 'turn')} in {pluralize(swept.segments, 'segment')}, "

@@ -37,7 +37,7 @@ _THEME = Theme(
 
 
 class SaidHighlighter(RegexHighlighter):
-    """What is coloured in a line of text."""
+    """The coloured parts of a line of text."""
 
     base_style = "said."
     highlights = [  # noqa: RUF012 as the base class declares it
@@ -54,7 +54,7 @@ class SaidHighlighter(RegexHighlighter):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where a command prints at length."""
+    """The output of a command."""
     return Console(
         stderr=stderr,
         highlighter=SaidHighlighter(),
@@ -66,12 +66,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def columns(out: Console) -> int:
-    """How wide a line may be there."""
+    """The maximum width of a line."""
     return max(COLUMNS_MIN, min(COLUMNS_MAX, out.width)) if out.is_terminal else COLUMNS_MAX
 
 
 def wrap_line(line: str, width: int) -> list[str]:
-    """A line broken at blanks, so that its parts go on where its last column began."""
+    """Breaks a line at blanks; continuations are indented to the start of its last column."""
     if len(line) <= width:
         return [line]
     column = _COLUMN.match(line)
@@ -103,9 +103,7 @@ def printer(out: Console) -> Callable[[str], None]:
 
 @contextmanager
 def whole_progress(out: Console) -> Iterator[Callable[[str, float], None]]:
-    """A bar below what is printed: what is being done, and how much of the whole is; silent without
-    a terminal.
-    """
+    """A progress bar below the output, with a description; silent without a terminal."""
     # only where shown
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

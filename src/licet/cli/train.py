@@ -159,7 +159,7 @@ def _source(
     seconds: int,
     call: CliCall,
 ) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:
-    """The source of withdrawals, the key that must have signed them, and the clock."""
+    """The source of withdrawals, the key that signed them, and the clock."""
     from licet.train.bitmap import parse_key
     from licet.train.remote import Remote, read_key_file
 
@@ -185,7 +185,7 @@ def _source(
 
 
 def _folder(release: str, data: Path | None) -> Path:
-    """The folder of a release, from its name, its address in an object store, or as given."""
+    """The folder of a release, from its name, its URL in an object store, or a path."""
     import os  # an edge: the environment says where the installation of this machine is
 
     from licet.config import Configuration

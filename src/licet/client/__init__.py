@@ -92,8 +92,9 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """A turn for `say_all`. With the host's own ``conversation`` and ``id`` it is stored once,
     however often it is sent. ``tools``, for the role ``system``, is the JSON text of the tools
     offered to the model. ``thread`` names a subagent's side thread; the conversation itself has
-    none. ``grant`` is that of the gate's answer when it was said: its stamp has no newer one.
-    ``project`` is the host's own id of the conversation's project, determined by its first turn.
+    none. ``grant`` is the one that the gate named when the turn was written: its stamp has no newer
+    one. ``project`` is the host's own id of the conversation's project, determined by its first
+    turn.
     """
 
     account: str

@@ -46,9 +46,9 @@ _GATEWAY = frozenset({429, 502, 503, 504})
 class SetupError(UsageError):
     """A setting of the client is wrong; ``because`` is the mistake."""
 
-    def __init__(self, because: ReasonCode, what: str = "") -> None:
+    def __init__(self, because: ReasonCode, detail: str = "") -> None:
         sentence = SENTENCES[because]
-        super().__init__(f"{sentence}: {what}" if what else sentence, REMEDIES[because])
+        super().__init__(f"{sentence}: {detail}" if detail else sentence, REMEDIES[because])
         self.because: ReasonCode = because
 
 
@@ -58,10 +58,10 @@ class UnansweredError(BusyError):
     """
 
     def __init__(
-        self, because: ReasonCode, what: str = "", hint: str = "", retry_after: float = 0.0
+        self, because: ReasonCode, detail: str = "", hint: str = "", retry_after: float = 0.0
     ) -> None:
         sentence = SENTENCES[because]
-        super().__init__(f"{sentence}: {what}" if what else sentence, hint or REMEDIES[because])
+        super().__init__(f"{sentence}: {detail}" if detail else sentence, hint or REMEDIES[because])
         self.because, self.retry_after = because, retry_after
 
 
@@ -86,7 +86,7 @@ class ReceivedFault(msgspec.Struct, frozen=True):
 
 
 class ReceivedProblem(msgspec.Struct, frozen=True):
-    """A received refusal; without a ``type`` unless it is a problem of Licet's."""
+    """A received refusal; ``type`` is empty unless it is one of Licet's problems."""
 
     type: str = ""
     title: str = ""
@@ -129,7 +129,7 @@ def lost_reply(error: httpx2.TransportError) -> Lost:
 
 
 def parse_problem(outcome: Reply) -> ReceivedProblem:
-    """Parses a response's problem; one without a type if it is none of Licet's."""
+    """Parses a response's problem; without a type if it is not Licet's."""
     try:
         found = msgspec.json.decode(outcome.body, type=ReceivedProblem)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -144,7 +144,7 @@ def error_for(outcome: Reply | Lost) -> LicetError:
     if isinstance(outcome, Lost):
         return UnansweredError(outcome.because, outcome.what)
     problem = parse_problem(outcome)
-    because = _because(outcome, problem)
+    because = _reason_code(outcome, problem)
     message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
     message = "; ".join([message, *(f"`{fault.key}`: {fault.message}" for fault in problem.faults)])
     if problem.type == f"{URN}contradiction":
@@ -197,7 +197,7 @@ def sentence_of(error: BaseException, because: ReasonCode) -> str:
     return str(error) if has_own else SENTENCES[because]
 
 
-def _because(outcome: Reply, problem: ReceivedProblem) -> ReasonCode:
+def _reason_code(outcome: Reply, problem: ReceivedProblem) -> ReasonCode:
     if not problem.type:
         if 300 <= outcome.status < 400:
             return ReasonCode.redirected

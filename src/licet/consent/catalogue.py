@@ -140,9 +140,9 @@ class Catalogue(msgspec.Struct, frozen=True):
         """The name of a language in this one: German."""
         return cldr.language_name(self.language, tag)
 
-    def day(self, at: date | datetime) -> str:
+    def day(self, moment: date | datetime) -> str:
         """A day in words: 28 September 2025."""
-        return cldr.day(self.language, at)
+        return cldr.day(self.language, moment)
 
     def moment(self, at: datetime) -> str:
         """A day and the time of it, UTC."""

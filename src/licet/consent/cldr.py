@@ -70,11 +70,11 @@ def language_name(language: str, tag: str) -> str:
     return tag if named is None else named.get_display_name(locale(language)) or tag
 
 
-def day(language: str, at: date | datetime) -> str:
+def day(language: str, moment: date | datetime) -> str:
     """28 September 2025."""
     from babel.dates import format_date
 
-    return format_date(at, format="long", locale=locale(language))
+    return format_date(moment, format="long", locale=locale(language))
 
 
 def moment(language: str, at: datetime) -> str:

@@ -111,20 +111,20 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(rule.source for rule in self.rules))
 
 
-def after(term: str, at: datetime) -> datetime:
-    """The end of ``term``, which begins at ``at``."""
+def after(term: str, start: datetime) -> datetime:
+    """The end of ``term``, which begins at ``start``."""
     business = _BUSINESS.fullmatch(term)
     if business is None:
-        return parse_period(term).after(at)
+        return parse_period(term).after(start)
     weeks, days = divmod(int(business[1]), _WORKDAYS)
-    at += timedelta(weeks=weeks)
+    start += timedelta(weeks=weeks)
     while days:
-        at += timedelta(days=1)
-        days -= at.weekday() < _WORKDAYS
+        start += timedelta(days=1)
+        days -= start.weekday() < _WORKDAYS
     # of whole weeks that begin on a weekend: back to its Friday, never later
-    while at.weekday() >= _WORKDAYS:
-        at -= timedelta(days=1)
-    return at
+    while start.weekday() >= _WORKDAYS:
+        start -= timedelta(days=1)
+    return start
 
 
 @cache

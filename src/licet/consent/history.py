@@ -164,11 +164,9 @@ CONSUMED_MAX = 10_000
 
 def learnt_rows(by: str) -> str:
     """A query for ``by`` and `rows`: how many rows of an account, or of some of its conversations,
-    each model consumed.
-
-    A row of a release is one bit of each of its models (`train.lineage`), looked up by the release
-    and the chunk that the row is in: row by row, as a join of the sets reads every chunk of a
-    release. The names in it are `account`, `of` and `chunk`.
+    each model consumed. A model stores one bit per row of a release (`train.lineage`), looked up by
+    release and the row's chunk: joining the sets would read every chunk. Its parameters are
+    `account`, `of` and `chunk`.
     """
     return f"""SELECT {by}, count(*)::int AS rows
                  FROM release_rows r

@@ -331,8 +331,8 @@ def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
 
 
 def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | None = None) -> str:
-    """What a notice promises to remove although nothing finds it; empty if it promises no more than
-    is done.
+    """The first promise of a notice to remove something that nothing detects; empty if there is
+    none.
     """
     promised = frozenset(text.removes.split())
     if beyond := promised - search.kinds - set(search.languages):

@@ -246,12 +246,12 @@ LAST_PUT_OFF = """SELECT max(s.put_off_at) FROM shown s JOIN notices n USING (no
                    WHERE s.account_id = %(account)s AND n.version = %(number)s"""
 
 
-def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[ShowingRecord]:
+def _select(tx: Transaction, clauses: str, params: Sequence[object]) -> list[ShowingRecord]:
     rows = tx.execute(
         f"""SELECT s.shown_id, s.notice_id, n.sha256, n.language, n.variant, s.default_state,
                    s.place, s.surface, s.gpc,
                    s.markup_sha256, s.shown_at, s.put_off_at, n.version, s.after_seq
-              FROM shown s JOIN notices n USING (notice_id) {rest}""",
+              FROM shown s JOIN notices n USING (notice_id) {clauses}""",
         params,
     ).fetchall()
     return [

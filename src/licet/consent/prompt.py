@@ -114,28 +114,28 @@ def load_prompt(
     tx: Transaction,
     account: UUID,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     language: str = ENGLISH,
     gpc: bool = False,
 ) -> Prompt:
-    """The prompt for ``account`` at ``at``; NotFoundError if it does not exist."""
+    """The prompt for ``account`` at ``now``; NotFoundError if it does not exist."""
     # read first: concurrent answers count as newer
     answers = notice_views.newest_answers(tx, account)
     row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.account_at(row, policies, at).account
-    answer, number = gate(state, policies, at), policies.newest_material(at)
+    state = account_view.account_at(row, policies, now).account
+    answer, number = gate(state, policies, now), policies.newest_material(now)
     asking = policies.versions[number] if number is not None else None
-    now = policies.in_force(at)
+    policy = policies.in_force(now)
     signing_up = asking is not None and state.opened_at >= asking.effective
-    new = signing_up and None in [state.answered_version(question) for question in now.asks]
+    new = signing_up and None in [state.answered_version(question) for question in policy.asks]
     variant = Variant.signup if new else Variant.existing
     put_off_at, accepted_at = (
         _terms_times(tx, account, number) if number is not None else (None, None)
     )
-    because = _reason(answer, put_off_at, gpc, at)
+    because = _reason(answer, put_off_at, gpc, now)
     waiting = (
         answer is Gate.open
         and accepted_at is None
@@ -153,14 +153,14 @@ def load_prompt(
         notice=notices.find(tx, number, language, variant) if number is not None else None,
         may_put_off=answer is Gate.notice,
         ends=asking.notice_ends if asking is not None else None,
-        asks_age=now.min_age_of(state.region) is not None and state.age is None,
+        asks_age=policy.min_age_of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        unanswered=unanswered_questions(state, policies, at),
+        unanswered=unanswered_questions(state, policies, now),
         answers=answers,
         put_off_at=put_off_at,
-        uncovered=_find_uncovered(state, now, number),
-        in_force=now,
+        uncovered=_find_uncovered(state, policy, number),
+        in_force=policy,
     )
 
 
@@ -190,17 +190,17 @@ def preview_prompt(notice: PublishedNotice, policy: Policy, now: datetime) -> Pr
     )
 
 
-def _find_uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
+def _find_uncovered(account: AccountState, policy: Policy, number: int | None) -> Uncovered | None:
     """Why a yes would have no effect; an unknown age is asked for and is no reason."""
     if account.closed_at is not None:
         return Uncovered.closed
     if number is None:
         return Uncovered.terms
-    if account.plan not in now.plans:
+    if account.plan not in policy.plans:
         return Uncovered.plan
     return (
         Uncovered.age
-        if account.age is not None and now.refuses_age(account.age, account.region)
+        if account.age is not None and policy.refuses_age(account.age, account.region)
         else None
     )
 

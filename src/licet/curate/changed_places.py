@@ -27,9 +27,11 @@ _WITH_ADDRESS = re.compile(r" ?<[^<>@\s]{1,64}@[^<>\s]{1,255}>")
 CHARACTERS_A_WORD = 8  # at least, in scripts without spaces
 
 
-def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
+def changed_words(
+    texts: Sequence[str], substitutions: Sequence[Sequence[Substitution]]
+) -> ChangedWords:
     """Counts the words of a conversation, and those replaced by `deidentify.substitutions`."""
-    made, counts = count_changes(texts, found), word_counts([texts])[0].tolist()
+    made, counts = count_changes(texts, substitutions), word_counts([texts])[0].tolist()
     words = dict(zip((ChangePlace.prose, ChangePlace.code), counts, strict=True))
     return msgspec.structs.replace(made, words=words)
 
@@ -44,10 +46,12 @@ def word_counts(documents: Sequence[Sequence[str]]) -> NDArray[np.int64]:
     return counts
 
 
-def count_changes(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
+def count_changes(
+    texts: Sequence[str], substitutions: Sequence[Sequence[Substitution]]
+) -> ChangedWords:
     """Counts the replaced words of a conversation."""
     changed, samples = Counter[tuple[str, ChangePlace]](), list[ChangedPlace]()
-    for text, own in zip(texts, found, strict=True):
+    for text, own in zip(texts, substitutions, strict=True):
         places = CodePlaces(text) if own else None
         for substitution in own:
             kind, place = substitution.span.kind.value, find_place(text, substitution, places)

@@ -165,8 +165,8 @@ class Election:
             units[at] = parents[units[at]]
         return units
 
-    def _elect(self, units: Roots, without: NDArray[np.bool_] | None, made: Elected) -> None:
-        """Fills ``made`` with the outcome for each document."""
+    def _elect(self, units: Roots, without: NDArray[np.bool_] | None, elected: Elected) -> None:
+        """Fills ``elected`` with the outcome for each document."""
         starts, weights = self._first_units.view(), self._weights.view()
         contested = self._contested(units, starts)
         if without is not None:
@@ -179,12 +179,12 @@ class Election:
                 end = int(starts[document + 1]) if document + 1 < len(self) else len(units)
                 whole, *turns = units[first:end].tolist()
                 if taken[whole]:
-                    made.lost[document] = made.holds[taken[whole] - 1] = True
-                    made.kept_by[document] = taken[whole]
+                    elected.lost[document] = elected.holds[taken[whole] - 1] = True
+                    elected.kept_by[document] = taken[whole]
                 elif _repeats_taken(turns, weights[first + 1 : end], taken):
-                    made.lost[document] = True
-                    made.holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
-                    made.kept_by[document] = _holder(turns, weights[first + 1 : end], taken)
+                    elected.lost[document] = True
+                    elected.holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
+                    elected.kept_by[document] = _holder(turns, weights[first + 1 : end], taken)
                 else:
                     mine = np.array([whole, *turns])
                     taken[mine[taken[mine] == 0]] = document + 1
@@ -219,16 +219,16 @@ def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
     return known, first
 
 
-def _repeats_taken(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
+def _repeats_taken(turns: Sequence[int], weights: Numbers, holders: Numbers) -> bool:
     whole = int(weights.sum(dtype=np.int64))
-    held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if taken[turn])
+    held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if holders[turn])
     return whole > 0 and held >= REPEATED_MIN * whole
 
 
-def _holder(turns: Sequence[int], weights: Numbers, taken: Numbers) -> int:
+def _holder(turns: Sequence[int], weights: Numbers, holders: Numbers) -> int:
     """The number, from 1, of the document with most of these turns; the lowest if equal."""
     held: dict[int, int] = {}
     for turn, weight in zip(turns, weights.tolist(), strict=True):
-        if taken[turn]:
-            held[int(taken[turn])] = held.get(int(taken[turn]), 0) + weight
+        if holders[turn]:
+            held[int(holders[turn])] = held.get(int(holders[turn]), 0) + weight
     return min(held, key=lambda number: (-held[number], number))

@@ -129,8 +129,8 @@ class _Ids:
     def __init__(self, folder: Path) -> None:
         self._halves = (SpilledArray("u8", folder), SpilledArray("u8", folder))
 
-    def append(self, one: bytes) -> None:
-        for half, number in zip(self._halves, struct.unpack(">2Q", one), strict=True):
+    def append(self, digest: bytes) -> None:
+        for half, number in zip(self._halves, struct.unpack(">2Q", digest), strict=True):
             half.append(number)
 
     def at(self, numbers: NDArray[np.int64]) -> list[UUID]:

@@ -30,11 +30,11 @@ LIMITS = (words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.READ_CHARS_MAX)
 
 
 def label_columns(
-    batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType
+    batch: pa.RecordBatch, texts: BatchTexts, kernels: ModuleType
 ) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the quality signals by name, for `adding`."""
     prose = is_of_voices(batch, PROSE)
-    signals, figures, found = made.label_documents(*texts, prose, *_tables(made), LIMITS)
+    signals, figures, found = kernels.label_documents(*texts, prose, *_tables(kernels), LIMITS)
     scripted = _unspaced_texts(texts, found)
     _add_repeats(texts, scripted, signals)
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
@@ -50,24 +50,24 @@ def label_columns(
                 [_prose(texts, prose, number) for number in range(batch.num_rows)], compiled=True
             ),
         ),
-        "topic": (STRING, _topics(batch, texts, prose, figures, made)),
+        "topic": (STRING, _topics(batch, texts, prose, figures, kernels)),
         **{name: (types[name], own) for name, own in numbers.items()},
     }
 
 
-def count_words(texts: BatchTexts, made: ModuleType) -> Ends:
+def count_words(texts: BatchTexts, kernels: ModuleType) -> Ends:
     """`changed_places.word_counts` of the documents."""
-    classes, *_, openers, _, _ = _tables(made)
-    counts: Ends = made.count_document_words(*texts, classes, openers)
+    classes, *_, openers, _, _ = _tables(kernels)
+    counts: Ends = kernels.count_document_words(*texts, classes, openers)
     return counts
 
 
-def _unspaced_texts(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
+def _unspaced_texts(texts: BatchTexts, counts: NDArray[np.int64]) -> dict[int, Unspaced]:
     """The texts, by number, with characters of scripts without spaces."""
-    numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()
+    numbers = np.flatnonzero(counts[:, 1:6].any(axis=1)).tolist()
     own = {
         number: estimate_from_counts(row[:6], row[0], row[6])
-        for number, row in zip(numbers, found[numbers].tolist(), strict=True)
+        for number, row in zip(numbers, counts[numbers].tolist(), strict=True)
     }
     return {number: one for number, one in own.items() if one is not None}
 
@@ -96,10 +96,10 @@ def _topics(
     texts: BatchTexts,
     prose: NDArray[np.bool_],
     figures: NDArray[np.int64],
-    made: ModuleType,
+    kernels: ModuleType,
 ) -> list[str]:
     out = []
-    rows = figures[:, : made.UNSPACED].tolist()
+    rows = figures[:, : kernels.UNSPACED].tolist()
     for number, (kind, (lines, code, marks, word_count)) in enumerate(
         zip(column(batch, "kind"), rows, strict=True)
     ):
@@ -108,8 +108,8 @@ def _topics(
         elif marks < 0:
             out.append(labels.topic(ConversationKind(kind), _prose(texts, prose, number)).value)
         else:
-            if marks >= labels.MARKS_LEAST and figures[number, made.UNSPACED]:
-                found = figures[number, made.UNSPACED :].tolist()
+            if marks >= labels.MARKS_LEAST and figures[number, kernels.UNSPACED]:
+                found = figures[number, kernels.UNSPACED :].tolist()
                 written = estimate_from_counts(found[:6], found[0], found[6])
                 word_count += round(written.words) if written is not None else 0
             out.append(labels.chat_topic(lines, code, marks, word_count).value)
@@ -117,7 +117,7 @@ def _topics(
 
 
 @cache
-def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
+def _tables(kernels: ModuleType) -> tuple[NDArray[Any], ...]:
     """The tables of characters and words for `loops.label_documents`, in order."""
     kinds = classes().astype(np.uint16)
     kinds[: len(SCRIPT)] |= SCRIPT.astype(np.uint16) << UNSPACED_SHIFT

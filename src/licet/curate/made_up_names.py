@@ -120,7 +120,7 @@ def _lower(words: Collection[str]) -> frozenset[str]:
 
 
 _FAMILY_LOWER, _PLACES_LOWER = _lower(FAMILY), _lower(PLACES)
-_PERSON_LOWER, _USUAL_LOWER = _FAMILY_LOWER | _lower(GIVEN_MADE), _lower(GIVEN_USUAL)
+_PERSON_LOWER = _FAMILY_LOWER | _lower(GIVEN_MADE)
 _STREETS_LOWER, _TRADES_LOWER = _lower(_STREETS), _lower(_TRADES)
 
 
@@ -134,12 +134,8 @@ def find_made_words(text: str) -> frozenset[str]:
 
 
 def is_made_person(value: str) -> bool:
-    """Whether ``value`` was invented, in earlier releases as a common given and a listed family
-    name.
-    """
+    """Whether ``value`` was invented."""
     words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]
-    if len(words) == 2 and words[0] in _USUAL_LOWER:
-        return words[1] in _FAMILY_LOWER
     return bool(words) and all(word in _PERSON_LOWER for word in words)
 
 

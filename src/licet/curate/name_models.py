@@ -164,18 +164,18 @@ def _text_of(file: Path) -> tuple[str, str]:
     return ("", "holds a NUL character") if "\0" in text else (text, "")
 
 
-def describe_folder(made: FolderMeasure) -> str:
+def describe_folder(measure: FolderMeasure) -> str:
     """A folder's measurement, for people to read."""
-    lines = [f"{made.texts:,} texts of {made.words:,} words"]
-    lines += [f"{one} ({one.changed:,})" for one in made.changed]
+    lines = [f"{measure.texts:,} texts of {measure.words:,} words"]
+    lines += [f"{one} ({one.changed:,})" for one in measure.changed]
     lines += [
         f"not looked at: {count:,} texts in `{language}`"
-        for language, count in sorted(made.unread.items())
+        for language, count in sorted(measure.unread.items())
     ]
-    lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
-    lines += [describe_figure(figures) for figures in made.labelled]
-    lines += [f"unusual: {one}" for one in made.unusual]
-    lines += map(changed_words.describe_place, made.samples)
+    lines += [f"skipped: `{file}`: {why}" for file, why in sorted(measure.skipped.items())]
+    lines += [describe_figure(figures) for figures in measure.labelled]
+    lines += [f"unusual: {one}" for one in measure.unusual]
+    lines += map(changed_words.describe_place, measure.samples)
     return "\n".join(lines)
 
 

@@ -110,8 +110,8 @@ def _titles() -> frozenset[str]:
     return frozenset(part for own in every for title in own for part in title.lower().split("."))
 
 
-def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
-    return sum(max(0, min(end, e) - max(start, s)) for s, e in others)
+def _overlap(start: int, end: int, spans: Sequence[tuple[int, int]]) -> int:
+    return sum(max(0, min(end, e) - max(start, s)) for s, e in spans)
 
 
 def load_figures(

@@ -153,8 +153,8 @@ def _scorer(shape: ScorerShape) -> Scorer:
     return made
 
 
-def _own(what: str) -> UsageError:
+def _own(component: str) -> UsageError:
     return UsageError(
-        f"the workers of a cluster take no {what} of one's own: it would travel as code",
+        f"the workers of a cluster take no {component} of one's own: it would travel as code",
         "build with processes of this machine: `LICET_CURATE__RUNNER=local`",
     )

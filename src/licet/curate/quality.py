@@ -121,9 +121,9 @@ def _quality(
     )
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: int, total: int) -> float:
     """Rounded, so that all engines agree."""
-    return round(part / whole, 4) if whole else 0.0
+    return round(part / total, 4) if total else 0.0
 
 
 def quality_columns(

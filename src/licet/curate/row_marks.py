@@ -51,7 +51,7 @@ def marks(texts: Sequence[str]) -> list[list[RowMark]]:
     return [_of(text, own) for text, own in zip(texts, found, strict=True)]
 
 
-def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
+def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
     kept, taken = list[RowMark](), bytearray(len(text))
     sure = (
         RowMark(
@@ -60,7 +60,7 @@ def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> lis
             MarkKind.made_up if is_nobodys else MarkKind.identifier,
             span.kind.value,
         )
-        for span, is_nobodys in found
+        for span, is_nobodys in spans
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
     for mark in chain(sure, _made_up(text), looks):

@@ -33,11 +33,13 @@ class RuleCleaner:
 
 
 def apply_replacements(
-    texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]
+    texts: Sequence[str], substitutions: Sequence[Sequence[deidentify.Substitution]]
 ) -> CleanedTexts:
     """The texts with replacements applied, counted by kind and place."""
-    if not any(found):
+    if not any(substitutions):
         return CleanedTexts(texts, {})
-    cleaned = deidentify.substitute(texts, found)
+    cleaned = deidentify.substitute(texts, substitutions)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
-    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, count_changes(texts, found))
+    return CleanedTexts(
+        cleaned.texts, replaced, cleaned.doubtful, count_changes(texts, substitutions)
+    )

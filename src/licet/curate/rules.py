@@ -249,12 +249,12 @@ class _Compiled:
     def _trigger(self) -> re2._Regexp:
         return self._made(trigger(self.rule), "trigger")
 
-    def _made(self, pattern: str, what: str) -> re2._Regexp:
+    def _made(self, pattern: str, part: str) -> re2._Regexp:
         try:
             made = re2.compile(pattern.encode(), _options(RULE_MEMORY_BYTES_MAX))
         except re2.error as error:
             raise InputError(
-                f"the {what} does not compile: {error!s}", file=self._file, key=self.rule.name
+                f"the {part} does not compile: {error!s}", file=self._file, key=self.rule.name
             ) from None
         if made.programsize > LARGE_PROGRAM:
             heap.trim()

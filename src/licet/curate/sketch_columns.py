@@ -39,12 +39,16 @@ _LOWERED = np.frombuffer(LOWERED, np.uint8)
 
 
 def sketch_columns(
-    batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
+    batch: pa.RecordBatch,
+    texts: BatchTexts,
+    is_code: Sequence[bool],
+    key: bytes,
+    kernels: ModuleType,
 ) -> dict[str, tuple[pa.DataType, Values]]:
     """All columns of a sketch but ``order`` by name, for `adding`."""
     is_message = is_of_voices(batch, SPOKEN)
-    whole, turns, weights = _exact(texts, is_message, key, made)
-    signed, turns_signed = _signatures(texts, is_message, np.array(is_code, np.bool_), key, made)
+    whole, turns, weights = _exact(texts, is_message, key, kernels)
+    signed, turns_signed = _signatures(texts, is_message, np.array(is_code, np.bool_), key, kernels)
     return {
         "whole": (BINARY, whole),
         "whole_signature": (BINARY, signed),
@@ -59,12 +63,12 @@ def _signatures(
     is_message: NDArray[np.bool_],
     is_code: NDArray[np.bool_],
     key: bytes,
-    made: ModuleType,
+    kernels: ModuleType,
 ) -> tuple[pa.Array[Any], pa.Array[Any]]:
     """The signature of each document's whole, and those of its texts: code has the latter, others
     the former.
     """
-    of_documents, of_texts, signed = made.sketch_documents(
+    of_documents, of_texts, signed = kernels.sketch_documents(
         *texts,
         is_message,
         is_code,
@@ -82,10 +86,10 @@ def _signatures(
 
 
 def _exact(
-    texts: BatchTexts, is_message: NDArray[np.bool_], key: bytes, made: ModuleType
+    texts: BatchTexts, is_message: NDArray[np.bool_], key: bytes, kernels: ModuleType
 ) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:
     """The hash of each document's whole, and the hash and weight of each of its texts."""
-    data, ends, characters = made.normal(texts.data, texts.ends, is_message, _LOWERED)
+    data, ends, characters = kernels.normal(texts.data, texts.ends, is_message, _LOWERED)
     (one, whole), view, start = keyed_hashes(key), memoryview(data), 0
     each = []
     for number, (end, is_said, count) in enumerate(

@@ -60,7 +60,7 @@ SCRIPT = _scripts()
 class Unspaced(msgspec.Struct, frozen=True):
     """Figures of a text in such scripts: ``words`` not separated by blanks; the length of a
     five-word ``shingle`` in units of words.py; ``together``: it has letters that words.py does not
-    separate; ``saying``: what its characters say beyond as many English letters, in words.
+    separate; ``saying``: its words in excess of those that as many English letters make.
     """
 
     words: float = 0.0
@@ -69,9 +69,7 @@ class Unspaced(msgspec.Struct, frozen=True):
     saying: float = 0.0
 
     def apart(self, text: str) -> str:
-        """The text with its letters separated where words.py would take a run of them for one
-        word.
-        """
+        """The text with blanks between letters that words.py would take for one word."""
         return _WRITTEN_TOGETHER.sub(r"\1 ", text) if self.together else text
 
 

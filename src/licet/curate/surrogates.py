@@ -189,8 +189,9 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins with five zeros, or
-    90000 if all digits, and fails the check digits of every country with numbers of its shape.
+    """A number that no country's check accepts: area 000 for an SSN, the example prefix QQ for a
+    NINO; others begin with five zeros, or with 90000 in a number of digits only, and fail all check
+    digits.
     """
     passes = rules.load_rules().validators[CHECKED]
     for _ in range(NUMBERS_MAX):

@@ -178,7 +178,7 @@ _FILE_ENDINGS = frozenset((
 
 
 def email(text: str) -> bool:
-    """No file name with an @, and no account named like a machine's."""
+    """An address, not a file name with an @ or a machine's account."""
     local, _, domain = text.replace("\\u0040", "@").replace("%40", "@").rpartition("@")
     return domain.rpartition(".")[2].lower() not in _FILE_ENDINGS and local.lower() not in (
         "git",

@@ -61,7 +61,9 @@ class EncodedRun(msgspec.Struct, frozen=True):
 
     @property
     def unpacked(self) -> int:
-        """The number of characters packed in it: no run decodes to more than its length."""
+        """The length of the text if it is compressed, else 0: only compressed text is longer than
+        its run.
+        """
         return (
             len(self.text)
             if self.text is not None and len(self.text) > self.end - self.start
@@ -468,13 +470,13 @@ def _of_header(run: str) -> str | None:
 
 
 def _matching(
-    pattern: str, made: Callable[[str], str | None]
+    pattern: str, decode: Callable[[str], str | None]
 ) -> Callable[[str], Iterator[EncodedRun]]:
     compiled = re2.compile(pattern)
 
     def runs(text: str) -> Iterator[EncodedRun]:
         for match in compiled.finditer(text):
-            if (found := made(match.group())) != "":
+            if (found := decode(match.group())) != "":
                 yield EncodedRun(match.start(), match.end(), found)
 
     return runs

@@ -122,11 +122,11 @@ class Town:
     def person(self, name: str) -> Townsperson:
         return self._by_name[name]
 
-    def host(self, installation: Installation, what: str, name: str) -> bytes:
+    def host(self, installation: Installation, kind: str, name: str) -> bytes:
         """The HMAC of one of the town's names."""
         if self._host_key is None:
             self._host_key = load_host_key(installation)
-        return host_hmac(self._host_key, what, name)
+        return host_hmac(self._host_key, kind, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
         """Applies an event that the vault accepted to the world, and records the vault's id."""

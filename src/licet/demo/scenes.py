@@ -79,7 +79,7 @@ def show_notice(
 def answer_notice(
     installation: Installation, account: UUID, now: datetime, via: str
 ) -> ShowingRecord | None:
-    """Shows the notice and accepts the terms on it; the answer to its question is a command."""
+    """Records a showing of the notice and accepts its terms; the caller sends the choice."""
     shown = show_notice(installation, account, now, via)
     if shown is not None:
         with transaction(installation.pool) as tx:

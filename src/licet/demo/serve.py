@@ -148,7 +148,9 @@ def pick_people(installation: Installation) -> list[DemoRole]:
     ]
 
 
-def _open_account(installation: Installation, word: str, age: int, what: str, to: str) -> DemoRole:
+def _open_account(
+    installation: Installation, word: str, age: int, description: str, to: str
+) -> DemoRole:
     """Opens an account now, in the region with a minimum age; returns its role."""
     name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
     account = uuid7(now, installation.keyring.random(10))
@@ -159,7 +161,7 @@ def _open_account(installation: Installation, word: str, age: int, what: str, to
     verbs.apply_commands(
         installation, [SetRegion(account=account, at=now, region=scenes.AGED_REGION)]
     )
-    return DemoRole(word=word, what=what, name=name, to=to)
+    return DemoRole(word=word, what=description, name=name, to=to)
 
 
 def _account_with_standing(
@@ -215,9 +217,9 @@ def officer_link(installation: Installation) -> str:
         )
 
 
-def bind_listener(wanted: int) -> socket.socket:
-    """Binds a socket to ``wanted``, or to any free port if it is taken, before anybody else can."""
-    for port in (wanted, 0):
+def bind_listener(preferred_port: int) -> socket.socket:
+    """Binds a socket to ``preferred_port``, or to any free port if it is taken, before anybody else can."""
+    for port in (preferred_port, 0):
         try:
             return socket.create_server((HOST, port), backlog=BACKLOG)
         except OSError:

@@ -84,8 +84,8 @@ def language(name: str) -> SpokenLanguage:
     )
 
 
-def _lists(given: Mapping[str, str]) -> dict[str, list[str]]:
-    return {key: value.split(", ") for key, value in given.items()}
+def _lists(lines: Mapping[str, str]) -> dict[str, list[str]]:
+    return {key: value.split(", ") for key, value in lines.items()}
 
 
 def draw_language(random: Random) -> str:
@@ -98,8 +98,10 @@ class _Slots(dict[str, str]):
     first use.
     """
 
-    def __init__(self, random: Random, language: SpokenLanguage, things: Mapping[str, str]) -> None:
-        super().__init__(things)
+    def __init__(
+        self, random: Random, language: SpokenLanguage, subjects: Mapping[str, str]
+    ) -> None:
+        super().__init__(subjects)
         self._random, self._of = random, language
 
     def __missing__(self, slot: str) -> str:

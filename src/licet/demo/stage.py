@@ -65,7 +65,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def would_replace(folder: Path) -> bool:
     """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder
-    contains anything else.
+    has other content.
     """
     if folder.exists() and not (folder / CLOCK_FILE).exists() and any(folder.iterdir()):
         raise UsageError(

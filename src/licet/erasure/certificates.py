@@ -178,7 +178,9 @@ def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[
 
 
 def _is_due(waits: ErasureWaits, now: datetime, at_once: bool) -> bool:
-    """Whether the period of all its content has ended at ``now``, or is not waited for."""
+    """Whether the period of all its content has ended at ``now``, or is cut short by
+    ``at_once``.
+    """
     return at_once or waits.due_at is None or waits.due_at <= now
 
 
@@ -222,7 +224,7 @@ def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) 
 
 
 def _finish(
-    installation: Installation, erasure: ErasureRecord, at: datetime, more: bool
+    installation: Installation, erasure: ErasureRecord, now: datetime, more: bool
 ) -> ErasureRecord:
     """Sweeps the rest if there is ``more``, then advances the erasure and certifies it, in one
     transaction.
@@ -230,23 +232,23 @@ def _finish(
     while True:
         with transaction(installation.pool) as tx:
             lock_account_rows(tx, [erasure.account])
-            now, waits = certificate.reload(tx, erasure)
+            current, waits = certificate.reload(tx, erasure)
             waits.refuse_fenced()
             if more:
-                more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
+                more = sweep_batches.sweep_locked(tx, now, [erasure.account]).more
                 continue
-            if now.state is ErasureState.verified:
-                return now
-            moved = _states_reached(now, waits, at)
+            if current.state is ErasureState.verified:
+                return current
+            moved = _states_reached(current, waits, now)
             signed = (
-                _certify(installation, tx, moved, waits, at)
+                _certify(installation, tx, moved, waits, now)
                 if moved.state is ErasureState.swept
                 else None
             )
             if signed is not None:
-                moved = replace(moved, state=ErasureState.verified, verified_at=at)
-            if moved != now:
-                certificate.save(tx, moved, signed, _certificate_entry(tx, signed, at))
+                moved = replace(moved, state=ErasureState.verified, verified_at=now)
+            if moved != current:
+                certificate.save(tx, moved, signed, _certificate_entry(tx, signed, now))
             return moved
 
 

@@ -55,21 +55,21 @@ def sweep_status(installation: Installation) -> SweepStatus:
         return sweep_status_in(tx)
 
 
-def approve(installation: Installation, by: str, *, due: int | None = None) -> SweepStatus:
+def approve(installation: Installation, by: str, *, amount: int | None = None) -> SweepStatus:
     """Approves a waiting sweep; ``by`` is ``staff:..`` or ``user:..``.
 
-    ``due`` is the amount that was approved. RefusedError if no sweep waits, or not for that amount.
+    ``amount`` is the amount that was approved. RefusedError if no sweep waits, or not for that amount.
     """
     with transaction(installation.pool) as tx:
         approved = tx.execute(
             """UPDATE sweeping SET approved = due, approved_at = %(at)s, approved_by = %(by)s
                 WHERE due IS NOT NULL AND (%(due)s::bigint IS NULL OR due = %(due)s)""",
-            {"at": installation.clock(), "by": by, "due": due},
+            {"at": installation.clock(), "by": by, "due": amount},
         ).rowcount
         now = sweep_status_in(tx)
     if approved:
         return now
-    if due is None:
+    if amount is None:
         raise RefusedError("no sweep waits for approval")
     raise RefusedError(
         "no sweep waits for that amount",

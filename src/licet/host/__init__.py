@@ -193,18 +193,20 @@ class Host:
         """`close` for an event loop."""
         await asyncio.to_thread(self.close)
 
-    def _permit(self, account: str, seen: GateResult) -> GatePermit:
+    def _permit(self, account: str, result: GateResult) -> GatePermit:
         """Applies the rule of outages: an unanswered message is blocked, or allowed and kept. A
         known no holds until another answer comes.
         """
-        unanswered = seen.gate == UNKNOWN and seen.because not in ABOUT_ACCOUNT
-        last = (self.gates.last(account) or NO_ANSWER) if unanswered else seen
+        unanswered = result.gate == UNKNOWN and result.because not in ABOUT_ACCOUNT
+        last = (self.gates.last(account) or NO_ANSWER) if unanswered else result
         keeps = unanswered and self.settings.outage is Outage.allow_and_keep
-        may = seen.may_write or (keeps and (last.may_write or last is NO_ANSWER))
-        answer = last if unanswered and last.because in ABOUT_ACCOUNT and keeps else seen
-        if not seen.may_write:
+        may = result.may_write or (keeps and (last.may_write or last is NO_ANSWER))
+        answer = last if unanswered and last.because in ABOUT_ACCOUNT and keeps else result
+        if not result.may_write:
             self.count(
-                f"gate: {seen.gate}, {seen.because}" if seen.because else f"gate: {seen.gate}"
+                f"gate: {result.gate}, {result.because}"
+                if result.because
+                else f"gate: {result.gate}"
             )
         return GatePermit(
             account=account,

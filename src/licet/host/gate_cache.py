@@ -170,8 +170,8 @@ def late_gate() -> GateResult:
     return unknown_gate(ReasonCode.late, SENTENCES[ReasonCode.late])
 
 
-def _put(cache: OrderedDict[str, Kept], account: str, kept: Kept) -> None:
-    cache[account] = kept
+def _put(cache: OrderedDict[str, Kept], account: str, entry: Kept) -> None:
+    cache[account] = entry
     cache.move_to_end(account)
     if len(cache) > ACCOUNTS_MAX:
         cache.popitem(last=False)

@@ -147,17 +147,17 @@ class Spool:
                 unreadable += 1
         return TakenItem(file=file, records=tuple(records), unreadable=unreadable)
 
-    def delivered(self, taken: TakenItem) -> None:
+    def delivered(self, item: TakenItem) -> None:
         """Removes a file; sets one with an unreadable record aside. After a crash before this it is
         delivered again.
         """
-        if taken.unreadable:
-            taken.file.path.rename(taken.file.path.with_suffix(_SUFFIX + ".unreadable"))
+        if item.unreadable:
+            item.file.path.rename(item.file.path.with_suffix(_SUFFIX + ".unreadable"))
         else:
-            taken.file.path.unlink()
+            item.file.path.unlink()
         with self._lock:
-            self._closed.remove(taken.file)
-        self._grow(-taken.file.size)
+            self._closed.remove(item.file)
+        self._grow(-item.file.size)
 
     def close(self) -> None:
         """Writes queued records and releases the folder to another process."""

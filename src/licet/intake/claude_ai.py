@@ -268,7 +268,7 @@ def _text(blocks: list[_Block]) -> str:
 
 
 def _tool_text(blocks: list[_Block]) -> str:
-    """The text of each block, whatever its type (`text`, `knowledge`), or else its name and
+    """The text of each block, whatever its type (`text`, `knowledge`), else its name and
     address.
     """
     shown = (

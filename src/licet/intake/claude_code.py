@@ -182,8 +182,8 @@ class _AuthorPart:
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """What is remembered while a file is read: calls by id, the first record of each side thread,
-    and the records that the session ``left`` when it was rewound.
+    """The state while a file is read: calls by id, the first record of each side thread, and the
+    records ``left`` when the session was rewound.
     """
 
     path: Source
@@ -193,7 +193,7 @@ class SessionFile:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """A broken line before the first record does not matter."""
+    """A broken line before the first record is ignored."""
     if _LOGLINES.match(head):
         return True
     return any(
@@ -299,7 +299,7 @@ def _find_abandoned(
 
 
 def _is_prompt(record: _Record) -> bool:
-    """Whether a person typed it: no tool result, and nothing that the client added."""
+    """Whether a person typed it: no tool result, and no text that the client added."""
     message = decode_or(bytes(record.message) or b"null", _message, None)
     if message is None or not message.content:
         return False

@@ -215,7 +215,7 @@ def _is_from_client(block: _Block) -> bool:
 
 
 def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
-    """Splits a task's message into what was typed, without its tags, with attachments, and the
+    """Splits a task's message into the typed text, without its tags, with attachments, and the
     rest.
     """
     typed: list[_Block] = [block for block in blocks if block.type != "text"]

@@ -38,11 +38,9 @@ FILES_MAX = 1_000_000
 
 
 class FormatReader(Protocol):
-    """A format.
-
-    ``recognises`` looks at the path and the first bytes, unpacked and perhaps cut off within a
-    record; it answers for its own format only and never raises. ``read`` yields every record in the
-    order of the file as turns, Skipped or Broken, in bounded memory, and never raises.
+    """A format. ``recognises`` looks at the path and the first bytes, unpacked and perhaps cut off
+    within a record; it never raises. ``read`` yields every record in the order of the file as
+    turns, Skipped or Broken, in bounded memory, and never raises.
     """
 
     @property

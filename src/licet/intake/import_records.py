@@ -58,16 +58,15 @@ class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an import. Counts are of turns, unless stated otherwise. ``effects`` counts the
-    recorded choices by effect: a yes that the terms do not cover has none.
-    ``choices_too_early`` are those of before the first version is effective, which do
-    nothing either. ``opened_alone`` are accounts of the file of accounts that were opened and have
-    nothing in this import; ``opened_now``, those of them of which the file does not say when they
-    were opened. ``conversations`` are those in which turns were stored, ``conversations_known``
-    those that the import began or went on with, also where nothing of one is stored any more.
-    ``other_projects`` are turns that name another project than the one that their conversation
-    began in, which counts. ``late`` are accounts with later events in the vault, the first
-    `PLACES_KEPT_MAX` of ``late_accounts``.
+    """The result of an import. Counts are of turns, unless stated otherwise.
+
+    ``effects`` counts the recorded choices by effect; a yes that the terms do not cover has none.
+    ``choices_too_early`` precede the first version's start and have no effect either.
+    ``opened_alone`` are accounts of the accounts file without anything in this import;
+    ``opened_now`` those without a recorded opening time. ``conversations`` are those with stored
+    turns, ``conversations_known`` all that the import began or continued. ``other_projects`` are
+    turns that name another project than their conversation's first turn, which counts. ``late`` are
+    accounts with later events in the vault, the first `PLACES_KEPT_MAX` of ``late_accounts``.
     """
 
     turns: int
@@ -101,7 +100,7 @@ class DatedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlacedEvent(NamedTuple):
-    """An event of an account in its order. ``place`` is that of its turn in the spool, -1 for a
+    """An event of an account with its sort key. ``place`` is its turn's in the spool, -1 for a
     choice, -2 for feedback, which comes after a turn of the same time and before a permission.
     """
 
@@ -112,8 +111,8 @@ class PlacedEvent(NamedTuple):
 
 
 def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
-    """Choices in their places: those of one time in the order of the file, refusals that come first
-    in it before turns; late ones last.
+    """Sorts choices: those of one time in the order of the file, refusals that come first in it
+    before turns; late ones last.
     """
     allowed_at = set[datetime]()
     for number, dated in enumerate(choices):
@@ -125,7 +124,7 @@ def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
 
 
 class NamedConversation(NamedTuple):
-    """A conversation: the host's id, its HMAC, and how those of its turns are made."""
+    """A conversation: the host's id, its HMAC, and the function for the HMACs of its turns' ids."""
 
     host: str
     name: bytes
@@ -133,12 +132,12 @@ class NamedConversation(NamedTuple):
 
 
 def add_turn_command(
-    account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool
+    account: UUID, occurred_at: datetime, turn: SpooledTurn, *, stored: bool
 ) -> commands.AddTurn:
     """The command for a spooled turn; without ``stored``, only its time and place count."""
     return commands.AddTurn(
         account=account,
-        at=at,
+        at=occurred_at,
         host_conversation=turn.conversation,
         host_turn=turn.host_turn,
         role=turn.role,

@@ -19,7 +19,7 @@ from licet.vault.installation import Installation, load_policies
 
 
 def import_size(paths: Sequence[Path]) -> int:
-    """The number of bytes that an import of these reads."""
+    """The number of bytes that an import of these files reads."""
     return sum(formats.size(path) for path in paths)
 
 
@@ -60,7 +60,7 @@ def import_files(
 
 def import_takeout(
     installation: Installation,
-    taken: TakenOut,
+    takeout: TakenOut,
     *,
     read_progress: Progress = lambda _bytes: None,
     store_progress: Callable[[int], None] = lambda _turns: None,
@@ -69,9 +69,9 @@ def import_takeout(
     left out.
     """
     known, now = load_policies(installation), installation.clock()
-    recorded, foreign = read_accounts(taken.accounts, now), list[str]()
+    recorded, foreign = read_accounts(takeout.accounts, now), list[str]()
     names = frozenset(account.host for account in recorded)
-    chosen = read_choices(taken.choices, known, now, names, foreign=foreign)
+    chosen = read_choices(takeout.choices, known, now, names, foreign=foreign)
     bringing = Import(
         installation.pool,
         installation.keyring,
@@ -82,10 +82,10 @@ def import_takeout(
         folder=_spool_folder(installation),
         host=recorded[0].host if len(recorded) == 1 else "",
     )
-    items = [messages.read(taken.messages, Pass(read_progress))]
+    items = [messages.read(takeout.messages, Pass(read_progress))]
     items += (
-        [takeouts.read_feedback(taken.feedback, read_progress)]
-        if taken.feedback is not None
+        [takeouts.read_feedback(takeout.feedback, read_progress)]
+        if takeout.feedback is not None
         else []
     )
     return _store(installation, bringing, items, store_progress), foreign

@@ -62,7 +62,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """An element that cannot be read, or the end of what can be; ``index`` is the element's."""
+    """An unreadable element, or the end of the readable ones; ``index`` is the element's."""
 
     index: int
     message: str
@@ -154,9 +154,11 @@ def first_keys(head: bytes) -> frozenset[bytes]:
 
 @dataclass(slots=True)
 class _Splitter:
-    """The state between two chunks. ``held`` counts all bytes of the current element, kept or not;
-    ``bare``: it is an object without an array around it. Of a string that a chunk cuts off,
-    ``string_from`` is its first piece and ``string_held`` its bytes so far.
+    """The state between two chunks.
+
+    ``held`` counts all bytes of the current element, stored or not; ``bare``: it is an object
+    outside any array. For a string cut by the chunk's end, ``string_from`` is its first piece and
+    ``string_held`` its bytes so far.
     """
 
     element_bytes_max: int

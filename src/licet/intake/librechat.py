@@ -106,8 +106,8 @@ _text_json: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket of the document: a message, or a list of messages. ``begin`` is where what is
-    not yet in ``pieces`` begins, in a list where its last message ends; ``number`` is the
+    """An open bracket of the document: a message, or a list of messages. ``begin`` is the start of
+    what is not in ``pieces`` yet, in a list the end of its last message; ``number`` is the
     message's, -1 for the document.
     """
 
@@ -212,8 +212,8 @@ def _has_unknown(between: bytes) -> bool:
     return bool(between.strip(b" \t\r\n,"))
 
 
-def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
-    text = b"".join([*closed.pieces, rest])
+def _close(flat: _Flat, closed: _Frame, tail: bytes) -> None:
+    text = b"".join([*closed.pieces, tail])
     if closed.number < 0:
         flat.document = text
     else:
@@ -222,8 +222,8 @@ def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
 
 
 def _visible_messages(flat: _Flat) -> frozenset[int]:
-    """The numbers of the messages on the branch of the last child of the last child, from the last
-    root.
+    """The numbers of the messages on the visible branch: from the last root, always the
+    last child.
     """
     places = {number: decode_or(raw, _place, _Place()) for number, raw in flat.messages.items()}
     number_of = {place.messageId: n for n, place in places.items() if place.messageId}

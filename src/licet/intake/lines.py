@@ -142,7 +142,7 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
 def lines(
     path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
 ) -> Iterator[TextLine | BrokenRecord]:
-    """Every line of a file that is not empty, or what is wrong with it."""
+    """Every line of a file that is not empty, or its damage."""
     number, line = 1, _LineBuffer(line_bytes_max)
     damage: list[BrokenRecord] = []
     for chunk in chunks(path, progress):
@@ -166,8 +166,8 @@ def lines(
 
 @dataclass(slots=True)
 class _LineBuffer:
-    """A line being read. Beyond its bound nothing is kept: it is Broken. Over LONG_LINE_BYTES, only
-    where its strings begin and end is followed: ``string_from`` and ``string_held`` are of the open
+    """A line being read. Beyond its bound nothing is stored: it is Broken. Over LONG_LINE_BYTES
+    only the bounds of its strings are tracked: ``string_from`` and ``string_held`` are of the open
     one.
     """
 

@@ -170,7 +170,7 @@ def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
 
 
 def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn with an id from its content; Skipped if redacted, or already in this pass."""
+    """The turn with an id from its content; Skipped if it is redacted, or already in this pass."""
     content = turn.content
     if _REDACTED in content.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
@@ -215,15 +215,15 @@ def _has_flag(value: object, depth: int) -> bool:
 
 def _session(call: _Call) -> str:
     metadata = call.metadata or {}
-    asked = metadata.get("requester_metadata")
-    given = [
+    requester = metadata.get("requester_metadata")
+    values = [
         place.get(key)
-        for place in (metadata, asked)
+        for place in (metadata, requester)
         if isinstance(place, dict)
         for key in _SESSIONS
     ]
     return next(
-        (found for found in (*given, call.trace_id, call.id) if isinstance(found, str) and found),
+        (value for value in (*values, call.trace_id, call.id) if isinstance(value, str) and value),
         "",
     )
 

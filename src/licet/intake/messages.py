@@ -183,7 +183,8 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
 
 def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> Iterator[Read]:
     """Moves the host's instructions in ``read`` behind the person's next words, or to the end.
-    Tools offered without instructions are a turn of their own, at ``place``.
+
+    Tools offered without instructions become a turn, at ``place``.
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:

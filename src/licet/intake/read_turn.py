@@ -21,11 +21,12 @@ from licet.vault.content import Content
 
 class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids.
-
     ``at`` is aware UTC, or None. ``origin`` is `typed`, `upload`, `assistant`, `tool` or
-    `connector`. ``title`` names the conversation, ``host_account`` whose it is in a source of
-    several people. ``incognito``, ``kept_out`` and ``project``, the source's own id of it, count on
-    a conversation's first turn.
+    `connector`.
+
+    ``title`` is the conversation's, ``host_account`` its owner in a source with several people.
+    ``incognito``, ``kept_out`` and ``project`` (the source's id) count on a conversation's first
+    turn.
     """
 
     place: str
@@ -47,7 +48,7 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A person's rating of an answer, or with ``check`` the host's. ``host_feedback`` is the
-    source's own id of it, ``host_turn`` the answer's.
+    source's own id, ``host_turn`` the answer's.
     """
 
     place: str
@@ -72,8 +73,8 @@ class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record that this pass has read before, in conversation ``first``, as turns ``host_turn``,
-    ``host_turn#2``, .. ``parts``; here it is in ``host_conversation``. Which of both is the
-    original is not known."""
+    ``host_turn#2``, .. ``parts``; here it is in ``host_conversation``. Either may be the original.
+    """
 
     first: str
     host_conversation: str

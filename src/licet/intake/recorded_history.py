@@ -57,13 +57,14 @@ def read_choices(
     *,
     foreign: list[str] | None = None,
 ) -> list[RecordedChoice]:
-    """The recorded choices of a file; InputError with the line, also where one names another policy
+    """The recorded choices of a file; InputError with the line, also if one names another policy
     version.
 
-    ``accounts`` may choose; None: any. ``question`` may be empty where one was asked, or for a no
+    ``accounts`` may choose; None: any. ``question`` may be empty if only one was asked, or for a no
     to all; ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are
-    the scopes that a no left, between `|`. A choice with a ``because`` had no effect and is left
-    out. So is one under another version if ``foreign`` is a list, to which that version is added.
+    the scopes that a no left, separated by `|`. A choice with a ``because`` had no effect and is
+    left out. So is one under another version if ``foreign`` is a list, which collects those
+    versions.
     """
     result = []
     for place, fields in _records(path, _CHOICE_COLUMNS, {"account", "time", "allow"}):
@@ -108,9 +109,9 @@ def read_choices(
 
 
 def _question(
-    place: _Place, question: str, allow: bool, policies: Policies, at: datetime
+    place: _Place, question: str, allow: bool, policies: Policies, day: datetime
 ) -> str | None:
-    asks = policies.in_force(at).asks
+    asks = policies.in_force(day).asks
     if question and question not in asks:
         raise place.mistake(
             "question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}"

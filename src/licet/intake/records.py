@@ -86,8 +86,8 @@ def _unheard(_consumed: int) -> None:
 class Pass:
     """A pass over a file or a folder: its progress callback, and the records yielded so far.
 
-    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX; a later copy is yielded
-    again, which the vault takes for the same turn.
+    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX; the vault recognises a
+    copy that is yielded again.
     """
 
     progress: Progress = _unheard
@@ -97,10 +97,10 @@ class Pass:
 def decode(
     raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False
 ) -> T | UnreadableRecord:
-    """The value of one record's JSON. Lone surrogates are mended only where decoding fails.
+    """The value of one record's JSON. Lone surrogates are mended only if decoding fails.
 
-    A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a
-    record that is decoded ``in_parts``, each of which is checked by itself.
+    A decoder does not check what it skips; so the bytes are checked to be UTF-8, except those of a
+    record that is decoded ``in_parts``, each of which is checked.
     """
     if not in_parts and not valid_utf8(raw):
         return UnreadableRecord("not valid UTF-8")
@@ -216,7 +216,7 @@ def part_of_role(role: TurnRole, content: Content) -> RecordedPart:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the turns of one conversation have in common."""
+    """The properties shared by the turns of one conversation."""
 
     host_conversation: str
     kind: ConversationKind
@@ -229,7 +229,7 @@ class Setting:
     project_title: str = ""
 
     def turns(
-        self, place: str, host_turn: str, at: datetime | None, parts: Iterable[RecordedPart]
+        self, place: str, host_turn: str, said_at: datetime | None, parts: Iterable[RecordedPart]
     ) -> Iterator[Read]:
         """The parts of one record as turns: the first with the record's own id, then ``id#2`` and
         so on.
@@ -246,7 +246,7 @@ class Setting:
                     place=place,
                     host_conversation=self.host_conversation,
                     host_turn=host_turn if number == 1 else f"{host_turn}#{number}",
-                    at=at,
+                    at=said_at,
                     role=part.role,
                     origin=part.origin,
                     kind=self.kind,
@@ -265,7 +265,7 @@ class Setting:
 
 
 def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
-    """The ids from the root to ``tip``. A chain that runs in a circle ends where it closes."""
+    """The ids from the root to ``tip``; stops at a cycle."""
     chain: dict[str, None] = {}
     while tip is not None and tip in parents and tip not in chain:
         chain[tip] = None
@@ -274,7 +274,7 @@ def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
 
 
 def join_texts(texts: Iterable[str | None]) -> str:
-    """The texts that are not blank, one below the other."""
+    """Joins the texts that are not blank, one below the other."""
     return "\n".join(text for text in texts if text and text.strip())
 
 

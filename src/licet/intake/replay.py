@@ -99,7 +99,7 @@ Progress = Callable[[int], None]
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn that was read and not yet compared with the vault."""
+    """A turn that was read but not yet compared with the vault."""
 
     host: str
     at: datetime
@@ -109,7 +109,7 @@ class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known with its
+    """Feedback whose conversation is not stored yet. Names are HMACs; ``account`` is known with its
     turn.
     """
 
@@ -134,10 +134,10 @@ class _Known(NamedTuple):
 
 
 class Import:
-    """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
-    ``host`` is whose a turn is if its source does not say (by default that of ``default``), and
-    whose a take-out of another installation is, whose own ids no host knows. UsageError for a
-    choice of an unknown account, or one not in the past.
+    """One import. ``recorded`` are the accounts, ``default`` applies to all others. ``host`` owns
+    turns whose source names nobody (by default that of ``default``), and a take-out of another
+    installation, whose ids no host knows. UsageError for a choice of an unknown account, or one not
+    in the past.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Import:
         self._spool_new()
 
     def _record_alias(self, copied: DuplicateRecord) -> None:
-        """A turn may be stored already under the name of its copy."""
+        """Records that a copy's name stands for a turn that may be stored already."""
         turns = [
             copied.host_turn,
             *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
@@ -297,12 +297,12 @@ class Import:
         return self._last_named
 
     def _put(
-        self, host: str, at: datetime, conversation: NamedConversation, turn: ReadTurn
+        self, host: str, now: datetime, conversation: NamedConversation, turn: ReadTurn
     ) -> None:
         self._counts["turns"] += 1
         name = conversation.turn_name(turn.host_turn)
         self._fresh.append(
-            _Fresh(host=host, at=at, conversation=conversation.name, name=name, turn=turn)
+            _Fresh(host=host, at=now, conversation=conversation.name, name=name, turn=turn)
         )
         self._fresh_characters += len(turn.content.text)
         if turn.content.tool_calls:
@@ -356,7 +356,7 @@ class Import:
         )
 
     def _title_envelope(self, text: str) -> bytes | None:
-        """The envelope of a title, with a cache of one: each turn of a conversation has it."""
+        """The envelope of a title, with a cache of one: all turns of a conversation have it."""
         if self._last_text[0] != text:
             self._last_text = (text, encode(Content(text=text)))
         return self._last_text[1]
@@ -447,14 +447,14 @@ class Import:
         return {names[name]: account for name, account in found.items()}
 
     def _has_events(self, host: str) -> bool:
-        """Whether the host has events left that may be new."""
+        """Whether the host's account has possibly new events left."""
         return bool(
             self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host)
         )
 
     def _opened_at(self, host: str) -> datetime:
-        """When an account opens, as far as is known: ids begin with it, so that rows in their order
-        are written at the end of each index.
+        """When an account opens, as far as known: ids begin with it, so that rows in id order
+        append to the end of each index.
         """
         recorded = self._recorded.get(host)
         found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
@@ -507,7 +507,7 @@ class Import:
         )
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
-        """The account's new commands, in the order of their times."""
+        """The account's new commands, by time."""
         account, known, world = self._there.get(host), None, None
         if account is not None:
             self._named.add(account)
@@ -607,7 +607,7 @@ class Import:
         return [*taken, *noes], [rating for rating in rated if rating.at >= last_at]
 
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
-        """The feedback that the vault does not have; none of an account that neither exists nor
+        """The feedback that the vault does not have; none for an account that neither exists nor
         begins.
         """
         given = self._feedback.pop(host, [])
@@ -671,7 +671,7 @@ class Import:
         )
 
     def _seed_world(self, tx: Transaction, account: UUID) -> World:
-        """A world with the account's present state, keyed by the HMACs of the host's ids."""
+        """A world with the account's present state, under the HMACs of the host's ids."""
         world = World(self._policies, replay=True)
         names = {row.project_id.hex: row.host_hmac.hex() for row in tables.projects_of(tx, account)}
         for row in tables.conversations_of(tx, account):
@@ -693,8 +693,8 @@ class Import:
         return world
 
     def _may_be_due(self, first: datetime) -> bool:
-        """Whether a turn of ``first`` or later could be due by now, under any version: if none of
-        its periods has passed since, the fold that looks for due turns is not needed.
+        """Whether a turn of ``first`` or later could be due by now under any version; if not,
+        `_expired_turns` is not needed.
         """
         periods = {
             period for version in self._policies.versions for period in version.keep.of_turns
@@ -740,7 +740,7 @@ class Import:
         return dead
 
     def _choose_event(self, chosen: DatedChoice) -> events.ChooseEvent:
-        """A choice as an event of the world, by HMACs."""
+        """A choice as an event of the world, under HMACs."""
         choice = chosen.choice
 
         def hashed(scope: events.NamedScope) -> events.NamedScope:
@@ -757,8 +757,8 @@ class Import:
         )
 
     def _sweep(self) -> None:
-        """Records as erased what was not stored, and erases what else is due in these accounts,
-        also where a stopped import left them so.
+        """Records the turns that were not stored as erased, and erases all due content of these
+        accounts, including what a stopped import left.
         """
         accounts = sorted(self._accounts | self._named)
         for start in range(0, len(accounts), sweep_batches.BATCH_SEGMENTS_MAX):

@@ -53,7 +53,7 @@ _anything = msgspec.json.Decoder()
 
 
 class DropReason(StrEnum):
-    """Why a span is dropped; most spans of an application are no model calls."""
+    """Why a span is dropped; most spans of an application are not model calls."""
 
     no_model_call = "no_model_call"
     marked = "marked"
@@ -195,7 +195,7 @@ def _older_function(values: Values) -> Message:
 
 
 def _message_list(value: object) -> list[Message]:
-    """The messages in a list, or in JSON text of one; none if the text is too large."""
+    """The messages in a list, or in its JSON text; none if the text is too large."""
     if isinstance(value, str):
         if (
             len(value) > LIST_CHARACTERS_MAX
@@ -211,8 +211,8 @@ def _message_list(value: object) -> list[Message]:
 
 
 def _split_parts(message: Message) -> Iterator[Message]:
-    """A message with ``parts`` in the shape of OpenAI's; each reply of a tool is a message of its
-    own.
+    """Converts a message with ``parts`` to OpenAI's format; each reply of a tool becomes
+    a message.
     """
     parts = message.get("parts")
     if not isinstance(parts, list):

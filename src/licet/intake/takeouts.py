@@ -129,9 +129,11 @@ def _check_complete(path: Path, there: Container[str]) -> None:
             raise InputError(f"the take-out lacks `{name}`", "take it out again", file=str(path))
 
 
-def size(taken: TakenOut) -> int:
+def size(takeout: TakenOut) -> int:
     """The bytes on disk that an import of it reads."""
-    return sum(_bytes(source) for source in (taken.messages, taken.feedback) if source is not None)
+    return sum(
+        _bytes(source) for source in (takeout.messages, takeout.feedback) if source is not None
+    )
 
 
 def _bytes(source: Source) -> int:
@@ -139,7 +141,7 @@ def _bytes(source: Source) -> int:
 
 
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
-    """The feedback of a data export; shared content is taken from the conversation again."""
+    """The feedback of a data export; shared content is copied from the conversation again."""
     records = json_stream.records(source, progress, by_lines=True)
     return read_each(records, _given, lambda place, line, _: iter([_parse_line(place, line)]))
 

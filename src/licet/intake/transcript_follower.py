@@ -70,7 +70,9 @@ def follow(path: Path, mark: ReadMark) -> Iterator[Step]:
 
 
 def _line(readline: Callable[[int], bytes], bytes_max: int) -> tuple[int, bytes | None]:
-    """A whole line's size and its bytes, None if it is too long; (0, ..) without a whole line."""
+    """The size and bytes of the next whole line, None for a line that is too long; (0, ..) without
+    a whole line.
+    """
     piece = readline(bytes_max)
     size, raw = len(piece), piece
     while piece and not piece.endswith(b"\n"):

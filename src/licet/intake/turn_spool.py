@@ -55,7 +55,7 @@ class SpooledTurn(Masked, msgspec.Struct, frozen=True, array_like=True):
 
 
 class TurnSpool:
-    """Records, each found again by its place."""
+    """Stores records, each found again by its place."""
 
     def __init__(
         self, folder: Path, random: Callable[[int], bytes], memory_bytes_max: int = MEMORY_BYTES_MAX
@@ -74,7 +74,7 @@ class TurnSpool:
         )
 
     def put(self, turn: SpooledTurn) -> int:
-        """Keeps a turn; returns its place."""
+        """Stores a turn; returns its place."""
         place = self._begins[-1] + len(self._filling)
         record = self._encode(turn)
         self._filling += turn.host_turn + len(record).to_bytes(_SIZE_BYTES, "big") + record
@@ -115,7 +115,7 @@ class TurnSpool:
         self._sealed.append((offset, len(sealed)))
 
     def _locate(self, place: int) -> tuple[bytes | bytearray, int]:
-        """The block that a record is in, and where it begins there."""
+        """The block that contains a record, and the record's start in it."""
         number = bisect_right(self._begins, place) - 1
         at = place - self._begins[number]
         if number == len(self._begins) - 1:
@@ -147,7 +147,7 @@ class WaitingTurn(NamedTuple):
 
 
 class _Chain(msgspec.Struct):
-    """The turns of an account as a linked list from the newest; and the time of the first."""
+    """The turns of an account as a linked list from the newest, and the first one's time."""
 
     newest: int
     first_us: int

@@ -130,9 +130,9 @@ class BucketObjects:
     def close(self) -> None:
         """Holds nothing open."""
 
-    def _drop_late(self, rest: list[WaitingRecords], late: set[int]) -> None:
-        late.update(batch.ticket for batch in rest if batch.life < self.tail.life)
-        rest[:] = [batch for batch in rest if batch.life >= self.tail.life]
+    def _drop_late(self, waiting: list[WaitingRecords], late: set[int]) -> None:
+        late.update(batch.ticket for batch in waiting if batch.life < self.tail.life)
+        waiting[:] = [batch for batch in waiting if batch.life >= self.tail.life]
 
     def _follow(self, number: int) -> None:
         """Takes over an object that another process wrote."""
@@ -200,11 +200,11 @@ def _strip_header(content: bytes, name: str) -> bytes:
     return content
 
 
-def _next_batch(rest: Sequence[WaitingRecords]) -> list[WaitingRecords]:
+def _next_batch(waiting: Sequence[WaitingRecords]) -> list[WaitingRecords]:
     """The first callers that fit into one object, and at least one."""
     taken: list[WaitingRecords] = []
     size = 0
-    for batch in rest:
+    for batch in waiting:
         size += batch.size
         if taken and size > OBJECT_BYTES_WANTED:
             break

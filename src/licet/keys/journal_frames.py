@@ -181,9 +181,9 @@ def _frame_at(data: bytes, place: int) -> JournalFrame | None:
     return JournalFrame(number, chain, data[place + _FRAME.size : end])
 
 
-def _contains_frame(rest: bytes) -> bool:
+def _contains_frame(data: bytes) -> bool:
     """Whether a complete frame follows the damage, so that it is no torn end."""
-    return any(_frame_at(rest, place) is not None for place in range(1, len(rest)))
+    return any(_frame_at(data, place) is not None for place in range(1, len(data)))
 
 
 class ChainWalk:

@@ -48,7 +48,7 @@ def moved_folder(folder: Path) -> Path:
 
 
 def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
-    """Counts what `move_journal` would move, or moved; raises what it raises, changes nothing."""
+    """Counts what `move_journal` would move, or has moved; raises its errors, changes nothing."""
     if (moved := moved_folder(folder)).is_dir():
         return _describe(moved)
     _refuse_missing(folder)

@@ -269,10 +269,10 @@ class Keyring:
         }
 
     def slot_keys(
-        self, tx: Transaction, wanted: Collection[tuple[UUID, int]]
+        self, tx: Transaction, account_slots: Collection[tuple[UUID, int]]
     ) -> dict[tuple[UUID, int], KeyMaterial | None]:
         """Reads the keys in (account, slot) in one statement; None if one was destroyed."""
-        pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in wanted})
+        pages = sorted({(account, slot // SLOTS_PER_PAGE) for account, slot in account_slots})
         rows = tx.execute(
             f"""
             SELECT a.account_id, p.page, p.slots, a.wrapped_key, b.bucket, b.epoch, b.wrapped,
@@ -294,7 +294,7 @@ class Keyring:
                         self.bucket_key(*bucket), account, wrapped
                     ).slots
         result: dict[tuple[UUID, int], KeyMaterial | None] = {}
-        for account, slot in wanted:
+        for account, slot in account_slots:
             page = found.get((account, slot // SLOTS_PER_PAGE))
             result[account, slot] = (
                 None if page is None else read_slot(page, account, opened[account], slot)

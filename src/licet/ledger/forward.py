@@ -245,10 +245,12 @@ def _match_rows(
     return found, again
 
 
-def _identity(account: UUID, kind: str, at: str, facts: Mapping[str, Any]) -> tuple[object, ...]:
+def _identity(
+    account: UUID, kind: str, description: str, facts: Mapping[str, Any]
+) -> tuple[object, ...]:
     """Returns what identifies an account's act. One act may end several grants at one time."""
     grant = facts.get("grant") if kind == EntryKind.grant_ended else None
-    return account, kind, at, grant, *(facts.get(name) for name in _SUBJECT)
+    return account, kind, description, grant, *(facts.get(name) for name in _SUBJECT)
 
 
 def _entry_text(entry: dict[str, Any]) -> str:
@@ -259,12 +261,16 @@ def _row_text(row: OutboxRow) -> str:
     return str((row.kind, rfc3339(row.occurred_at), sorted(entries.public_facts(row).items())))
 
 
-def _set_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -> None:
+def _set_places(tx: Transaction, year: int, indexed_rows: Sequence[tuple[int, int]]) -> None:
     tx.execute(
         """UPDATE outbox o SET log_year = %(year)s, index = k.index
              FROM unnest(%(ids)b::bigint[], %(indexes)b::bigint[]) AS k(outbox_id, index)
             WHERE o.outbox_id = k.outbox_id""",
-        {"year": year, "ids": [row for row, _ in found], "indexes": [index for _, index in found]},
+        {
+            "year": year,
+            "ids": [row for row, _ in indexed_rows],
+            "indexes": [index for _, index in indexed_rows],
+        },
     )
 
 

@@ -149,23 +149,25 @@ class LogWriter:
         return cls._recover_files(Durable(storage), Durable(state), origin, signer)
 
     @classmethod
-    def _begin_files(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
+    def _begin_files(cls, written: LogFiles, state: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
-        if kept.read(HEAD) is not None or written.read(CHECKPOINT) is not None:
+        if state.read(HEAD) is not None or written.read(CHECKPOINT) is not None:
             raise RefusedError(f"the log `{origin}` already exists", "open it", because="exists")
         empty = Checkpoint(origin, 0, tree.EMPTY_ROOT)
         head = LogHead(0, note.sign(empty.text, signer), ())
-        kept.write({HEAD: head.encode()})
+        state.write({HEAD: head.encode()})
         written.write({CHECKPOINT: head.note})
-        return cls(written, kept, signer, head, TileEdge())
+        return cls(written, state, signer, head, TileEdge())
 
     @classmethod
-    def _recover_files(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
+    def _recover_files(
+        cls, written: LogFiles, state: LogFiles, origin: str, signer: Signer
+    ) -> Self:
         _check_signer(origin, signer)
-        data = kept.read(HEAD)
+        data = state.read(HEAD)
         # durable, and in a bucket taken from every other writer, before anything else is read
         if data is not None:
-            kept.write({HEAD: data})
+            state.write({HEAD: data})
         head, edge, files = _reconcile(written, data, signer.verifier)
         published = written.read(CHECKPOINT)
         promised = note.parse(head.note).text
@@ -173,7 +175,7 @@ class LogWriter:
         if published is None or note.parse(published).text != promised:
             published = head.note
         written.write({CHECKPOINT: published})
-        return cls(written, kept, signer, head, edge)
+        return cls(written, state, signer, head, edge)
 
     @property
     def checkpoint(self) -> Checkpoint:

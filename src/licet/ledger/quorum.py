@@ -106,8 +106,8 @@ class _QuorumParser:
         self.rule: str | None = None
         self._members: set[str] = set()
 
-    def take(self, word: str, rest: list[str]) -> None:
-        match word, rest:
+    def take(self, word: str, arguments: list[str]) -> None:
+        match word, arguments:
             case "log", [vkey, *url] if len(url) < 2:
                 self.logs.append(_parse_member("", vkey, url, SignatureType.ed25519, self.logs))
             case "witness", [name, vkey, *url] if len(url) < 2:
@@ -157,14 +157,14 @@ class _QuorumParser:
 
 
 def _parse_member(
-    name: str, vkey: str, url: list[str], signature_type: SignatureType, others: list[QuorumMember]
+    name: str, vkey: str, url: list[str], signature_type: SignatureType, members: list[QuorumMember]
 ) -> QuorumMember:
     verifier = Verifier.parse(vkey)
     if verifier.type is not signature_type:
         raise InputError(
             f"the key of `{verifier.name}` does not have the type `{signature_type:#04x}`"
         )
-    if verifier.public in {other.verifier.public for other in others}:
+    if verifier.public in {other.verifier.public for other in members}:
         raise InputError(
             f"the key of `{verifier.name}` is already in the file", "a key counts only once"
         )

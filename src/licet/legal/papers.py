@@ -87,14 +87,14 @@ def make(
     kind: PaperKind,
     *,
     actor: str,
-    at: str | None = None,
+    log_position: str | None = None,
     releases: Sequence[str] = (),
     dry_run: bool = False,
 ) -> MadePaper:
     """Makes and stores a paper at a log position (`figures.parse_position`), about all or the given
     releases.
     """
-    position = figures.parse_position(installation, at)
+    position = figures.parse_position(installation, log_position)
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read_log(installation, position, scope)
     with transaction(installation.pool) as tx:

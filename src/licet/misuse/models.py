@@ -333,7 +333,7 @@ def _write_model_files(
     model: Model,
     name: str,
     source: _Source,
-    made: Path,
+    folder: Path,
     held_out: Sequence[Figures],
     started: datetime,
     number: int,
@@ -344,11 +344,11 @@ def _write_model_files(
 
     ``number``: the release's position, which decides whose rows of a conversation count.
     """
-    place = made if count == 1 else made / f"{_FROM}{source.name}"
+    place = folder if count == 1 else folder / f"{_FROM}{source.name}"
     if count > 1:
         place.mkdir()
         for file in (classifier.MODEL_FILE, classifier.WEIGHTS_FILE):
-            os.link(made / file, place / file)
+            os.link(folder / file, place / file)
     record = consumption.merge([source.record], place / consumption.FILE)
     heads = [
         consumption.parse_unverified_head(frame.signed)
@@ -434,7 +434,7 @@ def _names(installation: Installation, releases: Sequence[UUID]) -> list[str]:
     return [names[release] for release in releases if release in names]
 
 
-def _replace(made: Path, out: Path) -> None:
+def _replace(folder: Path, out: Path) -> None:
     """Replaces an earlier model, and deletes it with its operating points, which are derived from
     content that must be forgotten.
     """
@@ -443,7 +443,7 @@ def _replace(made: Path, out: Path) -> None:
     operating_points.points_beside(out).unlink(missing_ok=True)
     if out.exists():
         out.rename(gone)
-    made.rename(out)
+    folder.rename(out)
     shutil.rmtree(gone, ignore_errors=True)
 
 

@@ -101,7 +101,7 @@ def read_points(
 
 
 def add_points(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
-    """Adds or replaces, by domain and share, points of the model with hash ``weights``."""
+    """Adds points of the model with hash ``weights``, or replaces them, by domain and share."""
     new = {
         (point.domain, point.alarms): point for point in (*_read_all_points(path, weights), *points)
     }

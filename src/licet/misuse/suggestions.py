@@ -133,17 +133,16 @@ def get_suggestion(installation: Installation, conversation: str) -> Suggestion:
     return _require(found, conversation)
 
 
-def _require(found: Sequence[Suggestion], conversation: str) -> Suggestion:
-    if not found:
+def _require(suggestions: Sequence[Suggestion], conversation: str) -> Suggestion:
+    if not suggestions:
         raise NotFoundError(f"nothing is suggested of `{conversation}`")
-    return found[0]
+    return suggestions[0]
 
 
-def check_undecided(found: Suggestion) -> None:
-    """Raises RefusedError if the suggestion was decided."""
-    if found.decided_at is not None:
+def check_undecided(suggestion: Suggestion) -> None:
+    if suggestion.decided_at is not None:
         raise RefusedError(
-            f"it was {found.decision} already, by {found.decided_by}", because="decided"
+            f"it was {suggestion.decision} already, by {suggestion.decided_by}", because="decided"
         )
 
 

@@ -114,10 +114,10 @@ class Filter:
             await known.aclose()
         return await asyncio.to_thread(self._connect, wanted)
 
-    def _connect(self, wanted: PluginSettings) -> Host:
+    def _connect(self, settings: PluginSettings) -> Host:
         with self._lock:
             if self._host is None:
-                self._host = Host(wanted)
+                self._host = Host(settings)
             return self._host
 
     def close(self) -> None:
@@ -394,11 +394,11 @@ def _join_content(content: object) -> str:
     ).strip()
 
 
-def _arguments(given: object) -> str:
+def _arguments(arguments: object) -> str:
     return (
-        given
-        if isinstance(given, str)
-        else msgspec.json.encode({} if given is None else given).decode()
+        arguments
+        if isinstance(arguments, str)
+        else msgspec.json.encode({} if arguments is None else arguments).decode()
     )
 
 

@@ -246,8 +246,8 @@ def decide_feedback(
     policies: Policies,
     now: datetime,
 ) -> Decision:
-    """Decides whether feedback may be used to improve models at ``now``. A turn in its copy is
-    usable only while that turn is.
+    """Decides whether feedback may be used to improve models at ``now``. A copied turn is usable
+    only while the original is.
     """
     number = policies.number(now)
     terms = policies.terms(feedback.version, number)

@@ -335,12 +335,12 @@ class Policies:
         """Whether the first version is effective."""
         return now >= self._effective[0]
 
-    def terms(self, taken: int, number: int) -> JointTerms:
-        """Returns the terms that every version from ``taken`` to ``number`` allows."""
-        joint = self._joint.get((taken, number))
+    def terms(self, since: int, number: int) -> JointTerms:
+        """Returns the terms that every version from ``since`` to ``number`` allows."""
+        joint = self._joint.get((since, number))
         if joint is None:
-            first = min(taken, number)
-            joint = self._joint[taken, number] = joint_terms(self.versions[first : number + 1])
+            first = min(since, number)
+            joint = self._joint[since, number] = joint_terms(self.versions[first : number + 1])
         return joint
 
     def replacing_names(self, number: int) -> Policy | None:
@@ -358,11 +358,11 @@ class Policies:
             None,
         )
 
-    def leaves_out_rows(self, taken: int, number: int) -> bool:
-        """Whether a version from ``taken`` to ``number`` leaves out rows with unusable tool
+    def leaves_out_rows(self, since: int, number: int) -> bool:
+        """Whether a version from ``since`` to ``number`` leaves out rows with unusable tool
         results.
         """
-        versions = self.versions[min(taken, number) : number + 1]
+        versions = self.versions[min(since, number) : number + 1]
         return any(version.tool_results is ToolResultsTerm.row_left_out for version in versions)
 
     def newest_material(self, now: datetime) -> int | None:

@@ -22,13 +22,13 @@ def extend(
     *,
     under: int | None = None,
 ) -> tuple[ConversationState, int]:
-    """The conversation with as many of ``turns`` as have one answer with its newest one, which was
-    taken at ``since``; and how many. Each is a time, a role and an origin.
+    """Adds the leading ``turns`` (time, role, origin) whose fold equals that of the newest turn,
+    taken at ``since``; returns the conversation and their number. The result is that of
+    `fold.add_turn` for each.
 
-    It is what `fold.add_turn` gives one by one. They have one answer as long as they have the same
-    stamp in one period of the policy, add neither an origin nor the person's first words to the
-    segment, and no date passes meanwhile: then the last of them dates every segment as each of them
-    would.
+    Turns fold alike while they have one stamp in one policy period, add neither an origin nor the
+    person's first words to the segment, and no date passes: then the last one dates every segment
+    as each of them would.
     """
     last = conversation.segments[-1]
     passes = min(

@@ -38,7 +38,7 @@ from licet.store.connect import Transaction
 
 
 class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings that a base must share for its rows to be reused."""
+    """The settings that a reusable base must share."""
 
     purpose: str
     plan: str
@@ -107,7 +107,7 @@ class BaseRelease:
 
 
 def check_base(
-    folder: Path, release: Release, wanted: BaseSettings
+    folder: Path, release: Release, settings: BaseSettings
 ) -> tuple[ReleaseManifest | None, str]:
     """The manifest of a usable base, or None and why it is not usable."""
     try:
@@ -123,12 +123,12 @@ def check_base(
         "it was purged, so that its parts are not those of its manifest": (
             folder / "purge-1.json"
         ).exists(),
-        "it is for another purpose": promised.purpose != wanted.purpose,
-        "it was built by another version of Licet": promised.licet != wanted.software,
+        "it is for another purpose": promised.purpose != settings.purpose,
+        "it was built by another version of Licet": promised.licet != settings.software,
         "it was curated otherwise": (curation.plan if curation is not msgspec.UNSET else "")
-        != wanted.plan
-        or made.sha256 != wanted.rules
-        or made.names != wanted.names,
+        != settings.plan
+        or made.sha256 != settings.rules
+        or made.names != settings.names,
     }
     why = next((why for why, is_so in reasons.items() if is_so), "")
     return (None if why else promised), why

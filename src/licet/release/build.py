@@ -52,7 +52,6 @@ from licet.policy.file import Policies, UnreadLanguagesTerm
 from licet.release import (
     card,
     croissant,
-    draft,
     manifest,
     purge,
     registry,
@@ -77,7 +76,16 @@ from licet.release.build_workers import (
 from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, find_unusual
 from licet.release.curation import Cleaner, Curation, LeftOut, PlainCuration, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
-from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
+from licet.release.draft import (
+    BuildSettings,
+    Draft,
+    DroppedRows,
+    End,
+    Stage,
+    delete_sealed,
+    delete_state,
+    resume_obstacle,
+)
 from licet.release.live_leases import decide_rows
 from licet.release.manifest import (
     PROOF_FOLDER,
@@ -202,7 +210,7 @@ class Builder:
                 because="purpose",
             )
         self._check_names(at)
-        draft.delete_sealed(self._pool)
+        delete_sealed(self._pool)
         known = self._unfinished(order)
         # so the journal has these changes before the pin
         verbs.advance(self._pool, self._policies, at)
@@ -253,21 +261,21 @@ class Builder:
         names = self._curation.found_by.names
         return names is not msgspec.UNSET and notice.PERSON in names.kinds
 
-    def _resume(self, taken: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
+    def _resume(self, resumed: ResumedBuild, order: BuildOrder, proofs: Proofs) -> BuildResult:
         """Resumes a killed build after its complete parts."""
-        resume.restore(self._pool, self._keyring, taken, proofs)
-        self._tally, self._end, self._parts = taken.tally, taken.end, taken.parts
+        resume.restore(self._pool, self._keyring, resumed, proofs)
+        self._tally, self._end, self._parts = resumed.tally, resumed.end, resumed.parts
         self._progress(self._tally.candidates)
-        part = taken.end.rows // self._rows_per_part
+        part = resumed.end.rows // self._rows_per_part
         self._says(f"resumed from part {part}")
-        rows = taken.straddling(order.folder, self._rows_per_part)
-        built = self._write(taken.release, taken.draft, order, proofs, rows, taken.stage)
+        rows = resumed.straddling(order.folder, self._rows_per_part)
+        built = self._write(resumed.release, resumed.draft, order, proofs, rows, resumed.stage)
         return msgspec.structs.replace(built, resumed_from=part)
 
     def _write(
         self,
         release: Release,
-        kept: Draft,
+        draft: Draft,
         order: BuildOrder,
         proofs: Proofs,
         rows: Iterator[SealedRow],
@@ -276,14 +284,14 @@ class Builder:
         if stage is not Stage.elected:
             self._sketch_again(release, order, reads=stage is Stage.reading)
         if stage is Stage.reading:
-            every = chain(rows, self._sealed_rows(release, kept, proofs))
+            every = chain(rows, self._sealed_rows(release, draft, proofs))
             for part in write_parts(order.folder, every, rows_per_part=self._rows_per_part):
                 self._parts[part.number] = part
-                self._store_part(kept, part)
-            self._save_stage(kept, Stage.electing)
+                self._store_part(draft, part)
+            self._save_stage(draft, Stage.electing)
         if stage is not Stage.elected:
-            self._elect(release, kept, order.folder, proofs)
-            self._save_stage(kept, Stage.elected)
+            self._elect(release, draft, order.folder, proofs)
+            self._save_stage(draft, Stage.elected)
         self._check_languages()
         self._check_changes(release, order)
         now = self._clock()
@@ -291,9 +299,9 @@ class Builder:
         year_leaves.add_missing_leaves(
             self._pool, release.release_id, question, release.begun_at.year, now
         )
-        decided_as = self._decide_again(release, kept, order.folder, proofs)
+        decided_as = self._decide_again(release, draft, order.folder, proofs)
         sealed = self._seal(release, order, decided_as, proofs)
-        draft.delete_sealed(self._pool)
+        delete_sealed(self._pool)
         return BuildResult(folder=order.folder, manifest=sealed, lock_seconds=self._lock_seconds)
 
     def _check_changes(self, release: Release, order: BuildOrder) -> None:
@@ -316,9 +324,9 @@ class Builder:
         if self._tally.unread and policy.unread_languages is UnreadLanguagesTerm.build_stopped:
             raise UnreadLanguagesError(self._tally.unread)
 
-    def _save_stage(self, kept: Draft, stage: Stage) -> None:
+    def _save_stage(self, draft: Draft, stage: Stage) -> None:
         with transaction(self._pool) as tx:
-            kept.set_stage(tx, stage)
+            draft.set_stage(tx, stage)
 
     def _unfinished(self, order: BuildOrder) -> Release | None:
         """The unfinished build of this name; RefusedError if name or folder is taken."""
@@ -339,39 +347,45 @@ class Builder:
         return known
 
     def _load_unfinished(
-        self, release: Release, order: BuildOrder, made: BuildSettings, now: datetime
+        self, release: Release, order: BuildOrder, settings: BuildSettings, now: datetime
     ) -> ResumedBuild | None:
         """The unfinished build, ready to resume; None if it must start over, which is reported."""
         with transaction(self._pool) as tx:
             found = Draft.find(tx, self._keyring, release.release_id)
             opens = found is not None and found[0].opens(tx)
-        taken, why = None, "nothing of the unfinished build was kept"
+        resumed, why = None, "nothing of the unfinished build was kept"
         if order.afresh:
             why = "--afresh was given"
         elif found is not None and opens:
-            kept, of, stage = found
-            version = self._policies.number(now)
-            why = draft.resume_obstacle(
-                release, made, settings=of, purpose=order.purpose, version=version, now=now
+            stored, begun_with, stage = found
+            why = resume_obstacle(
+                release,
+                settings,
+                begun_with=begun_with,
+                purpose=order.purpose,
+                version=self._policies.number(now),
+                now=now,
             )
             if not why:
-                taken = resume.truncate_to_complete(
-                    self._pool, release, kept, stage, order.folder, self._rows_per_part
+                resumed = resume.truncate_to_complete(
+                    self._pool, release, stored, stage, order.folder, self._rows_per_part
                 )
                 why = "no page of it is complete"
-        if taken is None:
+        if resumed is None:
             self._says(f"starts over: {why}")
-        return taken
+        return resumed
 
     def _discard(self, release: Release, order: BuildOrder) -> None:
         """Discards an unfinished build, from the database last: an interruption can be repeated."""
         if order.folder.exists():
             shutil.rmtree(order.folder)
         with transaction(self._pool) as tx:
-            draft.delete_state(tx, release.release_id)
+            delete_state(tx, release.release_id)
             registry.discard(tx, release.release_id)
 
-    def _pin(self, order: BuildOrder, made: BuildSettings, now: datetime) -> tuple[Release, Draft]:
+    def _pin(
+        self, order: BuildOrder, settings: BuildSettings, now: datetime
+    ) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
             release_id = uuid7(now, self._keyring.random(10))
             account_journal.block_endings(tx)
@@ -392,7 +406,7 @@ class Builder:
                 manifest_sha256=None,
             )
             registry.begin(tx, release)
-            return release, Draft.begin(tx, self._keyring, release.release_id, made)
+            return release, Draft.begin(tx, self._keyring, release.release_id, settings)
 
     def _sketch_again(self, release: Release, order: BuildOrder, *, reads: bool) -> None:
         """Sketches the rows of earlier pages again; a build that still reads may survey first."""
@@ -421,13 +435,13 @@ class Builder:
 
     # Reading
 
-    def _sealed_rows(self, release: Release, kept: Draft, proofs: Proofs) -> Iterator[SealedRow]:
-        for page in self._pages(release, kept):
+    def _sealed_rows(self, release: Release, draft: Draft, proofs: Proofs) -> Iterator[SealedRow]:
+        for page in self._pages(release, draft):
             # Registered and committed: now it may be written.
             self._add_page(page, proofs)
             yield from page.sealed
 
-    def _pages(self, release: Release, kept: Draft) -> Iterator[BuiltPage]:
+    def _pages(self, release: Release, draft: Draft) -> Iterator[BuiltPage]:
         """The pages after the last one, in order, each yielded once committed."""
         turns = TurnsInOrder(self._clock, self._survey, self._progress, self._end.rows)
         if self._workers is not None:
@@ -440,7 +454,7 @@ class Builder:
             self._keyring,
             self._policies,
             release,
-            kept,
+            draft,
             self._curation,
             base=self._base,
             page_bytes_max=self._page_bytes_max,
@@ -479,10 +493,10 @@ class Builder:
         proofs.add(page.candidates, page.rows)
         self._end = page.end
 
-    def _store_part(self, kept: Draft, part: PartPromise) -> None:
+    def _store_part(self, draft: Draft, part: PartPromise) -> None:
         ends = min((part.number + 1) * self._rows_per_part, self._tally.rows)
         with transaction(self._pool) as tx:
-            kept.keep_part(tx, part, ends)
+            draft.keep_part(tx, part, ends)
 
     def _derive_salts(
         self, tx: Transaction, release: Release, accounts: set[UUID], proofs: Proofs
@@ -493,7 +507,7 @@ class Builder:
 
     # Duplicates
 
-    def _elect(self, release: Release, kept: Draft, folder: Path, proofs: Proofs) -> None:
+    def _elect(self, release: Release, draft: Draft, folder: Path, proofs: Proofs) -> None:
         """Removes duplicate rows. A later ending brings no duplicate back: the next release elects
         again.
         """
@@ -511,28 +525,28 @@ class Builder:
                     (row, {LeftOut.duplicate.value: sum(source.count for source in row.sources)})
                     for row in rows
                 ]
-                self._delete_rows(tx, release, kept, gone)
+                self._delete_rows(tx, release, draft, gone)
                 self._derive_salts(tx, release, {row.account for row in rows}, proofs)
             self._count_removed(gone, proofs)
-        self._rewrite(kept, folder, set(lost))
+        self._rewrite(draft, folder, set(lost))
 
     def _delete_rows(
         self,
         tx: Transaction,
         release: Release,
-        kept: Draft,
-        gone: Sequence[tuple[RowSources, Mapping[str, int]]],
+        draft: Draft,
+        removed: Sequence[tuple[RowSources, Mapping[str, int]]],
     ) -> None:
-        """Deletes rows from the database; ``gone`` has their turns by reason."""
-        registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in gone])
-        kept.keep_gone(
-            tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in gone]
+        """Deletes rows from the database; ``removed`` has their turns by reason."""
+        registry.drop_rows(tx, release.release_id, [row.ordinal for row, _ in removed])
+        draft.keep_gone(
+            tx, [DroppedRows(row.ordinal, row.account, reasons) for row, reasons in removed]
         )
 
     def _count_removed(
-        self, gone: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs
+        self, removed: Sequence[tuple[RowSources, Mapping[str, int]]], proofs: Proofs
     ) -> None:
-        for row, reasons in gone:
+        for row, reasons in removed:
             self._tally.take_out(row.ordinal, reasons)
             proofs.remove_row(row.ordinal, row.account, reasons)
 
@@ -565,7 +579,7 @@ class Builder:
             yield seen, DecidedAs(position=position, now=now, policies=policies)
 
     def _decide_again(
-        self, release: Release, kept: Draft, folder: Path, proofs: Proofs
+        self, release: Release, draft: Draft, folder: Path, proofs: Proofs
     ) -> DecidedAs:
         """Decides again, as of one position, rows with endings since the pin or past their end."""
         with self._fix_decision(release) as (seen, decided_as):
@@ -596,21 +610,21 @@ class Builder:
             proofs.replace_row(views[row.conversation], policies, row)
         if gone:
             with transaction(self._pool) as tx:
-                self._delete_rows(tx, release, kept, gone)
+                self._delete_rows(tx, release, draft, gone)
         self._count_removed(gone, proofs)
-        self._rewrite(kept, folder, out)
+        self._rewrite(draft, folder, out)
         return decided_as
 
-    def _rewrite(self, kept: Draft, folder: Path, gone: set[int]) -> None:
+    def _rewrite(self, draft: Draft, folder: Path, removed: set[int]) -> None:
         by_part: dict[int, set[int]] = {}
-        for ordinal in gone:
+        for ordinal in removed:
             by_part.setdefault(ordinal // self._rows_per_part, set()).add(ordinal)
         for number, mine in sorted(by_part.items()):
             part = self._parts[number]
 
             def declare(becomes: PartPromise | None, part: PartPromise = part) -> None:
                 with transaction(self._pool) as tx:
-                    kept.declare(tx, part, becomes, self._tally.rows)
+                    draft.declare(tx, part, becomes, self._tally.rows)
 
             made = rewrite_part(folder / part.file, mine, declare)
             if made is None:

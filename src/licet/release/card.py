@@ -323,9 +323,9 @@ _OWN_SAMPLE = "a sample of the operator's own."
 _UNSOUGHT = "Ids of countries that the rules have no form for are not looked for, and are all in."
 
 
-def _measured(made: Deidentification) -> str:
+def _measured(pin: Deidentification) -> str:
     """De-identification's measured recall and precision as a table, or that it was not measured."""
-    if made.measured is msgspec.UNSET:
+    if pin.measured is msgspec.UNSET:
         return (
             "How much of what identifies is found this way has not been measured: assume that "
             f"much is missed. {_UNSOUGHT}"
@@ -334,7 +334,7 @@ def _measured(made: Deidentification) -> str:
         f"| {_escape(m.slice)} | `{m.kind}` | {_share(m.found, m.labelled)} | "
         f"{_interval(m.found, m.labelled)}"
         f" | {m.labelled:,} |"
-        for m in made.measured
+        for m in pin.measured
     ]
     return "\n".join(
         [
@@ -348,7 +348,7 @@ def _measured(made: Deidentification) -> str:
             ),
             "of what the samples do not hold nothing was measured.",
             "",
-            *dict.fromkeys(_sample(m.slice) for m in made.measured),
+            *dict.fromkeys(_sample(m.slice) for m in pin.measured),
             "",
             _UNSOUGHT,
             "",
@@ -365,15 +365,15 @@ def _sample(name: str) -> str:
     return f"- `{name}`: {SAMPLES.get(name, _OWN_SAMPLE)}"
 
 
-def _share(found: int, labelled: int) -> str:
-    return f"{found / labelled:.3f}" if labelled else "-"
+def _share(count: int, labelled: int) -> str:
+    return f"{count / labelled:.3f}" if labelled else "-"
 
 
-def _interval(found: int, labelled: int) -> str:
+def _interval(count: int, labelled: int) -> str:
     """The 95 % confidence interval of a share (Wilson 1927)."""
     if not labelled:
         return "-"
-    z, share = 1.96, found / labelled
+    z, share = 1.96, count / labelled
     middle, width = (
         share + z * z / (2 * labelled),
         z * math.sqrt(share * (1 - share) / labelled + z * z / (4 * labelled * labelled)),
@@ -399,9 +399,9 @@ def rewrite(folder: Path) -> None:
     )
 
 
-def _write(folder: Path, made: str) -> None:
+def _write(folder: Path, text: str) -> None:
     with replacing(folder / FILE) as file:
-        file.write(made.encode())
+        file.write(text.encode())
 
 
 def _costs(stated: StatedMeasurement) -> str:

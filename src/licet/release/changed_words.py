@@ -139,14 +139,12 @@ def find_unusual(counts: Mapping[str, int]) -> list[ChangedShare]:
     ]
 
 
-def describe_unusual(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
-    """Describes unusual shares and sample places."""
+def describe_unusual(shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str:
     return "\n".join(
-        [*(f"  {one}" for one in found), *(f"  {describe_place(one)}" for one in samples)]
+        [*(f"  {one}" for one in shares), *(f"  {describe_place(one)}" for one in samples)]
     )
 
 
 def describe_place(place: ChangedPlace) -> str:
-    """Describes a place."""
     where = f"{place.kind}, {place.place.value} of `{place.language}`"
     return f"{where}:  {place.before!r}  ->  {place.after!r}"

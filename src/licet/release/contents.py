@@ -59,7 +59,6 @@ class ContentTally:
         return len(self._accounts)
 
     def add(self, row: RowFigures) -> None:
-        """Adds the next row."""
         number = self._numbers.setdefault(row.profile, len(self._known))
         if number == len(self._known):
             self._known.append(row.profile)
@@ -70,10 +69,12 @@ class ContentTally:
         self._gapped.append(row.gapped)
         self._profiles.append(number)
 
-    def contents(self, gone: Collection[int]) -> ReleaseContents:
-        """Sums all rows except the ``gone`` ordinals."""
+    def contents(self, removed: Collection[int]) -> ReleaseContents:
+        """Sums all rows except the ``removed`` ordinals."""
         left = (
-            array("I", (n for n in range(len(self)) if n not in gone)) if gone else range(len(self))
+            array("I", (n for n in range(len(self)) if n not in removed))
+            if removed
+            else range(len(self))
         )
         total = sum(self._bytes[n] for n in left)
         accounts = len({self._accounts[n] for n in left})
@@ -134,12 +135,11 @@ def public_model_name(stated: str) -> str:
 
 
 def account_mark(account: UUID) -> int:
-    """The 8 random bytes of an account's id."""
     return account.int & (2**64 - 1)
 
 
-def month(at: datetime) -> int:
-    return at.year * 12 + at.month - 1
+def month(moment: datetime) -> int:
+    return moment.year * 12 + moment.month - 1
 
 
 def _written_month(number: int) -> str:

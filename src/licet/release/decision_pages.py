@@ -132,11 +132,11 @@ class DecisionPage:
         purpose: str,
         now: datetime,
         *,
-        seen: Mapping[UUID, AccountView] | None = None,
+        views: Mapping[UUID, AccountView] | None = None,
         permit: GivePermit = Permit.from_decision,
     ) -> None:
         self.places = places
-        self.seen = account_view.load_views(tx, places, policies, now) if seen is None else seen
+        self.seen = account_view.load_views(tx, places, policies, now) if views is None else views
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
@@ -164,7 +164,7 @@ class DecisionPage:
 
     def _select_permitted(
         self,
-        here: AccountView,
+        view: AccountView,
         turns: TurnColumns,
         decided: Mapping[str, Decision],
         permit: GivePermit,
@@ -172,7 +172,7 @@ class DecisionPage:
         """The usable ``turns``, by the decision on each origin; the others are counted. All
         decisions that permit use are equal.
         """
-        conversation, given = here.conversation.conversation_id, None
+        conversation, given = view.conversation.conversation_id, None
         for origin, decision in decided.items():
             if decision.until is not None:
                 given = decision
@@ -185,8 +185,8 @@ class DecisionPage:
                 [n for n, origin in enumerate(turns.origins) if decided[origin].until is not None]
             )
         try:
-            row = here.conversation
-            allowed = permit(given, here.account, row, turns.segment, turns.numbers)
+            row = view.conversation
+            allowed = permit(given, view.account, row, turns.segment, turns.numbers)
         except DeniedError:  # a sweep with a clock ahead of this one
             self._leave_out(conversation, ERASED, turns.numbers)
         else:

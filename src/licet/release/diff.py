@@ -156,13 +156,13 @@ def _salts(
 
 
 def _candidates(
-    folder: Path, wanted: Collection[str]
+    folder: Path, conversations: Collection[str]
 ) -> Iterator[tuple[str, dict[str, int], dict[str, int]]]:
-    """(handle, open reasons, commitments) of the ``wanted`` candidates of a release."""
+    """(handle, open reasons, commitments) of the ``conversations`` candidates of a release."""
     with gzip.open(folder / PROOF_NAMES["candidates"]) as lines:
         for line in lines:
             one: dict[str, Any] = msgspec.json.decode(line)
-            if one["conversation"] in wanted:
+            if one["conversation"] in conversations:
                 yield one["conversation"], one["out"], one["salted"]
 
 

@@ -65,7 +65,7 @@ class StoredPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     candidate_lines: Sequence[bytes]
     row_lines: Sequence[bytes]
     carried: Sequence[bool]
-    figures: Sequence[RowFigures] = ()  # none in pages of older versions
+    figures: Sequence[RowFigures]
     judged: Sequence[JudgedRows] = ()
     # words and changed words (changed_words.by_language)
     changes: Mapping[str, int] = {}
@@ -74,8 +74,8 @@ class StoredPage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class StoredPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part: the ordinal after its last, its hash, and that of its pending replacement, empty for
-    a removal.
+    """A part: the ordinal after its last, its hash, and that of its pending replacement (empty:
+    removal).
     """
 
     part: int
@@ -113,12 +113,19 @@ class Draft:
 
     @classmethod
     def begin(
-        cls, tx: Transaction, keyring: Keyring, release_id: UUID, made: BuildSettings
+        cls, tx: Transaction, keyring: Keyring, release_id: UUID, settings: BuildSettings
     ) -> Draft:
         tx.execute(
             """INSERT INTO builds (release_id, plan, software, rows_per_part, base, stage)
                VALUES (%s, %s, %s, %s, %s, %s)""",
-            [release_id, made.plan, made.software, made.rows_per_part, made.base, Stage.reading],
+            [
+                release_id,
+                settings.plan,
+                settings.software,
+                settings.rows_per_part,
+                settings.base,
+                Stage.reading,
+            ],
         )
         return cls(release_id, keyring.build_key(tx, release_id), keyring.random)
 
@@ -144,7 +151,7 @@ class Draft:
 
     # Pages
 
-    def keep_page(self, tx: Transaction, end: End, kept: StoredPage) -> None:
+    def keep_page(self, tx: Transaction, end: End, page: StoredPage) -> None:
         tx.execute(
             """INSERT INTO build_pages (release_id, page, rows, account_id, conversation_id, sealed)
                VALUES (%s, %s, %s, %s, %s, %s)""",
@@ -153,7 +160,7 @@ class Draft:
                 end.page,
                 end.rows,
                 *end.place,
-                self._seal(f"page {end.page}", _encode(kept)),
+                self._seal(f"page {end.page}", _encode(page)),
             ],
         )
 
@@ -235,8 +242,8 @@ class Draft:
 
     # Removed rows
 
-    def keep_gone(self, tx: Transaction, gone: Sequence[DroppedRows]) -> None:
-        sealed = self._seal("gone", _encode(gone))
+    def keep_gone(self, tx: Transaction, removed: Sequence[DroppedRows]) -> None:
+        sealed = self._seal("gone", _encode(removed))
         tx.execute(
             "INSERT INTO build_gone (release_id, sealed) VALUES (%s, %s)", [self._id, sealed]
         )
@@ -272,24 +279,24 @@ class Draft:
             self.set_stage(tx, Stage.reading)
         return cut > 0
 
-    def _seal(self, what: str, data: bytes) -> bytes:
+    def _seal(self, name: str, data: bytes) -> bytes:
         return seal(
             self._key,
             zstandard.ZstdCompressor(_LEVEL).compress(data),
-            self._place(what),
+            self._place(name),
             self._random,
         )
 
-    def _open(self, what: str, sealed: bytes) -> bytes:
-        frame = unseal(self._key, sealed, self._place(what))
+    def _open(self, name: str, sealed: bytes) -> bytes:
+        frame = unseal(self._key, sealed, self._place(name))
         if zstandard.frame_content_size(frame) > SEALED_BYTES_MAX:
             raise BrokenError(
                 "the stored state of the unfinished build claims more bytes than allowed"
             )
         return zstandard.ZstdDecompressor().decompress(frame)
 
-    def _place(self, what: str) -> bytes:
-        return b"d1" + self._id.bytes + what.encode()
+    def _place(self, name: str) -> bytes:
+        return b"d1" + self._id.bytes + name.encode()
 
 
 def delete_state(tx: Transaction, release_id: UUID) -> None:
@@ -314,9 +321,9 @@ def delete_sealed(pool: Pool) -> None:
 
 def resume_obstacle(
     release: Release,
-    made: BuildSettings,
-    *,
     settings: BuildSettings,
+    *,
+    begun_with: BuildSettings,
     purpose: str,
     version: int,
     now: datetime,
@@ -326,9 +333,9 @@ def resume_obstacle(
         "the purpose differs": release.purpose != purpose,
         "another policy version is in force": release.version != version,
         "a new year began, which has a new log": release.begun_at.year != now.year,
-        "the curation plan differs": settings.plan != made.plan,
-        "the software version differs": settings.software != made.software,
-        "the part size differs": settings.rows_per_part != made.rows_per_part,
-        "the release that it carries rows of differs": settings.base != made.base,
+        "the curation plan differs": begun_with.plan != settings.plan,
+        "the software version differs": begun_with.software != settings.software,
+        "the part size differs": begun_with.rows_per_part != settings.rows_per_part,
+        "the release that it carries rows of differs": begun_with.base != settings.base,
     }
     return next((why for why, is_so in reasons.items() if is_so), "")

@@ -62,5 +62,5 @@ def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
 
 
 def published_accounts(accounts: int) -> int | None:
-    """The number of accounts if it may be published, else None."""
+    """The number of accounts if it may be published."""
     return accounts if accounts >= ACCOUNTS_MIN else None

@@ -175,8 +175,8 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
 
 
 def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPromise]:
-    """Contradictions in the card, the review and the measurement. The card is written after the
-    statements that it quotes: until then one without them is correct too.
+    """Yields contradictions in the card, the review and the measurement. The card is written after
+    the statements that it quotes: until then one without them is correct too.
     """
     found: list[BrokenPromise] = []
     beside: list[Any] = []
@@ -212,7 +212,7 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
 
 
 def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterator[BrokenPromise]:
-    """Contradictions in a file that is derived exactly from the manifest."""
+    """Yields contradictions in a file that is derived exactly from the manifest."""
     expected = text.encode()
     try:
         with (folder / name).open("rb") as file:
@@ -224,13 +224,13 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
         yield _contradiction(name, promise, "cannot be read")
 
 
-def _missing(folder: Path, gone: set[int]) -> dict[int, bytes]:
+def _missing(folder: Path, removed: set[int]) -> dict[int, bytes]:
     """The leaves of removed rows, from the row proofs, whose hash the manifest has."""
     found: dict[int, bytes] = {}
     with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
         for line in lines:
             row: dict[str, Any] = msgspec.json.decode(line)
-            if row["ordinal"] in gone:
+            if row["ordinal"] in removed:
                 until = datetime.fromisoformat(row["until"]).replace(tzinfo=UTC)
                 until_us = (until - EPOCH) // timedelta(microseconds=1)
                 row_id, sealed_sha256 = (
@@ -250,7 +250,7 @@ def _part(
     missing: Mapping[int, bytes],
     tree: merkle.Tree,
 ) -> Iterator[BrokenPromise]:
-    """Contradictions in a part. Appends its rows, removed ones included, to ``tree``."""
+    """Yields a part's contradictions; appends its rows, removed ones included, to ``tree``."""
     states = chain.states[promised.file]
     state = states[-1]
     gone = [
@@ -263,10 +263,10 @@ def _part(
 
 
 def _rows(
-    folder: Path, states: Sequence[PartState], gone: list[tuple[int, bytes]], tree: merkle.Tree
+    folder: Path, states: Sequence[PartState], removed: list[tuple[int, bytes]], tree: merkle.Tree
 ) -> Iterator[BrokenPromise]:
-    """Contradictions in a part in its expected state. ``gone``: removed rows with their leaves, in
-    reverse order.
+    """Yields the contradictions in a part in its expected state. ``removed``: removed rows with
+    their leaves, in reverse order.
     """
     part = states[-1].part
     assert part is not None
@@ -291,8 +291,8 @@ def _rows(
                         )
                         return
                     rows, last = rows + 1, ordinal
-                    while gone and gone[-1][0] < ordinal:
-                        tree.append(gone.pop()[1])
+                    while removed and removed[-1][0] < ordinal:
+                        tree.append(removed.pop()[1])
                     tree.append(merkle.leaf(ordinal, row_id, until_us, sealed))
     except FileNotFoundError:
         return  # reported with the files
@@ -323,5 +323,5 @@ def _proof(folder: Path, proof: ProofFile) -> Iterator[BrokenPromise]:
         )
 
 
-def _contradiction(file: str, promise: ReleasePromise, found: str) -> BrokenPromise:
-    return BrokenPromise(file=file, promise=promise, found=found)
+def _contradiction(file: str, promise: ReleasePromise, difference: str) -> BrokenPromise:
+    return BrokenPromise(file=file, promise=promise, found=difference)

@@ -270,7 +270,7 @@ def lease_columns(
 
 
 def _add(
-    found: LeasedRows,
+    leased: LeasedRows,
     keys: RowKeys,
     account: UUID,
     key: KeyMaterial,
@@ -287,7 +287,11 @@ def _add(
     count = len(places)
     numbers, ends = struct.unpack(f">{count}i", ordinals), struct.unpack(f">{count}q", untils)
     opened = unseal_slots(key, account, slots, wrapped)
-    add_ordinal, add_key, add_end = found.ordinals.append, found.keys.append, found.until_us.append
+    add_ordinal, add_key, add_end = (
+        leased.ordinals.append,
+        leased.keys.append,
+        leased.until_us.append,
+    )
     several: dict[int, list[int]] = {}
     for n, (ordinal, until_us, made, row_id) in enumerate(
         zip(numbers, ends, sources, row_ids, strict=True)
@@ -309,10 +313,14 @@ def _add(
             add_end(min(ends[n] for n in at))
 
 
-def _is_of_one_key(made: bytes) -> bool:
+def _is_of_one_key(packed: bytes) -> bool:
     """Whether a packed row (`row_runs`) has one key, with all sources in its segment."""
-    segments = made[3::4]
-    return made[0] < BLOCK_ROWS and made[1] == 1 and segments.count(made[2] >> 1) == len(segments)
+    segments = packed[3::4]
+    return (
+        packed[0] < BLOCK_ROWS
+        and packed[1] == 1
+        and segments.count(packed[2] >> 1) == len(segments)
+    )
 
 
 def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:

@@ -363,20 +363,23 @@ def _check_parts(parts: tuple[PartPromise, ...]) -> None:
             raise BrokenError(f"the manifest's part `{other.file}` does not follow `{one.file}`")
 
 
-def _check_deidentification(made: Deidentification) -> None:
-    names = made.names if made.names is not msgspec.UNSET else None
+def _check_deidentification(stated: Deidentification) -> None:
+    names = stated.names if stated.names is not msgspec.UNSET else None
     for pin in names.detectors if names is not None else ():
         if not _HASH.fullmatch(pin.sha256):
             raise BrokenError(f"the manifest's hash of `{pin.name}` is not 64 hexadecimal digits")
-    measured = made.measured if made.measured is not msgspec.UNSET else ()
-    unread = made.unread if made.unread is not msgspec.UNSET else {}
+    measured = stated.measured if stated.measured is not msgspec.UNSET else ()
+    unread = stated.unread if stated.unread is not msgspec.UNSET else {}
     closed = [*unread, *(word for m in measured for word in (m.slice, m.kind))]
     if names is not None:
         closed += [*names.kinds, *names.languages, *(pin.name for pin in names.detectors)]
     for word in closed:
         if not _WORD.fullmatch(word):
             raise BrokenError(f"the manifest's `{word}` is not one of the permitted words")
-    sentences = [made.left_in, names.other_languages if names is not None else msgspec.UNSET]
+    sentences = [
+        stated.left_in,
+        names.other_languages if names is not None else msgspec.UNSET,
+    ]
     for sentence in sentences:
         if sentence is not msgspec.UNSET and not _SENTENCE.fullmatch(sentence):
             raise BrokenError("the manifest's sentence on names is not one of a notice")

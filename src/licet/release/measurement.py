@@ -124,7 +124,6 @@ class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     words: WordsKept
 
     def payload(self) -> dict[str, Canonical]:
-        """The signed content of the statement."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
 
@@ -212,7 +211,6 @@ def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:
 
 
 def is_stated(tx: Transaction, release_id: UUID, signed: str) -> bool:
-    """Whether this installation made a statement."""
     row = tx.execute(
         "SELECT FROM release_measurements WHERE release_id = %s AND statement_sha256 = %s",
         [release_id, sha256(signed.encode()).digest()],
@@ -270,7 +268,7 @@ def build_statement(
     *,
     release: str,
     manifest_sha256: str,
-    at: datetime,
+    now: datetime,
     model: MeasuringModel,
     rows: int,
     held_out: HeldOut,
@@ -282,7 +280,7 @@ def build_statement(
     made = MeasurementStatement(
         release=release,
         manifest_sha256=manifest_sha256,
-        measured_at=rfc3339(at),
+        measured_at=rfc3339(now),
         model=model,
         rows=rows,
         held_out=held_out,

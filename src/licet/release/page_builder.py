@@ -67,7 +67,7 @@ Progress: TypeAlias = Callable[[int], None]
 
 
 class PageTurn(Protocol):
-    """A page's requests to its build, in this order. Each may wait for earlier pages."""
+    """A page's requests to its build, in this order; each may wait for earlier pages."""
 
     def begins(self, last: Place) -> datetime:
         """Reports the page's last conversation; returns the time of decision."""
@@ -83,7 +83,7 @@ class PageTurn(Protocol):
 
 
 class TurnsInOrder:
-    """The turns of pages made one after another in this process."""
+    """The `PageTurn` of pages made one after another in this process."""
 
     def __init__(
         self, clock: Clock, survey: SurveyProtocol | None, progress: Progress, rows: int
@@ -138,7 +138,7 @@ class PageBuilder:
         keyring: Keyring,
         policies: Policies,
         release: Release,
-        kept: Draft,
+        draft: Draft,
         curation: PageCuration,
         *,
         base: BaseRelease | None,
@@ -146,7 +146,7 @@ class PageBuilder:
         looks_ahead: bool,
     ) -> None:
         self._pool, self._keyring, self._policies = pool, keyring, policies
-        self._release, self._kept, self._curation, self._base = release, kept, curation, base
+        self._release, self._kept, self._curation, self._base = release, draft, curation, base
         self._page_bytes_max, self._looks_ahead = page_bytes_max, looks_ahead
 
     def build(self, number: int, after: Place, turn: PageTurn) -> BuiltPage | None:
@@ -377,20 +377,17 @@ def _profile(
 
 
 def _sum(counts: Iterable[tuple[str, int]]) -> Mapping[str, int]:
-    """Sums the counts of each value."""
     summed = Counter[str]()
     for value, count in counts:
         summed[value] += count
     return summed
 
 
-def _changes(made: Curated) -> tuple[str, ChangedWords]:
-    """The changed words of a conversation, with its language."""
-    return made.labels.language if made.labels else "und", made.changes
+def _changes(curated: Curated) -> tuple[str, ChangedWords]:
+    return curated.labels.language if curated.labels else "und", curated.changes
 
 
 def _count_replaced(curated: Iterable[Curated]) -> Mapping[str, int]:
-    """The replacements by kind."""
     return _sum(item for one in curated for item in one.replaced.items())
 
 

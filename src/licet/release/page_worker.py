@@ -224,7 +224,7 @@ def _end_with_the_build() -> None:
 
 
 class _RemoteTurn:
-    """The turn of a page whose build is in another process."""
+    """The `PageTurn` of a page whose build is in another process."""
 
     def __init__(self, channel: BuildChannel) -> None:
         self._channel = channel

@@ -264,7 +264,7 @@ class Proofs:
         moved.out.update(out)
         moved.salted.update(salted)
 
-    def write(self, gone: set[int], policies: Policies) -> ProofPins:
+    def write(self, removed: set[int], policies: Policies) -> ProofPins:
         """Writes the three files durably, without removed rows."""
         texts = (version.text() for version in policies.versions)
         return ProofPins(
@@ -275,7 +275,7 @@ class Proofs:
             rows=write_lines(
                 self._folder,
                 PROOF_NAMES["rows"],
-                (line for number, line in self._rows.sorted_lines() if number not in gone),
+                (line for number, line in self._rows.sorted_lines() if number not in removed),
             ),
         )
 
@@ -401,6 +401,6 @@ def _source(
     }
 
 
-def _day(at: datetime) -> str:
+def _day(moment: datetime) -> str:
     """The UTC day of an instant; the years of the rule have four digits."""
-    return at.date().isoformat()
+    return moment.date().isoformat()

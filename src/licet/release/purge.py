@@ -13,8 +13,7 @@ are rewritten; ordinals do not change. A leaf of the log, dated ``purged_at``, h
 the file.
 
 Invariant: an addendum counts only if the log's key signed it, since anybody can write a file that
-claims removals; without it, missing rows are an error (`licet-purge-1` was unsigned, and is not
-read).
+claims removals; without it, missing rows are an error.
 
 A row is dead when the key of any of its segments is destroyed, which is irreversible. The
 installation no longer leases its key; a key leased before and kept still opens a kept copy.

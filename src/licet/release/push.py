@@ -91,9 +91,11 @@ def fetch_object(store: ObjectStore, name: str, bytes_max: int) -> bytes | None:
         raise store_error("read", error) from None
 
 
-def store_error(what: str, error: Exception) -> BusyError:
+def store_error(participle: str, error: Exception) -> BusyError:
     """The error of an unreachable store, without the library's message: it may quote a secret."""
-    return BusyError(f"an object of a release could not be {what}: {type(error).__name__}", _HINT)
+    return BusyError(
+        f"an object of a release could not be {participle}: {type(error).__name__}", _HINT
+    )
 
 
 def push(
@@ -135,9 +137,9 @@ def push(
 
 def _send(
     store: ObjectStore,
-    own: Mapping[str, Path],
+    paths: Mapping[str, Path],
     changed: list[str],
-    gone: list[str],
+    removed: list[str],
     digests: Mapping[str, str],
     progress: Callable[[int], Any],
 ) -> None:
@@ -145,9 +147,9 @@ def _send(
 
     try:
         for one in changed:
-            obstore.put(store, one, own[one])
-            progress(own[one].stat().st_size)
-        for one in gone:
+            obstore.put(store, one, paths[one])
+            progress(paths[one].stat().st_size)
+        for one in removed:
             obstore.delete(store, one)
         obstore.put(
             store, INDEX_FILE, msgspec.json.encode({"files": dict(sorted(digests.items())), "v": 1})

@@ -23,7 +23,7 @@ class JudgedRows(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QualityTally:
-    """The counts of all pages; a few numbers a language in memory."""
+    """The counts of all pages."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}

@@ -131,7 +131,7 @@ def _read(row: Sequence[Any]) -> _Given:
 
 def _usable(
     tx: Transaction,
-    given: Sequence[_Given],
+    feedback: Sequence[_Given],
     rows: Mapping[int, RowSources],
     policies: Policies,
     now: datetime,
@@ -141,7 +141,7 @@ def _usable(
     seen = account_view.load_views(tx, sorted(keys), policies, now)
     return [
         one
-        for one in given
+        for one in feedback
         if one[0] in rows
         and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, now).use
     ]

@@ -416,11 +416,11 @@ def _is_within(ordinal: int, runs: Sequence[tuple[int, int]]) -> bool:
 _Row: TypeAlias = tuple[int, bytes, int, bytes]
 
 
-def _windows(found: Iterable[RowGroup]) -> Iterator[list[_Row]]:
+def _windows(groups: Iterable[RowGroup]) -> Iterator[list[_Row]]:
     """Windows of rows within `DEALT_ROWS` ordinals and `DEALT_BYTES_MAX`."""
     window: list[_Row] = []
     size = 0
-    for group in found:
+    for group in groups:
         for row in zip(group.ordinals, group.row_ids, group.until_us, group.sealed, strict=True):
             if window and (
                 size > DEALT_BYTES_MAX or row[0] // DEALT_ROWS > window[0][0] // DEALT_ROWS

@@ -73,7 +73,6 @@ def get(tx: Transaction, release_id: UUID) -> Release:
 
 
 def names(tx: Transaction, releases: Sequence[UUID]) -> dict[UUID, str]:
-    """The names of the releases with these ids."""
     if not releases:
         return {}
     return dict(
@@ -165,7 +164,6 @@ _AT = "block = ANY(release_blocks(%(ordinals)s::int[])) AND ordinal = ANY(%(ordi
 
 
 def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[RowSources]:
-    """The rows with these ordinals."""
     found = tx.execute(
         f"{_SELECT_ROWS} AND {_AT} ORDER BY ordinal",
         {"release": release_id, "ordinals": list(ordinals)},
@@ -185,7 +183,6 @@ def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUI
 
 
 def accounts_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> dict[int, UUID]:
-    """The accounts of the rows with these ordinals."""
     return dict(
         tx.execute(
             "SELECT ordinal, account_id FROM release_rows WHERE release_id = %(release)s "

@@ -75,7 +75,7 @@ def find_folder(installation: Installation, release: Release) -> Path | None:
     )
     if bucket is None or release.state != "sealed":
         return place if place.is_dir() else None
-    home = _Home(installation, bucket, release, place)
+    home = _BucketRelease(installation, bucket, release, place)
     with home.locked():
         standing = home.load_state()
         if standing is not None and standing.is_changing:
@@ -111,7 +111,7 @@ def publish(installation: Installation, release: Release, place: Path) -> None:
     bucket = buckets.open_bucket(installation.config.store)
     if bucket is None or release.state != "sealed":
         return
-    home = _Home(installation, bucket, release, place)
+    home = _BucketRelease(installation, bucket, release, place)
     with home.locked():
         home.publish_new()
 
@@ -128,7 +128,7 @@ def publish_changes(installation: Installation, release: Release, place: Path) -
     ):
         yield
         return
-    home = _Home(installation, bucket, release, place)
+    home = _BucketRelease(installation, bucket, release, place)
     with home.exclude_writers() as mine:
         if not mine:
             raise BusyError(
@@ -155,7 +155,9 @@ def delete_unreferenced(
     with transaction(installation.pool) as tx:
         sealed = [known for known in registry.list_all(tx) if known.state == "sealed"]
     for known in sealed:
-        home = _Home(installation, bucket, known, installation.config.releases / known.name)
+        home = _BucketRelease(
+            installation, bucket, known, installation.config.releases / known.name
+        )
         with home.exclude_writers() as mine:
             if mine and (found := home.leftovers(now - timedelta(days=LEFT_DAYS))):
                 gone[known.name] = found
@@ -178,19 +180,26 @@ def verify_objects(installation: Installation, release: Release) -> ReleaseObjec
     bucket = buckets.open_bucket(installation.config.store)
     if bucket is None or release.state != "sealed":
         return None
-    home = _Home(installation, bucket, release, installation.config.releases / release.name)
+    home = _BucketRelease(
+        installation, bucket, release, installation.config.releases / release.name
+    )
     found = home.index()
     return home.compared(found) if found is not None else None
 
 
-class _Home:
+class _BucketRelease:
     """A sealed release in the bucket, and its folder on this host."""
 
     def __init__(
         self, installation: Installation, bucket: Bucket, release: Release, place: Path
     ) -> None:
         assert release.manifest_sha256 is not None
-        self._here, self._bucket, self._known, self._place = installation, bucket, release, place
+        self._installation, self._bucket, self._known, self._place = (
+            installation,
+            bucket,
+            release,
+            place,
+        )
         self._sealed = release.manifest_sha256.hex()
         self._file = place.with_name(f".{place.name}.json")
         self._is_own = place.absolute() == (installation.config.releases / release.name).absolute()
@@ -209,7 +218,7 @@ class _Home:
     @contextmanager
     def exclude_writers(self) -> Iterator[bool]:
         """Tries to exclude all other writers for the block; yields whether that succeeded."""
-        with transaction(self._here.pool) as tx:
+        with transaction(self._installation.pool) as tx:
             row = tx.execute(
                 "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
                 [CHANGE_LOCK, self._known.name],
@@ -252,8 +261,8 @@ class _Home:
             f"release `{self._known.name}` is being changed on another host", "try again"
         )
 
-    def compared(self, found: TaggedObject) -> ReleaseObjects:
-        size, files = 0, self._files(found)
+    def compared(self, index: TaggedObject) -> ReleaseObjects:
+        size, files = 0, self._files(index)
         for name, expected in files.items():
             hashed = sha256()
             for chunk in self._bucket.chunks(_object(self._known, expected)) or ():
@@ -325,9 +334,9 @@ class _Home:
             self._place / manifest.FILE
         ) == self._sealed
 
-    def _files(self, found: TaggedObject) -> Mapping[str, str]:
+    def _files(self, index: TaggedObject) -> Mapping[str, str]:
         try:
-            files = decode_index(found.content)
+            files = decode_index(index.content)
         except BrokenError:
             files = {}
         if files.get(manifest.FILE) != self._sealed or not all(map(_NAME.fullmatch, files)):
@@ -394,7 +403,7 @@ class _Home:
         total = own + sum(bytes_ for _, bytes_, _, _ in found)
         now = self._file.stat().st_mtime  # written a moment ago
         for used, bytes_, file, place in sorted(found):
-            if total <= self._here.config.store.releases_bytes or now - used < KEPT_SECONDS:
+            if total <= self._installation.config.store.releases_bytes or now - used < KEPT_SECONDS:
                 return
             if _removed(file, place):
                 total -= bytes_
@@ -429,6 +438,5 @@ def _object(release: Release, name: str) -> str:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

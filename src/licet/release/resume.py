@@ -97,15 +97,15 @@ def truncate_to_complete(
     )
 
 
-def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -> None:
+def restore(pool: Pool, keyring: Keyring, resumed: ResumedBuild, proofs: Proofs) -> None:
     """Restores counts and proofs from the stored pages and removed rows."""
-    tally, out = taken.tally, set(taken.out)
-    for page in taken.draft.pages(pool):
+    tally, out = resumed.tally, set(resumed.out)
+    for page in resumed.draft.pages(pool):
         tally.count_page(page)
         proofs.add_stored(page.candidate_lines, page.row_lines)
-    year = taken.release.begun_at.year
+    year = resumed.release.begun_at.year
     with transaction(pool) as tx:
-        for batch in taken.draft.gone(tx):
+        for batch in resumed.draft.gone(tx):
             mine = [one for one in batch if one.ordinal in out]
             accounts = {one.account for one in mine}
             proofs.set_salts(accounts, LogKeys(keyring).log_keys(tx, accounts, year))
@@ -151,16 +151,16 @@ def _complete_parts(
     return tally, parts, out, litter
 
 
-def _complete_part(path: Path, kept: StoredPart, registered: set[int]) -> _CompletePart | None:
+def _complete_part(path: Path, stored: StoredPart, registered: set[int]) -> _CompletePart | None:
     """A part on disk; None if it is not complete."""
     leaves: dict[int, tuple[bytes, int]] = {}
     litter: set[int] = set()
-    if kept.becomes == b"" and not path.exists():
+    if stored.becomes == b"" and not path.exists():
         return None if registered else _CompletePart(part=None, leaves=leaves, litter=litter)
     try:
         with path.open("rb") as file:
             digest, size = file_digest(file, sha256).digest(), file.tell()
-            if digest not in (kept.sha256, kept.becomes):
+            if digest not in (stored.sha256, stored.becomes):
                 return None
             file.seek(0)
             for row in rows(file):

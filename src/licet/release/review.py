@@ -114,7 +114,6 @@ class ReviewStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return self.chance.read + self.risk.read
 
     def payload(self) -> dict[str, Canonical]:
-        """The signed content of the statement."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
 
@@ -164,17 +163,17 @@ def shapes(text: str) -> Iterator[tuple[int, int]]:
 # The bound
 
 
-def bound(found: int, rows: int, unread: int = 0) -> LeakBound:
-    """The 95 % bound for all rows from ``found`` in ``rows`` randomly drawn and read ones, rounded
+def bound(findings: int, rows: int, unread: int = 0) -> LeakBound:
+    """The 95 % bound for all rows from ``findings`` in ``rows`` randomly drawn and read ones, rounded
     up; and the bound that counts ``unread`` more as findings.
     """
     return LeakBound(
         confidence_percent=CONFIDENCE_PERCENT,
-        found=found,
+        found=findings,
         rows=rows,
-        ppm=_ppm(found, rows),
+        ppm=_ppm(findings, rows),
         unread=unread,
-        worst_ppm=_ppm(found + unread, rows + unread),
+        worst_ppm=_ppm(findings + unread, rows + unread),
     )
 
 
@@ -194,23 +193,23 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
     return 1 - (2 * differ * (values - 1)) / apart
 
 
-def _ppm(found: int, rows: int) -> int:
+def _ppm(findings: int, rows: int) -> int:
     """The one-sided Clopper-Pearson bound in millionths, rounded up; all rows if none was read."""
-    if found >= rows:
+    if findings >= rows:
         return MILLION
     # in millionths: the smallest share for which so few findings have a probability below 1 in 20
-    low, high = found, MILLION
+    low, high = findings, MILLION
     while high - low > 1:
         middle = (low + high) // 2
-        if _at_most(found, rows, middle / MILLION) > 1 - CONFIDENCE_PERCENT / 100:
+        if _at_most(findings, rows, middle / MILLION) > 1 - CONFIDENCE_PERCENT / 100:
             low = middle
         else:
             high = middle
     return high
 
 
-def _at_most(found: int, rows: int, share: float) -> float:
-    """The probability of at most ``found`` findings in ``rows`` rows, given their ``share``."""
+def _at_most(findings: int, rows: int, share: float) -> float:
+    """The probability of at most ``findings`` findings in ``rows`` rows, given their ``share``."""
     if share >= 1:
         return 0.0
     logs = (
@@ -219,7 +218,7 @@ def _at_most(found: int, rows: int, share: float) -> float:
         - math.lgamma(rows - n + 1)
         + n * math.log(share)
         + (rows - n) * math.log1p(-share)
-        for n in range(found + 1)
+        for n in range(findings + 1)
     )
     return math.fsum(map(math.exp, logs))
 

@@ -12,10 +12,9 @@ missing; ``results_left_out`` those where only results of the preceding calls ar
 call. ``replaced`` counts replacements by kind, and ``surrogates`` is `surrogates_mark` of the
 surrogates' key: both serve the next release (`release.base`).
 
-The version is 6; older ones are not read: 1 and 2 had no gaps, 3 did not say which of them a marker
-may fill, 4 had no instructions of the host, and 5 contained the labels. A version byte is never
-reused. The MessagePack is canonical; the frame is canonical for one zstd release, which is enough:
-another frame is another plaintext with another nonce.
+The version is 6; only it is read, and a version byte is never reused. The MessagePack is canonical;
+the frame is canonical for one zstd release, which is enough: another frame is another plaintext
+with another nonce.
 
 Invariants: a row has the text of one account, so that one frame never compresses two authors
 together; its id (`derive_row_id`) follows from release and ordinal, reveals nothing else and links

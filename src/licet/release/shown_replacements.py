@@ -70,7 +70,6 @@ def mark(
 
 
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
-    """The places of a release marked as no name."""
     found = tx.execute(
         "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
         "IS NOT NULL",

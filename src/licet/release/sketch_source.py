@@ -48,11 +48,11 @@ class Passes:
     def documents(
         self,
         after: Place,
-        wanted: Callable[[UUID], bool],
+        selects: Callable[[UUID], bool],
         base: BaseRelease | None = None,
         finder: str = "",
     ) -> Iterator[list[tuple[Document, bool]]]:
-        """The usable documents of the ``wanted`` conversations after ``after``, with ``finder``'s
+        """The usable documents of the ``selects`` conversations after ``after``, with ``finder``'s
         earlier findings, and whether ``base`` has each as a row.
         """
         while True:
@@ -61,7 +61,7 @@ class Passes:
                 places = page_after(tx, after, bytes_max=self._page_bytes_max)
                 if not places:
                     return
-                found = self._threads(tx, [place for place in places if wanted(place[1])])
+                found = self._threads(tx, [place for place in places if selects(place[1])])
                 carried = base.find_reusable(tx, found) if base is not None else {}
                 documents = KnownNames(finder).documents(tx, found)
             yield [(one, number in carried) for number, one in enumerate(documents)]

@@ -147,11 +147,11 @@ class _Counts:
             of = self.words.setdefault(what, {}).setdefault(word, Counter())
             of.update({"rows": 1, "turns": turns, "tokens": tokens})
 
-    def _number(self, what: str, value: float) -> None:
-        self.numbers.setdefault(what, array("d")).append(value)
+    def _number(self, figure: str, value: float) -> None:
+        self.numbers.setdefault(figure, array("d")).append(value)
 
-    def slices(self, what: str) -> dict[str, StatsSlice]:
-        found = {word: StatsSlice(**counts) for word, counts in self.words.get(what, {}).items()}
+    def slices(self, column: str) -> dict[str, StatsSlice]:
+        found = {word: StatsSlice(**counts) for word, counts in self.words.get(column, {}).items()}
         return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
 
 
@@ -218,18 +218,18 @@ def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
     return {what: round(distance, 4) for what, distance in found.items()}
 
 
-def total_variation(one: Mapping[str, int], other: Mapping[str, int]) -> float:
+def total_variation(left: Mapping[str, int], right: Mapping[str, int]) -> float:
     """Half the sum of absolute differences between the shares of each word."""
-    rows, others = sum(one.values()), sum(other.values())
+    rows, others = sum(left.values()), sum(right.values())
     return (
-        sum(abs(one.get(word, 0) / rows - other.get(word, 0) / others) for word in {*one, *other})
+        sum(abs(left.get(word, 0) / rows - right.get(word, 0) / others) for word in {*left, *right})
         / 2
     )
 
 
-def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
-    """The largest difference between the two empirical distribution functions."""
-    a, b = sorted(one), sorted(other)
+def kolmogorov_smirnov(left: Sequence[float], right: Sequence[float]) -> float:
+    """The largest difference between the empirical distribution functions."""
+    a, b = sorted(left), sorted(right)
     return max(
         abs(bisect_right(a, value) / len(a) - bisect_right(b, value) / len(b)) for value in {*a, *b}
     )

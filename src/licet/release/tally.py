@@ -44,7 +44,6 @@ class Tally:
         return len(self._untils)
 
     def add(self, leaf: bytes, until_us: int) -> None:
-        """Adds the next row."""
         self._leaves += leaf
         self._untils.append(until_us)
 
@@ -60,24 +59,26 @@ class Tally:
     def count(
         self, candidates: int, dropped: Mapping[str, int], replaced: Mapping[str, int]
     ) -> None:
-        """A page: its candidate turns, the excluded ones, and the replacements in the others."""
+        """Counts a page's candidate turns, the excluded ones, and the replacements in the
+        others.
+        """
         self.candidates += candidates
         self.included += candidates - sum(dropped.values())
         self.dropped.update(dropped)
         self.replaced.update(replaced)
 
-    def count_page(self, kept: StoredPage) -> None:
-        """All that is kept of a page; its rows are added one by one."""
-        self.count(kept.candidates, kept.dropped, kept.replaced)
-        self.changes.update(kept.changes)
-        self.unread.update(kept.unread)
+    def count_page(self, page: StoredPage) -> None:
+        """Counts all of a page except its rows, which are added one by one."""
+        self.count(page.candidates, page.dropped, page.replaced)
+        self.changes.update(page.changes)
+        self.unread.update(page.unread)
         self.splits.extend(
-            [self._splits.setdefault(split, len(self._splits)) for split in kept.splits]
+            [self._splits.setdefault(split, len(self._splits)) for split in page.splits]
         )
-        self.carried += bytes(kept.carried)
-        for figures in kept.figures:
+        self.carried += bytes(page.carried)
+        for figures in page.figures:
             self.contents.add(figures)
-        self.quality.add(kept.judged)
+        self.quality.add(page.judged)
 
     def take_out(self, ordinal: int, reasons: Mapping[str, int]) -> None:
         """Removes a row: counts its turns by the reason against them."""
@@ -114,5 +115,5 @@ class Tally:
         return {name: tuple(own) for name, own in sorted(runs.items())}
 
 
-def microseconds(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)
+def microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -301,7 +301,7 @@ LIMIT_KEY: StaffVerb[NewKeyLimits, ServiceKey] = StaffVerb(
 
 
 class KeyLimitChange(VerbBody, frozen=True, kw_only=True):
-    """By command: what is not named stays as it is."""
+    """The options of the command: omitted ones stay unchanged."""
 
     scopes: Annotated[tuple[Scope, ...], Meta(description="What it may do from now on.")] = ()
     releases: Annotated[

@@ -237,7 +237,7 @@ DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
 
 
 def _approve(call: VerbCall[SweepApproval]) -> SweepStatus:
-    return sweeper.approve(call.installation, call.actor, due=call.sent.due)
+    return sweeper.approve(call.installation, call.actor, amount=call.sent.due)
 
 
 APPROVE: StaffVerb[SweepApproval, SweepStatus] = StaffVerb(

@@ -265,7 +265,7 @@ def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]
 
 
 class NewItemTaking(VerbBody, frozen=True, kw_only=True):
-    """``reason`` may be left out."""
+    """``reason`` is optional."""
 
     reason: ItemReason = ""
 
@@ -290,9 +290,7 @@ class NewItemNote(VerbBody, frozen=True, kw_only=True):
 
 
 class NewItemAct(VerbBody, frozen=True, kw_only=True):
-    """Something is done about an item: ``act`` is one of those that the item names, and so are the
-    fields that it asks for.
-    """
+    """``act`` and its fields are those that the item lists."""
 
     act: Annotated[str, Meta(max_length=32)]
     reason: ItemReason = ""
@@ -304,8 +302,8 @@ class NewItemAct(VerbBody, frozen=True, kw_only=True):
 
 
 class PossibleAct(VerbAnswer, frozen=True, kw_only=True):
-    """What the caller can do about an item: ``fields`` are what the act asks for, ``codes`` what
-    `code` is one of.
+    """An act that the caller can perform on an item, with its ``fields``; ``codes`` are the values
+    of `code`.
     """
 
     act: str
@@ -315,8 +313,8 @@ class PossibleAct(VerbAnswer, frozen=True, kw_only=True):
 
 
 class StepShown(VerbAnswer, frozen=True, kw_only=True):
-    """A step of an item. ``act`` is empty of one that was no act; ``done`` is null of that too, and
-    while an act is under way.
+    """A step of an item. ``act`` is empty for a step without an act; ``done`` is null for that and
+    while an act is in progress.
     """
 
     step: InboxStepKind
@@ -329,8 +327,8 @@ class StepShown(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """An item whole. ``waits`` is null once it is done; ``said`` is what the act of this request
-    did.
+    """All of an item. ``waits`` is null once it is done; ``said`` is the result of this request's
+    act.
     """
 
     item: str

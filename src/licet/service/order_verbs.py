@@ -29,7 +29,7 @@ BEGINS = "Ordered: the server begins within seconds, and this page says how it e
 
 
 class NewOrder(VerbBody, frozen=True, kw_only=True):
-    """``about`` is the kind of a rotation, `daily` or `weekly`; without it that which is due."""
+    """``about`` is the kind of a rotation, `daily` or `weekly`, by default the due one."""
 
     kind: Background
     about: Annotated[str, Meta(max_length=100)] = ""
@@ -38,14 +38,14 @@ class NewOrder(VerbBody, frozen=True, kw_only=True):
 
 
 class NewRotation(VerbBody, frozen=True, kw_only=True):
-    """``about`` is the kind of a rotation; without it that which is due, or the daily one."""
+    """``about`` is the kind of a rotation, by default the due one, or the daily."""
 
     about: str = ""
     reason: Reason
 
 
 class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``outcome`` and ``said`` are null while its work has not ended."""
+    """``outcome`` and ``said`` are null while it is in progress."""
 
     order: str
     kind: OrderKind
@@ -73,7 +73,7 @@ class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class OrderGiven(VerbAnswer, frozen=True, kw_only=True):
-    """``order`` is null in a dry run. ``would`` is what it does, and empty in a repetition."""
+    """``order`` is null in a dry run. ``would`` is its effect, empty in a repetition."""
 
     would: tuple[str, ...]
     order: OrderAnswer | None

@@ -41,7 +41,7 @@ def _make(call: VerbCall[NewDocument]) -> MadePaper:
         call.installation,
         sent.kind,
         actor=call.actor,
-        at=call.made or sent.position,
+        log_position=call.made or sent.position,
         releases=sent.releases,
     )
 

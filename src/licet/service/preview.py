@@ -242,7 +242,7 @@ class _Loading:
             self._known,
             self._purpose,
             at,
-            seen=self._seen,
+            views=self._seen,
             permit=_Own(self._seen, at),
         )
         size = page.content_bytes(self._tx, installation.keyring, bounds.bytes_max)

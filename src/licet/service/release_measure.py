@@ -109,7 +109,7 @@ def measure(
     stated = measurement.build_statement(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
-        at=now,
+        now=now,
         model=made.model,
         rows=made.rows,
         held_out=made.held_out,

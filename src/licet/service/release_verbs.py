@@ -54,8 +54,8 @@ class NewBuild(VerbBody, frozen=True, kw_only=True):
 
 
 class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """``affected`` is null if nothing that it learnt from was withdrawn or erased since, ``audit``
-    without a canary audit.
+    """``affected`` is null if none of its rows was withdrawn or erased since, ``audit`` without a
+    canary audit.
     """
 
     model: RecordedModel

@@ -45,11 +45,11 @@ Written = Annotated[
 
 
 class NewEnteredRequest(VerbBody, frozen=True, kw_only=True):
-    """A request that reached staff another way. ``identity`` says how its sender was identified;
-    both texts are sealed.
+    """A request received by staff on another channel. ``identity`` says how its sender was
+    identified; both texts are sealed.
 
-    ``account`` is left out for somebody who has none here; the account's own region goes before
-    ``region``. ``received_at`` is when it came, by default now.
+    ``account`` is omitted for somebody without one; the account's own region takes precedence over
+    ``region``. ``received_at`` is by default now.
     """
 
     kind: Annotated[RightKind, Meta(description="What is asked for.")]

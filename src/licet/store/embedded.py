@@ -698,8 +698,8 @@ def pid_exists(pid: int) -> bool:
 
 
 def workers(folder: Path) -> list[int]:
-    """Returns the live processes whose working folder is ``folder``, as that of all PostgreSQL
-    processes.
+    """Returns the live processes of the server under ``folder``, which is the working folder of
+    each.
     """
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [pid for pid in pids if is_working_in(pid, folder)]

@@ -182,14 +182,17 @@ def first_rows(
 
 
 def _statement(
-    listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]
+    listing: Listing,
+    order: ListOrder,
+    scan_conditions: Sequence[str],
+    row_conditions: Sequence[str],
 ) -> str:
     by = _order_by(order)
     # The inner statement stops when the outer one has enough rows.
     return f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
-              FROM (SELECT t.* {listing.source} WHERE {_conjunction(looked)}
+              FROM (SELECT t.* {listing.source} WHERE {_conjunction(scan_conditions)}
                 ORDER BY {by} LIMIT %(scanned)s) t
-              {listing.joins} WHERE {_conjunction(kept)} ORDER BY {by} LIMIT %(most)s"""
+              {listing.joins} WHERE {_conjunction(row_conditions)} ORDER BY {by} LIMIT %(most)s"""
 
 
 def cursor_at(listing: Listing, order: str, keys: Row) -> str:

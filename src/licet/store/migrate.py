@@ -114,7 +114,7 @@ def _retry_locked(
 
 
 def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tuple[Migration, ...]:
-    """Returns the steps that `migrate` would apply; raises what it raises, changes nothing."""
+    """Returns the steps that `migrate` would apply; raises its errors, changes nothing."""
     steps = migrations() if steps is None else steps
     with translate_errors(), conn.transaction():
         known = conn.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()

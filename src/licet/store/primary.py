@@ -122,8 +122,8 @@ class Admission:
         with self._lock:
             self._examine, self._newest, self.fault = examine, (examine, -1), None
 
-    def _admit(self, conn: ServerConnection, found: tuple[Examination, int]) -> None:
-        examine, life = found
+    def _admit(self, conn: ServerConnection, examination: tuple[Examination, int]) -> None:
+        examine, life = examination
         with self._lock:
             self.fault = None
             if examine is self._newest[0] and life > self._newest[1]:
@@ -132,10 +132,10 @@ class Admission:
                     for conn, known in self._admitted.items()
                     if known[0] is examine and known[1] < life
                 ]
-                self._newest = found
+                self._newest = examination
             else:
                 stale = []
-            self._admitted[conn] = found
+            self._admitted[conn] = examination
             for old in stale:
                 del self._admitted[old]
         for old in stale:

@@ -173,12 +173,12 @@ class _WordBench:
         self.held_out, self._held = [row for row, _ in held], [words for _, words in held]
         self._parameters = self._rows = 0
 
-    def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
+    def losses(self, arm: str, seed: int, withdrawn: Collection[bytes]) -> list[float]:
         """The loss of each held-out row under a model trained on an arm without the people in
-        ``gone``.
+        ``withdrawn``.
         """
         assert seed == 1, "it is deterministic"
-        model = WordModel(_fits_without(self._arms[arm], gone))
+        model = WordModel(_fits_without(self._arms[arm], withdrawn))
         self._parameters, self._rows = model.parameters, len(self._arms[arm])
         return [model.loss(row) for row in self._held]
 
@@ -222,9 +222,9 @@ class _BaseBench:
         made = recipe.make_example(self._tokenizer, row, self._settings.tokens_max)
         return made if isinstance(made, TokenizedRow) else None
 
-    def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
+    def losses(self, arm: str, seed: int, withdrawn: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
-        model = recipe.fine_tune(self._base, _fits_without(self._arms[arm], gone), settings)
+        model = recipe.fine_tune(self._base, _fits_without(self._arms[arm], withdrawn), settings)
         self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
@@ -248,9 +248,11 @@ def _fitting(
     return [(row, fit) for row, fit in made if fit is not None]
 
 
-def _fits_without(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> list[Fit]:
-    """The training rows without those of people in ``gone``."""
-    taken = [fit for row, fit in rows if row.person not in gone]
+def _fits_without(
+    rows: Sequence[tuple[MeasuredRow, Fit]], withdrawn: Collection[bytes]
+) -> list[Fit]:
+    """The training rows without those of people in ``withdrawn``."""
+    taken = [fit for row, fit in rows if row.person not in withdrawn]
     if not taken:
         raise RefusedError("no row is left that has an answer within the tokens", because="too_few")
     return taken

@@ -348,14 +348,14 @@ def _alternate(
     return made, None
 
 
-def _add(made: list[MessageShape], message: MessageShape) -> None:
-    if made and made[-1]["role"] == message["role"]:
-        made[-1] = {
+def _add(messages: list[MessageShape], message: MessageShape) -> None:
+    if messages and messages[-1]["role"] == message["role"]:
+        messages[-1] = {
             "role": message["role"],
-            "content": made[-1]["content"] + BETWEEN + message["content"],
+            "content": messages[-1]["content"] + BETWEEN + message["content"],
         }
     else:
-        made.append({"role": message["role"], "content": message["content"]})
+        messages.append({"role": message["role"], "content": message["content"]})
 
 
 class _Steps(NamedTuple):

@@ -88,7 +88,8 @@ class RowDataset(Sequence[LoadedRow]):
             {o for place in places if (o := self.ordinals[place]) not in withdrawn}
         )
         return [
-            found.get(self.ordinals[place]) or self._instead(place, withdrawn) for place in places
+            found.get(self.ordinals[place]) or self._substitute_row(place, withdrawn)
+            for place in places
         ]
 
     def narrow(self, chosen: AbstractBitMap) -> None:
@@ -121,7 +122,7 @@ class RowDataset(Sequence[LoadedRow]):
     def __repr__(self) -> str:
         return f"Rows({self.manifest.release}, {len(self)} positions)"
 
-    def _instead(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
+    def _substitute_row(self, position: int, withdrawn: FrozenBitMap) -> LoadedRow:
         places = replacement_positions(
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
@@ -203,7 +204,7 @@ class GatedDataset:
                 ):
                     yield from islice(rows, place - at)
                     next(rows, None)
-                    yield self._instead(place, standing, withdrawn)
+                    yield self._substitute_row(place, standing, withdrawn)
                     at = place + 1
                 yield from islice(rows, end - at)
 
@@ -214,16 +215,18 @@ class GatedDataset:
             return []
         return [first + n for n, ordinal in enumerate(ordinals) if ordinal in withdrawn]
 
-    def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
+    def _standing(
+        self, withdrawn_places: Sequence[int], withdrawn: FrozenBitMap
+    ) -> dict[int, tuple[int, Any]]:
         """Reads the replacements for a block's rows at once, by place: one by one is too slow."""
-        places = [self._place(place, withdrawn) for place in gone]
+        places = [self._place(place, withdrawn) for place in withdrawn_places]
         return (
-            dict(zip(gone, zip(places, self._read(places), strict=True), strict=True))
+            dict(zip(withdrawn_places, zip(places, self._read(places), strict=True), strict=True))
             if places
             else {}
         )
 
-    def _instead(
+    def _substitute_row(
         self, position: int, standing: dict[int, tuple[int, Any]], withdrawn: FrozenBitMap
     ) -> Any:  # noqa: ANN401 as the data set's own
         """The replacement that was read, if still usable: rows never return, so it is still the

@@ -251,12 +251,12 @@ def _negate(test: Test) -> Test:
     return opposed
 
 
-def _all(found: Iterable[Answer]) -> Answer:
-    return _first(tuple(found), False)
+def _all(answers: Iterable[Answer]) -> Answer:
+    return _first(tuple(answers), False)
 
 
-def _any(found: Iterable[Answer]) -> Answer:
-    return _first(tuple(found), True)
+def _any(answers: Iterable[Answer]) -> Answer:
+    return _first(tuple(answers), True)
 
 
 def _first(answers: Sequence[Answer], decisive: bool) -> Answer:

@@ -81,14 +81,14 @@ def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
     ``requested``.
     """
     for name in ("split", "where", "seed", "tokens", "epochs"):
-        if (kept := getattr(kept_state, name)) != (given := getattr(requested, name)):
-            raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
-    kept, given = (
+        if (stored := getattr(kept_state, name)) != (new := getattr(requested, name)):
+            raise UsageError(f"the state is that of a mix with `{name}` of `{stored}`, not `{new}`")
+    stored, new = (
         [(source.name, source.weight) for source in mix_state.sources]
         for mix_state in (kept_state, requested)
     )
-    if kept != given:
-        sources = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
+    if stored != new:
+        sources = ", ".join(f"`{name}` {weight:g}" for name, weight in stored)
         raise UsageError(
             "the state is that of a mix of other sources", f"it was of {sources}, in this order"
         )

@@ -229,12 +229,12 @@ def given_rows(tx: Transaction, account: UUID) -> GivenRows:
     )
 
 
-def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen]:
+def describe(installation: Installation, holdings: GivenRows) -> list[RecipientSeen]:
     """The state of each recipient's rows, newest first. Usability is decided in transactions of its
     own.
     """
-    own_rows, names = given.own_rows, given.names
-    exports, sealed, requests_by_copy = given.exports, given.sealed, given.requests
+    own_rows, names = holdings.own_rows, holdings.names
+    exports, sealed, requests_by_copy = holdings.exports, holdings.sealed, holdings.requests
     withdrawn = {
         release: export_files.withdrawn_ordinals(installation, release)
         for release in {row[1] for row in (*exports, *sealed)}

@@ -124,8 +124,8 @@ class MaskedSteps:
 
 
 class MaskedTogether(NamedTuple):
-    """Batches masked for every rank: their ordinals here, whether each has a row left here, and the
-    largest number of rows masked on a rank.
+    """Batches masked by one bitmap on every rank: their ordinals on this rank, whether each has a
+    row ``left`` here, and the largest number of masked rows on any rank.
     """
 
     batches: list[Any]

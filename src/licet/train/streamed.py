@@ -274,7 +274,7 @@ class Streamed:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise store_error("read", error) from None
 
-    def _make_room(self, kept: Path) -> None:
+    def _make_room(self, part: Path) -> None:
         """Evicts parts of any release, least recently used first, until the cache fits."""
         found = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
@@ -287,7 +287,7 @@ class Streamed:
         for _, size, path in sorted(found):
             if total <= self._stream.bytes_max:
                 return
-            if path != kept:
+            if path != part:
                 path.unlink(missing_ok=True)
                 total -= size
 

@@ -120,7 +120,7 @@ def _count_sequences(contexts: Hashes, sequences: Hashes) -> _Counts:
     return _Counts(unique, counts, known, totals, np.bincount(context, minlength=len(known)))
 
 
-def _find_sorted(known: Hashes, wanted: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The position of each of ``wanted`` in ``known``, and whether it is there."""
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return place, known[place] == wanted
+def _find_sorted(known: Hashes, hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The position of each of ``hashes`` in ``known``, and whether it is there."""
+    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return place, known[place] == hashes

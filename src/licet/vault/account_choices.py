@@ -141,9 +141,8 @@ class RecordKey(NamedTuple):
 
 
 class KnownChoices:
-    """The stored choices of an account by `RecordKey`, to find which imported records are new.
-
-    Each stored answer matches one record: of two equal records the second is new if one is stored.
+    """The stored choices of an account by `RecordKey`, to detect new imported records. Each stored
+    answer matches one record.
     """
 
     def __init__(self, tx: Transaction, account: UUID) -> None:

@@ -25,7 +25,7 @@ ENDINGS_LOCK = 0x11CE7_0001
 
 
 class JournalRow(NamedTuple):
-    """One event of an account. ``conversation`` is None for what concerns the whole account."""
+    """One event of an account. ``conversation`` is None for an event of the whole account."""
 
     account: UUID
     seq: int
@@ -36,7 +36,7 @@ class JournalRow(NamedTuple):
 
 
 class JournalEnding(NamedTuple):
-    """An account of which something ended, and the conversation, or None for the whole account."""
+    """An account with an ending, and the conversation, None for the whole account."""
 
     account: UUID
     conversation: UUID | None
@@ -182,9 +182,7 @@ def newest_times(
 
 
 class JournalEvent(NamedTuple):
-    """An event as its person may see it; ``conversation`` is None for what concerns the whole
-    account.
-    """
+    """An event as its person may see it; ``conversation`` is None for one of the whole account."""
 
     seq: int
     at: datetime

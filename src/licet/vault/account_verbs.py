@@ -97,7 +97,7 @@ class AccountVerbs(BatchState):
         self._changed(account, fold.advance(account.state, self.policies, now))
 
     def pass_versions(self, account: AccountRow, now: datetime) -> None:
-        """As `bring_to`, by a background pass, which is not an event of the account."""
+        """`bring_to` by a background pass, which is not an event of the account."""
         self._changed(account, fold.pass_versions(account.state, self.policies, now))
 
     def _changed(self, account: AccountRow, changed: outcomes.AccountChange) -> None:
@@ -121,7 +121,7 @@ class AccountVerbs(BatchState):
                     self.note_event(_leave_event(account.account_id, at, ending))
                 else:
                     self._note_leaving(account, at, ending)
-            self._after_ending(account, ending, whole=whole)
+            self._after_ending(account, ending, whole_account=whole)
 
     def _log_ended(
         self,
@@ -150,11 +150,13 @@ class AccountVerbs(BatchState):
             if questions and row.state.deleted_at is None:
                 self.must_leave(row, now, because, now, questions)
 
-    def _after_ending(self, account: AccountRow, ending: outcomes.Ending, *, whole: bool) -> None:
+    def _after_ending(
+        self, account: AccountRow, ending: outcomes.Ending, *, whole_account: bool
+    ) -> None:
         """Shortens retention after an ending: by one statement if no grant is left, otherwise for
         each conversation by the rule.
         """
-        if whole and not ending.account.grants and not ending.keep.by_surface:
+        if whole_account and not ending.account.grants and not ending.keep.by_surface:
             self.shorten_all(account, ending.content_until(), ending.feedback_until)
             return
         rows = self.in_scope(account, ending)

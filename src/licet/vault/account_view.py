@@ -63,8 +63,8 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     def decide_segment(
         self, segment: int, turn: int, origins: Iterable[str], policies: Policies, purpose: str
     ) -> dict[str, Decision]:
-        """The decision on turns of a segment, by origin. Apart from the origin they differ only in
-        whether a flag covers them: ``turn`` is the number of any turn on the same side of its end
+        """The decisions on turns of a segment, by origin. Apart from the origin they differ only by
+        flag: ``turn`` is any turn on the same side of the flag's end
         (`policy.state.Segment.flagged_turn`).
         """
         return {
@@ -113,7 +113,7 @@ def has_at_most(tx: Transaction, limit: int) -> bool:
 
 
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
-    """The accounts to which the host gave this id, by its HMAC."""
+    """The accounts by the HMAC of the host's id."""
     rows = tx.execute(
         "SELECT host_hmac, account_id FROM account_hosts WHERE host_hmac = ANY(%s)", [list(hosts)]
     )
@@ -133,7 +133,7 @@ def owner(tx: Transaction, conversation: UUID) -> UUID | None:
 
 
 def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | None:
-    """The account's conversation to which the host gave this id, by its HMAC."""
+    """The account's conversation by the HMAC of the host's id."""
     row = tx.execute(
         "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s",
         [account, host],

@@ -58,11 +58,10 @@ def apply(
     *,
     replay: bool = False,
 ) -> list[CommandResult]:
-    """Folds ``commands`` in order and writes the result; one answer each, in order.
+    """Folds ``commands`` in order and writes the results; returns one for each, in order.
 
-    Raises UsageError for a value that no table accepts, before anything is written. No other
-    mistake of a caller raises: what cannot be done is reported in the answer. The caller commits,
-    and acknowledges nothing before that.
+    UsageError, before anything is written, for a value that no table accepts. Other mistakes of a
+    caller are reported in the result. The caller commits, and acknowledges nothing before that.
     """
     if len(commands) > BATCH_COMMANDS_MAX:
         raise UsageError(f"`{len(commands)}` commands in one batch: at most {BATCH_COMMANDS_MAX}")
@@ -78,7 +77,7 @@ def apply(
 
 
 def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
-    """The commands in order; turns that name the same together."""
+    """Groups consecutive turns that name the same account and conversation."""
     for are_turns, several in groupby(commands, lambda command: isinstance(command, AddTurn)):
         if are_turns:
             yield from (list(run) for _, run in groupby(several, _TURNS_NAME))
@@ -88,10 +87,8 @@ def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
 
 def advance(tx: Transaction, policies: Policies, now: datetime, *, limit: int) -> int:
     """Brings up to ``limit`` accounts whose grant a version may have ended to ``now``; returns how
-    many it processed.
-
-    Call it until it returns 0: then no grant is in force that a version effective at ``now`` does
-    not allow.
+    many. When it returns 0, no grant is in force that a version effective at ``now`` does not
+    allow.
     """
     number = policies.number(now)
     rows = tx.execute(
@@ -108,10 +105,10 @@ def advance(tx: Transaction, policies: Policies, now: datetime, *, limit: int) -
 
 
 class _Batch(ConversationVerbs):
-    """A batch of commands, folded one by one, and turns of a conversation together."""
+    """Folds a batch of commands one by one, and runs of turns of a conversation together."""
 
     def take(self, commands: Sequence[Command]) -> list[CommandResult]:
-        """Folds one command into the batch's state, or turns that name the same."""
+        """Folds one command, or a run of turns, into the batch's state."""
         command = commands[0]
         # recorded history is the host's own
         self.emits_events = not self.replay

@@ -106,7 +106,7 @@ class BatchState:
         self.life = 0  # of the database
 
     def load(self, commands: Sequence[Command]) -> None:
-        """Locks the accounts and reads what the commands name."""
+        """Locks the accounts and loads what the commands name."""
         turns = [c for c in commands if isinstance(c, AddTurn)]
         # hashing a UUID is Python: once a run, not once a turn
         named = [next(run) for _, run in groupby(turns, _NAMES)]
@@ -157,16 +157,18 @@ class BatchState:
         self.life = opened.life
         self.writes.prepare(opened.keys, pages)
 
-    def _load_projects(self, others: Sequence[Command], named: Sequence[AddTurn]) -> None:
-        about = [c for c in others if isinstance(c, AboutProject)]
+    def _load_projects(self, commands: Sequence[Command], named: Sequence[AddTurn]) -> None:
+        about = [c for c in commands if isinstance(c, AboutProject)]
         ids = {(c.account, c.project) for c in about if c.project is not None}
         ids |= {
-            (c.account, scope.project) for c, scope in _scopes(others) if scope.project is not None
+            (c.account, scope.project)
+            for c, scope in _scopes(commands)
+            if scope.project is not None
         }
         hosts = {(c.account, c.host_project) for c in about if c.host_project is not None}
         hosts |= {
             (c.account, scope.host_project)
-            for c, scope in _scopes(others)
+            for c, scope in _scopes(commands)
             if scope.host_project is not None
         }
         hosts |= {(c.account, c.host_project) for c in named if c.host_project is not None}
@@ -195,7 +197,7 @@ class BatchState:
         )
 
     def load_all(self, account: AccountRow, project: UUID | None = None) -> None:
-        """Loads every conversation of an account or of a project that the batch has not yet."""
+        """Loads the remaining conversations of an account or a project."""
         for row in tables.conversations_of(self.tx, account.account_id, project=project):
             self.know(row)
 
@@ -306,7 +308,7 @@ class BatchState:
         self._account_id = None
 
     def note_turn(self, row: ConversationRow, host_turn: bytes, turn: int) -> None:
-        """Records the number of the turn with this HMAC of the host's id."""
+        """Records the turn's number by the HMAC of the host's id."""
         if row is not self._noted[0]:
             self._noted = (row, self.turns_by_host.setdefault(row.conversation_id, {}))
         self._noted[1][host_turn] = turn
@@ -392,7 +394,7 @@ class BatchState:
         cause: ErasureCause,
         conversation: UUID | None = None,
     ) -> UUID:
-        """Begins the erasure that the current command requires, and returns its id."""
+        """Begins the erasure that the current command requires; returns its id."""
         erasure = uuid7(now, self.writes.random(10))
         self.erasures.append(BegunErasure(account.account_id, erasure, conversation, cause, now))
         return erasure
@@ -421,7 +423,7 @@ class BatchState:
         self.writes.flush(records)
 
     def finish(self) -> None:
-        """Writes everything gathered, and schedules the restrictions for the journal on commit."""
+        """Writes all gathered rows, and schedules the restrictions for the journal on commit."""
         with self.writes.together():
             records = [
                 *certificate.insert_changes(self.erasures),

@@ -51,7 +51,7 @@ Segment = tuple[UUID, UUID, int]
 
 
 class JoinResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pass did: how many blocks it read, and how many they became."""
+    """The number of blocks that a pass read, and the number of blocks that it made of them."""
 
     segments: int = 0
     blocks_before: int = 0
@@ -68,8 +68,8 @@ class JoinResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def join(installation: Installation, after: timedelta | None = None) -> JoinResult:
-    """Joins the small blocks of all segments that nobody has added to for ``after``, by default as
-    long as configured; BrokenError, at the end, if some did not open.
+    """Joins the small blocks of all segments without a new turn for ``after`` (by default as
+    configured); BrokenError, at the end, if a block did not open.
     """
     total = JoinResult()
     for step in join_steps(installation, after):
@@ -78,8 +78,8 @@ def join(installation: Installation, after: timedelta | None = None) -> JoinResu
 
 
 def join_steps(installation: Installation, after: timedelta | None = None) -> Iterator[JoinResult]:
-    """As `join`, step by step: a page without anything to join, or a batch. No transaction is open
-    between two.
+    """`join`, one step at a time: a page without small blocks, or a batch. No transaction is open
+    between steps.
     """
     at = installation.clock()
     after = (
@@ -99,9 +99,9 @@ def join_steps(installation: Installation, after: timedelta | None = None) -> It
         raise BrokenError(f"`{unopened}` segments do not open: their blocks stay as they are")
 
 
-def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[list[Segment]]:
-    """The segments that have blocks to join, page by page in the order of the index by day and
-    account, in batches; the last of a page may be empty.
+def _batches(installation: Installation, cutoffs: dict[str, datetime]) -> Iterator[list[Segment]]:
+    """The segments with blocks to join, in batches, page by page in the order of the index by day
+    and account; the last batch of a page may be empty.
     """
     after: tuple[date, UUID, UUID, int] = (date.min, UUID(int=0), UUID(int=0), 0)
     while True:
@@ -115,7 +115,7 @@ def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[
                              ORDER BY s.due_on, s.account_id, s.conversation_id, s.segment
                              LIMIT {PAGE_SEGMENTS_MAX}) s
                      ORDER BY s.due_on, s.account_id, s.conversation_id, s.segment""",
-                {**rest, **dict(zip("abcd", after, strict=True))},
+                {**cutoffs, **dict(zip("abcd", after, strict=True))},
             ).fetchall()
         if not page:
             return
@@ -134,7 +134,7 @@ def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[
 
 
 def _join_batch(
-    tx: Transaction, keyring: Keyring, segments: Sequence[Segment], rest: dict[str, datetime]
+    tx: Transaction, keyring: Keyring, segments: Sequence[Segment], cutoffs: dict[str, datetime]
 ) -> JoinResult:
     lock_account_rows(tx, {account for account, _, _ in segments})
     # a block with which nothing can be joined is not read
@@ -150,7 +150,7 @@ def _join_batch(
                  WHERE {_AT_REST} AND length(b.roles) < {TURNS_MAX} AND {_BYTES} < {BYTES_MAX}
                  ORDER BY s.account_id, s.conversation_id, s.segment, b.first_turn
                  LIMIT {BATCH_BLOCKS_MAX} FOR UPDATE OF b SKIP LOCKED""",
-            {**_columns(segments), **rest},
+            {**_columns(segments), **cutoffs},
         )
         .fetchall()
     )
@@ -180,7 +180,7 @@ def _join_batch(
 
 
 def _runs(stored: Sequence[StoredBlock]) -> list[list[StoredBlock]]:
-    """The blocks of a segment that become one: neighbours, within the bounds of a block."""
+    """Groups adjacent blocks of a segment that fit into one."""
     runs: list[list[StoredBlock]] = []
     turns = size = 0
     for block in stored:
@@ -200,7 +200,7 @@ def _runs(stored: Sequence[StoredBlock]) -> list[list[StoredBlock]]:
 def _join_run(
     segment: Segment, run: Sequence[StoredBlock], key: KeyMaterial, keyring: Keyring
 ) -> tuple[Sequence[object], int]:
-    """The row of `COLUMNS` that blocks become, and how many bytes of it are sealed."""
+    """The row of `COLUMNS` that replaces the blocks, and the size of its sealed bytes."""
     opened = unseal_each(
         (key, block.sealed or b"", blocks.associated_data(*segment, block.first_turn, block.sizes))
         for block in run
@@ -217,10 +217,10 @@ def _join_run(
 def _replace(
     tx: Transaction,
     former: Sequence[tuple[Segment, StoredBlock]],
-    made: Sequence[tuple[Segment, Sequence[object], int]],
+    joined: Sequence[tuple[Segment, Sequence[object], int]],
 ) -> None:
-    """Puts the joined rows in the place of the former ones, and counts their bytes."""
-    if not made:
+    """Replaces the former rows by the joined ones, and updates their byte counts."""
+    if not joined:
         return
     tx.execute(
         """DELETE FROM blocks b USING unnest(%(account)b::uuid[], %(conversation)b::uuid[],
@@ -233,11 +233,11 @@ def _replace(
             "first_turn": [block.first_turn for _, block in former],
         },
     )
-    insert(tx, "blocks", COLUMNS, [row for _, row, _ in made])
+    insert(tx, "blocks", COLUMNS, [row for _, row, _ in joined])
     more: dict[Segment, int] = {}
     for segment, block in former:
         more[segment] = more.get(segment, 0) - len(block.sealed or b"")
-    for segment, _, size in made:
+    for segment, _, size in joined:
         more[segment] += size
     tx.execute(
         """UPDATE segments s SET stored_bytes = s.stored_bytes + k.more

@@ -70,7 +70,7 @@ TURNS_STORED = """(SELECT count(*)
 
 
 class PendingBlock:
-    """A block that is being gathered: turns are added in order until it is full."""
+    """A block under construction: turns are added in order until it is full."""
 
     def __init__(
         self, account: UUID, conversation: UUID, segment: int, first_turn: int, seq: int
@@ -136,7 +136,7 @@ class PendingBlock:
         return pack_sizes(self._sizes) if self.key is not None else None
 
     def content(self) -> bytes:
-        """What is sealed."""
+        """The content to seal."""
         return b"".join(self._content)
 
     def row(self, sealed: bytes | None) -> tuple[object, ...]:
@@ -184,7 +184,7 @@ class UnpackedTurn(NamedTuple):
 
 
 def unpack_time(microseconds: int) -> datetime:
-    """The time that a block has packed."""
+    """Decodes a packed time."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
@@ -211,7 +211,7 @@ class TurnColumns(NamedTuple):
 def columns(
     first_turn: int, segment: int, roles: str, origins: str, times: bytes, sizes: bytes | None
 ) -> TurnColumns:
-    """The turns of a row of `PACKED`, in order, the title among them."""
+    """The turns of a row of `PACKED`, in order, including the title."""
     count = len(roles)
     of_turns, plain = _roles(roles)
     return TurnColumns(
@@ -226,20 +226,20 @@ def columns(
 
 @lru_cache(4_096)
 def _roles(letters: str) -> tuple[tuple[TurnRole, ...], tuple[str, ...]]:
-    """The roles and the usual origins of a block's turns; most blocks are alike in them."""
+    """The roles and usual origins of a block's turns; cached, since most blocks are alike."""
     return tuple(_ROLES[one] for one in letters), tuple(_ORIGINS[one] for one in letters)
 
 
 def unpack(
     first_turn: int, segment: int, roles: str, origins: str, times: bytes, sizes: bytes | None
 ) -> Iterator[UnpackedTurn]:
-    """As `columns`, turn by turn."""
+    """`columns`, as one value per turn."""
     _, numbers, *others = columns(first_turn, segment, roles, origins, times, sizes)
     return map(UnpackedTurn, numbers, [segment] * len(numbers), *others)
 
 
 class StoredBlock(NamedTuple):
-    """A row of `blocks` as it is joined: `COLUMNS` without its place."""
+    """A row of `blocks` to be joined: `COLUMNS` without its place."""
 
     first_turn: int
     seq: int
@@ -271,8 +271,8 @@ def join_blocks(
     opened: Sequence[bytes],
     key: KeyMaterial,
 ) -> PendingBlock:
-    """Blocks of which each begins where the one before ends, as one; ``opened`` is the content of
-    those that have any, in order.
+    """Joins consecutive blocks into one; ``opened`` is the content of the blocks that have any, in
+    order.
     """
     block = PendingBlock(account, conversation, segment, stored[0].first_turn, stored[0].seq)
     contents = iter(opened)
@@ -293,12 +293,12 @@ def join_blocks(
 
 
 def turns(rows: Sequence[Sequence[Any]]) -> Iterator[UnpackedTurn]:
-    """The turns of rows of `PACKED`, in their order, without titles."""
+    """The turns of rows of `PACKED`, in order, without titles."""
     return (turn for row in rows for turn in unpack(*row) if turn.number != TITLE)
 
 
 def envelopes(first_turn: int, sizes: bytes, content: bytes) -> dict[int, bytes]:
-    """The envelopes of a block's opened content, by the numbers of the turns that have any."""
+    """The envelopes in a block's opened content, by turn number."""
     found, begin = {}, 0
     for number, size in enumerate(struct.unpack(f">{len(sizes) // 4}i", sizes), first_turn):
         if size:
@@ -321,7 +321,7 @@ def associated_data(
 
 
 def hosts_within(first_turn: int, hosts: bytes) -> Iterator[tuple[bytes, int]]:
-    """The HMACs of the host's ids in a block, each with the number of its turn."""
+    """The HMACs of the host's ids in a block, each with its turn's number."""
     for start in range(0, len(hosts), HOST_BYTES):
         name = hosts[start : start + HOST_BYTES]
         if name != _NO_HOST:

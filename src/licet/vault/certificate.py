@@ -52,7 +52,7 @@ SALT_BYTES = 32
 
 
 class ErasureState(StrEnum):
-    """How far an erasure is; each state is committed together with its effects."""
+    """The progress of an erasure; each state is committed together with its effects."""
 
     requested = "requested"
     fenced = "fenced"
@@ -95,7 +95,7 @@ class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceOutcome(StrEnum):
-    """What was done about the content in a place."""
+    """What was done with the content in a place."""
 
     erased = "erased"  # its keys are destroyed and its rows deleted; read back
     kept = "kept"  # it stays until a date of its own, for the investigation of misuse; read back
@@ -108,8 +108,8 @@ class PlaceOutcome(StrEnum):
 
 
 class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient's word that they deleted what was recalled; ``signed`` is the JWS that they
-    signed, None if they did not.
+    """A recipient's confirmation that they deleted recalled rows; ``signed`` is its JWS, None if it
+    is unsigned.
     """
 
     recipient: str
@@ -118,9 +118,9 @@ class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A place of the register, and what is known of it. ``left`` is how much was found when it was
-    read back, None where nobody could look; ``kept_until`` is the end of what stays intentionally;
-    ``recalled`` is when it was asked back and by when.
+    """A place of the register. ``left`` is how much was found when it was read back, None if it
+    cannot be read back; ``kept_until`` is the end of content that stays intentionally; ``recalled``
+    has the time of the recall and its deadline.
     """
 
     place: CopyPlace
@@ -135,8 +135,8 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureWaits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure waits for: the keys left, when the last of them is due, and whether a hold
-    keeps them; and the releases with rows that were made from its content.
+    """What an erasure waits for: the remaining keys, when the last of them is due, whether a hold
+    keeps them, and the releases with rows made from its content.
     """
 
     keys: int
@@ -147,7 +147,7 @@ class ErasureWaits(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[UUID, ...] = ()
 
     def refuse_fenced(self) -> None:
-        """FencedError behind the fence, which was read in the same statement."""
+        """FencedError behind the fence, as read in the same statement."""
         if self.is_fenced:
             raise fence.fenced_error()
 
@@ -169,7 +169,7 @@ _BEGIN = f"""
 
 
 class BegunErasure(NamedTuple):
-    """An erasure that a command begins; it is fenced, because its transaction fences it."""
+    """An erasure that a command begins; fenced by the command's transaction."""
 
     account: UUID
     erasure: UUID
@@ -179,13 +179,13 @@ class BegunErasure(NamedTuple):
 
 
 def insert_changes(erasures: Sequence[BegunErasure]) -> list[Change]:
-    """The change that writes erasures that begin."""
+    """The change that inserts new erasures."""
     return [Change(_BEGIN, rows_values(_BEGUN, by_column(_BEGUN, erasures)))] if erasures else []
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
-    """NotFoundError for an unknown id: an erasure that nobody requested is never reported as
-    done.
+    """NotFoundError for an unknown id, so that an erasure that nobody requested is never reported
+    as done.
     """
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
@@ -267,8 +267,8 @@ LISTING = Listing(
 def open_by_age(
     tx: Transaction, now: datetime, ages: Mapping[str, timedelta], limit: int
 ) -> dict[str, int]:
-    """The erasures that are not finished by the time since they were asked for: under each of the
-    rising ``ages``, and `older`. Only the oldest ``limit`` are counted.
+    """Counts unfinished erasures by the time since their request: under each of the rising
+    ``ages``, and `older`. Only the oldest ``limit`` are counted.
     """
     found = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
@@ -282,9 +282,7 @@ def open_by_age(
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
-    """The number of closures that are swept and not certified, and since when the first of them
-    waits.
-    """
+    """The number of swept closures without a certificate, and since when the oldest waits."""
     row = tx.execute(
         "SELECT count(*), min(swept_at) FROM erasures WHERE state = 'swept' AND cause = 'closure'"
     ).fetchone()
@@ -295,9 +293,7 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
 def save(
     tx: Transaction, erasure: ErasureRecord, jws: str | None = None, changes: Sequence[Change] = ()
 ) -> None:
-    """Stores how far the erasure is, and the certificate that verifies it; in one statement with
-    ``changes``.
-    """
+    """Stores the state of an erasure and its certificate, in one statement with ``changes``."""
     state = [
         erasure.state.value,
         erasure.shredded_at,
@@ -316,7 +312,7 @@ _SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certi
 
 
 def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
-    """The certificate as it was signed; None before that."""
+    """The signed certificate; None before it is signed."""
     row = tx.execute("SELECT certificate FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     return row[0] if row is not None else None
 
@@ -324,9 +320,7 @@ def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
 def replace_id(
     tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID
 ) -> list[UUID]:
-    """Gives the erasure that was requested at that moment the id ``new``; returns the ids that it
-    had.
-    """
+    """Gives the erasure requested at that moment the id ``new``; returns its former ids."""
     rows = tx.execute(
         """WITH again AS (SELECT account_id, erasure_id AS was FROM erasures
                            WHERE account_id = %s AND requested_at = %s
@@ -349,7 +343,7 @@ def list_by_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
 def list_newest(
     tx: Transaction, account: UUID, limit: int, *, before: UUID | None = None
 ) -> list[ErasureRecord]:
-    """The newest ``limit`` erasures of an account that were requested before the one named."""
+    """The newest ``limit`` erasures of an account requested before the given one."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
@@ -371,9 +365,7 @@ def states_of(tx: Transaction, account: UUID) -> dict[ErasureState, int]:
 def unfinished(
     tx: Transaction, limit: int, after: UUID | None = None, *, keyless: bool = False
 ) -> list[ErasureRecord]:
-    """Erasures that are not verified, in the order of their ids; ``keyless``: only those of which
-    no key is left.
-    """
+    """Erasures that are not verified, by id; ``keyless``: only those without remaining keys."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures e
              WHERE e.state <> 'verified' AND (%(after)s::uuid IS NULL OR e.erasure_id > %(after)s)
@@ -435,7 +427,7 @@ _OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.s
 
 
 def scope(erasure: ErasureRecord) -> dict[str, Any]:
-    """The parameters of every statement about what is erased."""
+    """The parameters that select an erasure's content in every statement."""
     ended = erasure.requested_at if erasure.cause is ErasureCause.hold_released else None
     return {"account": erasure.account, "conversation": erasure.conversation, "ended": ended}
 
@@ -457,10 +449,8 @@ _NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s
 def waits(
     tx: Transaction, erasure: ErasureRecord, *, at_once: datetime | None = None
 ) -> ErasureWaits:
-    """What keeps the erasure from its next state.
-
-    With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is
-    a maximum, and requested erasures may happen sooner. What is returned is how it stood before.
+    """What the erasure waits for. ``at_once`` makes all of its content due, except under a hold:
+    the period of a deletion is a maximum. The result is the state before that.
     """
     nearer = "" if at_once is None else _NEARER
     row = tx.execute(f"{nearer} SELECT {_WAITS}", {**scope(erasure), "at": at_once}).fetchone()
@@ -469,7 +459,7 @@ def waits(
 
 
 def reload(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, ErasureWaits]:
-    """The erasure as it is now, and what it waits for."""
+    """The present state of the erasure, and what it waits for."""
     row = tx.execute(
         f"SELECT {_COLUMNS}, {_WAITS} FROM erasures WHERE erasure_id = %(erasure)s",
         {**scope(erasure), "erasure": erasure.erasure},
@@ -492,7 +482,7 @@ def _read_waits(row: Sequence[Any]) -> ErasureWaits:
 
 
 def is_under_disclosed_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
-    """Whether it is under a hold that may be disclosed to its person."""
+    """Whether a hold on it may be disclosed to its person."""
     return (
         tx.execute(
             f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(erasure)
@@ -536,8 +526,8 @@ _READ_BACK = f"""
 def read_back(
     tx: Transaction, erasure: ErasureRecord, leasable: dict[UUID, int]
 ) -> list[PlaceSeen]:
-    """Reads back each place of the register that is within reach, all of them at one moment.
-    ``leasable`` counts, by release, the rows of it whose key can still be leased.
+    """Reads back each reachable place of the register at one moment. ``leasable`` counts, by
+    release, its rows whose key can still be leased.
     """
     rows = tx.execute(_READ_BACK, {**scope(erasure), "erasure": erasure.erasure}).fetchall()
     return [_place_seen(erasure, row, leasable) for row in rows]
@@ -600,10 +590,9 @@ def _export_outcome(
     answer: RecipientAnswer | None,
     recalled: tuple[datetime, datetime] | None,
 ) -> PlaceOutcome:
-    """What became of an export. No key reaches what left in clear: nobody of us can read it back.
-
-    BrokenError if it was never recalled from its recipient, unless a hold ended whose content the
-    export does not contain.
+    """The outcome of an export. Text in clear cannot be read back. BrokenError if it was never
+    recalled from its recipient, unless its erasure followed a hold and the export lacks that
+    content.
     """
     if answer is not None:
         return PlaceOutcome.answered
@@ -617,8 +606,8 @@ def _export_outcome(
 
 
 def rows_by_release(tx: Transaction, erasure: ErasureRecord) -> dict[UUID, list[int]]:
-    """The rows of every release that were made from the erased content; rows that rest only on a
-    safety copy die with that.
+    """The rows of every release made from the erased content; rows made only from a safety copy die
+    with that copy.
     """
     rows = tx.execute(
         f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} "
@@ -638,8 +627,8 @@ def build_document(
     out_of_reach: datetime | None,
     salt: bytes,
 ) -> dict[str, Canonical]:
-    """The content of a certificate. BrokenError if something was found: then nothing can be
-    certified.
+    """Builds the certificate's content; BrokenError if content was found, because then nothing can
+    be certified.
     """
     for seen in places:
         if seen.left and seen.done is not PlaceOutcome.kept:
@@ -670,7 +659,7 @@ def build_document(
 
 
 def _place_entry(place: PlaceSeen, now: datetime) -> dict[str, Canonical]:
-    """What a certificate says of a place that was read back at ``now``, if it could be."""
+    """The certificate's entry for a place, read back at ``now`` if that is possible."""
     recalled, answer = place.recalled, place.answer
     return {
         "place": place.place.value,
@@ -693,5 +682,5 @@ def _place_entry(place: PlaceSeen, now: datetime) -> dict[str, Canonical]:
     }
 
 
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

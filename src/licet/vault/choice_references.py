@@ -26,7 +26,7 @@ from licet.vault.tables import ConversationRow, ProjectRow
 
 
 class ScopeRows(Protocol):
-    """The rows of what choices name."""
+    """Looks up what choices name."""
 
     def conversation_named(self, account: UUID, scope: ChosenScope) -> ConversationRow | None:
         """The account's own conversation; None for any other."""
@@ -36,10 +36,9 @@ class ScopeRows(Protocol):
 
 
 class ResolvedChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice in the rule's terms. ``conversation`` is the one that the scope names.
-
-    ``refused`` is why a yes does not count; ``repeated`` are the choices that gave the same
-    answer to the same showing; ``not_taken`` are the keys that named nothing.
+    """A choice in the rule's terms. ``conversation`` is the one that the scope names. ``refused``
+    is why a yes does not count; ``repeated`` are earlier choices with the same answer to the same
+    showing; ``not_taken`` are the keys that named nothing.
     """
 
     scope: GrantScope
@@ -59,11 +58,9 @@ def resolve(
     *,
     replay: bool = False,
 ) -> ResolvedChoice:
-    """What a choice means at ``now``; ``newest`` are the newest choices about each question for the
-    whole account.
-
-    In a ``replay`` of recorded history a yes from before ``now`` is late, and one for what is not
-    there is not recorded.
+    """Resolves a choice at ``now``; ``newest`` are the newest choices per question for the whole
+    account. In a ``replay`` of recorded history a yes from before ``now`` is late, and one for a
+    missing scope is not recorded.
     """
     scope = _scope(command.account, command.scope, rows)
     kept = [_scope(command.account, named, rows) for named in command.keep]
@@ -90,9 +87,7 @@ def resolve(
 
 
 def _scope(account: UUID, scope: ChosenScope | None, rows: ScopeRows) -> GrantScope:
-    """The scope in the rule's terms, under the name `NOTHING` where the account has none with that
-    id.
-    """
+    """The scope in the rule's terms; its name is `NOTHING` if the account has none with that id."""
     if scope is None:
         return WHOLE_ACCOUNT
     if scope.project is not None or scope.host_project is not None:
@@ -108,7 +103,7 @@ def _newest_answers(
     policies: Policies,
     now: datetime,
 ) -> list[NewestChoice]:
-    """The newest choices about what the command answers."""
+    """The newest choices about the questions that the command answers."""
     names = policies.in_force(now).asks if command.question is None else (command.question,)
     return [newest[key] for name in names if (key := (command.account, name)) in newest]
 
@@ -134,7 +129,7 @@ def _why_not_replayed(command: Choose, scope: GrantScope, now: datetime) -> str:
 def _why_refused(
     command: Choose, answered: Sequence[NewestChoice], policies: Policies, now: datetime
 ) -> str:
-    """Why a yes does not count, empty where it does: a no counts from any page."""
+    """Why a yes does not count, or empty; a no always counts."""
     shown = command.answers
     if not command.allow:
         return ""

@@ -60,8 +60,8 @@ class Coolable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoolingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``deleted`` counts objects in which no segment was left, or that a crash had
-    left behind.
+    """What a run did. ``deleted`` counts objects without a remaining segment, and leftovers of a
+    crash.
     """
 
     segments: int
@@ -215,7 +215,7 @@ def _batches(pool: Pool, now: datetime, before: datetime, bytes_max: int) -> Ite
 def _move(
     pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], now: datetime
 ) -> list[_MovedBlock]:
-    """One object: announced, written, then substituted for the rows' own bytes. Returns what was
+    """Writes one object: announced, written, then substituted for the rows' bytes. Returns what was
     moved.
     """
     with transaction(pool) as tx:
@@ -303,8 +303,8 @@ def _commit_move(
 
 
 def _delete_dead(pool: Pool, objects: Objects, now: datetime) -> int:
-    """Deletes what a crash left, and objects that have been empty for some time; the object first,
-    then its row.
+    """Deletes leftovers of a crash and objects that have been empty for some time; the object
+    first, then its row.
     """
     with transaction(pool) as tx:
         tx.execute(

@@ -41,11 +41,9 @@ class _Command(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAccount(_Command, frozen=True, kw_only=True):
-    """``account`` is a new id, used unless the host's account is known already.
-
-    ``opened_at`` is when the host had opened it, if that was before this command; None: now.
-    ``begin_anew`` takes the host's id from a closed account, which stays closed and keeps nothing
-    but its own rows.
+    """``account`` is a new id, ignored if the host's account exists. ``opened_at`` is when the host
+    opened it, if earlier than this command. ``begin_anew`` takes the host's id from a closed
+    account, which stays closed.
     """
 
     host: bytes
@@ -64,7 +62,7 @@ class SetAge(_Command, frozen=True, kw_only=True):
 
 
 class SetRegion(_Command, frozen=True, kw_only=True):
-    """``region`` is where the person lives, by ISO 3166; None where nobody knows."""
+    """``region`` is where the person lives, by ISO 3166; None if unknown."""
 
     region: str | None
 
@@ -86,8 +84,8 @@ class ShownQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceFault(StrEnum):
-    """What a yes cannot stand beside: it is refused. A no counts without it, and an age counts in
-    any case.
+    """Why a yes is refused because of something in the same request. A no and an age count all the
+    same.
     """
 
     showing = "unknown_showing"  # it answers a question that was never shown to the account
@@ -96,10 +94,8 @@ class ChoiceFault(StrEnum):
 
 
 class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a conversation, given by Licet's id or by the HMAC of the host's: exactly one of
-    them.
-
-    Text that can be no id is the nil UUID, which names nothing.
+    """A project or a conversation, by Licet's id or the HMAC of the host's: exactly one. An invalid
+    id becomes the nil UUID, which names nothing.
     """
 
     project: UUID | None = None
@@ -110,14 +106,15 @@ class ChosenScope(msgspec.Struct, frozen=True, kw_only=True):
 
 class Choose(_Command, frozen=True, kw_only=True):
     """``evidence`` is sealed; ``via`` is a closed name (notice, settings, signup, cli, import).
-
     ``question`` None answers all that are asked; a yes can do that only if exactly one is asked.
     ``scope`` None is the account, the only scope of a no; ``keep`` are the scopes whose grants a no
-    leaves in force. A yes to a question that is older than the account's newest answer to it, or
-    than the terms in force, is refused; the same answer to the same showing is one choice, unless a
-    no would end something. ``recorded_at`` is when the host recorded a refusal that comes in
-    late: it takes effect at ``at``. ``fault`` refuses a yes; ``not_taken`` are the keys of the
-    request that named nothing, as far as its sender knows.
+    leaves in force.
+
+    A yes to a question older than the account's newest answer to it, or than the terms in force, is
+    refused; the same answer to the same showing is one choice, unless a no would end something.
+    ``recorded_at`` is when the host recorded a late refusal, which takes effect at ``at``.
+    ``fault`` refuses a yes; ``not_taken`` are the request's keys that named nothing, as far as its
+    sender knows.
     """
 
     allow: bool
@@ -134,10 +131,8 @@ class Choose(_Command, frozen=True, kw_only=True):
 
 
 class _AboutProject(_Command, frozen=True, kw_only=True):
-    """``project`` is Licet's id of an existing project; without it the HMAC of the host's id finds
-    or begins one.
-
-    ``title`` is an envelope of `content.encode`, used if the project has none yet.
+    """``project`` is Licet's id of an existing project; otherwise the HMAC of the host's id finds
+    or creates one. ``title`` is an envelope of `content.encode`, used if the project has none.
     """
 
     project: UUID | None = None
@@ -150,21 +145,16 @@ class KeepProjectOut(_AboutProject, frozen=True, kw_only=True):
 
 
 class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
-    """``out_at`` is since when the project was kept out when the person saw it; None lets it in
-    whatever that is.
-    """
+    """``out_at`` is since when the displayed project was kept out; None lets it in at any state."""
 
     out_at: datetime | None = None
 
 
 class AddTurn(_Command, frozen=True, kw_only=True):
-    """A turn. ``conversation`` is Licet's id of an existing one; without it the host's id finds or
-    begins one.
-
-    ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be
-    stored. ``under`` is the newest grant that the account had when the turn was written, 0 for none: a
-    turn that arrives late is stamped under no newer one. ``host_project`` counts on a
-    conversation's first turn.
+    """``conversation`` is Licet's id of an existing one; otherwise the host's id finds or creates
+    one. ``content`` is the envelope of `content.encode`, or None for a turn whose content must not
+    be stored. ``under`` is the account's newest grant when the turn was written, 0 for none: the
+    stamp of a late turn names no newer one. ``host_project`` counts on a conversation's first turn.
     """
 
     conversation: UUID | None = None
@@ -196,8 +186,8 @@ class Narrow(_About, frozen=True, kw_only=True):
 
 
 class Widen(_About, frozen=True, kw_only=True):
-    """``narrowings`` is how often the conversation had been kept out when the person saw it; None
-    lets it in whatever that is.
+    """``narrowings`` is how often the displayed conversation had been kept out; None lets it in
+    unconditionally.
     """
 
     narrowings: int | None = None
@@ -212,7 +202,7 @@ class Unflag(_About, frozen=True, kw_only=True):
 
 
 class HoldReason(StrEnum):
-    """Why a conversation must be kept, as a closed word; the matter itself is content."""
+    """Why a conversation must be kept; the matter itself is content."""
 
     litigation = "litigation"
     investigation = "investigation"
@@ -227,10 +217,9 @@ HOLD_REVIEW_MAX = timedelta(days=731)
 
 class Hold(_About, frozen=True, kw_only=True):
     """``review_at`` is when somebody must check whether the hold is still needed, by default after
-    180 days; nothing ends by itself.
-
-    ``is_told``: whether its person may see it. ``by`` is ``staff:..`` or ``user:..``. A matter that
-    already holds the conversation takes the new reason, date and ``is_told``.
+    180 days; a hold never ends by itself. ``is_told``: whether its person may see it. ``by`` is
+    ``staff:..`` or ``user:..``. If the matter already holds the conversation, its reason, date and
+    ``is_told`` are replaced.
     """
 
     matter: str
@@ -258,9 +247,9 @@ class HostCheck(StrEnum):
 
 
 class GiveFeedback(_About, frozen=True, kw_only=True):
-    """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or
-    None. With ``check`` it is the host's: ``rating`` is whether the answer passed, ``score`` how
-    well, if the host has a number.
+    """``turn`` is the rated answer, 0 for the conversation; ``comment`` is an envelope or None.
+    With ``check`` it is the host's: ``rating`` is whether the answer passed, ``score`` an optional
+    number.
     """
 
     rating: str
@@ -273,7 +262,7 @@ class GiveFeedback(_About, frozen=True, kw_only=True):
 
 
 class TakeBackFeedback(_About, frozen=True, kw_only=True):
-    """``feedback`` is one that the account gave on the conversation."""
+    """``feedback`` is the account's own, on the conversation."""
 
     feedback: UUID
 
@@ -304,8 +293,8 @@ KEPT_SCOPES_MAX = 1_000  # that a no may name
 
 
 def check(command: Command) -> None:
-    """UsageError for a value that no table accepts. The value is not quoted: an invalid name may be
-    somebody's words.
+    """UsageError for a value that no table accepts; the value is not quoted, because it may be
+    content.
     """
     _require(command.at.tzinfo is not None, "at", "has no UTC offset")
     match command:
@@ -425,9 +414,7 @@ def _text(key: str, value: str) -> None:
 
 
 class Outcome(StrEnum):
-    """``done`` took effect; ``unchanged`` was understood but changes nothing; ``duplicate`` was
-    done before.
-    """
+    """``done`` took effect; ``unchanged`` changes nothing; ``duplicate`` was done before."""
 
     done = "done"
     unchanged = "unchanged"
@@ -437,13 +424,11 @@ class Outcome(StrEnum):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did. ``because`` is why it was refused or changed nothing; ids are those of
-    what it created or concerns.
-
-    ``answers`` are those of a choice, one a question; ``could_name`` the questions that a yes
-    without one could have named; ``ended`` the grants that the command ended; ``aged``: a choice's
-    age was recorded; ``not_taken``: the ignored keys of a choice, as `scope` or `keep[0]`.
-    ``erasure`` is the one that began. ``closed_at`` is when the account to be opened had been
+    """``because`` is why the command was refused or changed nothing; ids are those of what it
+    created or concerns. ``answers`` are those of a choice, one a question; ``could_name`` the
+    questions that a yes without one could have named; ``ended`` the grants that it ended; ``aged``:
+    a choice's age was recorded; ``not_taken``: the ignored keys of a choice, as `scope` or
+    `keep[0]`. ``erasure`` is the one that began. ``closed_at`` is when the account to be opened was
     closed. ``project`` is that of the turn's conversation; ``other_project``: the turn names
     another one.
     """

@@ -42,12 +42,10 @@ class ToolCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Everything in a turn that came from outside and is not a closed enumeration.
-
-    ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread;
-    ``tool_call_id`` is the call that a tool's turn answers; ``tools`` are, of a system turn, the
-    descriptions of the tools that the host offered the model, as JSON text. The rest is context
-    that a transcript contains.
+    """All of a turn that came from outside and is not a closed enumeration. ``thread`` names a
+    subagent's side thread, empty for the conversation itself; ``tool_call_id`` is the call that a
+    tool's turn answers; ``tools`` are a system turn's descriptions of the offered tools, as JSON
+    text. The other fields are context from a transcript.
     """
 
     text: str = ""
@@ -63,12 +61,11 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 def offered_tools(text: str) -> list[dict[str, Any]] | None:
-    """The tools that the JSON text of a system turn describes, each a `function` in the shape of
-    OpenAI's; None for what is no list of tools.
+    """Parses the tools in the JSON text of a system turn, each a `function` in OpenAI's format;
+    None unless it is a list of tools.
 
-    A tool may also stand there without that frame, as in OpenAI's older `functions` and
-    OpenTelemetry's `gen_ai.tool.definitions`, and its parameters as `input_schema`, as Anthropic
-    has them.
+    Also accepts tools without that frame, as in OpenAI's older `functions` and OpenTelemetry's
+    `gen_ai.tool.definitions`, and parameters as `input_schema`, as in Anthropic's.
     """
     try:
         given = msgspec.json.decode(text, type=list[dict[str, Any]])
@@ -96,7 +93,7 @@ def offered_tools(text: str) -> list[dict[str, Any]] | None:
 
 @cache
 def dictionary() -> zstandard.ZstdCompressionDict:
-    """The dictionary of version 2."""
+    """The compression dictionary of version 2."""
     made = zstandard.ZstdCompressionDict(
         files("licet.vault").joinpath("dictionaries/turns-2.zdict").read_bytes()
     )
@@ -136,7 +133,7 @@ def encode(content: Content) -> bytes:
 
 
 def packed_bytes(envelope: bytes) -> int:
-    """How many bytes an envelope unpacks to, without unpacking it."""
+    """The unpacked size of an envelope, without unpacking it."""
     try:
         return zstandard.frame_content_size(envelope[1:])
     except zstandard.ZstdError as error:
@@ -149,7 +146,7 @@ def decode(envelope: bytes) -> Content:
 
 
 def decode_each(envelopes: Sequence[bytes]) -> list[Content]:
-    """As `decode` for each, in order."""
+    """`decode` for each, in order."""
     decompressors, read, limit = _contexts.decompressors, _decoder.decode, 2 * TURN_BYTES_MAX
     try:
         return [

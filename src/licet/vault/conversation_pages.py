@@ -22,10 +22,8 @@ START: Place = (UUID(int=0), UUID(int=0))
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
-    """The next conversations in the order of account and id: as many as fit on a page, by number
-    and by bytes.
-
-    A conversation that is larger than a page gets a page of its own.
+    """The next conversations by account and id, up to a page's number and bytes. A larger
+    conversation gets a page of its own.
     """
     weights = " + ".join(
         f"""(SELECT coalesce(sum({size}), 0) FROM {table} b
@@ -52,9 +50,7 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnColumns]]:
-    """The turns of these conversations whose content is stored, in order: those of a block
-    together.
-    """
+    """The turns of these conversations whose content is stored, in order, block by block."""
     # A conversation is identified by its place here: an id is made for each block, and hashed, in
     # Python.
     found: dict[int, list[TurnColumns]] = {}

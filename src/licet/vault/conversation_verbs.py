@@ -136,7 +136,7 @@ class ConversationVerbs(AccountVerbs):
         return answers
 
     def _take_turn(self, account: AccountRow, command: AddTurn) -> CommandResult:
-        """A turn, unless it is stored already."""
+        """Takes a turn, unless it is stored already."""
         row = self.find(command)
         turn = None
         if row is not None and command.host_turn is not None:
@@ -202,7 +202,7 @@ class ConversationVerbs(AccountVerbs):
     def _folded(
         self, account: AccountRow, row: ConversationRow, command: AddTurn, now: datetime
     ) -> outcomes.TurnTaken:
-        """The fold of a turn that is not refused; changes nothing."""
+        """Folds a turn that is not refused; changes nothing."""
         is_late = self.replay and command.at < now
         is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
         about = (
@@ -219,7 +219,7 @@ class ConversationVerbs(AccountVerbs):
         return fold.add_turn(*about, under=command.under, is_erased=is_erased)
 
     def _project_of(self, row: ConversationRow, command: AddTurn) -> _TurnProject:
-        """The project that a conversation began in, and whether a turn of it names another one."""
+        """The conversation's project, and whether the turn names another one."""
         project = UUID(hex=row.state.project) if row.state.project else None
         if command.host_project is None:
             return _TurnProject(project=project, other_project=False)
@@ -257,16 +257,16 @@ class ConversationVerbs(AccountVerbs):
         return row
 
     def _began_segment(
-        self, account: AccountRow, row: ConversationRow, taken: outcomes.TurnTaken, now: datetime
+        self, account: AccountRow, row: ConversationRow, outcome: outcomes.TurnTaken, now: datetime
     ) -> None:
         """A turn with another stamp may remove rows from a release: the whole conversation may be
         excluded now.
         """
-        if any(s.stamp.grants for s in row.state.segments[: taken.segment]):
+        if any(s.stamp.grants for s in row.state.segments[: outcome.segment]):
             self.journal(account, now, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, now: datetime) -> CommandResult:
-        """A command about one conversation of the account: its check, then its effects."""
+        """Takes a command about one conversation of the account: checks it, then applies it."""
         row = self.conversations.get(command.conversation)
         if row is not None and row.account_id != account.account_id:
             row = None
@@ -334,7 +334,9 @@ class ConversationVerbs(AccountVerbs):
         )
 
     def _feedback_named(self, row: ConversationRow, command: About) -> UUID | None:
-        """The stored feedback that a command takes back, or that the host has given before."""
+        """The stored feedback that a command withdraws, or that the host gave before under the same
+        id.
+        """
         match command:
             case TakeBackFeedback():
                 column, name = "conversation_id = %s AND feedback_id", command.feedback
@@ -471,9 +473,7 @@ class ConversationVerbs(AccountVerbs):
     def _take_back(
         self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, now: datetime
     ) -> CommandResult:
-        """Feedback ends when its person takes it back: nothing uses it, and the next sweep erases
-        its copy.
-        """
+        """Withdraws feedback: nothing uses it from now on, and the next sweep erases its copy."""
         taken = self.tx.execute(
             """UPDATE feedback SET taken_back_at = %s, keep_until = least(keep_until, %s)
                 WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s
@@ -502,7 +502,7 @@ class ConversationVerbs(AccountVerbs):
         item: Feedback,
         now: datetime,
     ) -> int | None:
-        """Seals what the person shared, and their comment, under a key of the feedback's own."""
+        """Seals the shared content and the comment under a key of the feedback's own."""
         shared = safety_copies.shared_bodies(
             self.writes, account, row, item.share, command.turn, now
         )

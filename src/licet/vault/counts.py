@@ -41,9 +41,7 @@ class CountedKind(StrEnum):
 
 
 class CountedContent(NamedTuple):
-    """Content of one kind that is kept until one day is over. ``is_long``: it is kept for more than
-    a year.
-    """
+    """Content of one kind with the same last day. ``is_long``: it is kept for more than a year."""
 
     what: CountedKind
     ends_on: date | None
@@ -54,7 +52,7 @@ class CountedContent(NamedTuple):
 
 
 class AccountFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts by plan and gate, and by standing for each question of the version in force."""
+    """Accounts by plan and gate, and by standing for each question of the version in force."""
 
     accounts: int
     plans: dict[str, int]
@@ -134,8 +132,8 @@ _RESIZE = [
 
 
 def accounts(tx: Transaction, policies: Policies, now: datetime) -> AccountFigures:
-    """The figures at ``now``: each kind of account is brought to ``now`` once, however many accounts
-    are of it.
+    """The figures at ``now``. Accounts with equal state are counted as one kind, which is brought
+    to ``now`` once.
     """
     plans, gates = Counter[str](), Counter[str]()
     standings: dict[str, Counter[str]] = {}
@@ -155,7 +153,7 @@ def accounts(tx: Transaction, policies: Policies, now: datetime) -> AccountFigur
 
 
 def content(tx: Transaction) -> list[CountedContent]:
-    """All content, by kind and by its last day."""
+    """All content, by kind and last day."""
     rows = tx.execute(
         f"""SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS} FROM content_counts GROUP BY {_CONTENT_CLASS}
              ORDER BY {_CONTENT_CLASS}"""
@@ -164,8 +162,8 @@ def content(tx: Transaction) -> list[CountedContent]:
 
 
 def held(tx: Transaction) -> list[CountedContent]:
-    """What of `content` legal holds keep beyond its day: read from the holds, of which there are
-    few.
+    """The part of `content` that legal holds keep beyond its day, computed from the holds, which
+    are few.
     """
     rows = tx.execute(
         f"""WITH c AS (SELECT account_id, conversation_id, min(placed_at) AS placed_at FROM holds
@@ -183,7 +181,7 @@ def held(tx: Transaction) -> list[CountedContent]:
 
 
 def held_conversations(tx: Transaction) -> int:
-    """How many conversations a legal hold is on."""
+    """The number of conversations under a legal hold."""
     row = tx.execute(
         "SELECT count(*) FROM (SELECT DISTINCT account_id, conversation_id FROM holds) h"
     ).fetchone()
@@ -191,9 +189,8 @@ def held_conversations(tx: Transaction) -> int:
 
 
 def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountState]]:
-    """Each kind of account as a state that stands for all of the kind, and how many there are.
-
-    Where a version asks for an age above `AGE_MAX`, the accounts themselves are read.
+    """Each kind of account, as a representative state, with its number of accounts. If a version
+    asks for an age above `AGE_MAX`, reads the accounts themselves.
     """
     asked = [version.min_ages for version in policies.versions]
     if all(
@@ -247,9 +244,7 @@ def _ordered(counted: Mapping[str, int]) -> dict[str, int]:
 
 
 def fold(tx: Transaction) -> None:
-    """Merges the rows of one kind or one day, if there are many and no other process is merging
-    them.
-    """
+    """Merges the rows of one kind or one day, if there are many and nobody else merges them."""
     row = tx.execute(
         """SELECT greatest((SELECT count(*) FROM (SELECT FROM account_counts LIMIT %(limit)s) a),
                            (SELECT count(*) FROM (SELECT FROM content_counts LIMIT %(limit)s) c))""",
@@ -270,15 +265,14 @@ def recount(tx: Transaction) -> None:
 
 
 def differences(tx: Transaction) -> list[str]:
-    """The differences of the counts from a recount; reads all accounts and rows of content."""
+    """The differences between the counts and a recount; reads all accounts and content rows."""
     return [row[0] for row in tx.execute(DIFFERENCES)]
 
 
 def _write_anew(tx: Transaction, accounts_from: str, content_from: str) -> None:
-    """Replaces what the counts say by the sums of these rows. One statement a table: it sees and
-    deletes one moment's rows.
-
-    The lock is held before: what another transaction folds would be counted twice.
+    """Replaces the counts by the sums of these rows, with one statement per table, which reads and
+    deletes one moment's rows. Takes the lock first: rows folded by another transaction would be
+    counted twice.
     """
     tx.execute(
         f"""WITH gone AS (DELETE FROM account_counts)

@@ -21,9 +21,7 @@ KEPT_COUNTED_MAX = 100_000
 
 
 class DueSegment(NamedTuple):
-    """A segment that is due. ``is_asked``: somebody asked for its erasure, so it enters the daily
-    rotation.
-    """
+    """A due segment. ``is_asked``: its erasure was requested, so it enters the daily rotation."""
 
     account: UUID
     conversation: UUID
@@ -35,7 +33,7 @@ class DueSegment(NamedTuple):
 
 
 class DueSafetyCopy(NamedTuple):
-    """A segment's safety copy that is due."""
+    """The due safety copy of a segment."""
 
     account: UUID
     conversation: UUID
@@ -45,7 +43,7 @@ class DueSafetyCopy(NamedTuple):
 
 
 class DueFeedback(NamedTuple):
-    """Feedback that is due."""
+    """Due feedback."""
 
     account: UUID
     conversation: UUID
@@ -55,7 +53,7 @@ class DueFeedback(NamedTuple):
 
 
 class DueContent(NamedTuple):
-    """What of some accounts is due, by its kind."""
+    """The due content of some accounts, by kind."""
 
     segments: list[DueSegment]
     safety: list[DueSafetyCopy]
@@ -106,7 +104,7 @@ _MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
 
 
 def segment_counts(tx: Transaction, now: datetime) -> list[tuple[str, int, int]]:
-    """`(reason, segments, turns)` of what is due at ``now``."""
+    """`(reason, segments, turns)` of the due segments."""
     rows = tx.execute(
         f"SELECT {_REASON}, count(*), sum(s.last_turn - s.first_turn + 1) {_DUE} GROUP BY 1",
         {"at": now},
@@ -119,7 +117,7 @@ def feedback_count(tx: Transaction, now: datetime) -> int:
 
 
 def safety_counts(tx: Transaction, now: datetime) -> tuple[int, int]:
-    """The safety copies that are due, and the turns in them."""
+    """The numbers of due safety copies and of their turns."""
     turns = f"""SELECT count(*) FROM safety_bodies b
                  WHERE EXISTS (SELECT {_SAFETY_DUE} AND s.account_id = b.account_id
                                   AND s.conversation_id = b.conversation_id
@@ -128,15 +126,15 @@ def safety_counts(tx: Transaction, now: datetime) -> tuple[int, int]:
 
 
 def score_count(tx: Transaction, now: datetime) -> int:
-    """The number of flag scores that are due."""
+    """The number of due flag scores."""
     return _count(
         tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", now
     )
 
 
 def due_count(tx: Transaction, now: datetime, limit: int) -> int:
-    """The number of segments, feedback and safety copies that are due at ``now``; counts at most
-    ``limit`` of each.
+    """The number of segments, feedback and safety copies due at ``now``; counts at most ``limit``
+    of each.
     """
     return sum(
         _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {limit:d}) d", now)
@@ -145,7 +143,7 @@ def due_count(tx: Transaction, now: datetime, limit: int) -> int:
 
 
 def overdue_since(tx: Transaction, now: datetime) -> datetime | None:
-    """Since when the oldest content that is due at ``now`` is due; None if nothing is."""
+    """When the longest overdue content became due; None if nothing is due."""
     row = tx.execute(
         f"""SELECT least((SELECT min(s.keep_until) {_DUE}),
                          (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
@@ -156,7 +154,7 @@ def overdue_since(tx: Transaction, now: datetime) -> datetime | None:
 
 
 def kept_count(tx: Transaction) -> int:
-    """The number of kept segments: exact up to KEPT_COUNTED_MAX, above it the index's last known
+    """The number of kept segments: exact up to KEPT_COUNTED_MAX, above that the index's last
     statistics.
     """
     row = tx.execute(
@@ -205,9 +203,7 @@ def due_accounts(
 def due_content(
     tx: Transaction, now: datetime, accounts: Collection[UUID], limit: int
 ) -> DueContent:
-    """Up to ``limit`` of each kind of content of ``accounts`` that is due, in order; one
-    statement.
-    """
+    """Up to ``limit`` of each kind of due content of ``accounts``, in order; one statement."""
     rows = tx.execute(
         _DUE_CONTENT, {"at": now, "limit": limit, "accounts": list(accounts)}
     ).fetchall()
@@ -295,7 +291,7 @@ def erase_segments(
 
 
 def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], now: datetime) -> int:
-    """Erases the copies; returns the turns that were in them."""
+    """Erases the copies; returns the erased turns."""
     _destroy(tx, rows)
     return tx.execute(_ERASE_SAFETY, _segment_keys(rows, now)).rowcount
 
@@ -313,7 +309,7 @@ def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], now: datetime) 
 
 
 def erase_scores(tx: Transaction, now: datetime, limit: int) -> int:
-    """Erases up to ``limit`` scores of flags that are due; returns how many."""
+    """Erases up to ``limit`` due scores of flags; returns how many."""
     return tx.execute(
         """UPDATE flags SET score = NULL WHERE (account_id, conversation_id, seq) IN (
                SELECT account_id, conversation_id, seq FROM flags

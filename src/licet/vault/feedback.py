@@ -27,9 +27,8 @@ COMMENT = 0  # the turn number of the person's own comment
 
 
 class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One feedback. ``turn`` is the answer it is about, 0 for the conversation; ``key_slot`` is
-    None if nothing was shared. ``check`` is empty but for a check of the host's, which may have a
-    ``score``.
+    """One feedback. ``turn`` is the rated answer, 0 for the conversation; ``key_slot`` is None if
+    nothing was shared. ``check`` is empty except for a host's check, which may have a ``score``.
     """
 
     account: UUID
@@ -46,9 +45,7 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SharedFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a feedback's copy: the person's comment, and the turns that they shared, by
-    number.
-    """
+    """The content of a feedback's copy: the comment, and the shared turns by number."""
 
     comment: str
     turns: tuple[tuple[int, Content], ...]
@@ -62,9 +59,7 @@ def list_stored(
     limit: int = FEEDBACK_ROWS_MAX,
     conversation: UUID | None = None,
 ) -> list[FeedbackRow]:
-    """The account's feedback of which anything is still kept, newest first, given before the one
-    named.
-    """
+    """The account's feedback with any stored content, newest first, given before the named one."""
     rows = tx.execute(
         """SELECT account_id, feedback_id, conversation_id, rating, share, turn, given_at,
                   taken_back_at, key_slot,
@@ -80,9 +75,7 @@ def list_stored(
 
 
 def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | None:
-    """The conversation that a feedback of the account is about; None for one that the account never
-    gave.
-    """
+    """The conversation of an account's feedback; None for one that the account never gave."""
     row = tx.execute(
         "SELECT conversation_id FROM feedback WHERE account_id = %s AND feedback_id = %s",
         [account, feedback],
@@ -131,8 +124,8 @@ def _parse_feedback(row: Sequence[Any]) -> FeedbackRow:
 def open_shared(
     tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], now: datetime
 ) -> dict[UUID, SharedFeedback]:
-    """What each feedback shares, for its own person; nothing if its period has ended, hold or
-    not.
+    """Opens the content shared with each feedback, for its own person; nothing after its period,
+    even under a hold.
     """
     mine = {
         row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > now

@@ -40,7 +40,7 @@ _SEALS, _MARKS = b"licet found names 1", b"licet marks of texts 1"
 
 
 class NamedSegment(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A segment whose turns were opened, with the slot of its key and the key."""
+    """A segment with opened turns, its key and the key's slot."""
 
     account: UUID
     conversation: UUID
@@ -49,9 +49,7 @@ class NamedSegment(Masked, msgspec.Struct, frozen=True, kw_only=True):
     key: KeyMaterial
 
     def mark(self, text: str) -> bytes:
-        """A keyed hash that stands for ``text`` in the records of this segment, and nowhere
-        else.
-        """
+        """A keyed hash that identifies ``text`` in the records of this segment only."""
         key = hmac.digest(self.key, _MARKS, "sha256")
         return blake2b(
             text.encode("utf-8", "surrogatepass"), key=key, digest_size=MARK_BYTES
@@ -71,8 +69,8 @@ _COLUMNS = {**_KEYS, "slot": "int4", "sealed": "bytea"}
 def seal_record(
     segment: NamedSegment, finder: str, names: Mapping[bytes, bytes], random: Random = os.urandom
 ) -> bytes:
-    """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record
-    may hold, in order.
+    """Seals the findings of ``finder`` by the marks of their texts, in order, up to a record's
+    maximum size.
     """
     kept: dict[bytes, bytes] = {}
     size = 0
@@ -87,8 +85,8 @@ def seal_record(
 
 
 def open_record(segment: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, bytes]:
-    """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or
-    is none.
+    """Opens the findings of ``finder`` by the marks of their texts; nothing if the record is
+    another finder's or invalid.
     """
     try:
         record = _records.decode(unseal(_seal_key(segment), sealed, _place(segment)))
@@ -100,7 +98,7 @@ def open_record(segment: NamedSegment, finder: str, sealed: bytes) -> dict[bytes
 def load(
     tx: Transaction, segments: Sequence[NamedSegment], finder: str
 ) -> list[dict[bytes, bytes]]:
-    """What ``finder`` found in each of ``segments`` before, by the marks of its texts."""
+    """The stored findings of ``finder`` in each of ``segments``, by the marks of their texts."""
     rows = tx.execute(
         f"""SELECT f.account_id, f.conversation_id, f.segment, f.sealed
               FROM (SELECT * FROM {unnest_sql(_KEYS)} AS k({", ".join(_KEYS)}) LIMIT %(segments)s) k
@@ -118,8 +116,8 @@ def load(
 def save(
     tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, bytes]]], finder: str
 ) -> int:
-    """Keeps what ``finder`` found in place of what was kept; returns of how many segments. The
-    others were erased meanwhile, or somebody else has locked their account.
+    """Replaces the stored findings of ``finder``; returns for how many segments. Skips segments
+    that were erased meanwhile, or whose account is locked.
     """
     segments = [segment for segment, _ in records]
     accounts = sorted({segment.account for segment in segments})

@@ -17,9 +17,7 @@ from licet.store.connect import Transaction
 
 
 class HoldCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a conversation: segments, the turns in them, feedback, and safety copies of
-    segments.
-    """
+    """A part of a conversation: segments, their turns, feedback, and safety copies of segments."""
 
     segments: int = 0
     turns: int = 0
@@ -28,11 +26,9 @@ class HoldCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """All content of a conversation at a moment, each item in one place.
-
-    ``held`` is kept by the hold, ``held_by_others`` only by holds of other matters. No hold keeps
-    the rest: ``dated`` has an end date that is still to come, ``due`` is past it and goes with the
-    next sweep, ``erased`` has gone.
+    """All content of a conversation at a moment, each item counted once. ``held`` is kept by the
+    hold, ``held_by_others`` only by holds of other matters. The rest is under no hold: ``dated``
+    has a future end date, ``due`` goes with the next sweep, ``erased`` is gone.
     """
 
     held: HoldCount
@@ -128,7 +124,7 @@ _ENDINGS = {
 
 
 def describe_coverage(coverage: HoldCoverage) -> str:
-    """The coverage in one line of plain words, what is held first."""
+    """Describes the coverage in one line, held content first."""
     parts = [(_amount(getattr(coverage, place)), words) for place, words in _ENDINGS.items()]
     return (
         "; ".join(f"{amount} {words}" for amount, words in parts if amount)

@@ -47,12 +47,10 @@ MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the
 
 
 class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be. ``coverage`` is what is held afterwards and what is not; of an
-    end, by other matters.
-
-    ``outcome`` is ``refused`` (``because`` is `expired`) where nothing would be held, and
-    ``unchanged`` (`held_already`) if the matter held it before; the hold then has the new reason
-    and the new day.
+    """The effect of an act on a hold, done or forecast. ``coverage`` is the state afterwards; after
+    an end, by other matters. ``outcome`` is ``refused`` (``because`` is `expired`) if nothing would
+    be held, and ``unchanged`` (`held_already`) if the matter held it before; the hold then has the
+    new reason and date.
     """
 
     conversation: str
@@ -64,7 +62,7 @@ class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def keeps(self) -> bool:
-        """Whether a hold of another matter keeps something of it."""
+        """Whether a hold of another matter keeps any of it."""
         return self.coverage.held_by_others != HoldCount()
 
 
@@ -79,8 +77,8 @@ def place(
     is_told: bool = True,
     dry_run: bool = False,
 ) -> list[HoldAct]:
-    """Places a hold on each conversation of which something can be held; NotFoundError if one does
-    not exist, and then on none.
+    """Places a hold on each conversation with content to hold; NotFoundError, with none placed, if
+    one does not exist.
     """
     at = installation.clock()
     review_at = review_at or at + HOLD_REVIEW
@@ -141,8 +139,8 @@ def _coverage(
 def end(
     installation: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False
 ) -> list[HoldAct]:
-    """Ends the hold of a matter on each conversation; NotFoundError if it does not hold one of
-    them, and then ends none.
+    """Ends the matter's hold on each conversation; NotFoundError, with none ended, if it does not
+    hold one of them.
     """
     at = installation.clock()
     with transaction(installation.pool) as tx:
@@ -174,8 +172,8 @@ def end(
 def review(
     installation: Installation, conversation: str, *, matter: str, review_at: datetime, by: str
 ) -> HoldAct:
-    """Sets the next review of the hold of a matter, which stays as it is otherwise; NotFoundError
-    where it holds nothing.
+    """Sets the next review of the matter's hold, which is otherwise unchanged; NotFoundError
+    without a hold.
     """
     with transaction(installation.pool) as tx:
         found = _owners(tx, [conversation])
@@ -202,14 +200,12 @@ def review(
 
 
 def matter_hash(installation: Installation, tx: Transaction, matter: str) -> bytes:
-    """The keyed hash by which the hold of a matter is known."""
+    """The keyed hash that identifies the holds of a matter."""
     return host_hmac(installation.keyring.host_key(tx), "matter", matter)
 
 
 class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold, without the matter that it is for. ``turns_held`` of the conversation's turns it
-    keeps, the others not.
-    """
+    """A hold, without its matter. Of the conversation's turns it keeps ``turns_held``."""
 
     account: UUID
     conversation: UUID
@@ -223,7 +219,7 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_disclosed(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
-    """Whether a hold may be disclosed to the person; not of one that is not there."""
+    """Whether a hold exists and may be disclosed to the person."""
     row = tx.execute(
         "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
         "matter_hmac = %s",
@@ -233,9 +229,7 @@ def is_disclosed(tx: Transaction, account: UUID, conversation: UUID, matter_hmac
 
 
 class HoldCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of holds, of conversations under them, and of holds that are past their review at
-    a moment.
-    """
+    """The numbers of holds, of held conversations, and of holds past their review."""
 
     holds: int
     conversations: int
@@ -255,7 +249,7 @@ _HOLDS = f"""SELECT account_id, conversation_id, reason, placed_at, placed_by, r
 
 
 def by_review(tx: Transaction, limit: int) -> list[StoredHold]:
-    """The first ``limit`` holds, those to be reviewed earliest first."""
+    """The first ``limit`` holds, earliest review first."""
     rows = tx.execute(f"{_HOLDS} ORDER BY review_at, account_id, conversation_id LIMIT %s", [limit])
     return [_parse_hold(row) for row in rows]
 

@@ -58,8 +58,8 @@ class EventKind(StrEnum):
 
 
 class LeaveReason(StrEnum):
-    """Why something must leave a host. For the first three its use ends; for the others everything
-    must be deleted.
+    """Why something must leave a host. The first three end its use; the others require its
+    deletion.
     """
 
     withdrawn = "withdrawn"
@@ -75,7 +75,7 @@ _USE_ALONE = frozenset({LeaveReason.withdrawn, LeaveReason.lapsed, LeaveReason.n
 
 
 class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A new event. ``facts`` are what a message contains beside the account."""
+    """A new event. ``facts`` are the message's fields beside the account."""
 
     account: UUID
     kind: EventKind
@@ -184,14 +184,14 @@ def conversation_erased(
     because: str,
     turns: Sequence[tuple[int, int]],
     *,
-    whole: bool,
+    complete: bool,
 ) -> NewHostEvent:
-    """The keys of these turns are destroyed; ``whole``: nothing of the conversation is left."""
+    """The keys of these turns are destroyed; ``complete``: nothing of the conversation is left."""
     facts: dict[str, Fact] = {
         "conversation": format_id(Prefix.conversation, conversation),
         "turns": [list(run) for run in turns],
         "because": because,
-        "whole": whole,
+        "whole": complete,
     }
     return NewHostEvent(account=account, kind=EventKind.conversation_erased, at=at, facts=facts)
 
@@ -271,7 +271,7 @@ def request_received(
 def request_ended(
     account: UUID, at: datetime, request: UUID, *, right: str, state: str
 ) -> NewHostEvent:
-    """A person's request was answered, refused or withdrawn: its page says what staff wrote."""
+    """A person's request was answered, refused or withdrawn; its page has the answer."""
     facts: dict[str, Fact] = {
         "request": format_id(Prefix.request, request),
         "right": right,
@@ -291,16 +291,14 @@ def _runs(ordinals: Sequence[int]) -> list[list[int]]:
 
 
 def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
-    """Writes ``happened`` in order, with a delivery to each endpoint that subscribes to its kind;
-    writes nothing without an endpoint.
-
-    The caller has locked the accounts.
+    """Inserts events in order, with a delivery to each endpoint that subscribes to their kind;
+    nothing without an endpoint. The caller has locked the accounts.
     """
     change(tx, append_changes(happened))
 
 
 def append_changes(happened: Sequence[NewHostEvent]) -> list[Change]:
-    """`append`, as a change of one statement with others."""
+    """`append`, as changes of one statement with others."""
     if not happened:
         return []
     values = rows_values(
@@ -340,8 +338,8 @@ _DELIVER = """
 
 
 class ErasedConversation(NamedTuple):
-    """The segments of a conversation that are being erased: why, their turns, and whether others of
-    it are left.
+    """The segments of a conversation that are being erased: the reason, their turns, and whether
+    other segments remain.
     """
 
     account: UUID
@@ -368,10 +366,8 @@ ERASED = """
 def append_erased(
     tx: Transaction, conversations: Sequence[ErasedConversation], at: datetime
 ) -> None:
-    """Reports what a sweep has just erased.
-
-    Content that merely expired must leave the hosts as well; of the rest they were notified when it
-    was requested.
+    """Reports what a sweep has just erased. Expired content must leave the hosts as well; for the
+    rest they were notified when its erasure was requested.
     """
     happened = []
     for one in conversations:
@@ -383,14 +379,14 @@ def append_erased(
             happened.append(expired)
         happened.append(
             conversation_erased(
-                one.account, at, one.conversation, one.because, turns, whole=not one.is_left
+                one.account, at, one.conversation, one.because, turns, complete=not one.is_left
             )
         )
     append(tx, happened)
 
 
 def rename_erasure(tx: Transaction, account: UUID, old: Sequence[UUID], erasure: UUID) -> None:
-    """An erasure that a restore began again continues under the id that its person was given."""
+    """Gives an erasure that a restore began again the id that its person was given."""
     tx.execute(
         "UPDATE events SET erasure_id = %s WHERE account_id = %s AND erasure_id = ANY(%s)",
         [erasure, account, list(old)],
@@ -401,7 +397,7 @@ def rename_erasure(tx: Transaction, account: UUID, old: Sequence[UUID], erasure:
 
 
 class HostEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as readers and webhooks see it. ``cursor`` is where to continue after it."""
+    """An event as readers and webhooks see it. ``cursor`` continues after it."""
 
     id: str
     type: EventKind
@@ -417,9 +413,7 @@ def newest_number(tx: Transaction) -> int:
 
 
 def give_numbers(tx: Transaction) -> int:
-    """Gives every committed event its number, and returns how many got one; one transaction at a
-    time does so.
-    """
+    """Numbers the committed events, and returns how many; in one transaction at a time."""
     waits = tx.execute("SELECT EXISTS (SELECT FROM events WHERE number IS NULL)").fetchone()
     if waits == (False,):
         return 0
@@ -456,9 +450,7 @@ COLUMNS = (
 
 
 def read(row: Sequence[Any]) -> HostEvent:
-    """An event from `COLUMNS`. A recalled release names no account: a recipient of releases knows
-    none.
-    """
+    """Decodes an event from `COLUMNS`. A recalled release has no account: recipients know none."""
     account, event, number, kind, at, erasure, acknowledge_by, facts = row
     data: dict[str, Fact] = {}
     if kind != EventKind.release_recalled:
@@ -478,9 +470,7 @@ def read(row: Sequence[Any]) -> HostEvent:
 
 
 def list_since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
-    """The events after ``number``, in their order, including those that have just been
-    committed.
-    """
+    """The events after ``number``, in order, including just committed ones."""
     while give_numbers(tx) == NUMBERED_MAX:
         pass
     rows = tx.execute(
@@ -504,7 +494,7 @@ def number_of(cursor: str) -> int:
 
 
 def prune(tx: Transaction, before: datetime, limit: int) -> int:
-    """Deletes old events that nobody waits for; undelivered and unacknowledged ones stay."""
+    """Deletes old events, except undelivered and unacknowledged ones."""
     return tx.execute(
         """DELETE FROM events WHERE (account_id, event_id) IN (
                SELECT e.account_id, e.event_id FROM events e

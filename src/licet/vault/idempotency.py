@@ -31,7 +31,7 @@ Place = tuple[bytes, bytes]
 
 
 class ReusedKeyError(RefusedError):
-    """An `Idempotency-Key` that was used for a different request before."""
+    """The `Idempotency-Key` was used for a different request before."""
 
     status = 422
 
@@ -41,7 +41,7 @@ class RunningKeyError(RefusedError):
 
 
 class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that must be done once. All three fields are HMACs."""
+    """A request with an idempotency key. All three fields are HMACs."""
 
     caller: bytes
     key: bytes
@@ -53,7 +53,7 @@ class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_call(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
-    """The request of ``caller`` under ``key``; UsageError for an invalid key."""
+    """The call of ``caller`` under ``key``; UsageError for an invalid key."""
     if not 0 < len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
         raise UsageError(
             f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters"
@@ -69,8 +69,8 @@ def make_call(secret: bytes, caller: bytes, key: str, *request: bytes) -> Idempo
 def claim(
     tx: Transaction, calls: Sequence[IdempotentCall], now: datetime
 ) -> dict[Place, CommandResult | LicetError]:
-    """Locks these keys, and returns the stored answer or an error of each one already used; the
-    absent ones are the caller's to process.
+    """Locks these keys; returns the stored answer or an error of each used one. The caller
+    processes the others.
     """
     known: dict[Place, CommandResult | LicetError] = {}
     numbers = {one.place: _number(one) for one in calls}
@@ -157,7 +157,7 @@ def save_answers(
 
 
 class CallMade(msgspec.Struct, frozen=True, kw_only=True):
-    """The id or name of what a call made; empty if the URL names it already."""
+    """The id or name of the created object; empty if the URL names it already."""
 
     made: str
 
@@ -166,7 +166,7 @@ _BEGUN = "begun"
 
 
 def begin(tx: Transaction, call: IdempotentCall, now: datetime) -> CallMade | None:
-    """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
+    """Begins a call, or returns what it created the first time; ReusedKeyError, RunningKeyError.
 
     For verbs that own their transactions. A call whose process was killed stays begun until its key
     expires: its effect is unknown, so it is not repeated under the same key.
@@ -205,7 +205,7 @@ def begin(tx: Transaction, call: IdempotentCall, now: datetime) -> CallMade | No
 
 
 def finish(tx: Transaction, call: IdempotentCall, result_id: str) -> None:
-    """Records what a begun call made."""
+    """Records what a begun call created."""
     tx.execute(
         "UPDATE idempotency_keys SET answer = %s WHERE caller_hmac = %s AND key_hmac = %s",
         [msgspec.json.encode(CallMade(made=result_id)).decode(), call.caller, call.key],
@@ -221,7 +221,7 @@ def cancel(tx: Transaction, call: IdempotentCall) -> None:
 
 
 def sweep(tx: Transaction, now: datetime) -> None:
-    """Deletes keys that are older than a day, a bounded number of them."""
+    """Deletes keys older than a day, a bounded number of them."""
     tx.execute(
         """DELETE FROM idempotency_keys WHERE (caller_hmac, key_hmac) IN
            (SELECT caller_hmac, key_hmac FROM idempotency_keys WHERE kept_at <= %s LIMIT %s)""",

@@ -78,7 +78,7 @@ def parse_input(prefix: Prefix, text: str) -> UUID:
 
 
 def smallest_id(at: datetime) -> UUID:
-    """The smallest id that is made at ``at``: an index by id then serves a filter by time."""
+    """The smallest id made at ``at``, so that an index by id serves a filter by time."""
     return uuid7(at, bytes(10))
 
 
@@ -91,11 +91,9 @@ def parse_turn(text: str) -> tuple[UUID, int]:
 
 
 def staff_address(text: str) -> str:
-    """A staff member's e-mail address in the form that is compared: ASCII, with capitals lowered;
-    UsageError for any other.
-
-    Other letters are not accepted: folding them confuses one address with another (the Kelvin sign
-    becomes `k`).
+    """Normalises a staff member's e-mail address: ASCII, lower case; UsageError for any other.
+    Other letters are not accepted, because case folding confuses addresses (the Kelvin sign becomes
+    `k`).
     """
     name, _, domain = text.partition("@")
     plain = text.isascii() and text.isprintable() and " " not in text and "@" not in domain
@@ -115,8 +113,8 @@ def host_hmac(key: bytes, kind: str, *names: str) -> bytes:
 
 
 class HostHmacs:
-    """`host_hmac` under one key for many names: the states behind the key's own blocks are made
-    once (RFC 2104, section 4).
+    """`host_hmac` under one key for many names; the states after the key's blocks are computed once
+    (RFC 2104, section 4).
     """
 
     def __init__(self, key: bytes) -> None:

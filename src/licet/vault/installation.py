@@ -70,7 +70,9 @@ def load_clock(config: Configuration) -> Clock:
 
 
 def held_installation(config: Configuration, clock: Clock) -> tuple[Installation, ExitStack]:
-    """As `installation`, with its close function, which also runs when the process ends."""
+    """`open_installation`, also returning its close function, which runs at the latest when the
+    process ends.
+    """
     stack = ExitStack()
     installation = stack.enter_context(open_installation(config, clock, create=False))
     held, pid = weakref.ref(stack), os.getpid()
@@ -96,14 +98,12 @@ def open_installation(
     behind_fence: bool = False,
     connections_max: int = POOL_SIZE_MAX,
 ) -> Iterator[Installation]:
-    """Opens what is configured, and starts the embedded database if none is configured.
+    """Opens the configured installation, and starts the embedded database if none is configured.
 
-    An empty database is given the newest schema with ``create`` and refused without: a command that
-    only opens an installation makes none. One with an older schema is refused while a
-    step that expands it is pending, so that no ordinary command migrates it: ``expand`` takes the
-    steps before the first one that contracts, ``upgrade`` all of them. A database that lacks
-    restrictions of its journal is refused; ``behind_fence`` opens it for `licet restore` alone,
-    which brings it up to date.
+    An empty database is given the newest schema with ``create`` and refused without it. One with an
+    older schema is refused while an expanding step is pending: ``expand`` takes the steps before
+    the first contracting one, ``upgrade`` all of them. A database that lacks restrictions of its
+    journal is refused; ``behind_fence`` opens it for `licet restore` alone.
     """
     with database(config, connections_max) as pool:
         with pool.connection() as conn:
@@ -130,7 +130,7 @@ def open_installation(
 
 
 def pending_steps(config: Configuration) -> tuple[Migration, ...]:
-    """The steps that an upgrade has still to take; changes nothing."""
+    """The pending steps of an upgrade; changes nothing."""
     with database(config) as pool, pool.connection() as conn:
         return pending(conn)
 
@@ -139,7 +139,9 @@ def pending_steps(config: Configuration) -> tuple[Migration, ...]:
 def from_pool(
     pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False
 ) -> Iterator[Installation]:
-    """An installation on an open database with the newest schema; refused as in `installation`."""
+    """An installation on an open database with the newest schema; refused as in
+    `open_installation`.
+    """
     with closing(journal_of(config)) as journal:
         keys = provider(config)
         if config.store.url and isinstance(keys, FileProvider):
@@ -165,8 +167,8 @@ def from_pool(
 def _guarding(
     pool: Pool, config: Configuration, guard: PrimaryGuard, *, behind_fence: bool
 ) -> AbstractContextManager[None]:
-    """Refuses a former primary. The embedded server has no replica; a restore decides
-    for itself which server it brings up to date.
+    """Refuses a former primary. The embedded server has no replica; a restore itself decides which
+    server it updates.
     """
     if config.database_url is None or behind_fence:
         return nullcontext()
@@ -174,8 +176,8 @@ def _guarding(
 
 
 def _refuse_older(pool: Pool, journal: Journal, now: datetime) -> None:
-    """RefusedError for a database that was restored but not brought up to date; also completes what
-    a crash left unwritten.
+    """RefusedError for a restored database that was not brought up to date; also completes the
+    writes that a crash left undone.
     """
     with transaction(pool) as tx:
         fence.check(tx)
@@ -200,9 +202,7 @@ def _refuse_older(pool: Pool, journal: Journal, now: datetime) -> None:
 
 
 def _unlock(pool: Pool, keyring: Keyring, journal: Journal) -> None:
-    """Gives the journal its key, which is made with the installation; FencedError behind the
-    fence.
-    """
+    """Gives the journal its key; FencedError behind the fence."""
     with transaction(pool) as tx:
         fence.check(tx)
         present = fence.newest_life(tx)
@@ -214,7 +214,7 @@ def _unlock(pool: Pool, keyring: Keyring, journal: Journal) -> None:
 
 
 def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
-    """RefusedError for a host that shares a bucket with others, and has not their key files."""
+    """RefusedError for a host that shares a bucket with others but lacks their key files."""
     with transaction(pool) as tx:
         epoch = chain.newest_epoch(tx)
     if epoch is not None and not keys.has(epoch):
@@ -238,10 +238,8 @@ def load_policies(installation: Installation) -> Policies:
 def policy_snapshot(
     installation: Installation, *, records: bool = False
 ) -> Iterator[tuple[Transaction, Policies]]:
-    """A snapshot, and the versions in force in it: a page reads everything in it, so that no two
-    parts disagree.
-
-    With ``records`` it may also append that the page was shown. FencedError behind the fence.
+    """A snapshot and the policy versions in it, so that all parts of a page agree. With ``records``
+    it may also insert a record of the page's showing. FencedError behind the fence.
     """
     with snapshot(installation.pool, records=records) as tx:
         fence.check_before_snapshot(tx)
@@ -249,6 +247,6 @@ def policy_snapshot(
 
 
 def load_host_key(installation: Installation) -> bytes:
-    """The key under which the host's ids are hashed, for a caller with many of them."""
+    """The key for hashing the host's ids, for a caller with many of them."""
     with transaction(installation.pool) as tx:
         return installation.keyring.host_key(tx)

@@ -21,7 +21,7 @@ def blocks_without_segment(tx: Transaction) -> int:
 
 
 def blocks_without_key(tx: Transaction) -> int:
-    """Sealed blocks, and records of where names stand in them, whose key is destroyed."""
+    """Sealed blocks, and records of name places, whose key is destroyed."""
     return _count(
         tx,
         """SELECT count(*) FROM (SELECT account_id, conversation_id, segment FROM blocks
@@ -44,7 +44,7 @@ def keys_without_block(tx: Transaction) -> int:
 
 
 def segments_unregistered(tx: Transaction) -> int:
-    """Kept segments that are not in the register of copies."""
+    """Kept segments missing from the register of copies."""
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
@@ -55,7 +55,7 @@ def segments_unregistered(tx: Transaction) -> int:
 
 
 def segments_erased(tx: Transaction) -> int:
-    """Segments whose content is erased: only their row is left."""
+    """Segments whose content is erased: only their row remains."""
     return _count(tx, "SELECT count(*) FROM segments WHERE erased_at IS NOT NULL")
 
 

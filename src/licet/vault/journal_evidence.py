@@ -37,7 +37,7 @@ def check_journal(tx: Transaction, journal: Journal) -> None:
 
 def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]]:
     """The number of records of the whole journal, and its contradictions to all heads in the
-    database and the log, except those that `licet restore --finish narrow` has settled.
+    database and the log, except those settled by `licet restore --finish narrow`.
     """
     heads = {
         number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)
@@ -49,7 +49,7 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
 
 
 def log_head(tx: Transaction, journal: Journal, head: JournalHead, now: datetime) -> None:
-    """Saves ``head``, which is durable, and appends its leaf to the log."""
+    """Saves ``head``, which is durable, and appends its leaf."""
     if head.number:
         journal_heads.save_head(tx, journal.id, head)
         outbox.append(tx, [head_entry(journal, head, now)])

@@ -51,7 +51,7 @@ def state_of(tx: Transaction, journal: Journal, now: datetime) -> JournalState:
 
 
 def missing(tx: Transaction, records: Sequence[Restriction], present: int) -> list[bool]:
-    """For each record whether a database in the life ``present`` lacks it."""
+    """For each record, whether a database in the life ``present`` lacks it."""
     accounts = {record.account for record in records if record.account is not None}
     rows = tx.execute(
         "SELECT account_id, last_seq FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]

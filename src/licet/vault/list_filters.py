@@ -29,7 +29,7 @@ BY_CONVERSATION = {
 
 
 def by_day(label: str, column: str, *, indexed: bool = True) -> dict[str, ListFilter]:
-    """The days from and to which something happened, by a column of moments."""
+    """Filters by first and last day of a column of times."""
     return {
         "from": ListFilter(
             label=label,
@@ -49,7 +49,7 @@ def by_day(label: str, column: str, *, indexed: bool = True) -> dict[str, ListFi
 
 
 def by_day_of_id(label: str, column: str) -> dict[str, ListFilter]:
-    """`by_day`, by a column of ids that begin with the moment at which they were given."""
+    """`by_day` for a column of ids, which begin with their time."""
     return {
         "from": ListFilter(
             label=label,

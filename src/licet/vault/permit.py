@@ -48,8 +48,8 @@ _STORED = {
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to open ``turns`` of a segment, by their numbers. ``place`` is where their content
-    is stored, ``slot`` that of the key that opens it.
+    """The right to open ``turns`` of a segment, by number. ``place`` is where their content is
+    stored, ``slot`` that of its key.
     """
 
     account: AccountRow
@@ -89,10 +89,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def readable(state: ConversationState, segment: int, now: datetime) -> bool:
-        """Whether its own person may still read a segment: it is neither deleted nor past its
-        period.
-
-        A hold keeps content for its matter alone, so it makes nothing readable again.
+        """Whether its own person may still read a segment: neither deleted nor past its period. A
+        hold keeps content only for its matter, so it makes nothing readable.
         """
         return state.deleted_at is None and now < state.segments[segment].keep_until
 
@@ -106,11 +104,9 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         turns: Sequence[int],
         now: datetime,
     ) -> Permit:
-        """The permit of the person whose conversation it is: reading one's own words is not a use
-        of them.
-
-        ``state`` is the conversation brought to ``now``. DeniedError for another person's, or for
-        content that must be erased.
+        """The permit of the conversation's own person, for whom reading is not a use. ``state`` is
+        the conversation brought to ``now``. DeniedError for another person's, or for content that
+        must be erased.
         """
         slot = row.keys[segment].key_slot
         if (
@@ -138,9 +134,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         turns: Sequence[int],
         now: datetime,
     ) -> Permit:
-        """The permit of the person whose words a safety copy holds, while it is kept: they may see
-        what is kept about them. DeniedError for another person's, or for a copy whose period is
-        over.
+        """The permit of the person whose words a safety copy contains, while it is kept.
+        DeniedError for another person's, or for a copy past its period.
         """
         slot, until = row.keys[segment].safety_slot, state.segments[segment].safety_until
         if account.account_id != row.account_id or slot is None or until is None or now >= until:
@@ -156,8 +151,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenedTurns(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a permit opened, a content for each of its turns, and the key that opened it, for
-    callers that seal it again.
+    """The contents that a permit opened, one per turn, and the key, for callers that seal them
+    again.
     """
 
     permit: Permit
@@ -176,7 +171,7 @@ def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[O
 
 
 def contents_by_turn(opened: Sequence[OpenedTurns]) -> dict[int, Content]:
-    """The content of turns of one conversation, by their numbers."""
+    """The content of one conversation's turns, by number."""
     return {
         turn: content
         for one in opened
@@ -185,8 +180,8 @@ def contents_by_turn(opened: Sequence[OpenedTurns]) -> dict[int, Content]:
 
 
 def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], limit: int) -> int:
-    """The number of content bytes that the permits open, without unpacking any; if the stored bytes
-    exceed ``limit``, nothing is read, and the stored size is returned.
+    """The unpacked size of what the permits open, without unpacking; if the stored bytes exceed
+    ``limit``, reads nothing and returns the stored size.
     """
     stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
     # packing saves bytes, except for a few that it adds
@@ -243,12 +238,12 @@ _SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
 
 
 def _group_by_key(permits: Sequence[Permit]) -> list[list[Permit]]:
-    """The permits in their order, in lists that one key opens."""
+    """The permits in order, grouped by the key that opens them."""
     return [list(run) for _, run in groupby(permits, _SHARED)]
 
 
 class _Sealed(NamedTuple):
-    """A sealed value of the database: a block, or a turn of a safety copy, which has no sizes."""
+    """A sealed value: a block, or a turn of a safety copy, which has no sizes."""
 
     first_turn: int
     sizes: bytes | None
@@ -256,7 +251,7 @@ class _Sealed(NamedTuple):
 
 
 def _place(permit: Permit, sealed: _Sealed) -> bytes:
-    """The associated data of what a permit like this one opens."""
+    """The associated data of what the permit opens."""
     account = permit.account.account_id
     if sealed.sizes is None:
         return safety_place(account, permit.conversation, permit.segment, sealed.first_turn)
@@ -266,7 +261,7 @@ def _place(permit: Permit, sealed: _Sealed) -> bytes:
 
 
 def _envelopes(sealed: _Sealed, opened: bytes) -> dict[int, bytes]:
-    """The envelopes in a sealed value, by turn."""
+    """The envelopes in an opened value, by turn."""
     if sealed.sizes is None:
         return {sealed.first_turn: opened}
     return blocks.envelopes(sealed.first_turn, sealed.sizes, opened)
@@ -317,7 +312,7 @@ _FOUND = {
 
 
 def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
-    """The parameters of a statement about lists of permits, by their numbers."""
+    """The parameters of a statement about groups of permits, by group number."""
     turns = [list(chain.from_iterable(permit.turns for permit in run)) for run in runs.values()]
     given = unnest_values(
         _RUNS,
@@ -338,7 +333,7 @@ def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
 def _fetch_sealed(
     tx: Transaction, keyring: Keyring, together: Sequence[Sequence[Permit]]
 ) -> list[tuple[KeyMaterial, list[_Sealed]]]:
-    """The key of each list of permits, and what is sealed of its turns; DeniedError if a key was
+    """The key of each group of permits, and its sealed content; DeniedError if a key was
     destroyed.
     """
     found: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
@@ -360,9 +355,7 @@ def _fetch_sealed(
 
 
 def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> list[KeyMaterial]:
-    """The key of each permit from the chain that leads to it; one that was destroyed is left
-    out.
-    """
+    """The key of each permit, from its key chain; omits destroyed keys."""
     accounts: dict[UUID, AccountKeys] = {}
     keys: dict[tuple[UUID, int], KeyMaterial | None] = {}
     for permit, (wrapped, *bucket, slot) in chains:

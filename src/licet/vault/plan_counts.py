@@ -41,14 +41,14 @@ from licet.vault.population import (
 
 
 class SqlStatement(NamedTuple):
-    """A statement over the whole population, with its values."""
+    """A statement over the whole population, with its parameters."""
 
     sql: str
     values: dict[str, Any]
 
 
 class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns of one purpose: usable before, usable after, entering and leaving."""
+    """Turns by one purpose: usable before, usable after, entering and leaving."""
 
     before: int
     after: int
@@ -65,8 +65,8 @@ class PlannedRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns by purpose; segments that come nearer, or would be shortened; bytes kept behind each
-    horizon.
+    """Turns by purpose; segments whose date comes nearer or would be shortened; bytes still stored
+    at each horizon.
     """
 
     purposes: dict[str, PlannedRows]
@@ -78,7 +78,7 @@ class PlannedCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change of policy at a moment. ``since`` is the version that every account with a grant has
-    been brought to.
+    reached.
     """
 
     known: Policies
@@ -93,7 +93,9 @@ class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Side(NamedTuple):
-    """Policies at a moment, decided for some purposes. ``name`` begins its aliases and values."""
+    """The policies before or after the change, at its moment. ``name`` prefixes aliases and
+    parameters.
+    """
 
     name: str
     policies: Policies
@@ -109,7 +111,7 @@ class _Side(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """A version that ends grants, and the side under which usefulness is decided."""
+    """A version that ends grants, and the policies under which usefulness is decided."""
 
     number: int
     under: _Side
@@ -120,14 +122,14 @@ Given = Sequence[tuple[int, str]]
 
 
 def given_origins(tx: Transaction) -> Given:
-    """Each version with each list of origins that its segments have; they are few."""
+    """Each version with each distinct list of origins of its segments."""
     return tx.execute("SELECT DISTINCT version, origins FROM segments").fetchall()
 
 
 def count(
     tx: Transaction, change: PlannedChange, horizons: Sequence[tuple[str, datetime]]
 ) -> PlannedCounts:
-    """The statements one after the other; the caller plans them for many rows
+    """Runs the statements one after the other; the caller enables plans for many rows
     (`population.for_many`).
     """
     asked = statements(change, [at for _, at in horizons], given_origins(tx))
@@ -159,7 +161,7 @@ def count(
 
 
 def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedRows]:
-    """Of three sums a purpose: before, after, both."""
+    """Reads three sums per purpose: before, after, both."""
     batched = [sums[start : start + 3] for start in range(0, 3 * len(purposes), 3)]
     return {
         purpose: PlannedRows(
@@ -172,11 +174,9 @@ def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedR
 def statements(
     change: PlannedChange, horizons: Sequence[datetime], origin_lists: Given
 ) -> dict[str, SqlStatement]:
-    """The queries of a plan, by name. Each reads a table a few times at most: none looks
-    at a row for each row.
-
-    `turns` is asked only if a version lists some of the origins of a segment; `segments` looks up
-    flagged turns otherwise.
+    """The queries of a plan, by name. Each scans a table a few times, without a lookup per row.
+    `turns` exists only if a version allows some of a segment's origins; otherwise `segments` looks
+    up flagged turns.
     """
     before = _Side("b", change.known, change.at, change.purposes)
     after = _Side("n", change.after, change.at, change.purposes)
@@ -207,7 +207,7 @@ def statements(
 
 
 def _lists_some(side: _Side, version: int, origins: str) -> bool:
-    """Whether a version lists some of the origins, and not all of them: as `_SPLIT` has it."""
+    """Whether a version allows some of the origins but not all, as `_SPLIT` does."""
     number = side.policies.number(side.at)
     listed_ones = side.policies.terms(min(version, number), number).origins
     several = set(origins.split(","))
@@ -218,8 +218,8 @@ def _lists_some(side: _Side, version: int, origins: str) -> bool:
 
 
 def _rule_text(sql: str, name: str, side: str) -> str:
-    """The rule's text under the aliases and values of one decision: `a`, `v` are its own, `o` is
-    its side's.
+    """The rule's SQL with the aliases and parameters of one decision: `a` and `v` are its own, `o`
+    is its side's.
     """
     named = re.sub(r"\b([av])\.(?=\w)", rf"\1_{name}.", sql).replace(
         "o.is_left_out", f"o_{side}.is_left_out"
@@ -239,7 +239,7 @@ _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
 
 
 def _joined(sides: Iterable[_Side], *, is_split: bool) -> str:
-    """Joins the tables of a segment: the small ones with each other first, in the written order."""
+    """Joins the tables of a segment in the written order, the small ones first."""
     names = [(name, side.name) for side in sides for name, _ in side.variants()]
     first = names[0][0]
     accounts = f"({_plain(ACCOUNTS, first)} OFFSET 0) a_{first}"
@@ -295,7 +295,7 @@ def _values(sides: Iterable[_Side]) -> dict[str, Any]:
 
 
 def _endings(side: _Side, since: int) -> list[_Ending]:
-    """The versions behind ``since`` that end grants up to the side's moment."""
+    """The versions after ``since`` that end grants up to the side's moment."""
     found = []
     for number in range(since + 1, side.policies.number(side.at) + 1):
         if _ends_grants(side.policies, number):
@@ -312,7 +312,7 @@ def _endings(side: _Side, since: int) -> list[_Ending]:
 
 
 def _ends_grants(policies: Policies, number: int) -> bool:
-    """Whether a version can end a grant that the one before it left in force."""
+    """Whether a version can end a grant that the previous one left in force."""
     new, old = policies[number], policies[number - 1]
     if raises_any(old.min_ages, new.min_ages):
         return True
@@ -370,8 +370,8 @@ def _ended_joins(side: _Side, endings: Iterable[_Ending]) -> str:
 
 
 def _reached(side: _Side, endings: Iterable[_Ending]) -> str:
-    """To when a version that ends a grant for the conversation would bring the segment, by
-    version.
+    """By version, the date to which its ending of a grant for the conversation shortens the
+    segment.
     """
     columns = ""
     for each in endings:
@@ -382,8 +382,8 @@ def _reached(side: _Side, endings: Iterable[_Ending]) -> str:
 
 
 def _useful(side: _Side, purposes: Iterable[str]) -> str:
-    """Whether a segment of `d` is permitted for one of the purposes, with a listed origin among
-    those of its turns.
+    """Whether a segment of `d` is permitted for one of the purposes, and has a turn of a listed
+    origin.
     """
     ranks = (
         " OR ".join(f"rank_{side.of(purpose)} = {Rank.PERMITTED:d}" for purpose in sorted(purposes))
@@ -393,9 +393,7 @@ def _useful(side: _Side, purposes: Iterable[str]) -> str:
 
 
 def _nearer(side: _Side, endings: Iterable[_Ending]) -> str:
-    """The nearest end that a version which ends a grant brings, of a segment that is not useful
-    under it.
-    """
+    """The nearest date of a segment that is not useful under a version that ends a grant."""
     ends = [
         f"""CASE WHEN NOT {_useful(each.under, side.policies.in_force(each.under.at).covers)}
                  THEN reached_{side.name}{each.number} END"""
@@ -408,9 +406,7 @@ def _nearer(side: _Side, endings: Iterable[_Ending]) -> str:
 
 
 def period_of_segment(keep: Keep, *, incognito: str, useful: str, surface: str) -> SqlStatement:
-    """The period of a segment as an SQL expression over three others; the twin of
-    `Keep.of_turn`.
-    """
+    """The period of a segment as an SQL expression over three others; mirrors `Keep.of_turn`."""
     values: dict[str, str] = {}
 
     def period(kind: ContentKind, allowed: bool | None) -> str:
@@ -450,12 +446,11 @@ def _segments(
     *,
     is_split: bool,
 ) -> str:
-    """Nearer, shortened, how many segments are left to their turns; rows by purpose; bytes by
-    horizon, before and after; and, unless turns are asked for apart, the rows by purpose of flagged
-    segments.
+    """Counts segments with a nearer date, shortened segments, and segments whose turns are counted
+    one by one; rows by purpose; bytes by horizon, before and after the change. Without a separate
+    count of turns it also adds the rows of flagged segments.
 
-    What is used in several sums is worked out once: `OFFSET 0` keeps PostgreSQL from writing it out
-    in each.
+    `OFFSET 0` makes PostgreSQL evaluate an expression once that several sums use.
     """
     rows = "".join(
         f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes)
@@ -502,10 +497,8 @@ def _of_segment(
     change: PlannedChange, before: _Side, after: _Side, endings: dict[str, list[_Ending]]
 ) -> str:
     """The dates of a segment of `d`, whether it would be shortened, and by purpose whether it
-    counts before and after.
-
-    It is shortened as `policy_plan` does it: never before the version's first instant, and never
-    out of a hold.
+    counts before and after. As in `policy_plan`, it is shortened neither before the version's first
+    instant nor under a hold.
     """
     counts = "".join(
         (
@@ -532,7 +525,7 @@ def _period(change: PlannedChange, after: _Side) -> SqlStatement:
 
 
 def _segment_sums(place: int, purpose: str) -> str:
-    """The turns of segments that count whole: before, after, and both."""
+    """The turns of segments that count as a whole: before, after, and both."""
     whole = "NOT is_split" + (" AND NOT is_flagged" if purpose == SAFETY else "")
     return ", ".join(
         f"sum(turns) FILTER (WHERE {which} AND {whole})"
@@ -541,9 +534,7 @@ def _segment_sums(place: int, purpose: str) -> str:
 
 
 def _looked_up(change: PlannedChange, before: _Side, after: _Side) -> str:
-    """The sums of `_turns` over the turns of one flagged segment of `d`, found by their primary
-    key.
-    """
+    """The sums of `_turns` for one flagged segment of `d`, by primary key."""
     sums = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
     for side in (before, after):
         sums = sums.replace(
@@ -556,7 +547,7 @@ def _looked_up(change: PlannedChange, before: _Side, after: _Side) -> str:
 
 
 def _turns(change: PlannedChange, before: _Side, after: _Side, sides: Sequence[_Side]) -> str:
-    """Rows by purpose, of the segments whose turns differ."""
+    """Rows by purpose, of the segments whose turns differ in their answers."""
     rows = ", ".join(_turn_sums(purpose, before, after) for purpose in change.purposes)
     return f"""
     WITH {_GIVEN}
@@ -579,8 +570,8 @@ def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
 
 
 def _usable(purpose: str, side: _Side) -> str:
-    """Whether a turn may be used: the flag and the origin laid over the segment's decision, as in
-    `population.USABLE_UNTIL`.
+    """Whether a turn may be used: the segment's decision, restricted by flag and origin
+    (`population.USABLE_TURNS`).
     """
     rank = f"rank_{side.of(purpose)}"
     permitted = (

@@ -34,8 +34,8 @@ HORIZONS = (("now", 0), ("30 days", 30), ("a year", 365), ("5 years", 1826))
 
 
 class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """For one question: the accounts that will be asked it and were not, and the grants for it that
-    end, of any scope.
+    """For one question: the accounts that will newly be asked it, and the grants that end, of any
+    scope.
     """
 
     asked: int
@@ -44,12 +44,10 @@ class PlannedQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The effects of a version at its first instant. Accounts and segments are counted; bytes are
-    sealed bytes.
-
-    ``questions`` are those of the version and of the previous one, by name. ``nearer`` are segments
-    whose date comes nearer because the version ends a grant; ``shortened_on_request`` those that
-    come nearer only if stored dates are shortened, which ``shortening`` has in sums where a plan of
-    that was asked for.
+    sealed bytes. ``questions`` are those of the version and of the previous one, by name.
+    ``nearer`` are segments whose date comes nearer because a grant ends; ``shortened_on_request``
+    those that come nearer only if stored dates are shortened, with sums in ``shortening`` if that
+    was planned.
     """
 
     policy: str
@@ -83,10 +81,9 @@ def draw_plan(
     *,
     shortening: UUID | None = None,
 ) -> PolicyPlan:
-    """The plan of adding ``new`` to ``policies``; RefusedError if it cannot be added at all.
-
-    With ``shortening``, a new id, it plans the shortening of stored dates too, and keeps a hash of
-    them by account.
+    """Plans the addition of ``new`` to ``policies``; RefusedError if it cannot be added. With
+    ``shortening``, a new id, also plans the shortening of stored dates, and stores a hash of them
+    per account.
     """
     after = with_version(policies, new)
     with for_many(tx):
@@ -97,8 +94,8 @@ def draw_plan(
 
 
 def with_version(policies: Policies, new: Policy) -> Policies:
-    """The versions with ``new`` as the newest: added, or in the place of the one that it amends or
-    is.
+    """The versions with ``new`` as the newest: appended, or replacing the one that it amends or
+    equals.
     """
     stays = (
         policies.versions[:-1]
@@ -147,9 +144,8 @@ def _compute_plan(
 
 def check(policies: Policies, new: Policy, now: datetime) -> None:
     """RefusedError for a version that is not newer, is effective in the past, or widens use or
-    retention without being material.
-
-    The newest version itself changes nothing, and may be planned; a later deadline amends it.
+    retention without being material. The present newest version changes nothing and may be planned;
+    a later deadline amends it.
     """
     newest = policies[len(policies) - 1]
     if new == newest or policy_versions.amends(newest, new):
@@ -167,7 +163,7 @@ def check(policies: Policies, new: Policy, now: datetime) -> None:
 def save_plan(
     tx: Transaction, policies: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str
 ) -> str:
-    """Stores the plan, so that `apply` finds it; returns the hash that names it."""
+    """Stores the plan for `apply`; returns its hash, by which it is named."""
     text = msgspec.json.encode(plan).decode()
     tx.execute(
         """INSERT INTO policy_plans (policy_sha256, base, made_at, made_by, plan, position)
@@ -191,8 +187,8 @@ def _digest(text: str) -> str:
 
 
 class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan as it was shown. ``sha256`` names it; ``position`` is that of the accounts' journal
-    when it was drawn.
+    """A plan as it was shown. ``sha256`` names it; ``position`` is the accounts' journal's when it
+    was drawn.
     """
 
     plan: PolicyPlan
@@ -203,7 +199,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stored(tx: Transaction, policies: Policies, new: Policy) -> StoredPlan | None:
-    """The plan of ``new`` against the newest version; None where there is none, or where that was
+    """The plan of ``new`` against the newest version; None without one, or if that version was
     amended since.
     """
     row = tx.execute(
@@ -225,11 +221,8 @@ def stored(tx: Transaction, policies: Policies, new: Policy) -> StoredPlan | Non
 def shortening_of(
     tx: Transaction, policies: Policies, new: Policy, plan_sha256: str, now: datetime
 ) -> UUID:
-    """The shortening that the plan of this hash shows, for ``new`` as the next version or as the
-    newest one.
-
-    RefusedError unless it is the plan that was drawn last of this very text, lists dates, and is
-    recent.
+    """The shortening in the plan with this hash, for ``new`` as the next or the newest version.
+    RefusedError unless it is the newest plan of exactly this text, lists dates, and is recent.
     """
     rows = tx.execute(
         "SELECT plan, made_at FROM policy_plans WHERE policy_sha256 = %s", [new.sha256()]
@@ -267,7 +260,7 @@ _PLAN_DATES = (
 
 
 def counts_of(plan: PolicyPlan) -> dict[str, int]:
-    """Every number of a plan, by name."""
+    """All numbers of a plan, by name."""
     found = {
         name: getattr(plan, name)
         for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")
@@ -281,8 +274,8 @@ def counts_of(plan: PolicyPlan) -> dict[str, int]:
 
 
 def differing_counts(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
-    """The numbers that differ by more than one in `MOVED_PARTS` between a plan that somebody read
-    and a later one.
+    """The numbers that differ by more than one in `MOVED_PARTS` between a shown plan and a later
+    one.
     """
     one, two = counts_of(shown), counts_of(now)
     return tuple(
@@ -367,8 +360,6 @@ def _accounts(
 
 
 def _behind(tx: Transaction) -> int:
-    """The version that every account with a grant has been brought to: a later one may end grants
-    still.
-    """
+    """The version that every account with a grant has reached: a later one may still end grants."""
     row = tx.execute("SELECT min(seen) FROM accounts WHERE in_force > 0").fetchone()
     return row[0] if row is not None and row[0] is not None else sys.maxsize

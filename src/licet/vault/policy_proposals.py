@@ -20,7 +20,7 @@ LISTED_MAX = 100
 
 
 class ProposalState(StrEnum):
-    """Whether a proposal waits, or how it ended."""
+    """The state of a proposal: open, or how it ended."""
 
     open = "open"
     withdrawn = "withdrawn"
@@ -28,9 +28,8 @@ class ProposalState(StrEnum):
 
 
 class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal. ``text`` is the file as it was sent; ``reason`` was given at its end. The
-    identities are those of the identity provider (`access.identities`); None for a link and for the
-    command line.
+    """A proposal. ``text`` is the submitted file; ``reason`` was given at its end. The identities
+    are the identity provider's (`access.identities`); None for a link and on the command line.
     """
 
     proposal_id: UUID
@@ -63,9 +62,7 @@ def add(
     by: str,
     identity: bytes | None,
 ) -> UUID:
-    """Stores a proposal and returns its id: the one that is open already, where the same was
-    proposed.
-    """
+    """Stores a proposal and returns its id; that of an open equal proposal, if there is one."""
     tx.execute(
         """INSERT INTO policy_proposals (
                proposal_id, policy_sha256, version, text, proposed_at, proposed_by,
@@ -83,7 +80,7 @@ def add(
 
 
 def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
-    """A proposal, locked until ``tx`` ends where that is asked; NotFoundError."""
+    """A proposal, optionally locked until ``tx`` ends; NotFoundError."""
     row = tx.execute(
         f"SELECT {_COLUMNS} FROM policy_proposals WHERE proposal_id = %s "
         f"{'FOR UPDATE' if lock else ''}",
@@ -95,7 +92,7 @@ def get(tx: Transaction, proposal: UUID, *, lock: bool = False) -> ProposalRow:
 
 
 def newest(tx: Transaction) -> list[ProposalRow]:
-    """The open proposals, then the newest others: at most `LISTED_MAX`."""
+    """The open proposals, then the newest others, at most `LISTED_MAX`."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM policy_proposals ORDER BY state <> 'open', proposed_at "
         "DESC LIMIT %s",
@@ -105,8 +102,8 @@ def newest(tx: Transaction) -> list[ProposalRow]:
 
 
 def second_identity(tx: Transaction, policy_sha256: bytes) -> bool:
-    """Whether one identity proposed a version and another applied it; False for one that was
-    applied as a file.
+    """Whether different identities proposed and applied a version; False for one applied
+    as a file.
     """
     row = tx.execute(
         """SELECT 1 FROM policy_proposals
@@ -126,7 +123,7 @@ def end(
     identity: bytes | None,
     reason: str,
 ) -> None:
-    """Ends an open proposal that the caller has locked."""
+    """Ends an open proposal, which the caller has locked."""
     tx.execute(
         """UPDATE policy_proposals SET (state, ended_at, ended_by, ended_identity, reason) = (%s,
             %s, %s, %s, %s)

@@ -27,8 +27,8 @@ PARSED_VERSIONS_MAX = 1_000
 def add(tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
     """Adds a version and returns its number; RefusedError if it is not newer than every other.
 
-    A version whose first instant has passed would judge turns that were taken before it was known.
-    Only the first version may have one, because nothing was taken before it.
+    A version with a past first instant would judge turns taken before it was known. Only the first
+    version may have one, because nothing was taken before it.
     """
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = load(tx)
@@ -129,7 +129,7 @@ def check_newer(policies: Policies, policy: Policy, now: datetime) -> None:
 
 
 class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version as it is stored. ``document`` is its text as JSON."""
+    """A stored version. ``document`` is its text as JSON."""
 
     document: str
     sha256: bytes
@@ -166,9 +166,7 @@ def applied_count(tx: Transaction) -> int:
 
 
 def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
-    """The text of every version by its hash, which is that of the text, oldest first; with
-    ``hashes``, only of these.
-    """
+    """The text of every version by its hash, oldest first; with ``hashes``, only of these."""
     rows = tx.execute(
         """SELECT sha256, document FROM policies
             WHERE %(only)b::bytea[] IS NULL OR sha256 = ANY(%(only)b::bytea[]) ORDER BY number""",
@@ -178,9 +176,7 @@ def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[byte
 
 
 def load(tx: Transaction) -> Policies | None:
-    """Every version, or None before the first; BrokenError if a stored one is not what was
-    applied.
-    """
+    """All versions; None before the first. BrokenError if a stored one is not what was applied."""
     rows = tx.execute("SELECT document, sha256, version FROM policies ORDER BY number").fetchall()
     versions = []
     for document, sha256, version in rows:
@@ -192,7 +188,7 @@ def load(tx: Transaction) -> Policies | None:
 
 
 def applied(tx: Transaction) -> Policies:
-    """Every version; RefusedError before the first is applied."""
+    """All versions; RefusedError before the first is applied."""
     found = load(tx)
     if found is None:
         raise RefusedError(
@@ -202,8 +198,8 @@ def applied(tx: Transaction) -> Policies:
 
 
 def current(tx: Transaction) -> Policies:
-    """`applied` for frequent callers: the documents are read only if they changed; FencedError
-    behind the fence.
+    """`applied` for frequent callers: reads the documents only if they changed. FencedError behind
+    the fence.
     """
     row = tx.execute(f"SELECT {MARK}").fetchone()
     assert row is not None
@@ -211,7 +207,9 @@ def current(tx: Transaction) -> Policies:
 
 
 def load_marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> Policies:
-    """`current`, by the `MARK` that another statement read as well."""
+    """`current` for a caller that has read the `MARK` in another statement; FencedError behind the
+    fence.
+    """
     if is_fenced:
         raise fence.fenced_error()
     mark = tuple(hashes or ())
@@ -232,6 +230,6 @@ _current: dict[tuple[bytes, ...], Policies] = {}
 
 @lru_cache(maxsize=PARSED_VERSIONS_MAX)
 def _parsed(document: str) -> tuple[Policy, bytes]:
-    """The policy in a stored document, and its SHA-256: parsed once per document and process."""
+    """The policy in a stored document, and its SHA-256; cached."""
     policy = from_document(msgspec.json.decode(document), file="the policies table")
     return policy, policy.sha256()

@@ -30,8 +30,8 @@ WORK_MEM = "64MB"
 
 
 class Rank(IntEnum):
-    """The order of the rule. Ranks up to `AGE` come before the flag, those up to `NOT_COVERED`
-    before the origin.
+    """The order of the rule. Ranks up to `AGE` precede the flag, those up to `NOT_COVERED` the
+    origin.
     """
 
     CLOSED = 1
@@ -76,9 +76,8 @@ _SCOPES_OF_FEW = f"LEFT JOIN LATERAL ({_SCOPES} AND account_id = a.account_id GR
 
 
 def _accounts(scopes: str) -> str:
-    """``scopes`` joins the account's grants for projects and conversations. Few accounts have any,
-    and looking up a list is as fast as a join to their table would be, which would run for every
-    row.
+    """``scopes`` joins the account's grants for projects and conversations. Few accounts have any:
+    a lookup in a list is as fast as a join to their table, which would run for every row.
     """
     return f"""
     SELECT a.account_id, a.closed_at, a.plan, a.age, a.region, {_REGION_PLACE} AS region_place,
@@ -128,7 +127,7 @@ LEFT_CONVERSATIONS = f"""
 
 
 def _stale(names: str) -> str:
-    """Whether the question is among the names: most segments have none."""
+    """Whether the question is among the names; most segments have none."""
     return f"({names} <> '' AND position(',' || %(question)s || ',' IN ',' || {names} || ',') > 0)"
 
 
@@ -158,7 +157,7 @@ RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
 
 
 def _decisions(accounts: str, also: str = "") -> str:
-    """One row a segment; ``also`` names more columns of it."""
+    """One row per segment; ``also`` names more columns of it."""
     return f"""
     SELECT s.account_id, s.conversation_id, s.segment, {RANK} AS rank,
            a.standing, {_KEEP_UNTIL} AS until, s.flagged_turn, s.safety_until, s.version,
@@ -175,9 +174,9 @@ DECISIONS = f"""{_decisions(ACCOUNTS)} ({LEFT_CONVERSATIONS}) o
 
 
 def decisions_of_few(accounts: str) -> str:
-    """As `DECISIONS`, for a few segments, which the caller's WHERE names: each conversation's
-    others are looked up, never all. ``accounts`` selects what `ACCOUNTS_OF_FEW` does, or what it
-    returned before. The slots of its keys come with it.
+    """`DECISIONS` for the few segments that the caller's WHERE names: looks up each conversation's
+    others. ``accounts`` selects as `ACCOUNTS_OF_FEW` does, or is its earlier result. Includes the
+    slots of the segments' keys.
     """
     return f"""{_decisions(accounts, ", s.key_slot, s.safety_slot")} LATERAL (
     SELECT true AS is_left_out FROM segments o
@@ -210,7 +209,7 @@ USABLE_UNTIL = f"""CASE
 
 
 def parameters(policies: Policies, purpose: str, now: datetime) -> dict[str, Any]:
-    """The policy, the purpose and the moment as parameters of the statement."""
+    """The policy, the purpose and the time as parameters of the statement."""
     number, known = policies.number(now), policies.versions
     question = policies[number].question_of(purpose)
     joint = [policies.terms(min(each, number), number) for each in range(len(known))]
@@ -257,20 +256,20 @@ def ages_by_place(versions: Sequence[MinAges], regions: Sequence[str]) -> list[l
 
 
 def listed(names: frozenset[str]) -> str:
-    """Names between commas, because an array of arrays must be rectangular. No plan or origin in
-    the tables contains a comma.
+    """Joins names by commas, because an array of arrays must be rectangular. No stored plan or
+    origin contains a comma.
     """
     return "," + ",".join(sorted(name for name in names if "," not in name)) + ","
 
 
 @contextmanager
 def for_many(tx: Transaction) -> Iterator[None]:
-    """Plans the statements over a population for many rows, until the block ends.
+    """Plans statements for many rows until the block ends: with more memory, and no nested-loop
+    joins.
 
-    They may use memory, and no join may look up one side for each row of the other. The planner
-    expects one row after the rule's conditions, above all of the conversations that a version
-    leaves out, and a nested loop over them took time quadratic in the population. A hash or merge
-    join is a few times slower at worst, however wrong the estimate was.
+    The planner expects one row after the rule's conditions, above all for conversations that a
+    version leaves out, and a nested loop then takes time quadratic in the population. A hash or
+    merge join is a few times slower at worst.
     """
     tx.execute(
         "SELECT set_config('work_mem', %s, true), set_config('enable_nestloop', 'off', true)",

@@ -42,7 +42,7 @@ LOCK_SECONDS_MAX = 5
 
 
 class FormerPrimaryError(BusyError):
-    """The server is the former primary of a failover; no query was sent to it."""
+    """The server is the former primary of a failover; no query was sent."""
 
 
 class PrimaryGuard:
@@ -52,7 +52,7 @@ class PrimaryGuard:
         self._journal, self._clock = journal, clock
 
     def examine(self, conn: ServerConnection) -> int:
-        """The life of the database; raises for a replica, a former primary, or a server that lacks
+        """The life of the database; raises for a replica, a former primary, or a server without all
         restrictions.
         """
         with translate_errors():
@@ -118,8 +118,8 @@ class PrimaryGuard:
 
 
 def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: JournalLife) -> None:
-    """FormerPrimaryError if the newest life is on a later timeline of the cluster, or elsewhere;
-    RefusedError if the database was restored but not brought up to date.
+    """FormerPrimaryError if the newest life is on a later timeline of the cluster, or on another
+    cluster; RefusedError if the database was restored but not brought up to date.
     """
     if newest.life <= present.life:
         return

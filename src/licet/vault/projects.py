@@ -18,10 +18,8 @@ NO_UUID = UUID(int=0)
 
 
 class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project, or a conversation with its project, if any. ``title`` is a project's, sealed.
-
-    ``kept_out_at`` is since when: for a conversation the newest time that it was kept out, None if
-    it is not kept out now.
+    """A project, or a conversation with its project. ``title`` is a project's, sealed.
+    ``kept_out_at`` is since when it is kept out (a conversation: most recently), None if it is not.
     """
 
     project: UUID | None
@@ -42,9 +40,7 @@ class StoredPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def scope_of(project: UUID | None, conversation: UUID | None) -> GrantScope:
-    """A scope in the rule's terms: a project's, a conversation's, or, without either, the
-    account's.
-    """
+    """The scope in the rule's terms: of a project, a conversation, or with neither the account."""
     if conversation is not None:
         return GrantScope(ScopeKind.conversation, conversation.hex)
     return WHOLE_ACCOUNT if project is None else GrantScope(ScopeKind.project, project.hex)
@@ -71,10 +67,8 @@ _TREE = """
 def tree(
     tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, limit: int
 ) -> list[StoredPlace]:
-    """The first ``limit`` places after ``after``: each project, then its conversations, by the time
-    at which they began.
-
-    Deleted ones are not included.
+    """The first ``limit`` places after ``after``: each project followed by its conversations, by
+    their start. Without deleted ones.
     """
     root, leaf = after or (NO_UUID, NO_UUID)
     rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "limit": limit})

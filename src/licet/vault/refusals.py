@@ -46,7 +46,7 @@ TOO_MANY_SEGMENTS = "too_many_segments"
 
 
 class CommandRefusal(msgspec.Struct, frozen=True):
-    """``outcome`` is refused or unknown, or duplicate where it was done before."""
+    """``outcome`` is refused or unknown, or duplicate for a repetition."""
 
     outcome: Outcome
     because: str = ""
@@ -74,8 +74,8 @@ def check_turn(
     *,
     replay: bool,
 ) -> CommandRefusal | None:
-    """``before`` is the conversation that the turn continues. Whether its id is known already is
-    asked before (`ConversationVerbs`).
+    """``before`` is the conversation that the turn continues. Repeated ids are handled earlier
+    (`ConversationVerbs`).
     """
     if before is None and command.conversation is not None:
         return UNKNOWN
@@ -93,12 +93,12 @@ def check_turn(
 
 
 def check_segment(number: int) -> CommandRefusal | None:
-    """``number`` is the segment that the turn would be in."""
+    """``number`` is the turn's segment."""
     return _refused(TOO_MANY_SEGMENTS) if number >= SEGMENTS_MAX else None
 
 
 def check_project(command: AboutProject, project: ProjectRow | None) -> CommandRefusal | None:
-    """``project`` is the account's own that the command names; a host's id begins one."""
+    """``project`` is the account's own that the command names; a host's id may create one."""
     if project is None:
         return UNKNOWN if command.project is not None else None
     out_at = command.out_at if isinstance(command, LetProjectIn) else None
@@ -117,9 +117,8 @@ def check_conversation(
     matter: bytes = b"",
     feedback: UUID | None = None,
 ) -> CommandRefusal | None:
-    """``row`` is the account's own conversation; one of another account is as unknown as one that
-    does not exist. ``matter`` is the HMAC of a hold's; ``feedback`` the one that the command names,
-    if it is stored.
+    """``row`` is the account's own conversation; another account's is as unknown as a missing one.
+    ``matter`` is a hold's HMAC; ``feedback`` is the stored one that the command names.
     """
     if row is None:
         return UNKNOWN

@@ -28,14 +28,12 @@ from licet.vault.idempotency import IdempotentCall
 
 
 def _no_finish(_: Sequence[CommandResult]) -> None:
-    """Used after commands that need nothing more."""
+    """The default after commands that need no further step."""
 
 
 class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request made of what it read: commands that the vault folds in order, none if there is
-    nothing to do.
-
-    ``finish`` is called with their answers, in the same transaction; its result is
+    """The commands that a request leads to, which the vault folds in order; none if there is
+    nothing to do. ``finish`` is called with their results, in the same transaction; its result is
     `WriteResult.finished`.
     """
 
@@ -51,18 +49,16 @@ class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_restrict(self) -> bool:
-        """Whether it may take something back: its time is then measured as a withdrawal's."""
+        """Whether it may withdraw something: its latency then counts as a withdrawal's."""
         return False
 
     @abstractmethod
     def prepare(self, tx: Transaction, policies: Policies) -> VerbStep:
-        """The commands; a LicetError refuses this request alone, and it must not have written
-        anything by then that must not stay.
-        """
+        """The commands; a LicetError refuses this request alone, and must precede its writes."""
 
 
 class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A command or a request for one, and the key under which it must be done once."""
+    """A command or request, and its idempotency key."""
 
     command: Command | VerbRequest
     once: IdempotentCall | None = None
@@ -91,9 +87,7 @@ class WriteBatch:
         self._keyring, self._clock = keyring, clock
 
     def apply(self, tx: Transaction, writes: Sequence[Write]) -> list[WriteResult | LicetError]:
-        """One result per write, in order. An error concerns that write alone: nothing of it was
-        done.
-        """
+        """One result per write, in order. An error undoes that write alone."""
         known, at = policy_versions.current(tx), self._clock()
         results: dict[int, WriteResult | LicetError] = {}
         doing = _claim_keys(tx, writes, results, at)
@@ -124,8 +118,8 @@ def _claim_keys(
     results: dict[int, WriteResult | LicetError],
     now: datetime,
 ) -> list[int]:
-    """The places of what must be done now; what was done under the same key, or is in progress,
-    goes to ``results``.
+    """The places of the writes to do now; puts into ``results`` what was done, or is in progress,
+    under the same key.
     """
     asked = [write.once for write in writes if write.once is not None]
     if not asked:
@@ -153,7 +147,7 @@ def _prepared(
     doing: Sequence[int],
     results: dict[int, WriteResult | LicetError],
 ) -> dict[int, VerbStep]:
-    """What each write must do, by place, in order; errors go to ``results``."""
+    """The step of each write, by place, in order; puts errors into ``results``."""
     steps: dict[int, VerbStep] = {}
     for place in doing:
         asked = writes[place].command

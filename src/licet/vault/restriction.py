@@ -56,7 +56,7 @@ def _is_behind(journal: Journal) -> bool:
 
 
 def head_changes(journal: Journal) -> list[Change]:
-    """The change that saves the journal's head in the database, if that is far behind."""
+    """The change that saves the journal's head in the database, if the database is far behind."""
     if not _is_behind(journal):
         return []
     head = journal.durable
@@ -66,7 +66,6 @@ def head_changes(journal: Journal) -> list[Change]:
 
 def record_on_commit(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
     """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer.
-
     BrokenError or BusyError, before ``tx`` changes anything, if the journal cannot be written now.
     """
     journal.accept()
@@ -96,7 +95,7 @@ def record_request(
     tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID
 ) -> None:
     """Writes the deletion or closure behind an erasure to the journal before it is certified, in
-    case its process was killed before it did: no restore may bring back certified content.
+    case its process was killed before doing so: no restore may bring back certified content.
     """
     asked = _EVENTS["closed" if conversation is None else "deleted"]
     row = account_journal.first(tx, account, asked.value, conversation)
@@ -187,7 +186,7 @@ def matter_key(host_key: bytes) -> bytes:
 
 
 def command_of(record: Restriction, host_key: bytes) -> Command:
-    """The command that applies ``record`` again."""
+    """The command that reapplies ``record``."""
     account, at = record.account, record.at
     assert account is not None
     if record.conversation is not None:
@@ -269,13 +268,12 @@ _WHOLE = ["plan_set", "age_found", "region_set", "closed"]
 
 
 def catch_up(tx: Transaction, journal: Journal, new_life: int | None = None) -> int:
-    """Writes the restrictions that a crash left committed but unrecorded; returns how many.
-
-    For a database that lacks no restriction. ``new_life`` is the life that is about to begin, because
-    the journal then rejects records of earlier ones.
+    """Writes the restrictions that a crash left committed but unrecorded; returns how many. For a
+    database that lacks no restriction. ``new_life`` is the life about to begin, because the journal
+    then rejects records of earlier ones.
 
     Checks what was committed since the oldest of the newest `NEWEST_RECORDS_MAX` records; an
-    earlier opening wrote what came before. A killed process may have left a gap between records of
+    earlier opening wrote what precedes it. A killed process may have left a gap between records of
     other processes. Duplicate records are harmless. The plan, age and region are today's.
     """
     kept = set[tuple[UUID, int]]()
@@ -310,8 +308,8 @@ def catch_up(tx: Transaction, journal: Journal, new_life: int | None = None) -> 
 
 
 def record_repeats(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandResult]) -> None:
-    """Writes the restrictions of ``repeated`` commands to the journal again, before their answers
-    are repeated: the process that did them may have been killed between commit and journal.
+    """Writes the restrictions of ``repeated`` commands to the journal again before repeating their
+    answers: their process may have been killed between commit and journal.
     """
     if keyring.restrictions is None or not repeated:
         return

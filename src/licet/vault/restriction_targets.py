@@ -19,13 +19,13 @@ def conversations(tx: Transaction, account: UUID) -> list[UUID]:
 
 
 def projects(tx: Transaction, account: UUID) -> list[tuple[UUID, bytes]]:
-    """Every project of an account, with the HMAC by which the host's project is known."""
+    """Every project of an account, with the HMAC of the host's id."""
     rows = tx.execute("SELECT project_id, host_hmac FROM projects WHERE account_id = %s", [account])
     return [(project, bytes(host)) for project, host in rows]
 
 
 def flagged(tx: Transaction, account: UUID) -> list[UUID]:
-    """The conversations of an account that a flag covers."""
+    """The flagged conversations of an account."""
     rows = tx.execute(
         "SELECT conversation_id FROM conversations WHERE account_id = %s AND safety_until "
         "IS NOT NULL",
@@ -35,7 +35,7 @@ def flagged(tx: Transaction, account: UUID) -> list[UUID]:
 
 
 def usable_accounts(tx: Transaction) -> list[UUID]:
-    """Every account that has a grant in force or a flag: of no other may anything be used."""
+    """Every account with a grant in force or a flag: no other content may be used."""
     rows = tx.execute(
         """SELECT account_id FROM accounts WHERE in_force > 0
            UNION SELECT account_id FROM standings WHERE grant_no IS NOT NULL

@@ -33,9 +33,8 @@ def open_bodies(
     writes: Writes, account: AccountRow, row: ConversationRow, now: datetime
 ) -> list[tuple[int, int, bytes]]:
     """(turn, segment, content) of every turn whose content is stored and has not expired, in order.
-
-    Content that has expired and is not erased yet, or is held, is not copied: a copy would outlive
-    its date.
+    Expired content is not copied, even if it is held or not erased yet: a copy would outlive its
+    date.
     """
     result = []
     rows = writes.tx.execute(
@@ -62,7 +61,7 @@ def open_bodies(
 
 
 def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]:
-    """The turns of a conversation that have a safety copy."""
+    """The turns of a conversation in a safety copy."""
     rows = tx.execute(
         "SELECT turn FROM safety_bodies WHERE account_id = %s AND conversation_id = %s",
         [account, conversation],
@@ -122,8 +121,8 @@ FLAGS = Listing(
 def standing_flags(
     tx: Transaction, now: datetime, limit: int
 ) -> list[tuple[UUID, UUID, datetime, datetime]]:
-    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``now``,
-    oldest first.
+    """`(account, conversation, last flagged, end of the safety copy)` of the conversations flagged
+    at ``now``, oldest first.
     """
     return tx.execute(
         """SELECT f.account_id, f.conversation_id, max(f.flagged_at), max(c.safety_until)
@@ -135,7 +134,7 @@ def standing_flags(
 
 
 def copy(writes: Writes, account: AccountRow, row: ConversationRow, now: datetime) -> None:
-    """Copies what the flag covers and no earlier flag has copied, under a key per segment."""
+    """Copies flagged content that no earlier flag has copied, under a key per segment."""
     known = copied_turns(writes.tx, row.account_id, row.conversation_id)
     for turn, segment, content in open_bodies(writes, account, row, now):
         if turn in known or turn > row.state.segments[segment].flagged_turn:
@@ -153,8 +152,8 @@ def copy(writes: Writes, account: AccountRow, row: ConversationRow, now: datetim
 
 
 def end(writes: Writes, row: ConversationRow, now: datetime) -> int:
-    """Ends every safety copy of the conversation: the keys first, then the rows. Returns the turns
-    erased.
+    """Ends every safety copy of the conversation, the keys first, then the rows; returns the erased
+    turns.
     """
     tx = writes.tx
     writes.destroy_slots(
@@ -185,8 +184,9 @@ def end(writes: Writes, row: ConversationRow, now: datetime) -> int:
 
 
 def uphold(tx: Transaction, account: UUID, conversation: UUID, now: datetime) -> bool:
-    """Records that the standing flags of a conversation were reviewed and upheld; False without
-    flags."""
+    """Records that the standing flags of a conversation were upheld in a review; False without
+    flags.
+    """
     return bool(
         tx.execute(
             """UPDATE flags SET upheld_at = %s
@@ -204,7 +204,7 @@ def shared_bodies(
     turn: int,
     now: datetime,
 ) -> list[tuple[int, int, bytes]]:
-    """What a feedback shares: nothing, the answer it is about, or all turns so far."""
+    """The content that a feedback shares: nothing, the rated answer, or all turns so far."""
     match share:
         case Share.rating:
             return []

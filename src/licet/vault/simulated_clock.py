@@ -24,7 +24,7 @@ class _Saved(msgspec.Struct, frozen=True):
 
 
 class SimulatedClock:
-    """A clock that is set, not read."""
+    """A clock that only moves when it is set."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -38,7 +38,7 @@ class SimulatedClock:
 
 
 def clock_of(folder: Path) -> datetime | None:
-    """The simulated moment of ``folder``; None if the installation runs on the system's clock."""
+    """The simulated time in ``folder``; None for an installation on the system's clock."""
     try:
         return msgspec.json.decode((folder / CLOCK_FILE).read_bytes(), type=_Saved).now
     except (FileNotFoundError, NotADirectoryError):
@@ -48,5 +48,5 @@ def clock_of(folder: Path) -> datetime | None:
 
 
 def save(folder: Path, clock: SimulatedClock) -> None:
-    """Stores the moment of ``clock`` as that of ``folder``."""
+    """Stores the time of ``clock`` in ``folder``."""
     (folder / CLOCK_FILE).write_bytes(msgspec.json.encode(_Saved(clock.now)))

@@ -54,7 +54,7 @@ class ReadReason(StrEnum):
 
 
 class ReaderRole(StrEnum):
-    """The role in which staff read, which determines what they may open."""
+    """The role of the reading staff, which determines what they may open."""
 
     reviewer = "reviewer"
     privacy_officer = "privacy_officer"
@@ -70,7 +70,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadNoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading as it is recorded: of ``turns`` turns of one conversation."""
+    """A reading to record: of ``turns`` turns of one conversation."""
 
     account: UUID
     conversation: UUID
@@ -83,7 +83,7 @@ class ReadNoted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StaffRead(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading that took place."""
+    """A recorded reading."""
 
     read_id: UUID
     account: UUID
@@ -104,8 +104,8 @@ def read(
     reading: Reading,
     random: Callable[[int], bytes],
 ) -> dict[int, Content]:
-    """Records a reading of ``turns`` and opens those that ``reading.role`` may open, by their
-    numbers; DeniedError if there are none.
+    """Records a reading of ``turns`` and opens those that ``reading.role`` may open, by number;
+    DeniedError if there are none.
     """
     if TICKET.fullmatch(reading.ticket) is None:
         raise UsageError(f"`ticket` must match {TICKET.pattern}")
@@ -130,9 +130,7 @@ def read(
 
 
 def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
-    """Records a reading, with its leaf; anyone who opens something does so in the same
-    transaction.
-    """
+    """Records a reading with its leaf, in the transaction that opens the content."""
     tx.execute(
         """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason,
            ticket, turns, read_at)
@@ -194,8 +192,8 @@ def newest(
     conversation: UUID | None = None,
     before: UUID | None = None,
 ) -> list[StaffRead]:
-    """The newest ``limit`` readings before ``before``: of all content, of an account's, or of
-    one of its conversations.
+    """The newest ``limit`` readings before ``before``: of all content, an account's, or one
+    conversation's.
     """
     asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
     given = {test: value for test, value in asked.items() if value is not None}

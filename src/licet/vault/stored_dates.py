@@ -36,9 +36,8 @@ FIRST = UUID(int=0)
 
 
 class ShorteningPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shortened, in sums. ``bytes`` are sealed bytes; ``due_at_first`` segments are due as
-    soon as the version is effective; ``nearest`` and ``furthest`` are the first and the last of the
-    new dates.
+    """The sums of a shortening. ``bytes`` are sealed bytes; ``due_at_first`` segments are due once
+    the version is effective; ``nearest`` and ``furthest`` are the first and the last new date.
     """
 
     id: str
@@ -65,8 +64,8 @@ class DateChange(NamedTuple):
 
 
 class ListedDate(msgspec.Struct, frozen=True, kw_only=True):
-    """A date now, and after the shortening. ``changed``: its account has changed since the plan,
-    and is not shortened by it.
+    """A date before and after the shortening. ``changed``: its account has changed since the plan,
+    so it is not shortened.
     """
 
     account: str
@@ -79,15 +78,15 @@ class ListedDate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatesPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the dates that a plan shortens; ``next`` begins the page after it."""
+    """A page of the dates that a plan shortens; ``next`` begins the following page."""
 
     items: tuple[ListedDate, ...]
     next: str | None
 
 
 class ShortenedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """How many segments one batch shortened, and how many accounts it left because they had changed
-    since the plan. ``last`` is where the next batch continues; None: there is none.
+    """The numbers of shortened segments and of accounts skipped because they changed since the
+    plan. ``last`` is where the next batch continues, None at the end.
     """
 
     segments: int
@@ -101,7 +100,9 @@ class ShortenedBatch(msgspec.Struct, frozen=True, kw_only=True):
 def plan_shortening(
     tx: Transaction, after: Policies, new: Policy, now: datetime, shortening: UUID
 ) -> ShorteningPlan:
-    """The sums over all accounts; keeps the hash of each account's dates under ``shortening``."""
+    """Computes the sums over all accounts; stores the hash of each account's dates under
+    ``shortening``.
+    """
     tx.execute(
         "DELETE FROM policy_shortenings WHERE shortening_id < %s",
         [smallest_id(now - timedelta(days=KEPT_DAYS))],
@@ -120,9 +121,7 @@ def plan_shortening(
 
 
 def dates_sha256(changes: Sequence[DateChange]) -> bytes:
-    """The hash of what a plan showed of one account: its segments in order, each with its date now
-    and after.
-    """
+    """The hash of an account's part of a plan: its segments in order, each with both dates."""
     digest = hashlib.sha256(b"licet/shortening/v1\n")
     for one in changes:
         dates = (
@@ -134,7 +133,7 @@ def dates_sha256(changes: Sequence[DateChange]) -> bytes:
 
 
 class _Counting:
-    """The sums of a plan, account by account."""
+    """Computes a plan's sums, account by account."""
 
     def __init__(self) -> None:
         self.accounts = self.conversations = self.segments = self.turns = self.bytes = (
@@ -181,8 +180,8 @@ def list_dates(
     cursor: str | None,
     limit: int,
 ) -> DatesPage:
-    """Up to ``limit`` dates behind ``cursor``, by account, conversation and segment; UsageError for
-    another cursor.
+    """Up to ``limit`` dates after ``cursor``, by account, conversation and segment; UsageError for
+    an invalid cursor.
     """
     if not 0 < limit <= LISTED_MAX:
         raise UsageError(f"`{limit}` dates at once", f"ask for 1 to {LISTED_MAX:,}")
@@ -242,8 +241,8 @@ def shorten_batch(
     after: UUID = FIRST,
     limit: int,
 ) -> ShortenedBatch:
-    """Shortens the dates of up to ``limit`` accounts behind ``after`` as the plan ``shortening``
-    listed them.
+    """Shortens the dates of up to ``limit`` accounts after ``after``, as listed by the plan
+    ``shortening``.
     """
     known = policy_versions.applied(tx)
     page = account_view.account_ids_after(tx, after, limit)
@@ -319,9 +318,7 @@ def _by_account(changes: Sequence[DateChange]) -> Iterator[tuple[UUID, list[Date
 def _changes(
     tx: Transaction, policies: Policies, new: Policy, now: datetime, accounts: Sequence[UUID]
 ) -> list[DateChange]:
-    """The segments of some accounts whose date is behind the instant that it may not pass, in
-    order.
-    """
+    """The segments of some accounts whose date exceeds its bound, in order."""
     bounds = _bounds(policies, new, now, list(accounts))
     rows = tx.execute(
         f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
@@ -345,7 +342,7 @@ _BOUNDS = """
 
 
 def _bounds(policies: Policies, new: Policy, now: datetime, accounts: list[UUID]) -> SqlStatement:
-    """The instant that the date of each segment of some accounts may not pass; they are few."""
+    """The latest permitted date of each segment of a few accounts."""
     useful = _useful(policies, now)
     period = plan_counts.period_of_segment(
         new.keep, incognito="c.incognito", useful="u.account_id IS NOT NULL", surface="s.surface"
@@ -360,9 +357,7 @@ def _bounds(policies: Policies, new: Policy, now: datetime, accounts: list[UUID]
 
 
 def _useful(policies: Policies, now: datetime) -> SqlStatement:
-    """The segments of ``accounts`` that are useful at ``now``: permitted for some purpose. Each
-    once.
-    """
+    """The segments of ``accounts`` permitted for some purpose at ``now``, each once."""
     parts: list[str] = []
     values: dict[str, Any] = {}
     for place, purpose in enumerate(sorted(policies.in_force(now).covers)):

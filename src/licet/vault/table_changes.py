@@ -28,7 +28,7 @@ from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 
 def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Inserts new accounts, and writes the answers of all that differ from the tables."""
+    """Inserts new accounts, and updates the answers of all that differ from the tables."""
     new = [row for row in rows if row.is_new]
     if new:
         tx.execute(
@@ -58,8 +58,8 @@ def save_accounts(tx: Transaction, rows: Sequence[AccountRow]) -> None:
 
 
 def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
-    """Takes the host's id from an account; ContentionError if another transaction has taken it
-    since it was read.
+    """Removes the host's id from an account; ContentionError if another transaction did so since
+    the read.
     """
     taken = tx.execute(
         "DELETE FROM account_hosts WHERE account_id = %s AND host_hmac = %s", [account, host]
@@ -69,7 +69,7 @@ def release_host(tx: Transaction, account: UUID, host: bytes) -> None:
 
 
 def account_changes(rows: Sequence[AccountRow]) -> list[Change]:
-    """The change of accounts that are not new."""
+    """The changes of existing accounts."""
     old = [row for row in rows if not row.is_new]
     return (
         [Change(_CHANGE_ACCOUNTS, keys_values(_CHANGING_TYPES, _changing(old), len(old)))]
@@ -96,7 +96,7 @@ def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
 
 
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
-    """Writes each account's standing in each question if it differs from the table."""
+    """Updates each account's standing in each question if it differs from the table."""
     with_consent = [
         row for row in rows if row.saved is None or _answers_of(row.saved) != _answers_of(row.state)
     ]
@@ -142,7 +142,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
 def save_scoped_grants(
     tx: Transaction, rows: Sequence[AccountRow], begun: Mapping[tuple[UUID, int], datetime]
 ) -> None:
-    """Inserts new grants for a project or a conversation, after these are in their tables."""
+    """Inserts new grants for projects and conversations, once these are in their tables."""
     fresh = [
         (row.account_id, grant, begun[row.account_id, grant.number])
         for row in rows
@@ -285,7 +285,7 @@ _CHANGE_SEGMENTS = f"""
 
 
 class AddedBytes(NamedTuple):
-    """The sealed bytes that are about to be added under a segment: content, and safety copies."""
+    """The sealed bytes to be added under a segment: content, and safety copies."""
 
     stored: int = 0
     safety: int = 0
@@ -299,8 +299,8 @@ def save_conversations(
     rows: Iterable[ConversationRow],
     added: AddedSizes,
 ) -> list[Change]:
-    """Inserts new conversations and segments; returns the changes of those that differ from the
-    tables, and of how many bytes are ``added`` under each.
+    """Inserts new conversations and segments; returns the changes of existing ones and of the bytes
+    ``added`` under each.
     """
     fuller = {conversation for conversation, _ in added}
     differing = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
@@ -414,7 +414,7 @@ def _stamps(segments: Sequence[_Segment]) -> dict[str, list[Any]]:
 
 
 def _lasting(segments: Sequence[_Segment], added: AddedSizes) -> dict[str, list[Any]]:
-    """The key and mutable columns of segments; of their bytes, those added."""
+    """The key and mutable columns of segments; of their bytes, only the added ones."""
     states = [row.state.segments[n] for row, n in segments]
     keys = [row.keys[n] for row, n in segments]
     sizes = [added.get((row.conversation_id, n), AddedBytes()) for row, n in segments]
@@ -437,14 +437,12 @@ def _lasting(segments: Sequence[_Segment], added: AddedSizes) -> dict[str, list[
 
 
 def _numbers(grants: Sequence[int]) -> str:
-    """An array of numbers as text: PostgreSQL has no array of arrays of different lengths."""
+    """Encodes arrays of numbers as text: PostgreSQL has no array of arrays of different lengths."""
     return f"{{{','.join(map(str, grants))}}}"
 
 
 def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, datetime]]) -> None:
-    """Shortens every segment and feedback of each account to at most the given instants, in this
-    order.
-    """
+    """Shortens every segment and feedback of each account to the given instants, in this order."""
     if endings:
         tx.execute(
             """
@@ -470,9 +468,7 @@ def shorten_accounts(tx: Transaction, endings: Mapping[UUID, tuple[datetime, dat
 def feedback_changes(
     by: Literal["conversation_id", "feedback_id"], nearer: Mapping[tuple[UUID, UUID], datetime]
 ) -> list[Change]:
-    """The change that shortens the feedback of each (account, ``by``) to at most the given
-    instant.
-    """
+    """The change that shortens the feedback of each (account, ``by``) to the given instant."""
     if not nearer:
         return []
     columns = {"account_id": "uuid", by: "uuid", "until": "timestamptz"}
@@ -488,7 +484,7 @@ def feedback_changes(
 
 
 def save_projects(tx: Transaction, rows: Sequence[ProjectRow]) -> None:
-    """Inserts new projects, and writes titles and since when each is kept out."""
+    """Inserts new projects, and updates titles and exclusions."""
     if rows:
         tx.execute(
             f"""INSERT INTO projects ({", ".join(_PROJECT_TYPES)}) SELECT *

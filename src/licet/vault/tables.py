@@ -33,8 +33,8 @@ from licet.vault import policy_versions
 
 
 class AccountRow(Masked, msgspec.Struct, kw_only=True):
-    """An account under its lock: its state, its sequence, and where its keys are. ``saved``: the
-    stored state.
+    """A locked account: its state, its sequence, and the place of its keys. ``saved``: the stored
+    state.
     """
 
     account_id: UUID
@@ -49,7 +49,7 @@ class AccountRow(Masked, msgspec.Struct, kw_only=True):
 
 
 class SegmentKeys(msgspec.Struct, kw_only=True):
-    """What a segment's row stores beside its state."""
+    """The columns of a segment's row beside its state."""
 
     key_slot: int | None = None
     safety_slot: int | None = None
@@ -157,7 +157,7 @@ _READ_LOCKED = f"SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} {_NAMED} {THEIR_BUCK
 
 
 def load_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
-    """The accounts, not locked."""
+    """Loads the accounts without locking them."""
     rows = tx.execute(_READ, _match_accounts(accounts), prepare=True).fetchall()
     return {row[0]: read_account(row) for row in rows}
 
@@ -165,8 +165,8 @@ def load_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, Accou
 def load_accounts_with_policies(
     tx: Transaction, accounts: Iterable[UUID]
 ) -> tuple[Policies, dict[UUID, AccountRow]]:
-    """The accounts, not locked, and the versions of the policy, in one statement; FencedError
-    behind the fence.
+    """Loads the accounts without locking them, and the policy versions, in one statement;
+    FencedError behind the fence.
     """
     rows = tx.execute(_READ_UNDER, _match_accounts(accounts), prepare=True).fetchall()
     known = policy_versions.load_marked(tx, *rows[0][:2])
@@ -184,22 +184,22 @@ def _match_accounts(accounts: Iterable[UUID]) -> list[Any]:
 
 
 class LockedAccounts(NamedTuple):
-    """Accounts under their locks, and the `BUCKET_COLUMNS` of each."""
+    """Locked accounts, and the `BUCKET_COLUMNS` of each."""
 
     accounts: dict[UUID, AccountRow]
     buckets: list[BucketRow]
 
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
-    """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
+    """Locks the accounts in the order of their ids, so that two batches cannot deadlock."""
     return request_locked_accounts(tx, accounts)().accounts
 
 
 def request_locked_accounts(
     tx: Transaction, accounts: Iterable[UUID]
 ) -> Callable[[], LockedAccounts]:
-    """Sends the queries of `lock_accounts`; the returned function reads them. Two statements,
-    because one that waited for a lock sees other tables as they were before it waited.
+    """Sends the queries of `lock_accounts`; the returned function reads them. Two statements: one
+    that waited for a lock would see other tables as of before its wait.
     """
     named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
@@ -218,7 +218,7 @@ def request_locked_accounts(
 
 def every_account(tx: Transaction) -> Iterator[AccountRow]:
     """Every account, a bounded number of them in memory; the transaction stays open until the last
-    one was taken.
+    one.
     """
     with tx.cursor(name="every_account") as cursor:
         cursor.itersize = 5_000
@@ -227,7 +227,7 @@ def every_account(tx: Transaction) -> Iterator[AccountRow]:
 
 
 class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
-    """What one statement read of an account's conversations: all at one moment."""
+    """An account's conversations, read by one statement."""
 
     accounts: dict[UUID, AccountRow]
     conversations: list[ConversationRow]
@@ -235,8 +235,8 @@ class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ReadConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as `_CONVERSATION` encodes it: the decoder builds the state, and nothing is
-    copied by hand.
+    """A conversation as encoded by `_CONVERSATION`; decoding it builds the state without
+    copying.
     """
 
     account_id: UUID
@@ -260,7 +260,7 @@ class _ReadConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An account as `_ACCOUNT` encodes it."""
+    """An account as encoded by `_ACCOUNT`."""
 
     account_id: UUID
     last_seq: int
@@ -384,7 +384,7 @@ def request_conversations(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> Callable[[], tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]]:
     """Sends the queries of `load_conversations`; the returned function reads them, and the key page
-    of each one's last segment by account and number.
+    of each one's last segment, by account and number.
     """
     statement = _LOAD.get((bool(ids), bool(hosts)))
     if statement is None:
@@ -430,9 +430,7 @@ def conversations_of(
 def feedback_of(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID, Feedback]]:
-    """The unerased feedback on an account's conversations: by its id, the conversation and its
-    state.
-    """
+    """The unerased feedback on an account's conversations: by id, its conversation and state."""
     rows = tx.execute(
         """SELECT feedback_id, conversation_id, share, version, grant_no, grant_narrowing, narrowed,
             keep_until FROM feedback
@@ -503,8 +501,8 @@ def projects_of(tx: Transaction, account: UUID) -> list[ProjectRow]:
 
 
 def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> AccountTables:
-    """The conversations by (account, id) and their accounts, in one statement; with their turns if
-    requested.
+    """The conversations by (account, id) and their accounts, in one statement; optionally with
+    turns.
     """
     rows = tx.execute(
         _SEE[turns],

@@ -36,9 +36,7 @@ def apply_commands(installation: Installation, commands: Sequence[Command]) -> l
 def replay(
     pool: Pool, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`apply_commands` for recorded history that was already folded under ``policies``: what is stored of
-    it follows from that fold.
-
+    """`apply_commands` for recorded history that was folded under ``policies`` already.
     RefusedError, with nothing done, if other versions have been applied since.
     """
 
@@ -61,7 +59,7 @@ def replay(
 def apply_commands_in(
     tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`apply_commands` in the caller's transaction, which reads something in it first."""
+    """`apply_commands` in the caller's transaction, after its reads."""
     return apply.apply(tx, keyring, policies, commands) if commands else []
 
 
@@ -90,7 +88,8 @@ def conversations_of(installation: Installation, host: str) -> list[str]:
 
 
 def advance(pool: Pool, policies: Policies, now: datetime) -> int:
-    """Ends the grants that effective versions do not allow; returns how many accounts it processed.
+    """Ends the grants that effective versions do not allow; returns the number of processed
+    accounts.
 
     It processes a bounded number of accounts per transaction; if the process ends, each account is
     either done or untouched.

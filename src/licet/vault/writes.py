@@ -94,7 +94,7 @@ def feedback_place(feedback: UUID, turn: int) -> bytes:
 
 
 class Writes:
-    """Rows gathered for one transaction. ``keyring`` is None if a batch neither reads nor creates
+    """Gathers the rows of one transaction. ``keyring`` is None if a batch neither reads nor creates
     keys.
     """
 
@@ -138,8 +138,8 @@ class Writes:
     # Keys
 
     def prepare(self, buckets: dict[int, KeyMaterial], pages: Mapping[Page, bytes]) -> None:
-        """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new
-        buckets held.
+        """Loads the bucket keys and key pages that the batch needs; its accounts are locked, its
+        new buckets held.
         """
         self._buckets = buckets
         self._pages |= pages
@@ -164,7 +164,7 @@ class Writes:
         return self._account_keys[account.account_id]
 
     def new_slot(self, account: AccountRow) -> tuple[int, KeyMaterial]:
-        """A new key in the account's next slot."""
+        """Creates a key in the account's next slot."""
         slot = account.next_slot
         account.next_slot += 1
         self.change(account)
@@ -207,9 +207,7 @@ class Writes:
         return self._pages[page]
 
     def seal_for_account(self, account: AccountRow, plain: bytes) -> bytes:
-        """Seals something under the account's own key: what belongs to the account and to no
-        segment.
-        """
+        """Seals content that belongs to the account and no segment, under the account's own key."""
         return seal(
             self.account_keys(account).own, plain, account_place(account.account_id), self.random
         )
@@ -225,13 +223,13 @@ class Writes:
     # Rows
 
     def change(self, account: AccountRow) -> None:
-        """The account's row is to be written."""
+        """Marks the account's row as changed."""
         # a row that was just changed is not looked up: hashing a UUID is Python
         if account is not self._account:
             self.accounts[account.account_id] = self._account = account
 
     def change_conversation(self, row: ConversationRow) -> None:
-        """The conversation's row is to be written."""
+        """Marks the conversation's row as changed."""
         if row is not self._conversation:
             self.conversations[row.conversation_id] = self._conversation = row
 
@@ -239,7 +237,7 @@ class Writes:
         self._rows.setdefault(table, []).append(row)
 
     def title(self, account: AccountRow, row: ConversationRow, now: datetime, title: bytes) -> None:
-        """The title of a conversation, before its first turn."""
+        """Adds the title of a conversation, before its first turn."""
         seq = account.last_seq + 1
         block = self._open_block(row, 0, blocks.TITLE, seq)
         block.key = self._segment_key(account, row, 0)
@@ -254,8 +252,8 @@ class Writes:
         stamped: Sequence[tuple[datetime, TurnRole, str]],
         commands: Sequence[AddTurn],
     ) -> None:
-        """Turns of one segment, numbered from ``first``: the time, the role and the origin of each,
-        and its command. The segment's key is made with the segment's first content.
+        """Adds turns of one segment, numbered from ``first``: the time, role and origin of each,
+        and its command. The segment's key is created with its first content.
         """
         self.change(account)
         self._turns += len(stamped)
@@ -307,9 +305,8 @@ class Writes:
         answer: outcomes.Answer | None,
         because: outcomes.NoEffect | None,
     ) -> None:
-        """One answer of a choice, or that it answered nothing, under the account's newest number.
-
-        Recorded history alone has choices of before ``now``.
+        """Adds one answer of a choice, or that it answered nothing, under the account's newest
+        number. Only recorded history has choices from before ``now``.
         """
         # an erased account takes a choice, without effect and without evidence
         is_alive = any(account.wrapped_key)
@@ -371,9 +368,7 @@ class Writes:
         )
 
     def review_hold(self, row: ConversationRow, matter: bytes, now: datetime, hold: Hold) -> None:
-        """The matter already holds the conversation: the hold takes the new reason, telling and day
-        of review.
-        """
+        """Updates reason, disclosure and review date of the matter's existing hold."""
         self._reviewed.append(
             (
                 hold.reason.value,
@@ -467,8 +462,8 @@ class Writes:
     # Writing
 
     def together(self) -> AbstractContextManager[None]:
-        """Sends `flush` and what follows it in one round trip, unless so many rows are gathered
-        that COPY is faster, or hardly more than one statement: a pipeline costs as much as that.
+        """Sends `flush` and what follows in one round trip, unless there are so many rows that COPY
+        is faster, or hardly more than one statement: a pipeline costs as much as that.
         """
         is_opening = any(row.is_new for row in self.accounts.values())
         if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
@@ -482,8 +477,8 @@ class Writes:
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self, records: Sequence[Change] = ()) -> None:
-        """Writes everything gathered, in one order; ``records`` in one statement with what is
-        appended.
+        """Writes all gathered rows in a fixed order; ``records`` in one statement with the appended
+        ones.
         """
         with self.together():
             self._seal()
@@ -500,7 +495,9 @@ class Writes:
         self._journal, self._copies, self._unheld, self._reviewed = [], {}, [], []
 
     def _write(self) -> list[Change]:
-        """Writes what others refer to; returns the changes that `_append` sends with the rest."""
+        """Writes rows that others refer to; returns the changes that `_append` sends with
+        the rest.
+        """
         tx = self.tx
         accounts = list(self.accounts.values())
         changes = table_changes.feedback_changes("conversation_id", self._nearer)
@@ -531,7 +528,7 @@ class Writes:
         return changes
 
     def _append(self, changes: Sequence[Change]) -> None:
-        """Appends what is new of a batch, in one statement with ``changes`` unless COPY is faster.
+        """Appends the batch's new rows, in one statement with ``changes`` unless COPY is faster.
 
         The journal is numbered only now: under the endings lock if one of its rows is an ending,
         and in this order.
@@ -559,8 +556,8 @@ class Writes:
         )
 
     def _seal(self) -> None:
-        """Seals the gathered blocks. Those of one segment mostly follow each other, and take one
-        key schedule.
+        """Seals the gathered blocks. Those of one segment are mostly adjacent and share a key
+        schedule.
         """
         sealed = seal_each(self._unsealed(), self.random)
         for block in self._blocks:
@@ -568,7 +565,7 @@ class Writes:
         self._blocks, self._open_blocks = [], {}
 
     def _unsealed(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """The key, the content and the place of each gathered block that has content."""
+        """The key, content and place of each gathered block with content."""
         for block in self._blocks:
             sizes = block.sizes()
             if block.key is not None and sizes is not None:
@@ -578,7 +575,7 @@ class Writes:
                 yield block.key, block.content(), place
 
     def _added(self) -> dict[tuple[UUID, int], AddedBytes]:
-        """How many sealed bytes the gathered rows add, by conversation and segment."""
+        """The added sealed bytes, by conversation and segment."""
         stored, safety = Counter[tuple[UUID, int]](), Counter[tuple[UUID, int]]()
         for row in cast("list[_BlockRow]", self._rows.get("blocks", [])):
             stored[row[1], row[3]] += len(row[-1] or b"")
@@ -589,7 +586,7 @@ class Writes:
         return {place: AddedBytes(stored[place], safety[place]) for place in {*stored, *safety}}
 
     def _sized_feedback(self) -> list[Sequence[object]]:
-        """The gathered feedback, each with the bytes of what it shares."""
+        """The gathered feedback, each with the size of its shared content."""
         sizes = Counter[UUID]()
         for _, feedback, _, sealed in cast(
             "list[_FeedbackBodyRow]", self._rows.get("feedback_bodies", [])

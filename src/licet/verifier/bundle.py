@@ -148,10 +148,10 @@ def _defined_names(node: ast.stmt) -> list[str]:
             return []
 
 
-def _imports(wanted: Iterable[tuple[str, str]]) -> str:
+def _imports(imports: Iterable[tuple[str, str]]) -> str:
     """The import block: the standard library's, then the others'."""
     names: dict[str, list[str]] = {}
-    for module, name in sorted(wanted):
+    for module, name in sorted(imports):
         names.setdefault(module, []).append(name)
     plain = {module for module, listed in names.items() if "" in listed}
     blocks = []

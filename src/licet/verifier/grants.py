@@ -76,9 +76,9 @@ class GrantStory:
     """The grants of one account.
 
     ``carried``: grants may have begun before this log; ``opened``: the account began in it.
-    ``rest``: the entries so far may complete an act of the previous year's log. ``restored``: a
-    restore was logged since. ``recount``: a restore may have reset the grant numbers. ``asked``: an
-    entry named a question.
+    ``rest``: all entries so far may belong to an act begun in the previous year's log.
+    ``restored``: a restore was logged since. ``recount``: a restore may have reset the grant
+    numbers. ``asked``: an entry named a question.
     """
 
     carried: bool = False

@@ -20,7 +20,7 @@ PART_COLUMNS = (("row_id", 7, 16), ("ordinal", 1, 4), ("until", 2, 8), ("sealed"
 
 
 class CompressedError(Exception):
-    """A column is compressed, as in parts of earlier versions."""
+    """A column is compressed, as in no part that Licet writes."""
 
 
 class ThriftReader:

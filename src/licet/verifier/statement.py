@@ -24,12 +24,12 @@ from licet.verifier.proof import prove_entry
 UNLOGGED = "it is signed, and not in the log"
 
 
-def read_signed_file(raw: bytes, place: str, shape: Shape, what: str) -> dict[str, Any]:
+def read_signed_file(raw: bytes, place: str, shape: Shape, kind: str) -> dict[str, Any]:
     if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
         raise UnreadableError(place, "it is canonical JSON and a newline")
     file = read_json(raw[:-1], place, UnreadableError)
     if find_misfit(file, shape):
-        raise UnreadableError(place, f"it is {what} of version 1")
+        raise UnreadableError(place, f"it is {kind} of version 1")
     return file
 
 
@@ -91,9 +91,9 @@ def _refuse(place: str, promise: str) -> NoReturn:
     raise ContradictionError(place, promise)
 
 
-def includes_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
-    """Whether ``whole`` has each fact of ``some``, with the same type: `true` is not 1."""
+def includes_facts(statement: dict[str, Any], facts: dict[str, Any]) -> bool:
+    """Whether ``statement`` has each fact of ``facts``, with the same type: `true` is not 1."""
     return all(
-        key in whole and type(whole[key]) is type(fact) and whole[key] == fact
-        for key, fact in some.items()
+        key in statement and type(statement[key]) is type(fact) and statement[key] == fact
+        for key, fact in facts.items()
     )

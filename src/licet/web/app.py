@@ -101,21 +101,18 @@ def create_app(
     workers: int = 1,
     rates: int | None = None,
 ) -> Litestar:
-    """The application on an open installation. ``wall`` is the clock for tokens and sessions.
-
-    With ``sequencer`` it also appends committed entries to the log, sweeps, carries out what staff
-    ordered, and sends events while it runs, and loads what previews need when it starts: without,
-    the first preview of the process does. ``workers`` is how many processes share its limits,
-    ``rates`` the table of `rates.shared_table` that they share.
+    """The application on an open installation. ``wall`` is the clock for tokens and sessions. With
+    ``sequencer`` it also appends committed entries to the log, sweeps, runs orders of staff and
+    sends events, and loads the preview engine at its start rather than with the first preview.
+    ``workers`` is how many processes share its limits, ``rates`` their table of
+    `rates.shared_table`.
     """
     site = Site(installation, settings, wall, workers=workers, rates=rates)
     return installed(routed(cors(settings)), site, settings, workers=workers, sequencer=sequencer)
 
 
 def routed(cors: CORSConfig | None = None) -> Litestar:
-    """The routes and what stands before each, of no installation yet: `installed` gives them
-    one.
-    """
+    """The routes and middleware, without an installation, which `installed` adds."""
     app = Litestar(
         route_handlers=[*API, *meta.ROUTES, routes.ENTRANCE, *routes.ROUTES, *look_up.ROUTES],
         middleware=[Guard],
@@ -139,7 +136,7 @@ def routed(cors: CORSConfig | None = None) -> Litestar:
 def installed(
     app: Litestar, site: Site, settings: Web, *, workers: int = 1, sequencer: bool = False
 ) -> Litestar:
-    """``app``, which answers for the installation of ``site`` from now on."""
+    """``app`` for the installation of ``site``."""
     installation, edge = site.installation, EdgeMiddleware(settings)
     watch = site.dependencies.outside
     following = (
@@ -181,7 +178,7 @@ def installed(
 
 @asynccontextmanager
 async def _running(app: Litestar) -> AsyncIterator[None]:
-    """Runs what works beside the requests, for as long as the application does."""
+    """Runs the background tasks while the application runs."""
     async with AsyncExitStack() as stack:
         for run in app.state.runs:
             await stack.enter_async_context(run(app))
@@ -209,8 +206,8 @@ def send_events(installation: Installation, stop: threading.Event, watch: CallWa
 
 @asynccontextmanager
 async def _previews_loaded(installation: Installation, _: object) -> AsyncIterator[None]:
-    """Loads what previews need before the first request: compiling its patterns holds the
-    interpreter's lock for most of a second, in which no gate would be answered.
+    """Loads the preview engine before the first request: compiling its patterns holds the
+    interpreter's lock for most of a second, during which no gate would be answered.
     """
     try:
         await sync_to_thread(load_previews, installation)
@@ -220,7 +217,7 @@ async def _previews_loaded(installation: Installation, _: object) -> AsyncIterat
 
 
 def load_previews(installation: Installation) -> None:
-    """Loads what previews need."""
+    """Loads the preview engine."""
     from licet.service import preview  # curation is loaded where it is used
 
     preview.load(installation)

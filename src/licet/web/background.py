@@ -27,8 +27,8 @@ Work: TypeAlias = Callable[[Installation, threading.Event], None]
 
 
 class BackgroundTask:
-    """A background task of this process. Where ``retry_seconds`` is given, a failure is noted and
-    the task is begun again after that time; else it has ended, and ``fault`` has the error's type.
+    """A background task of this process. With ``retry_seconds`` a failure is logged and the task
+    restarts after that time; otherwise it has ended, and ``fault`` is the error's type.
     """
 
     def __init__(

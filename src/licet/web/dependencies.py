@@ -76,8 +76,8 @@ class _Guarded:
 
 
 class Dependencies:
-    """The state of what the server depends on, from `running` on; before, all is taken to
-    answer.
+    """The state of the server's dependencies, from `running` on; until then all count as
+    answering.
     """
 
     def __init__(self, installation: Installation, discovery: Discovery | None = None) -> None:
@@ -115,7 +115,7 @@ class Dependencies:
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """The names of what does not answer."""
+        """The names of the dependencies that do not answer."""
         names = [one.name for one in self._guarded if one.is_silent]
         return tuple([DATABASE] * self._is_silent + names + sorted(self.outside.silent))
 
@@ -126,8 +126,8 @@ class Dependencies:
 
     @property
     def held_up_by(self) -> str:
-        """The code of what a change waits for, as far as that is known: its record in the
-        restriction journal, else what is silent.
+        """The code of the dependency that delays a change, as far as known: its record in the
+        restriction journal, else a silent one.
         """
         bucket = next((one for one in self._guarded if one.name == BUCKET), None)
         if self._journal is not None and self._journal.is_writing:
@@ -188,7 +188,7 @@ class Dependencies:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _record(self, stop: threading.Event) -> None:
-        """Keeps what falls silent and comes back, for `licet doctor --since`."""
+        """Records outages and their ends, for `licet doctor --since`."""
         kept = OutageFile(self.folders["data"])
         while not stop.wait(ASK_SECONDS):
             since = monotonic() - ACTIVITY_SECONDS

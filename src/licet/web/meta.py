@@ -20,7 +20,7 @@ AnyRequest = Request[Any, Any, Any]
 
 @get("/healthz", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
 def healthz() -> dict[str, str]:
-    """The server answers: the process that was asked, on behalf of all of them."""
+    """Answers if the server runs; one process answers for all."""
     return {"status": "ok"}
 
 

@@ -31,8 +31,8 @@ READ_AGAIN, READ_AGAIN_SECONDS = 10, 0.02
 
 
 def share(folder: str, seat: int) -> None:
-    """Keeps the counters of this process in ``folder``, under its seat; before the first one is
-    made.
+    """Stores the counters of this process in ``folder``, under its seat; call it before the first
+    is created.
     """
     os.environ[_FOLDER] = folder
     # prometheus_client's
@@ -40,7 +40,7 @@ def share(folder: str, seat: int) -> None:
 
 
 class AllMetrics:
-    """A registry of one answer: what was counted, and ``families`` beside it."""
+    """A registry for one response: the counters and ``families``."""
 
     def __init__(self, own: CollectorRegistry, families: Iterable[Metric]) -> None:
         self._own, self._families = own, families
@@ -54,8 +54,8 @@ class AllMetrics:
 
 
 def _of_files(folder: str) -> list[Metric]:
-    """What all workers measured. A worker may be making or growing a file of its own at this
-    moment: then it is read again.
+    """The measurements of all workers. If a worker is creating or growing its file meanwhile, reads
+    again.
     """
     for _ in range(READ_AGAIN):
         with suppress(struct.error, RuntimeError, ValueError):
@@ -71,7 +71,7 @@ def shown(own: CollectorRegistry, families: Iterable[Metric]) -> bytes:
 
 
 def forget(folder: str, seat: int) -> None:
-    """Takes out what a worker that has ended measured, though not what it counted."""
+    """Removes the gauges of a worker that has ended, but keeps its counters."""
     mark_process_dead(seat, folder)  # type: ignore[no-untyped-call]  # prometheus_client's
 
 
@@ -89,9 +89,7 @@ def of_build() -> Metric:
 
 
 def of_disks(folders: Mapping[str, Path]) -> Iterator[Metric]:
-    """The size of each folder's disk, and what is free on it. A folder without a disk is left
-    out.
-    """
+    """The size and the free space of each folder's disk; omits a folder without a disk."""
     size = GaugeMetricFamily("licet_disk_bytes", "Size of the disk of a folder", labels=["folder"])
     free = GaugeMetricFamily("licet_disk_free_bytes", "What is free on it", labels=["folder"])
     for name, folder in folders.items():
@@ -104,7 +102,7 @@ def of_disks(folders: Mapping[str, Path]) -> Iterator[Metric]:
 
 
 def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
-    """How the processes of this server are."""
+    """The states of this server's processes."""
     yield gauge("licet_workers_wanted", "Server processes that should run", standing.wanted)
     yield gauge("licet_workers_ready", "Server processes that answer", standing.ready)
     ends = CounterMetricFamily(
@@ -118,9 +116,7 @@ def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
 
 
 def of_installation(figures: MonitoringFigures | None) -> Iterator[Metric]:
-    """What waits in the installation. A time is in seconds since 1970, 0 where there is nothing to
-    date.
-    """
+    """The backlogs of the installation. A time is in seconds since 1970, 0 for none."""
     if figures is None:
         return
     yield from _unlabelled(figures)

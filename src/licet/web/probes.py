@@ -23,7 +23,7 @@ WAITED_SECONDS_MAX = 1.0
 
 
 class Probe(Generic[Answer]):
-    """Calls ``ask``, and caches its answer or refusal for ``remembered_seconds``."""
+    """Calls ``ask``, and caches its result or error for ``remembered_seconds``."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[Answer]], remembered_seconds: float = REMEMBERED_SECONDS

@@ -58,8 +58,8 @@ NO_SIGN_IN = (
 
 class Lines:
     """Writes lines, all those of one turn of the event loop at once: each write releases the
-    interpreter's lock, and getting it back may take longer than the whole response. Outside an
-    event loop, a line is written immediately.
+    interpreter's lock, and reacquiring it may take longer than the whole response. Outside an event
+    loop, writes a line immediately.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -142,8 +142,8 @@ def server(
 
 
 def stated(installation: Installation, host: str) -> None:
-    """RefusedError if other machines reach ``host`` or the configured URL, and nobody has stated
-    who is responsible.
+    """RefusedError if other machines reach ``host`` or the configured URL, and the controller has
+    not been stated.
     """
     reached = [
         host,
@@ -176,16 +176,14 @@ def serve(
     workers: int = 1,
     at: str | None = None,
 ) -> None:
-    """Serves until it is interrupted; accepted requests are answered before it ends. With several
-    ``workers`` they serve, and this process watches them; ``at`` is then the moment of a
-    simulation.
+    """Serves until it is interrupted; accepted requests are answered before it ends.
 
-    ``say`` is given the address once requests are answered there.
-
-    UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving
-    without one would create an installation that nobody configured), and if other machines would
-    reach it and nobody has stated who is responsible. BusyError where the key provider does not
-    answer, BrokenError where it lacks a key.
+    With several ``workers`` they serve, and this process watches them; ``at`` is then the time of a
+    simulation. ``say`` gets the URL once requests are answered there. UsageError if it cannot
+    listen on the address. RefusedError before a policy is applied (serving without one would create
+    an installation that nobody configured), and if other machines can reach it although the
+    controller has not been stated. BusyError if the key provider does not answer, BrokenError if it
+    lacks a key.
     """
     load_policies(installation)
     stated(installation, host)

@@ -145,8 +145,8 @@ class Site:
         return written
 
     async def _change(self, write: Write) -> WriteResult | LicetError:
-        """It may wait for the restriction journal, which a bucket holds up; its time is measured
-        if it restricts.
+        """Applies a write, which may wait for the restriction journal; a restriction's time is
+        measured.
         """
         assert self._writer is not None
         begun, written = monotonic(), None
@@ -184,7 +184,7 @@ class Site:
         return await sync_to_thread(run)
 
     async def seeing(self, fn: Callable[[Transaction], Result]) -> Result:
-        """`reading` of what only reads, in several statements that see one moment."""
+        """`reading` for several statements that must see one state."""
 
         def run() -> Result:
             with snapshot(self.installation.pool) as tx:
@@ -221,7 +221,7 @@ class Site:
         return account
 
     def forget_account(self, host: bytes) -> None:
-        """Forgets which account has a host's id: what begins anew is found in this process at
+        """Drops the cached account of a host's id, so that a new one is found in this process at
         once.
         """
         self._accounts.pop(host, None)
@@ -244,9 +244,7 @@ class Site:
         return await asyncio.shield(looking)
 
     def forget_keys(self) -> None:
-        """Forgets the keys that were looked up: what was changed of one holds in this process at
-        once.
-        """
+        """Drops the cached keys, so that a change takes effect in this process at once."""
         self._keys.clear()
 
     async def _look(self, key: str) -> Service | None:
@@ -288,8 +286,8 @@ class Site:
                 problems.note(error)
 
     async def exchange_rates(self, now: float) -> None:
-        """Tells the other hosts what was allowed here since the last time, and learns what they
-        allowed these callers.
+        """Sends the requests allowed here since the last time to the other hosts, and learns
+        theirs.
         """
         samples = self.rates.take_new()
         if samples:
@@ -302,5 +300,5 @@ class Site:
         return policy_versions.current(tx).in_force(self.now()).version
 
     def now(self) -> datetime:
-        """The installation's time, at which an event of this request happens."""
+        """The installation's time, which an event of this request gets."""
         return self.installation.clock()

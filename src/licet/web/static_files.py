@@ -46,14 +46,14 @@ _IMPORT = re.compile(r'from "\./([a-z]+\.js)"')
 
 
 def compact(text: str) -> str:
-    """JavaScript without comments, indentation and empty lines. No literal of ours holds what looks
-    like a comment.
+    """JavaScript without comments, indentation and empty lines. None of our literals looks like a
+    comment.
     """
     return _BLANKS.sub("", _LINE.sub("", _BLOCK.sub("", text))).strip() + "\n"
 
 
 def compact_css(text: str) -> str:
-    """CSS without comments, and without blanks around what ends a rule or a declaration."""
+    """CSS without comments, and without blanks around the ends of rules and declarations."""
     return _BRACES.sub(r"\1", _BLOCK.sub("", text)).strip() + "\n"
 
 
@@ -84,10 +84,9 @@ def path(name: str) -> str:
 
 
 def response(request: Request[Any, Any, Any], name: str, version: str = "") -> Response[bytes]:
-    """A file, compressed where the browser can read that; NotFoundError for an unknown name.
-
-    ``version`` is the hash in its path, if there is one; an old one answers with the file of now,
-    kept for minutes.
+    """A file, compressed if the browser accepts that; NotFoundError for an unknown name.
+    ``version`` is the hash in its path, if any; an old one gets the present file, cached for
+    minutes.
     """
     stylesheet, module = (
         name in STYLESHEETS,
@@ -130,9 +129,7 @@ def _served(name: str) -> bytes:
 
 
 def _entry(module: str, up: str) -> bytes:
-    """A module that exports another under its hash, and names all that it needs, so that they load
-    side by side.
-    """
+    """A module that exports another under its hash, and preloads all that it imports."""
     there = f"{up}{elements_hash()}/elements/"
     needed = [f'import "{there}{name}";' for name in dict.fromkeys(_imports(module))]
     return "\n".join([*needed, f'export * from "{there}{module}";', ""]).encode()

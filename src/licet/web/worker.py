@@ -70,7 +70,9 @@ class WorkerLife:
             )
 
     def _fatal(self) -> str:
-        """Why no worker may go on: what this one knows of the disk of the restriction journal."""
+        """Why no worker may continue: this one's knowledge about the disk of the restriction
+        journal.
+        """
         journal = self._here.keyring.restrictions
         if journal is not None:
             try:

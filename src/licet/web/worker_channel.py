@@ -18,9 +18,9 @@ READ_BYTES_MAX = 64 * 2**10
 
 
 class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is started with. ``listener``, ``channel`` and ``rates`` are file descriptors
-    that it inherits; ``seat`` is its number, which no other worker has while it lives; ``metrics``
-    is the folder of the counters.
+    """The start arguments of a worker. ``listener``, ``channel`` and ``rates`` are inherited file
+    descriptors; ``seat`` is its number, unique among live workers; ``metrics`` is the folder of the
+    counters.
     """
 
     data: str
@@ -48,8 +48,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 class WorkersStanding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state of all workers, which the parent sends to each of them every second. ``ends``
-    counts the workers that ended without being asked to, by reason; ``leave``: this one shall end
-    when its connections have.
+    counts unrequested ends by reason; ``leave``: this one must end once its connections have.
     """
 
     wanted: int = 1

@@ -79,7 +79,7 @@ class Worker:
         self.leaving = self.leaving or now
 
     def late(self, now: float) -> str:
-        """Why it is to be killed; empty if it is not."""
+        """Why it must be killed, or empty."""
         if self.leaving is not None:
             return "it did not end" if now - self.leaving > LEAVE_SECONDS_MAX else ""
         if not self.ready:
@@ -89,8 +89,8 @@ class Worker:
 
 class Workers:
     """The workers of a server. ``start`` starts the one of a seat, ``gone`` is called at its end,
-    ``serves`` when the first one is ready, and ``stops`` when all are to end. ``outages`` keeps
-    when fewer were ready than there should be.
+    ``serves`` when the first one is ready, and ``stops`` when all are to end. ``outages`` records
+    when too few were ready.
     """
 
     def __init__(

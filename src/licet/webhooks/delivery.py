@@ -349,19 +349,19 @@ class Deliverer:
             )
             self._silent.update(row[0] for row in ended)
 
-    def _record_taken(self, tx: Transaction, taken: list[_Sent]) -> None:
-        endpoints = list({sent.to.endpoint for sent in taken})
+    def _record_taken(self, tx: Transaction, delivered: list[_Sent]) -> None:
+        endpoints = list({sent.to.endpoint for sent in delivered})
         tx.execute(
             _DELIVERED,
             {
-                "account": [sent.waiting.account for sent in taken],
-                "event": [sent.waiting.event for sent in taken],
-                "endpoint": [sent.to.endpoint for sent in taken],
-                "said": [sent.answer.outcome for sent in taken],
-                "at": [sent.at for sent in taken],
+                "account": [sent.waiting.account for sent in delivered],
+                "event": [sent.waiting.event for sent in delivered],
+                "endpoint": [sent.to.endpoint for sent in delivered],
+                "said": [sent.answer.outcome for sent in delivered],
+                "at": [sent.at for sent in delivered],
             },
         )
-        for sent in taken:
+        for sent in delivered:
             if sent.waiting.attempts:
                 tx.execute(
                     _FREE,

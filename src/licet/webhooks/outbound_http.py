@@ -353,8 +353,8 @@ class _BegunConnection:
 class _BegunFile(io.RawIOBase):
     """The bytes already read, then the rest."""
 
-    def __init__(self, begun: bytes, rest: socket.SocketIO) -> None:
-        self._begun, self._rest = begun, rest
+    def __init__(self, begun: bytes, reader: socket.SocketIO) -> None:
+        self._begun, self._rest = begun, reader
 
     def readable(self) -> bool:
         return True

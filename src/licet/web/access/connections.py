@@ -42,7 +42,7 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many connections may be open, and how long each may keep the server waiting: see
+    """The maximum number of connections, and how long each may keep the server waiting: see
     `config.Web`.
     """
 
@@ -121,7 +121,7 @@ class Connections:
         return next(iter(self._waiting.get(newcomer, ())), None)
 
     def close_after_answer(self) -> None:
-        """Says to every client, with its next answer, that it was the connection's last."""
+        """Makes the next response on every connection its last."""
         self.leaving = True
         for one in self.open:
             one.say_last()
@@ -230,7 +230,7 @@ class Connection(HttpToolsProtocol):
             self.say_last()
 
     def say_last(self) -> None:
-        """The response that is to come is the last; one that has begun cannot say so any more."""
+        """Marks the next response as the connection's last; one that has begun cannot be marked."""
         if self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False  # uvicorn says so in the response, and closes
 

@@ -75,8 +75,8 @@ class SignInBegun(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedInStaff(msgspec.Struct, frozen=True, kw_only=True):
-    """Who signed in, and their roles in Licet according to the provider. ``identity``:
-    `access.identities`.
+    """The member of staff who signed in, and their roles in Licet according to the provider.
+    ``identity``: `access.identities`.
     """
 
     email: str
@@ -270,7 +270,7 @@ class Oidc:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Surrounds a request; BusyError if it is not answered, or not with what it asks for."""
+        """Surrounds a request; BusyError for no response or an invalid one."""
         try:
             yield
         except AuthlibBaseError:

@@ -99,8 +99,8 @@ class Rates:
             self._untold[mark] = (begin, self._untold.get(mark, (begin, 0.0))[1] + step * count)
 
     def take_new(self) -> dict[int, tuple[int, float]]:
-        """What this process allowed since the last call: for `learn`, by the mark of each
-        caller.
+        """The requests that this process allowed since the last call, by the caller's mark, for
+        `learn`.
         """
         counts, self._untold = self._untold, {}
         return counts
@@ -120,8 +120,8 @@ class Rates:
                 )
 
     def _slot(self, begin: int, mark: int) -> tuple[int, float]:
-        """Where the caller's slot is, and when they are due: their own, or that of anyone who has
-        been idle longest.
+        """The caller's slot and due time: their own, or that of the caller who has been idle
+        longest.
         """
         oldest, oldest_due = begin, math.inf
         for slot in range(begin, begin + _BUCKET_BYTES, _SLOT.size):

@@ -69,7 +69,7 @@ async def enter_with_token(
     """Accepts a token of the host application, once, and continues within this site to the start of
     the session.
 
-    Our cookies do not come with a request from another site: only the next request shows whose
+    Our cookies are not sent with a request from another site: only the next request shows whose
     browser it is.
     """
     site = site_of(request)

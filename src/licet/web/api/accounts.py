@@ -60,7 +60,7 @@ _CLOSED_GATES = {
 async def open_account(
     request: AnyRequest, data: JSONBody[schema.NewAccount], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.OpenedAnswer]:
-    """Opens an account; one that is already known by the host's id stays as it is, closed if it is
+    """Opens an account; the account of a known host's id is returned unchanged, even if it is
     closed.
     """
     site = site_of(request)
@@ -110,7 +110,7 @@ def _check_opened(opened: datetime | None, now: datetime) -> None:
 
 @get("/v1/accounts/{account:str}", may=SEES, responses=READS, tags=TAG)
 async def get_account(request: AnyRequest, account: AccountRef) -> schema.AccountAnswer:
-    """An account, its gate, and where it stands with each question."""
+    """An account, its gate, and its standing in each question."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
 
@@ -150,8 +150,8 @@ async def set_plan(
     data: JSONBody[schema.NewPlan],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the plan; one out of scope ends every grant. `ended` are those, for the host to tell its
-    person.
+    """Sets the plan; a plan out of scope ends every grant. `ended` are the ended grants, for the
+    host to tell its person.
     """
     holder = await account_of(request, account)
     command = SetPlan(account=holder, at=site_of(request).now(), plan=data.plan)
@@ -165,8 +165,8 @@ async def set_age(
     data: JSONBody[schema.NewAge],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets the age; one that is unknown or below the minimum ends every grant. `ended` are
-    those.
+    """Sets the age; one that is unknown or below the minimum ends every grant, listed in
+    `ended`.
     """
     holder = await account_of(request, account)
     command = SetAge(account=holder, at=site_of(request).now(), age=data.age)
@@ -194,7 +194,7 @@ async def close_account(
     tags=TAG,
 )
 async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswer:
-    """Whether the person may write now. If that cannot be looked up, the request is refused, never
+    """Whether the person may write now. If this cannot be determined, the request is refused, never
     allowed.
     """
     holder = await account_of(request, account)
@@ -219,8 +219,8 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
 
 
 def _fresh_seconds(account_gate: account_view.AccountGate, now: datetime) -> int:
-    """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`; fewer where an
-    answer of the person opens it, so that who answered can write.
+    """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`; fewer if an answer
+    of the person opens it, so that they can write at once.
     """
     if account_gate.gate is Gate.must_decide:
         return schema.UNDECIDED_GATE_SECONDS
@@ -237,7 +237,7 @@ def _must_exist(tx: Transaction, account: UUID) -> None:
 
 @get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_account(request: AnyRequest, account: AccountRef) -> explanations.AccountSeen:
-    """What of the account may be used, and why the rest may not."""
+    """Which content of the account may be used, and why the rest may not."""
     site, holder = site_of(request), await account_of(request, account)
 
     def see(tx: Transaction) -> explanations.AccountSeen:

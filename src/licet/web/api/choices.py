@@ -83,16 +83,17 @@ async def choose(
     data: JSONBody[schema.NewChoice],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChosenAnswer]:
-    """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is kept as evidence and
-    decides nothing.
+    """Allows or refuses, or withdraws, a question or all of them. `Sec-GPC` is stored as evidence
+    and decides nothing.
 
     A yes without a scope is for the account, with one for a project or a conversation; a no is for
-    the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any
-    other no counts whatever it refers to: `not_taken` names the keys that named nothing of the
-    account's. A yes to a `showing` that is older than the newest choice, or than the terms in
-    force, is refused (409, `stale`), one to an unknown showing is not found (404); the same answer
-    to the same showing is one choice. `age` is taken only where none is known, or it is lower, and
-    also where the rest is refused.
+    the account, and leaves what `keep` names. A no with a `scope` is an error (422). Any other no
+    counts whatever it refers to: `not_taken` lists the keys that named nothing of the account's.
+
+    A yes to a `showing` that is older than the newest choice, or than the terms in force, is
+    refused (409, `stale`), one to an unknown showing is not found (404); the same answer to the
+    same showing is one choice. `age` is taken only if none is known, or if it is lower, even if the
+    rest is refused.
     """
     site, holder = site_of(request), await account_of(request, account)
     if data.scope is not None and not data.allow:  # the policy's page: a no for a scope is `narrow`
@@ -119,9 +120,7 @@ async def choose(
 
 
 def _scope(named: schema.NewScope, host_key: bytes) -> ChosenScope:
-    """The scope; one that cannot be, or names not exactly one thing, names nothing: the choice says
-    what that means.
-    """
+    """The scope; an invalid one names nothing, and the choice decides what that means."""
     project, conversation = named.project, named.conversation
     if (project is None) == (conversation is None):
         return _NOTHING
@@ -141,7 +140,7 @@ _NOTHING, _NO_PROJECT = ChosenScope(conversation=UUID(int=0)), ChosenScope(proje
 
 
 def _fault(data: schema.NewChoice) -> ChoiceFault | None:
-    """What contradicts a yes."""
+    """The part of the request that contradicts a yes."""
     if data.keep:
         return ChoiceFault.keep
     scope = data.scope
@@ -181,7 +180,7 @@ def _answer(answer: Answer) -> schema.AnsweredAnswer:
 async def list_choices(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.ChoicePage:
-    """Every choice that was made, newest first, one for each question that it answered."""
+    """Every choice, newest first, with one item for each question that it answered."""
     holder, before = await account_of(request, account), shell.int_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ChoicePage:
@@ -217,10 +216,8 @@ def _made(made: StoredChoice) -> schema.ChoiceAnswer:
 async def get_standing(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None, limit: Limit = shell.LIMIT
 ) -> schema.StandingPage:
-    """Who said what, when and where: the account by question, then each project and its
-    conversations, oldest first.
-
-    Titles are for the account's own person alone.
+    """Who chose what, when and where: the account by question, then each project and its
+    conversations, oldest first. Titles are only for the account's own person.
     """
     site, holder = site_of(request), await account_of(request, account)
     after, titled = shell.pair_cursor(cursor), own(request.auth) == holder

@@ -39,7 +39,7 @@ AsFormat = Annotated[
 
 @get("/v1/documents", may=SEES, responses=shell.refusals(), tags=TAG)
 async def list_documents(request: AnyRequest) -> schema.Documents:
-    """The papers that were made, the newest first: at most a thousand."""
+    """The legal documents made so far, newest first, at most a thousand."""
     site = site_of(request)
     return schema.Documents(
         items=tuple(await site.calling(lambda: papers.list_papers(site.installation)))
@@ -56,7 +56,7 @@ async def list_documents(request: AnyRequest) -> schema.Documents:
 async def get_document(
     request: AnyRequest, sha256: DocumentRef, form: AsFormat = "json"
 ) -> Response[bytes]:
-    """A paper as a file: signed, with its proof once the log has it, or to read."""
+    """A document as a file: signed, with its proof once the log has it, or to read."""
     site = site_of(request)
     file = await site.calling(lambda: papers.render_stored(site.installation, sha256, form))
     return Response(file, media_type=TYPES[form])

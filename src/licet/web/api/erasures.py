@@ -35,7 +35,7 @@ ErasureRef = Annotated[
 
 
 async def erasure_of(request: AnyRequest, text: str) -> str:
-    """``text``, if it is an erasure that the caller may see. Somebody else's erasure is treated as
+    """``text``, if it is an erasure that the caller may see; another account's is treated as
     unknown.
     """
     site, caller = site_of(request), request.auth
@@ -69,8 +69,8 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
 
 @get("/v1/accounts/{account:str}/recipients", may=SEES, responses=READS, tags=TAG)
 async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Recipients:
-    """Everybody who was given rows of the account, newest first: what was recalled from them, and
-    what they answered.
+    """Everybody who was given rows of the account, newest first, with recalls and
+    acknowledgements.
     """
     site, holder = site_of(request), await account_of(request, account)
 
@@ -116,7 +116,7 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
 
 @get("/v1/sweep", may=may(staff=TEAM), responses=shell.refusals(), tags=["staff"])
 async def get_sweep(request: AnyRequest) -> SweepStatus:
-    """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
+    """When a sweep last left nothing due, and whether one waits for approval."""
     site = site_of(request)
     return await site.calling(lambda: sweeper.sweep_status(site.installation))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
-from uuid import UUID
 
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
@@ -28,7 +27,6 @@ WAIT_SECONDS_MAX = 15  # below the grace period of a server that shuts down
 WAITS_MAX = 64
 LOOK_SECONDS = 0.5
 EVENTS = 100
-NOBODYS = UUID(int=0)  # the endpoint of a key from before keys were bound to one
 
 EventRef = Annotated[
     str,
@@ -94,14 +92,13 @@ async def list_events(
 async def acknowledge(
     request: AnyRequest, event: EventRef, data: JSONBody[schema.Acknowledged]
 ) -> HostDelivery:
-    """Records that what a `conversation.must_leave` named was removed by the host. The certificate
-    of erasure states it.
-
-    A key can do so only for the endpoint to which it is bound.
+    """Records that the host removed the content named by a `conversation.must_leave`, as the
+    certificate of erasure will state. A key can do so only for the endpoint to which it is bound.
     """
     caller, site = request.auth, site_of(request)
     assert isinstance(caller, Service)
-    bound = caller.bound.endpoint or NOBODYS
+    bound = caller.bound.endpoint
+    assert bound is not None, "a key with this scope is bound to an endpoint"
     return await site.calling(
         lambda: feed.acknowledge(site.installation, event, data.endpoint, bound)
     )

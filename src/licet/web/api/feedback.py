@@ -27,9 +27,7 @@ FeedbackRef = Annotated[
 async def list_feedback(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None
 ) -> schema.FeedbackPageAnswer:
-    """The account's feedback that is still stored, newest first. Only its person sees what it
-    shares.
-    """
+    """The account's stored feedback, newest first. Only its person sees the shared content."""
     site, holder = site_of(request), await account_of(request, account)
     before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
 
@@ -91,9 +89,7 @@ async def take_feedback_back(
     feedback_id: FeedbackRef,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.GivenFeedbackAnswer]:
-    """Takes back one piece of feedback: it is no longer used, and the next sweep erases its
-    copy.
-    """
+    """Withdraws feedback: it is no longer used, and the next sweep erases its copy."""
     site, holder = site_of(request), await account_of(request, account)
     named = parse(Prefix.feedback, feedback_id)
     asked = TakeBackRequest(account=holder, at=site.now(), feedback=named)

@@ -76,8 +76,8 @@ async def get_inbox(
     cursor: Place = None,
     limit: Most = inbox.PAGE_ITEMS,
 ) -> InboxPage:
-    """What waits for the caller's roles, what is due first before the rest; an auditor sees what
-    waits for anybody.
+    """The open items that the caller's roles may act on, those with the earliest due date first; an
+    auditor sees all items.
     """
     site, by = site_of(request), _caller(request)
     view = InboxView(
@@ -94,7 +94,7 @@ async def get_inbox_file(
     overdue: Overdue = False,
     sort: Sort = ItemSort.due,
 ) -> Stream:
-    """All of a view of the inbox as CSV, by RFC 4180."""
+    """All items of a view of the inbox as CSV, by RFC 4180."""
     site, by = site_of(request), _caller(request)
     view = InboxView(kind=kind, held=held, overdue=overdue, sort=sort)
     return Stream(inbox.as_csv(site.installation, by, view), media_type="text/csv; charset=utf-8")
@@ -102,7 +102,7 @@ async def get_inbox_file(
 
 @get("/v1/inbox/{item:str}", may=EVERY, responses=READS, tags=TAG)
 async def get_item(request: AnyRequest, item: ItemRef) -> ItemAnswer:
-    """An item with who has it, what the caller can do about it, and what was done with it."""
+    """An item with its holder, its history, and the acts that the caller can perform on it."""
     site, by = site_of(request), _caller(request)
     installation = site.installation
     return await site.calling(

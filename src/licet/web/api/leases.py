@@ -44,8 +44,8 @@ IfNoneMatch = Annotated[
 
 
 def publisher_of(request: AnyRequest) -> Publisher:
-    """The publisher of this process, created at first use. Two at once would differ only in what
-    they cache.
+    """The publisher of this process, created on first use. Two at once would differ only in their
+    caches.
     """
     state = request.app.state
     if "publisher" not in state:

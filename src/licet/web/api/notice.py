@@ -143,8 +143,8 @@ def _showing(prompt: Prompt, made: ShowingRecord) -> schema.Showing:
     tags=TAG,
 )
 async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef) -> schema.Showing:
-    """Puts the notice off, while that is possible. That is not an answer; the notice is not shown
-    for some days.
+    """Puts the notice off, if that is still possible. This is not an answer; the notice is not
+    shown for some days.
     """
     site, holder = site_of(request), await account_of(request, account)
     named, at = shell.uuid_of(showing), site.now()

@@ -55,8 +55,8 @@ async def show_preview(
     assume: Assume = False,
     cursor: Cursor = None,
 ) -> schema.PreviewAnswer:
-    """What a release built now would hold of the person's conversations, what it leaves out, and
-    why. It builds nothing.
+    """What a release built now would contain of the person's conversations, what it leaves out, and
+    why. Nothing is built.
     """
     from licet.service import preview  # curation is loaded where it is used
 

@@ -49,7 +49,7 @@ class BodyTooLargeError(UsageError):
 
 
 class ContradictoryRequestError(UsageError):
-    """Parts of a request that each fit, and not together."""
+    """Parts of a request that are valid alone, but not together."""
 
     status = 422
 
@@ -69,7 +69,7 @@ class RateLimitedError(BusyError):
 
 
 class MustDecideError(GateError):
-    """A person writes while their gate is `must_decide`. ``choice`` is where the account
+    """A person writes while their gate is `must_decide`. ``choice`` is the URL where the account
     answers.
     """
 
@@ -127,7 +127,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A refusal. ``because`` is a stable word; ``choice`` is where the account answers."""
+    """A refusal. ``because`` is a stable word; ``choice`` is the URL where the account answers."""
 
     type: str
     title: str
@@ -192,7 +192,7 @@ def on_ours(_: Request[Any, Any, Any], error: LicetError) -> Response[bytes]:
 
 
 def on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """Answers what Litestar refuses before one of our routes sees it."""
+    """Handles what Litestar refuses before one of our routes sees it."""
     if error.status_code >= 500 and error.detail != _LEFT:
         note(error)
     name, title = OF_STATUS.get(
@@ -225,7 +225,7 @@ def unquoted(message: str) -> str:
 
 
 def _faults(error: HTTPException) -> tuple[Fault, ...]:
-    """Which values were rejected."""
+    """The rejected values."""
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
         return ()
     return tuple(

@@ -57,8 +57,8 @@ async def let_project_in(
     data: JSONBody[schema.NewTitle | None] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Lets in what begins in a project that was kept out; a conversation that is kept out stays so
-    until it is let in.
+    """Lets in conversations that begin in a project that was kept out; a conversation that is kept
+    out stays so until it is let in.
     """
     return await _change_project(LetProjectIn, request, account, project, data, idempotency_key)
 

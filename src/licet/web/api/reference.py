@@ -47,8 +47,8 @@ class SchemaField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation as the page shows it: whom it answers, what it takes, an example of its body,
-    and what it answers.
+    """An operation as the page shows it: its callers, its parameters, an example of its body, and
+    its responses.
     """
 
     id: str
@@ -81,7 +81,7 @@ def operation_id(handler: HTTPRouteHandler, _method: object, _path: object) -> s
 
 
 def callers(may: May) -> str:
-    """Whom a route answers, in Markdown."""
+    """The callers that a route admits, in Markdown."""
     if may.anybody or may.known:
         return "anybody" if may.anybody else "any known caller"
     scope = [f"`{may.scope.value}`"] if may.scope is not None else []
@@ -107,8 +107,8 @@ def read(description: bytes) -> Document:
 
 
 def described(document: Document, answers: Mapping[str, May]) -> Document:
-    """Completes what Litestar generated; ``answers`` says by operation whom it answers. Changes and
-    returns ``document``.
+    """Completes Litestar's document with ``answers``, the callers by operation; changes and returns
+    ``document``.
     """
     known = texts()
     _name_items(document)
@@ -189,7 +189,7 @@ def _shown(document: Document, method: str, path: str, operation: Document) -> O
 
 
 def _content(holder: Document) -> tuple[Document, str]:
-    """What a body is in each media type, and their names."""
+    """The types of a body by media type, and their names."""
     content: Document = holder.get("content", {})
     return content, ", ".join(content)
 

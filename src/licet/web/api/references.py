@@ -69,8 +69,8 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
     """The account and the conversation that ``text`` names; an id of the host needs its
     ``account``.
 
-    Whether a conversation is that account's is looked at by whatever is then asked about it, in one
-    transaction with it: all of them answer another's as one that was never given.
+    Whether a conversation is that account's is checked by the verb that follows, in one transaction
+    with it; all verbs treat another account's as unknown.
     """
     text = named(text)
     caller: Caller = request.auth
@@ -100,8 +100,8 @@ async def conversation_of(request: AnyRequest, text: str, account: str | None) -
 
 
 def project_of(text: str, host_key: bytes) -> ChosenScope:
-    """The project that ``text`` names: one of ours, `proj_..`, or the host's id of it, with `host:`
-    before it or not.
+    """The project that ``text`` names: ours, `proj_..`, or the host's id of it, with or without
+    `host:`.
     """
     if _PROJECT.fullmatch(text):
         return ChosenScope(project=parse(Prefix.project, text))
@@ -109,7 +109,7 @@ def project_of(text: str, host_key: bytes) -> ChosenScope:
 
 
 def host_project(text: str, host_key: bytes) -> bytes:
-    """The HMAC of the host's id of a project; UsageError for an id of ours, which begins none."""
+    """The HMAC of the host's id of a project; UsageError for an id of ours, which creates none."""
     if _PROJECT.fullmatch(text):
         raise UsageError(
             "`project` is an id of ours",

@@ -118,10 +118,9 @@ async def set_region(
     data: JSONBody[NewRegion],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
-    """Sets where the person lives: whose clock holds for their later requests, and which region's
-    values of the policy.
-
-    Where the age is unknown or below the minimum there, every grant ends; `ended` are those.
+    """Sets where the person lives, which selects the deadlines of their later requests and the
+    region's values of the policy. If the age is unknown or below the minimum there, every grant
+    ends; `ended` lists them.
     """
     holder = await account_of(request, account)
     command = SetRegion(account=holder, at=site_of(request).now(), region=data.region)
@@ -167,7 +166,7 @@ async def send_request(
     data: JSONBody[NewRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Puts a request of the person on record. An objection, or a request to restrict, is also the
+    """Records a request of the person. An objection, or a request to restrict, is also the
     account's no.
     """
     site, holder = site_of(request), await account_of(request, account)
@@ -223,7 +222,7 @@ def _page(rows: list[RequestRow], limit: int, at: datetime) -> RequestPage:
 async def get_own_request(
     request: AnyRequest, account: AccountRef, request_id: RequestRef
 ) -> SeenRequest:
-    """A request with its steps. What was written is for its own person, and for the staff who
+    """A request with its steps. Its texts are for its own person, and for the staff who
     answer it.
     """
     site, holder = site_of(request), await account_of(request, account)
@@ -262,7 +261,7 @@ async def reply_to_request(
     data: JSONBody[NewReply],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Answers what staff asked, while the request waits: it goes on."""
+    """Answers a question of staff; resumes the paused request."""
     site, holder, named = (
         site_of(request),
         await account_of(request, account),
@@ -291,7 +290,7 @@ async def withdraw_request(
     request_id: RequestRef,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[SeenRequest]:
-    """Takes a request back; a no that came with it stays."""
+    """Withdraws a request; a no that came with it stays."""
     site, holder, named = (
         site_of(request),
         await account_of(request, account),
@@ -340,7 +339,7 @@ async def list_requests(
 
 @get("/v1/requests/{request_id:str}", may=LISTS, responses=READS, tags=TAG)
 async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenRequest:
-    """A request with its steps; a privacy officer sees what was written."""
+    """A request with its steps; a privacy officer also gets the texts."""
     site, with_words = site_of(request), _answers(request)
     return await site.calling(
         lambda: rights_requests.get_request(site.installation, request_id, with_words=with_words)

@@ -79,9 +79,9 @@ class WireAnswer(Masked):
 class NewAccount(RequestBody, frozen=True, kw_only=True):
     """``host`` is the host's own id; only an HMAC of it is stored.
 
-    ``begin_anew`` opens a new account where that of this id is closed. The closed one stays closed,
-    and is then reached by our id alone; nothing of it passes to the new one. It changes nothing for
-    an id whose account is open.
+    ``begin_anew`` opens a new account if that of this id is closed. The closed one stays closed,
+    can then be reached only by our id, and passes nothing to the new one. It has no effect on an
+    open account.
     """
 
     host: HostId
@@ -120,11 +120,10 @@ class NewScope(RequestBody, frozen=True, kw_only=True):
 
 class NewChoice(RequestBody, frozen=True, kw_only=True):
     """``question`` is one that the version in force asks. A no without it answers all of them; a
-    yes may leave it out where one is asked.
-
-    ``scope`` makes it a yes for a project or a conversation alone; ``keep`` names those whose
-    permissions a no leaves in force. ``showing`` is the notice that this answers; ``via`` the place
-    where it was answered. A no counts whatever ``scope``, ``keep`` and ``showing`` are.
+    yes may omit it if one is asked. ``scope`` makes it a yes for a project or a conversation alone;
+    ``keep`` names those whose permissions a no leaves in force. ``showing`` is the notice that this
+    answers; ``via`` the place of the answer. A no counts whatever ``scope``, ``keep`` and
+    ``showing`` are.
     """
 
     allow: bool
@@ -164,13 +163,13 @@ class NewToolCall(RequestBody, frozen=True, kw_only=True):
 
 class NewTurn(RequestBody, frozen=True, kw_only=True):
     """A turn. ``conversation`` names an existing one or, as `host:ID`, begins it. ``id`` is the
-    host's own id of the turn: a second turn with it is not added. A turn of the role ``system`` has
-    the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
-    tools that it offered; send it behind the person's first words.
+    host's own id of the turn: a second turn with it is not added.
 
-    ``grant`` is what the gate named when it was said: told later, it is stamped under no newer
-    grant. ``project`` is the host's own id of the project that the conversation is in, which its
-    first turn fixes.
+    A turn of the role ``system`` has the instructions that the host gave its model, and in
+    ``tools`` the JSON text of the offered tools; send it after the person's first words. ``grant``
+    is the one that the gate named when the turn was written: a late turn is stamped under no newer
+    grant. ``project`` is the host's own id of the conversation's project, determined by its first
+    turn.
     """
 
     account: Ref
@@ -259,7 +258,7 @@ class NoticeText(ResponseBody, frozen=True, kw_only=True):
     """A published notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked.
 
     ``what``, ``how_long``, ``never`` and ``change`` are the four lines to show with the question,
-    as Markdown of one line; empty in a notice that has none.
+    each one line of Markdown; empty in a notice without them.
     """
 
     id: str

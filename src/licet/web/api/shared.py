@@ -41,7 +41,7 @@ Body = TypeVar("Body")
 
 
 class Acted(msgspec.Struct, Generic[Body], frozen=True):
-    """What a verb of staff answered, and the id or name of what it made, if its address does not
+    """The result of a verb of staff, and the id or name of what it created, if the URL does not
     name it.
     """
 
@@ -160,7 +160,7 @@ WRITES = refusals(404, 409, 413, 422)
 
 
 def caller_name(caller: Caller) -> bytes:
-    """The caller, as a key for what is separate by caller."""
+    """The caller as a key for data kept per caller."""
     match caller:
         case Person():
             return b"p" + (caller.account.bytes if caller.account else b"")
@@ -173,7 +173,7 @@ def caller_name(caller: Caller) -> bytes:
 
 
 def member_of(staff: Staff) -> StaffMember:
-    """Who acts, as the verbs of releases and of misuse take it."""
+    """The acting member of staff, in the form that release and misuse verbs take."""
     return StaffMember(
         staff_id=staff.staff_id,
         email=staff.email,
@@ -184,7 +184,7 @@ def member_of(staff: Staff) -> StaffMember:
 
 
 async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None:
-    """The request under its `Idempotency-Key`, if it has one."""
+    """The request's `Idempotency-Key`, if it has one, as a call."""
     if key is None:
         return None
     site = site_of(request)
@@ -214,11 +214,11 @@ async def acted(
     again: Again[Body],
     status: int = 200,
 ) -> Response[Body]:
-    """Runs a verb of staff once, on a thread, and answers what it did; the second time what there
-    is of it now.
+    """Runs a verb of staff once, on a thread, and returns its result; for a repetition the present
+    state.
 
-    ``again`` is given what the first call made. A refused call is forgotten, so that it can be
-    tried again.
+    ``again`` gets what the first call created. A refused call is forgotten, so that it can be tried
+    again.
     """
     site, once = site_of(request), await once_of(request, key)
     if once is None:
@@ -240,7 +240,7 @@ async def acted(
 
 
 def refuse(answer: CommandResult, account: UUID) -> None:
-    """Raises the error for an answer that says that nothing was done."""
+    """Raises the error for a command that did nothing."""
     if answer.outcome is Outcome.unknown:
         raise not_found()
     if answer.outcome is Outcome.refused:
@@ -260,7 +260,7 @@ def answered(body: Body, written: WriteResult, status: int) -> Response[Body]:
 async def write_change(
     request: AnyRequest, command: Command | VerbRequest, key: str | None
 ) -> Response[schema.ChangeAnswer]:
-    """Applies a command as `write` does, and answers what it changed."""
+    """Applies a command as `write` does, and returns its changes."""
     return change_answer(await write(request, command, key))
 
 
@@ -284,7 +284,7 @@ def change_answer(written: WriteResult) -> Response[schema.ChangeAnswer]:
 
 
 def project_shown(answer: CommandResult) -> str | None:
-    """Our id of the project of an answer."""
+    """Our id of the project of a command's result."""
     return format_id(Prefix.project, answer.project) if answer.project is not None else None
 
 
@@ -372,7 +372,7 @@ def uuid_of(text: str) -> UUID:
 def turn_shown(
     conversation: UUID, turn: TurnState, at: datetime, content: Content | None
 ) -> schema.TurnAnswer:
-    """A turn, and its content if that could be opened."""
+    """A turn, with its content if it could be opened."""
     shown = content or Content()
     return schema.TurnAnswer(
         id=format_turn_id(conversation, turn.number),

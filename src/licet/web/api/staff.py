@@ -43,7 +43,7 @@ LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.revie
 
 @get("/v1/me", may=ANY_CALLER, responses=shell.refusals(), sync_to_thread=False, tags=["policy"])
 def myself(request: AnyRequest) -> schema.Myself:
-    """Who the caller is, and what they may do."""
+    """The caller, and their permissions."""
     caller: Caller = request.auth
     account: str | None = None
     name: str | None = None
@@ -152,7 +152,7 @@ class Holds(VerbAnswer, frozen=True, kw_only=True):
 
 @get("/v1/holds", may=LOOKS, responses=shell.refusals(), tags=["staff"])
 async def list_holds(request: AnyRequest) -> Holds:
-    """Every legal hold, by its day of review, without its matter."""
+    """Every legal hold, by review date, without its matter."""
     site = site_of(request)
     found = await site.calling(lambda: staff_lists.list_holds(site.installation))
     return Holds(items=found.items, total=found.total)

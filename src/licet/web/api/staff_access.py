@@ -24,7 +24,7 @@ class ApiKeys(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ApiKeyWhole(VerbAnswer, frozen=True, kw_only=True):
-    """A key with what was changed of it, the newest first."""
+    """A key with its changes, newest first."""
 
     key: ApiKeyAnswer
     changes: tuple[KeyChangeAnswer, ...]
@@ -55,7 +55,7 @@ async def list_api_keys(request: AnyRequest) -> ApiKeys:
 
 @get("/v1/api-keys/{name:str}", may=OWNS, responses=shell.refusals(404), tags=TAG)
 async def get_api_key(request: AnyRequest, name: KeyRef) -> ApiKeyWhole:
-    """A key with what was changed of it, by whom and why."""
+    """A key with its changes: by whom and why."""
     site = site_of(request)
 
     def read(tx: Transaction) -> ApiKeyWhole:

@@ -25,7 +25,9 @@ TAG = ["models"]
 
 @get("/v1/models", may=EVERY, responses=shell.refusals(), tags=TAG)
 async def list_models(request: AnyRequest) -> schema.ModelAnswers:
-    """Every model on record, the newest first, with what it learnt from was withdrawn since."""
+    """Every registered model, newest first, with the rows withdrawn or erased since its
+    training.
+    """
     site = site_of(request)
     found = await site.calling(lambda: model_view.list_models(site.installation))
     return schema.ModelAnswers(items=tuple(map(ModelAnswer.from_view, found)))
@@ -33,8 +35,8 @@ async def list_models(request: AnyRequest) -> schema.ModelAnswers:
 
 @get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
-    """One model: its run, what of its rows was withdrawn or erased since, and its canary audits. An
-    empty list says that none was run for it.
+    """One model: its run, the rows withdrawn or erased since, and its canary audits (an empty list
+    if none was run).
     """
     site = site_of(request)
     found = await site.calling(lambda: model_view.show(site.installation, model))
@@ -49,9 +51,7 @@ async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
 
 @get("/v1/accounts/{account:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
 async def list_account_models(request: AnyRequest, account: AccountRef) -> schema.LearntModels:
-    """The models that learnt from conversations of an account, the newest first, and from how many
-    rows.
-    """
+    """The models trained on conversations of an account, newest first, with the number of rows."""
     site, holder = site_of(request), await account_of(request, account)
 
     def read(tx: Transaction) -> schema.LearntModels:
@@ -71,7 +71,7 @@ async def list_account_models(request: AnyRequest, account: AccountRef) -> schem
 async def list_conversation_models(
     request: AnyRequest, conversation: ConversationRef, account: OfAccount = None
 ) -> schema.LearntModels:
-    """The models that learnt from a conversation, the newest first, and from how many rows."""
+    """The models trained on a conversation, newest first, with the number of rows."""
     site = site_of(request)
     holder, named = await conversation_of(request, conversation, account)
     found = await site.reading(lambda tx: lineage.models_trained_on(tx, holder, named))

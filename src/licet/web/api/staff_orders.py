@@ -45,7 +45,7 @@ class EndpointAnswers(VerbAnswer, frozen=True, kw_only=True):
 
 
 class EndpointWhole(VerbAnswer, frozen=True, kw_only=True):
-    """An endpoint with what was ordered of it, the newest first."""
+    """An endpoint with its orders, newest first."""
 
     endpoint: EndpointBacklog
     orders: tuple[OrderAnswer, ...]
@@ -53,7 +53,7 @@ class EndpointWhole(VerbAnswer, frozen=True, kw_only=True):
 
 @get("/v1/orders", may=EVERY, responses=shell.refusals(), tags=TAG)
 async def list_orders(request: AnyRequest) -> OrderAnswers:
-    """The newest hundred orders of staff, with their reasons and how they ended."""
+    """The newest hundred orders of staff, with their reasons and outcomes."""
     site = site_of(request)
     found = await site.calling(lambda: orders.newest(site.installation, limit=ORDERS_MAX))
     return OrderAnswers(items=tuple(map(OrderAnswer.from_order, found)))
@@ -61,7 +61,7 @@ async def list_orders(request: AnyRequest) -> OrderAnswers:
 
 @get("/v1/orders/{order:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_order(request: AnyRequest, order: OrderRef) -> OrderAnswer:
-    """One order, and how its work ended."""
+    """One order and its outcome."""
     site, named = site_of(request), parse(Prefix.order, order)
     return OrderAnswer.from_order(await site.calling(lambda: orders.get(site.installation, named)))
 
@@ -71,7 +71,7 @@ async def get_order(request: AnyRequest, order: OrderRef) -> OrderAnswer:
 
 @get("/v1/webhooks", may=EVERY, responses=shell.refusals(), tags=TAG)
 async def list_webhooks(request: AnyRequest) -> EndpointAnswers:
-    """The endpoints of events by name, and what waits for each."""
+    """The endpoints by name, with their backlogs."""
     site = site_of(request)
 
     def read() -> EndpointAnswers:
@@ -82,7 +82,7 @@ async def list_webhooks(request: AnyRequest) -> EndpointAnswers:
 
 @get("/v1/webhooks/{endpoint:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_webhook(request: AnyRequest, endpoint: EndpointRef) -> EndpointWhole:
-    """One endpoint: what waits for it, what came back last, and what was ordered of it."""
+    """One endpoint: its backlog, its last answer, and its orders."""
     site = site_of(request)
 
     def read() -> EndpointWhole:

@@ -49,8 +49,8 @@ async def list_releases(request: AnyRequest) -> schema.ReleaseAnswers:
 
 @get("/v1/releases/{release:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.ReleaseWhole:
-    """A sealed release: how candidates became rows, how many live now, who has them, and what
-    learnt from them.
+    """A sealed release: how candidates became rows, how many rows are usable now, its recipients,
+    and the models trained on it.
     """
     site, named = site_of(request), shell.uuid_of(release)
 
@@ -102,9 +102,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
     tags=TAG,
 )
 async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef) -> ReleaseDiff:
-    """What a release has that an older one has not, and the reverse: settings, counts, and rows by
-    reason.
-    """
+    """The differences of a release from an older one: settings, counts, and rows by reason."""
     site, named, than = site_of(request), shell.uuid_of(release), shell.uuid_of(other)
 
     def read() -> ReleaseDiff:
@@ -121,8 +119,8 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
 
 @get("/v1/releases/{release:str}/review", may=EVERY, responses=shell.refusals(404), tags=TAG)
 async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
-    """How the review of a release stands: its open sample, the newest statement, and who signed
-    that.
+    """The state of a release's review: its open sample, the newest statement, and its
+    signatures.
     """
     site = site_of(request)
     return await site.calling(

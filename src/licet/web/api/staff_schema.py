@@ -38,9 +38,7 @@ class ReleaseAnswers(VerbAnswer, frozen=True, kw_only=True):
 
 
 class FunnelStepAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """What was left out for one reason, and how many candidates were still in after it. Both count
-    turns.
-    """
+    """The turns left out for one reason, and the candidate turns that remained after it."""
 
     reason: str
     out: int
@@ -48,9 +46,7 @@ class FunnelStepAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReleaseHolder(VerbAnswer, frozen=True, kw_only=True):
-    """Somebody who has rows of a release: by a handout, by an export in clear, or by keys that are
-    leased.
-    """
+    """A recipient of a release: by a handout, by an export in clear, or by leased keys."""
 
     recipient: str
     how: str
@@ -58,8 +54,8 @@ class ReleaseHolder(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReleaseWhole(VerbAnswer, frozen=True, kw_only=True):
-    """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
-    newest of what curation costs a model.
+    """A sealed release: ``usable`` of its rows may be used now, ``measurement`` is the newest of
+    what curation costs a model.
     """
 
     release: ReleaseAnswer

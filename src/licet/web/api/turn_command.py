@@ -15,7 +15,7 @@ from licet.web.api.schema import NewTurn
 
 
 def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> AddTurn:
-    """The command; NotFoundError for a conversation that is not named by an id of ours, UsageError
+    """The command; NotFoundError for a conversation named by something else than an id, UsageError
     for text that is not Unicode.
     """
     named = turn.conversation

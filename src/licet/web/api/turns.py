@@ -52,8 +52,8 @@ _turn = msgspec.json.Decoder(schema.NewTurn)
 async def say(
     request: AnyRequest, data: JSONBody[schema.NewTurn], idempotency_key: IdempotencyKey = None
 ) -> Response[schema.TurnTakenAnswer]:
-    """Records a turn; at `must_decide`, a person's turn is answered 451, with where the account can
-    answer.
+    """Records a turn. At `must_decide`, a person's turn is answered 451, with the URL where the
+    account can answer.
     """
     site, holder = site_of(request), await account_of(request, data.account)
     command = turn_command.command(data, holder, site.host_key, site.now())
@@ -98,9 +98,7 @@ class _Bulk(Operation):
 )
 async def say_in_bulk(request: AnyRequest) -> Response[bytes]:
     """Records turns as NDJSON, one per line as in `POST /v1/turns`. The response has one line for
-    each, in order.
-
-    If a body has too many lines, or too long a line, nothing of it is recorded.
+    each, in order. A body with too many lines, or too long a line, is refused whole.
     """
     site = site_of(request)
     async with site.heavy.body(request.stream(), BULK_LINES_MAX) as body, site.heavy.working():
@@ -180,7 +178,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
 
 
 def _unread(error: Exception) -> str:
-    """Why a line does not decode, without quoting it."""
+    """Why a line cannot be decoded, without quoting it."""
     match error:
         case msgspec.DecodeError():
             return unquoted(str(error))

@@ -49,7 +49,7 @@ def _lists(
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
-    """Both lists and both forms; ``secret`` is what was just made, with what it is."""
+    """Both lists and both forms; ``secret`` is a just created secret with its description."""
     with transaction(visit.installation.pool) as tx:
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
@@ -68,7 +68,7 @@ def _lists(
 
 
 def _refuse(place: str) -> forms.Refused:
-    """Answers with the lists, and what is wrong beside the form that was sent."""
+    """The lists again, with the error beside the submitted form."""
     return lambda visit, _, data, error: _lists(
         visit,
         faults=shell.fault(place, error),

@@ -56,7 +56,7 @@ def drawn(
     width: int = WIDTH,
     text: Callable[[int], str] = lambda count: size(count),
 ) -> ChartDrawing | None:
-    """The areas of ``totals`` and of ``part`` within it; None if there is nothing to draw."""
+    """Draws the areas of ``totals`` and of ``part`` within it; None without values to draw."""
     if len(moments) < 2 or max(totals) <= 0 or moments[-1] <= moments[0]:
         return None
     top = _rounded_up(max(totals))
@@ -108,7 +108,7 @@ def _marks(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
 
 
 def draw_line(points: Sequence[tuple[datetime, int]]) -> ChartDrawing | None:
-    """One count over time, drawn narrow."""
+    """Draws one count over time as a narrow line."""
     moments, counts = [at for at, _ in points], [count for _, count in points]
     return drawn(moments, counts, width=NARROW, text=lambda count: f"{count:,}")
 
@@ -135,8 +135,8 @@ def _rounded_up(value: int) -> int:
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a table with its bar: ``width`` and behind it ``rest``, in thousandths; ``is_loss``
-    is what leaves, ends or gets a nearer date.
+    """A table row's bar: ``width`` and behind it ``rest``, in thousandths; ``is_loss`` marks what
+    leaves, ends or gets a nearer date.
     """
 
     label: str
@@ -151,7 +151,7 @@ def _thousandths(count: int, limit: int) -> int:
 
 
 def draw_shares(rows: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:
-    """Counts, each as its share of all of them."""
+    """Counts with their shares of the sum."""
     total = sum(count for _, count in rows)
     return tuple(
         Bar(label=label, counts=(count,), width=_thousandths(count, total)) for label, count in rows
@@ -159,7 +159,7 @@ def draw_shares(rows: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:
 
 
 def draw_funnel(candidates: int, steps: Sequence[FunnelStep]) -> tuple[Bar, ...]:
-    """The candidates of a release, and what each reason took out of them: out, and left."""
+    """The candidates of a release, with the number removed by each reason and the number left."""
     if candidates <= 0:
         return ()
     bars = [Bar(label="all candidates", counts=(0, candidates), width=1000)]
@@ -172,7 +172,7 @@ def draw_funnel(candidates: int, steps: Sequence[FunnelStep]) -> tuple[Bar, ...]
 
 
 def draw_plan(plan: PolicyPlan) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
-    """What a plan of a policy changes, by unit: its longest bar is the largest number."""
+    """The changes of a policy plan, by unit, scaled to the largest number."""
     accounts = [("asked again", plan.asked_again, False)]
     accounts += [
         (f"asked {name}, and were not", counts.asked, False)

@@ -28,7 +28,7 @@ def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
     def refused(
         visit: Visit, conversation: str, data: Mapping[str, Any], error: LicetError
     ) -> Response[Any]:
-        """The form again, with what refused it beside its field."""
+        """The form again, with the error beside its field."""
         if isinstance(error, NotFoundError) and verb is PLACE:
             raise error
         return shell.page(
@@ -48,7 +48,7 @@ def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
 
 
 def fault(what: str, error: LicetError) -> Faults:
-    """What refused the form of a hold, beside the field that it is about."""
+    """The error of a hold form, beside its field."""
     text = error.message
     place = (
         "reason" if "reason" in text else "review" if "day" in text or "_at" in text else "matter"

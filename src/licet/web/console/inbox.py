@@ -67,7 +67,7 @@ def waiting(visit: RouteVisit) -> Response[Any]:
 
 
 def _queue(visit: Visit, query: Mapping[str, str]) -> tuple[dict[str, Any], Faults]:
-    """The list of a view, which stands alone and beside an item: what is equal in groups."""
+    """The list of a view, shown alone or beside an item, with equal items grouped."""
     faults, view = NO_FAULTS, InboxView()
     try:
         view = _view(query)
@@ -152,7 +152,7 @@ def _item(
 
 
 def _form(verb: AnyVerb) -> HTTPRouteHandler:
-    """The route that takes the form of a step or an act, and leads on in the same view."""
+    """The route for the form of a step or an act; redirects within the same view."""
 
     def moved(visit: Visit, call: AnyCall, _: object) -> Response[Any]:
         return seen_other(f"{_path(call.target)}?{urlencode({**visit.query, 'flash': verb.name})}")

@@ -126,7 +126,7 @@ FLAGS = ConsoleTable(
 
 
 def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowAct:
-    """A verb on a conversation, called with the fields of the form."""
+    """A verb on a conversation, called with the form's fields."""
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
         call = forms.call_of(visit, verb, data, names[0])

@@ -115,7 +115,7 @@ def overview(visit: RouteVisit) -> Response[Any]:
 
 
 def _tables(status: PopulationStatus) -> list[tuple[str, str, tuple[chart.Bar, ...]]]:
-    """Counts by name: title, unit, and the counts with their shares."""
+    """Counts with their shares, by title and unit."""
     counts = [
         *(
             (f"Consent status: {question}", "Accounts", _named(counts))
@@ -133,7 +133,7 @@ def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
-    """The forecast at the dates of the table."""
+    """The forecast at the table's dates."""
     return [
         (coming.moments[n], coming.kept[n], coming.short[n])
         for n in TABLED_MONTHS
@@ -154,7 +154,7 @@ class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A page that a search found: its address, what it is of, and its kind in a word."""
+    """A search result: its URL, its name, and its kind."""
 
     page: str
     name: str
@@ -199,8 +199,8 @@ def _found(
 
 
 def _matches(visit: Visit, form: SearchForm) -> list[Match]:
-    """What an id or a host's id names, or whatever has the words in its name; NotFoundError or
-    UsageError where an id names nothing.
+    """The matches of an id or a host's id, or of words in names; NotFoundError or UsageError for an
+    id that names nothing.
     """
     name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (form.name, form.account))
     if account:
@@ -235,7 +235,7 @@ def _match(section: str, name: str) -> Match:
 
 
 def _matches_by_word(visit: Visit, words: str) -> list[Match]:
-    """The sections, releases, models and recipients whose names have the words in them."""
+    """The sections, releases, models and recipients with these words in their names."""
     found = [Match(one.path, one.label, "page") for one in shell.SECTIONS]
     if visit.allows(STAFF):
         found += [

@@ -170,7 +170,7 @@ def _shown(
 def _refused(
     visit: Visit, proposal: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """The proposal again, with what refused the act beside its form."""
+    """The proposal again, with the error beside its form."""
     if not isinstance(error, RefusedError | UsageError):
         raise error
     return _shown(
@@ -237,7 +237,7 @@ def notice_page(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
 
 
 def _notice(tx: Transaction, text: str) -> PublishedNotice:
-    """A published notice by the id in its address; NotFoundError for another."""
+    """A published notice by the id in the URL; NotFoundError for an unknown one."""
     try:
         seen = notice.get(tx, UUID(hex=text))
     except ValueError:

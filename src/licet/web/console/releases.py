@@ -108,7 +108,7 @@ def _listed(
 
 
 def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStanding | None]:
-    """The usable rows and the standing of a sealed release; None for what is not here."""
+    """The usable rows and the state of a sealed release; None if it is not on this host."""
     if (
         release.state != "sealed"
         or (folder := release_store.find_folder(visit.installation, release)) is None
@@ -169,9 +169,7 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
 
 
 def _may_sign(visit: Visit, standing: ReleaseStanding) -> bool:
-    """Whether a signature of the reader is missing: also of who signed with a link, and has an
-    identity now.
-    """
+    """Whether the reader's signature is missing, or lacks the identity that they have now."""
     if not visit.allows(SIGN.may) or standing.statement is None or standing.sample is not None:
         return False
     own = [signature for signature in standing.signatures if signature.email == visit.staff.email]
@@ -235,9 +233,7 @@ def _steps(
 def _measured(
     statement: MeasurementStatement,
 ) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
-    """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its
-    interval.
-    """
+    """A measurement in sentences, with its costs: step, slice, rows, people, cost and interval."""
     costs = [
         (
             "De-identification"
@@ -321,7 +317,7 @@ def _show_row(visit: Visit, call: VerbCall[OpenRow], read: RowShown | None) -> R
 
 
 class TextPiece(Masked, msgspec.Struct, frozen=True):
-    """A piece of a text, and the mark that it has; none where ``mark`` is empty."""
+    """A piece of a text with its mark; ``mark`` is empty without one."""
 
     text: str
     mark: str = ""
@@ -340,7 +336,7 @@ def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
 
 
 def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
-    """A text cut where its marks begin and end."""
+    """Cuts a text at the ends of its marks."""
     found, place = list[TextPiece](), 0
     for mark in marks:
         found += [

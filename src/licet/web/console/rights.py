@@ -88,7 +88,7 @@ def _one(
 def _refuse_step(
     visit: Visit, request_id: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """The request again, with what refused the step beside its form."""
+    """The request again, with the error beside the step's form."""
     if not isinstance(error, RefusedError | UsageError):
         raise error
     act = str(data.get("act", ""))

@@ -109,7 +109,7 @@ COUNTED_SECONDS = 15  # for which the counts of some roles are kept
 
 
 class WaitingCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The items of the inbox that some roles see: how many of each kind, and how many overdue."""
+    """The inbox items visible to some roles: the number of each kind, and of overdue ones."""
 
     kinds: Mapping[ItemKind, int] = {}
     overdue: int = 0
@@ -126,7 +126,7 @@ _counted: WeakKeyDictionary[Site, dict[frozenset[StaffRole], tuple[float, Waitin
 
 
 def waiting(visit: Visit) -> WaitingCounts:
-    """What waits for the roles of a reader, at most `COUNTED_SECONDS` old."""
+    """The counts of items for a reader's roles, at most `COUNTED_SECONDS` old."""
     known = _counted.setdefault(visit.site, {})
     until, found = known.get(visit.staff.roles, (0.0, WaitingCounts()))
     if until < monotonic() and visit.allows(STAFF):
@@ -140,7 +140,7 @@ def waiting(visit: Visit) -> WaitingCounts:
 
 
 def _sections(visit: Visit, counts: WaitingCounts) -> list[tuple[str, list[tuple[Section, str]]]]:
-    """The sections that somebody may open, each with what waits there, by group."""
+    """The sections that the reader may open, with their counts, by group."""
     mine = [one for one in SECTIONS if visit.allows(one.may)]
     return [
         (group, [(one, counts.at(one)) for one in several])
@@ -152,7 +152,7 @@ WHY = "why"  # the field of a form in which staff say why they do something
 
 
 def why_faults(text: str, place: str = WHY) -> Faults:
-    """What is wrong with a reason, for the form that asks for it."""
+    """The faults of a reason, for the form that asks for it."""
     try:
         inbox_register.check_words(text, needed=True)
     except UsageError as error:
@@ -161,7 +161,7 @@ def why_faults(text: str, place: str = WHY) -> Faults:
 
 
 def fault(place: str, error: LicetError | None, field: str = "") -> Faults:
-    """What a verb refused, beside the form that was sent, or its ``field``."""
+    """A verb's error, beside its form or ``field``."""
     if error is None:
         return NO_FAULTS
     text = sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
@@ -169,14 +169,14 @@ def fault(place: str, error: LicetError | None, field: str = "") -> Faults:
 
 
 def sentence(text: str) -> str:
-    """A message, or the hint of one, as a sentence of a page."""
+    """A message or hint as a sentence."""
     plain = text.replace("`", "")
     return f"{plain[:1].upper()}{plain[1:]}." if plain else ""
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """The member of staff who reads a page, the path and the query of their request, and whether
-    they sent a form.
+    """The member of staff who reads a page, the path and query of the request, and whether a form
+    was sent.
     """
 
     site: Site
@@ -258,12 +258,12 @@ def page(
 
 
 def _flash(name: str) -> str:
-    """What a page says of the verb that led to it."""
+    """The page's message about the verb that led to it."""
     return next((verb.flash for verb in VERBS if verb.name == name), "")
 
 
 def unbroken(text: str) -> str:
-    """A text whose dates are not broken at their hyphens."""
+    """A text without line breaks in its dates."""
     return re.sub(r"(?<=\d)-(?=\d)", "\N{NON-BREAKING HYPHEN}", text)
 
 
@@ -272,7 +272,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 def reason_faults(reason: str) -> Faults:
-    """What is wrong with a reason of a form."""
+    """The faults of a form's reason."""
     if reason.strip() and len(reason) <= REASON_CHARACTERS_MAX:
         return NO_FAULTS
     return Faults(((REASON, REASON, f"Say why, in {REASON_CHARACTERS_MAX} characters at most."),))
@@ -307,9 +307,9 @@ def cells(
 ) -> Iterator[tuple[str, str, bool]]:
     """The cells of a row: head, value as text, and whether it is overdue.
 
-    A column is its head, its value, and optionally what says that it is overdue and the address
-    that the value links to. A value is a path as in `handout.open`, a format as in `{0.rows:,}`, or
-    a macro of the item; an address is a format; what says that it is overdue a path or a macro.
+    A column is its head, its value, and optionally its test for overdue and its link. A value is a
+    path as in `handout.open`, a format as in `{0.rows:,}`, or a macro of the item; a link is a
+    format; the test is a path or a macro.
     """
     for head, source, *more in columns:
         late, href = (*more, "", "")[:2]
@@ -333,9 +333,7 @@ def _raw(item: Any, path: str) -> Any:  # noqa: ANN401 a value of a page
 
 
 def choices(options: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    """The options of a select, each with its text. A word stands for no choice; names with texts,
-    enumerations and words are choices.
-    """
+    """The options of a select, each with its text; a word is the empty option."""
     for some in options:
         if isinstance(some, str):
             yield "", some
@@ -403,7 +401,7 @@ _UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """A time as its distance from ``now``, with the exact one in its title; a dash for none."""
+    """A time relative to ``now``, with the exact time in its title; a dash for none."""
     if at is None:
         return "–"
     seconds = abs((now - at).total_seconds())
@@ -417,7 +415,7 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """A time as staff read it, without line breaks: 2025-09-28 10:00, UTC; a dash for none."""
+    """A time without line breaks: 2025-09-28 10:00, UTC; a dash for none."""
     if at is None:
         return "–"
     return Markup('<time datetime="{}">{}</time>').format(rfc3339(at), f"{at:%Y-%m-%d %H:%M}")

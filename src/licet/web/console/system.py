@@ -41,7 +41,7 @@ BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 50, 20
 
 
 def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
-    """What every page of the system shows: the newest orders, and whether the reader owns it."""
+    """The values of every system page: the newest orders, and whether the reader is an owner."""
     with transaction(visit.installation.pool) as tx:
         newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
     return {"orders": newest, "owns": visit.allows(OWNS)}

@@ -47,19 +47,18 @@ Fields: TypeAlias = URLEncodedBody[dict[str, Any]]
 
 
 class SavedView(msgspec.Struct, frozen=True):
-    """A view that many ask for, as a link."""
+    """A frequent view, as a link."""
 
     label: str
     query: str
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
-    """An act on selected rows. ``does`` is its effect on their people, in a sentence or two.
-
+    """An act on selected rows. ``does`` describes its effect on people, in a sentence or two.
     ``forecast`` describes the effect on one row, ``apply`` performs it and describes the result;
-    both take the row's names and the form, and an error they raise is reported for that row.
-    ``fields`` are the form's further fields, which ``check`` validates. ``item`` is the row's item
-    in the inbox, where the reason is kept; an act without it asks for a reason of its own.
+    both take the row's names and the form, and their errors are reported per row. ``fields`` are
+    the form's further fields, which ``check`` validates. ``item`` is the row's inbox item, where
+    the reason is stored; an act without it asks for a reason of its own.
     """
 
     name: str
@@ -74,7 +73,7 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
-    """An act of the inbox (`service.inbox_acts`), on rows that are named as its items of a kind."""
+    """An inbox act (`service.inbox_acts`) on rows named like its items of a kind."""
 
     def calling(call: Callable[..., str]) -> RowAct:
         return lambda visit, names, _: call(
@@ -93,9 +92,9 @@ def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
 
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as a page of the console. ``about`` are its sentences; the first of ``views`` is what
-    an address without a query shows. ``acts_may`` is who sees the acts and the link that ``adds`` a
-    row, by its label and page: those whom the routes let in that take them.
+    """A table as a page of the console. ``about`` are its sentences; the first of ``views`` is the
+    default. ``acts_may`` are those who see the acts and the link that ``adds`` a row (label and
+    page), as the routes behind them require.
     """
 
     table: StaffTable
@@ -112,7 +111,7 @@ class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
-    """The page of a table and, where there are acts, what is done to the rows that were chosen."""
+    """The page of a table and, with acts, the route for selected rows."""
 
     def listed(visit: RouteVisit) -> Response[Any]:
         return show(visit, table)
@@ -163,14 +162,14 @@ def show(visit: Visit, table: ConsoleTable) -> Response[Any]:
 
 
 class ColumnSort(msgspec.Struct, frozen=True):
-    """How a column orders the rows now, as `aria-sort` has it, and the address that turns it."""
+    """The present order of a column (`aria-sort`), and the link that reverses it."""
 
     now: str
     href: str
 
 
 def _sorts(table: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
-    """The columns by which the rows can be ordered: those with which an order begins."""
+    """The columns by which rows can be ordered: those that come first in an order."""
     listing, found = table.table.listing, dict[int, ColumnSort]()
     columns = [text.strip() for text in re.split(r",\s*(?![^()]*\))", listing.columns)]
     orders = dict(listing.orders)
@@ -192,7 +191,7 @@ def _sorts(table: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
 
 
 def view_of(table: StaffTable, query: Mapping[str, str]) -> TableView:
-    """The view that an address names; what is left empty in a form is not asked for."""
+    """The view in a query; ignores empty fields of a form."""
     filters = {
         name: text
         for name, text in query.items()
@@ -211,7 +210,7 @@ def _address(table: ConsoleTable, view: TableView, **more: str) -> str:
 
 
 def csv_file(visit: Visit, name: str, lines: Iterator[bytes]) -> Response[Any]:
-    """The lines of a list as a file that is named after it and the day."""
+    """A list as a CSV file named after it and the day."""
     name = f"{name}-{visit.installation.clock():%Y-%m-%d}.csv"
     return Stream(
         lines,
@@ -227,7 +226,7 @@ def csv_file(visit: Visit, name: str, lines: Iterator[bytes]) -> Response[Any]:
 
 
 class ActLine(msgspec.Struct, frozen=True):
-    """A row of an act: its names, what would be or was done, and whether it could not be."""
+    """A row of an act: its names, the effect or result, and whether it failed."""
 
     names: tuple[str, ...]
     says: str
@@ -275,7 +274,7 @@ def _why(data: Mapping[str, Any]) -> str:
 
 
 def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
-    """The act, with its reason on record first."""
+    """The act, which first records its reason."""
     item = wanted.item
     if item is None:
         return wanted.apply
@@ -291,7 +290,7 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
 
 
 def chosen_of(data: Mapping[str, Any]) -> list[str]:
-    """The rows that were chosen, each once; UsageError for more than `CHOSEN_MAX`."""
+    """The selected rows, without repetitions; UsageError for more than `CHOSEN_MAX`."""
     found = data.get("chosen", [])
     chosen = list(
         dict.fromkeys(str(one) for one in (found if isinstance(found, list) else [found]) if one)

@@ -36,7 +36,7 @@ Refused: TypeAlias = Callable[[Visit, str, Mapping[str, Any], LicetError], Respo
 def form_of(
     verb: AnyVerb, then: Then | None = None, refused: Refused | None = None
 ) -> HTTPRouteHandler:
-    """The route that takes the form of a verb; see `take`."""
+    """The route for a verb's form; see `take`."""
 
     def act(visit: Visit, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
         return take(visit, verb, data, "+".join(named.values()), then, refused)
@@ -55,9 +55,9 @@ def take(
     then: Then | None = None,
     refused: Refused | None = None,
 ) -> Response[Any]:
-    """Asks for a verb, or calls it and leads on; one that has nothing to say of what it means is
-    not asked for. ``then`` answers once it is done, by default the page that the form leads to;
-    ``refused`` answers for what the verb refuses.
+    """Asks for confirmation of a verb, or calls it and redirects; a verb without a forecast is not
+    confirmed. ``then`` makes the response afterwards, by default a redirect to the form's page;
+    ``refused`` that to an error.
     """
     reason, faults = str(data.get("reason", "")), NO_FAULTS
     sentences: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ def take(
 
 
 def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -> VerbCall[Any]:
-    """The call that a form asks for; UsageError for a field that the verb does not take so."""
+    """The call in a form; UsageError for an invalid field."""
     values: dict[str, Any] = {"reason": "-"} if verb.asks_reason else {}
     verbatim = {
         field.name
@@ -138,7 +138,7 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
 
 
 def _fields(verb: AnyVerb) -> dict[str, Any]:
-    """What the form of a verb sends beside its reason: by name its type, without its bounds."""
+    """The types of a verb's form fields beside its reason, without their bounds."""
     return {
         field.name: unwrapped(field.type)[0]
         for field in msgspec.structs.fields(verb.takes)
@@ -147,25 +147,25 @@ def _fields(verb: AnyVerb) -> dict[str, Any]:
 
 
 def _sent_again(verb: AnyVerb, data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fields of the first form, which the second one sends too."""
+    """The first form's fields, to be sent again by the second."""
     return [(name, one) for name in _fields(verb) for one in many(data, name)]
 
 
 def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
-    """The forms of the verbs for which no page has a handler of its own among ``routes``."""
+    """The form routes of verbs that have no handler of their own among ``routes``."""
     own = {path for route in routes for path in route.paths}
     return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
 
 
 def many(data: Mapping[str, Any], name: str) -> list[str]:
-    """The values of a field that a form may send several times, without those left empty."""
+    """The non-empty values of a repeatable field."""
     found = data.get(name, [])
     texts = (str(one).strip() for one in (found if isinstance(found, list) else [found]))
     return [one for one in texts if one]
 
 
 def day_of(text: str) -> datetime | None:
-    """The day at whose beginning something ends; None for no text."""
+    """The day at whose beginning something ends; None for an empty text."""
     try:
         return instant(text) if text else None
     except (ValueError, UsageError):

@@ -53,7 +53,7 @@ def _listed(
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
-    """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
+    """The endpoints and the form; ``made`` is a just added one, with its secret."""
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     return shell.page(
@@ -94,7 +94,7 @@ def show_endpoint(visit: RouteVisit, endpoint: FromPath[str]) -> Response[Any]:
 
 
 def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
-    """An endpoint; ``made`` is the secret that it was just given."""
+    """An endpoint; ``made`` is its just created secret."""
     seen = endpoints.backlog_of(visit.installation, endpoint)
     with transaction(visit.installation.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)

@@ -20,9 +20,7 @@ from licet.web.pages.shared import AnyRequest, get_page
 
 @get_page("/docs", may=ANYBODY)
 def api_reference(request: AnyRequest) -> Response[bytes]:
-    """The API, operation by operation: whom it answers, what it takes and gives, with an
-    example.
-    """
+    """The API by operation: callers, parameters, responses and an example."""
     packed = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
     html = _page(request.app.state.openapi())
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
@@ -36,7 +34,7 @@ def api_reference(request: AnyRequest) -> Response[bytes]:
 
 
 def _marked(text: str) -> Markup:
-    """A sentence whose names between backticks are code."""
+    """A sentence with its backticked names as code."""
     # it was escaped
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 

@@ -24,8 +24,8 @@ from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
 @get("/chats/{name:str}/badge", may=PERSONS, include_in_schema=False)
 async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Whether one chat may be used, for what and until when, for a component; a browser is sent to
-    the chat's page.
+    """Whether one chat may be used, for what and until when, for a component; redirects a browser
+    to the chat's page.
     """
     installation, reader = shell.open_reader(request)
     _, conversation = await conversation_of(request, name, None)
@@ -52,7 +52,7 @@ def _page(installation: Installation, reader: PageReader, conversation: UUID) ->
 
 
 def _event_detail(mine: OwnConversation) -> dict[str, Any]:
-    """What the component tells its host."""
+    """The event detail for a component's host."""
     return {
         "chat": mine.shown_id,
         "uses": [

@@ -32,8 +32,8 @@ class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation on a page. ``kept_out`` is None if there is nothing to keep out; ``use`` is
-    what holds for all of it and every purpose, or `part`, and empty for no answer.
+    """A conversation on a page. ``kept_out`` is None if nothing can be kept out; ``use`` is the
+    answer if it is the same for all turns and purposes, else `part`, or empty without an answer.
     """
 
     id: str
@@ -69,14 +69,12 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
         return max(until, mine.deleted_at or until) + SWEPT_WITHIN
 
     def gone_by(self, mine: OwnConversation, until: datetime) -> datetime:
-        """When no copy of the database can be used to open it any more, with keys that are kept
-        anywhere.
-        """
+        """When no copy of the database can be used any more to open it, whatever keys are kept."""
         return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
 
 
 def dates_of(installation: Installation, policies: Policies) -> Dates:
-    """The dates that follow from the policy in force now."""
+    """The dates under the policy in force."""
     at = installation.clock()
     return Dates(
         at=at,
@@ -138,7 +136,7 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
 
 
 def training_lines(words: Catalogue, consumers: Sequence[ConsumedBy]) -> Iterator[str]:
-    """One line for each model that was trained on the person's rows."""
+    """One line for each model trained on the person's rows."""
     for rows in history.group_by_model(consumers):
         yield words.say(
             "learnt.line",
@@ -170,7 +168,7 @@ def retention_note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str
 
 
 def badges(words: Catalogue, badges: Sequence[UseBadge]) -> Iterator[BadgeLine]:
-    """One line for each answer; purposes with the same answer share it."""
+    """One line for each answer, with its purposes."""
     grouped: list[tuple[UseBadge, list[str]]] = []
     for badge in badges:
         for other, purposes in grouped:

@@ -55,9 +55,7 @@ TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 @get_page("/chats", may=PERSONS, checks_fence=True)
 def chats(request: AnyRequest) -> Response[Any]:
-    """The conversations that are looked for, newest first, in one line what there is of them, and
-    what can be done.
-    """
+    """The matching conversations, newest first, with a summary line and the possible acts."""
     installation, reader = shell.open_reader(request)
     at, words, account = installation.clock(), reader.words, reader.account
     view = ListView.of(request.query_params)
@@ -105,9 +103,7 @@ def chats(request: AnyRequest) -> Response[Any]:
 
 @post_page("/chats/search", may=PERSONS)
 def search(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Leads to the conversations that are looked for, at an address that nobody else can read the
-    words in.
-    """
+    """Redirects to the search results, at an address that does not reveal the words."""
     installation, reader = shell.open_reader(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
     with transaction(installation.pool) as tx:
@@ -124,8 +120,8 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
 
 @get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One conversation: its words, part by part with what holds for each, and all that has to do
-    with it.
+    """One conversation: its words, part by part with the answer for each, and everything related to
+    it.
     """
     installation, reader = shell.open_reader(request)
     at, words = installation.clock(), reader.words
@@ -192,8 +188,8 @@ async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Re
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
-    """Lets in later turns, which follow the choice; refused from a page that is older
-    than the newest keeping out.
+    """Lets in later turns, under the present choice; refused from a page older than the newest
+    exclusion.
     """
     installation, reader = shell.open_reader(request)
     narrowings = shell.form_of(data).narrowings
@@ -241,7 +237,7 @@ def _find_conversations(
 
 
 def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, str]]:
-    """Each project to choose from: its id and what it is called."""
+    """Each project to choose from: its id and title."""
     return [
         (
             format_id(Prefix.project, one.project),
@@ -253,7 +249,7 @@ def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, st
 
 
 def _summary(words: Catalogue, counts: ConversationsCounted) -> list[str]:
-    """What there is, in one line, from the answers that the rule gives now."""
+    """Counts the conversations by their present answers, in one line."""
     lines = []
     if counts.conversations:
         lines.append(
@@ -280,9 +276,7 @@ def _summary(words: Catalogue, counts: ConversationsCounted) -> list[str]:
 def _acted_on(
     tx: Transaction, installation: Installation, reader: PageReader, known: Policies, name: str
 ) -> OwnConversation | None:
-    """The conversation that the previous form was about; None for none, and for one that is
-    gone.
-    """
+    """The conversation of the previous form; None without one, or if it is gone."""
     try:
         return (
             own_conversations.get(
@@ -307,8 +301,8 @@ async def _after_form(
     fields: Mapping[str, Any],
     done: str,
 ) -> Response[Any]:
-    """The page to see after a form. What the person saw, and is not so any more, is reported and
-    not done.
+    """The page after a form. If the state on the page has changed meanwhile, nothing is done and
+    the page says so.
     """
     try:
         await write(request, command, None)
@@ -330,8 +324,8 @@ async def _after_form(
 def _describe_outcome(
     words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None
 ) -> str:
-    """The result of the previous form, as far as it still applies: the URL names it, the text comes
-    from the current state.
+    """The result of the previous form, as far as it still applies: the URL names the form, the text
+    comes from the current state.
     """
     done = request.query_params.get("flash", "")
     if mine is None:
@@ -362,7 +356,7 @@ def _reads(tx: Transaction, words: Catalogue, account: UUID, conversation: UUID)
 
 
 class TurnLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A message on the page. ``more`` are lines about what it holds beside its text."""
+    """A message on the page. ``more`` are lines about its content beside the text."""
 
     number: int
     who: str
@@ -373,7 +367,7 @@ class TurnLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a conversation: what holds for it, how long it is kept, and its messages."""
+    """A part of a conversation: its answer, its retention, and its messages."""
 
     heading: str
     badges: tuple[BadgeLine, ...]
@@ -417,12 +411,12 @@ def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
 
 
 def _is_one(page: OwnTurnsPage) -> bool:
-    """Whether all of the conversation is one part that stands on the page with its answer."""
+    """Whether the whole conversation is one part on the page."""
     return len(page.parts) == 1 and page.next is None and not _unread(page)
 
 
 def _unread(page: OwnTurnsPage) -> bool:
-    """Whether none of the page's messages can be read any more."""
+    """Whether no message of the page can be read any more."""
     return bool(page.parts) and all(
         one.content is None for part in page.parts for one in part.turns
     )

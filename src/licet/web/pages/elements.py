@@ -35,7 +35,7 @@ FRAGMENTS = (
 
 @get("/elements", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def elements(request: AnyRequest) -> Response[str]:
-    """The components in every state, with recorded fragments: no account is behind them."""
+    """The components in every state, with recorded fragments, without an account."""
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
     if static_files.accepts_gzip(request.headers.get("accept-encoding", "")):
         made: type[Response[str]] = shell.GzippedPage
@@ -55,5 +55,5 @@ def _page() -> str:
 
 
 def fragment(name: str) -> Markup:
-    """A fragment as it was recorded."""
+    """A recorded fragment."""
     return Markup((files("licet.web") / "examples" / f"{name}.html").read_text("utf-8"))  # noqa: S704 a file of ours

@@ -44,13 +44,13 @@ BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 @get_page("/everything/delete", may=PERSONS, checks_fence=True)
 def ask_everything(request: AnyRequest) -> Response[Any]:
-    """Asks whether to delete every chat, and says what that does."""
+    """Asks for confirmation of the deletion of every chat, with its effects."""
     return _ask(request, "everything")
 
 
 @post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_everything(request: AnyRequest) -> Response[Any]:
-    """Deletes every chat, some hundreds a transaction."""
+    """Deletes every chat, some hundreds per transaction."""
     installation, reader = shell.open_reader(request)
     for _ in range(BATCHES_MAX):
         written = await site_of(request).write(
@@ -63,13 +63,15 @@ async def delete_everything(request: AnyRequest) -> Response[Any]:
 
 @get_page("/account/close", may=PERSONS, checks_fence=True)
 def ask_close(request: AnyRequest) -> Response[Any]:
-    """Asks whether to close the account, and says what that does."""
+    """Asks for confirmation of the closure of the account, with its effects."""
     return _ask(request, "close")
 
 
 @post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def close(request: AnyRequest) -> Response[Any]:
-    """Closes the account. Every other session of it ends; this one sees the certificate."""
+    """Closes the account. Ends every other session of it; this one can still read the
+    certificate.
+    """
     installation, reader = shell.open_reader(request)
     caller, site = request.auth, site_of(request)
     await write(request, CloseAccount(account=reader.account, at=installation.clock()), None)
@@ -135,7 +137,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
 
 
 class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
-    """An erasure on a page: what it is about, how far it is, and where its certificate is."""
+    """An erasure on a page: its subject, its state, and the link to its certificate."""
 
     id: str
     what: str
@@ -148,7 +150,7 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @get_page("/erasures", may=PERSONS)
 def list_erasures(request: AnyRequest) -> Response[Any]:
-    """Every erasure of the account, newest first, and how many are done."""
+    """Every erasure of the account, newest first, and the number of finished ones."""
     installation, reader = shell.open_reader(request)
     at, words, before = installation.clock(), reader.words, request.query_params.get("before", "")
     found = certificates.list_page(
@@ -171,7 +173,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
 
 
 def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
-    """What the last form did, as far as it is so."""
+    """The result of the last form, as far as it still holds."""
     done = request.query_params.get("flash", "")
     if done == "closed":
         state = account_view.load_accounts(tx, [reader.account])[reader.account].state
@@ -184,7 +186,7 @@ def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) 
 
 @get_page("/erasures/{name:str}", may=PERSONS)
 def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
+    """One erasure: its steps, what it waits for, and its certificate once it exists."""
     installation, reader = shell.open_reader(request)
     found = certificates.status(installation, _own(installation, reader, name), for_person=True)
     values = {
@@ -203,7 +205,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get_page("/erasures/{name:str}/certificate.json", may=PERSONS)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """The certificate's file: signed, and with its proof once its entry stands in the log."""
+    """The signed certificate as a file, with its proof once its entry is in the log."""
     installation, reader = shell.open_reader(request)
     file = certificates.certificate_file(installation, _own(installation, reader, name))
     headers = {

@@ -60,7 +60,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
 
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Takes back one piece of feedback: from now on it is not used."""
+    """Withdraws feedback: it is no longer used."""
     installation, reader = shell.open_reader(request)
     named = parse(Prefix.feedback, name)
     await write(

@@ -54,9 +54,7 @@ from licet.web.pages.shared import (
 
 @get_page("/notice", may=PERSONS, checks_fence=True)
 def notice(request: AnyRequest) -> Response[Any]:
-    """The notice, where there is something to answer; else what was answered, or why there is
-    nothing.
-    """
+    """The notice if there is something to answer; else the answers, or why there are none."""
     installation, reader = shell.open_reader(request)
     with policy_snapshot(installation, records=True) as (tx, known):
         return _load_notice_page(tx, known, installation, reader, request)
@@ -105,13 +103,13 @@ def signup(request: AnyRequest) -> Response[Any]:
 
 @post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def answer_notice(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Saves what was answered, or puts the notice off."""
+    """Saves the answers, or puts the notice off."""
     return await _answer(request, shell.form_of(data))
 
 
 @post("/signup", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Saves what was answered; without an answer to everything the sign-up is not complete."""
+    """Saves the answers; the sign-up is complete only once everything is answered."""
     return await _answer(request, shell.form_of(data))
 
 
@@ -164,8 +162,8 @@ async def submit_answers(
 def ask_again(
     installation: Installation, reader: PageReader, sent: PageForm, result: FormResult
 ) -> Response[Any]:
-    """To the page that asks now, which says why a yes from an old page did not count, and which no
-    did.
+    """Redirects to the current page, which says why a yes from an old page did not count, and which
+    no did.
     """
     with policy_snapshot(installation, records=True) as (tx, known):
         prompt = _load_page_prompt(tx, known, installation, reader, reports=True)
@@ -183,9 +181,8 @@ _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on rec
 def describe_outcome(
     tx: Transaction, reader: PageReader, prompt: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:
-    """Returns the confirmation of the form that led to this page, and the choices that it made.
-
-    The address names them; the sentences come from the record, and are empty where it differs.
+    """The confirmation of the form that led to this page, and its choices. The URL names them; the
+    sentences come from the record, and are empty if it differs.
     """
     again, done = request.query_params.get("again", ""), request.query_params.get("flash", "")
     made = _made_together(prompt, int(done)) if done == str(prompt.newest_choice) else ()
@@ -221,9 +218,7 @@ def _is_of_one_form(choice: NewestChoice, newest: NewestChoice) -> bool:
 def _again_text(
     reader: PageReader, prompt: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
 ) -> str:
-    """Why a yes from the page with this showing does not count, by question; empty where it
-    would.
-    """
+    """By question, why a yes from the page with this showing does not count, or empty."""
     if again == _UNKNOWN:
         return reader.words.say("again.unknown")
     named = [prompt.answers[name] for name in of if name in prompt.answers] or list(
@@ -253,8 +248,8 @@ def _load_page_prompt(
     *,
     reports: bool = False,
 ) -> Prompt:
-    """What the account is asked; a signal that came with the request is recorded. ``reports``: a
-    form answered it.
+    """The account's prompt; records a browser signal of the request. ``reports``: a form answered
+    it.
     """
     at = installation.clock()
     prompt = load_prompt(
@@ -270,7 +265,7 @@ def _load_page_prompt(
 
 
 def _faults(reader: PageReader, result: FormResult) -> Faults:
-    """What is wrong with a form, where and in words, in the order of the page."""
+    """The faults of a form: text and place, in the order of the page."""
     say, policy = reader.words.say, result.prompt.in_force
     words = result.prompt.notice.text.words(policy.asks) if result.prompt.notice is not None else ()
     lines = []
@@ -289,9 +284,7 @@ def _faults(reader: PageReader, result: FormResult) -> Faults:
 
 
 def age_faults(reader: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
-    """What is wrong with an age: it is missing, or it is below the known one and is asked once
-    more.
-    """
+    """The faults of an age: missing, or below the known one, which must be confirmed."""
     say, policy = reader.words.say, result.prompt.in_force
     words = result.prompt.notice.text.words(policy.asks) if result.prompt.notice is not None else ()
     lines = []
@@ -327,8 +320,8 @@ def _page(
     made: Sequence[NewestChoice] = (),
     tx: Transaction | None = None,
 ) -> Response[str]:
-    """The questions; that they were shown is on record before they leave. ``made``: the choices
-    that the form before it saved, though something else is still asked.
+    """The page with the questions; records their showing before it is sent. ``made``: the choices
+    of the previous form, if something else is still asked.
     """
     found, sent = require_notice(prompt), sent or PageForm()
     reader = shell.offer_languages(reader, prompt.languages)
@@ -379,7 +372,7 @@ def _question_values(
     terms_only: bool = False,
     below: Sequence[QuestionDiffers] = (),
 ) -> dict[str, Any]:
-    """What `question.html` shows of a notice."""
+    """The template values of a notice's questions."""
     words = reader.words
     return {
         **_text(notice),
@@ -402,7 +395,7 @@ def _question_values(
 def preview_page(
     installation: Installation, notice: PublishedNotice, policy: Policy, words: Catalogue
 ) -> Response[str]:
-    """The page of a notice as somebody who has answered nothing sees it; nothing is recorded."""
+    """The page of a notice as an account without answers sees it; records nothing."""
     existing = notice.variant is Variant.existing
     prompt = preview_prompt(notice, policy, installation.clock())
     reader = PageReader(account=prompt.account, words=words)
@@ -478,7 +471,7 @@ def answers_detail(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str
 
 
 def ask_age_again(sent: PageForm, faults: Faults) -> str:
-    """The age that is to be given once more, on a form that comes back for that."""
+    """The age to confirm, for a form with that fault."""
     return sent.age if any(name == "age" for name, _, _ in faults.found) else ""
 
 
@@ -507,7 +500,9 @@ def _until(reader: PageReader, prompt: Prompt) -> str:
 def _put_off(
     installation: Installation, reader: PageReader, prompt: Prompt, *, sent: bool
 ) -> Response[str]:
-    """That it was put off, until when it rests, and how long it can be put off still."""
+    """The page after the notice was put off: until when it rests, and how long it can be
+    put off.
+    """
     words, again = reader.words, prompt.asks_again
     assert again is not None
     lines = [
@@ -541,7 +536,7 @@ def _done(
     saved: str,
     made: tuple[NewestChoice, ...],
 ) -> Response[str]:
-    """What was answered, and that writing goes on."""
+    """The page after everything is answered."""
     words = reader.words
     signed_up = any(one.via == ShownOn.signup.value for one in made)
     lines = [text for one in made if (text := outcome_text(reader, prompt, one))] if saved else []
@@ -567,7 +562,7 @@ def _done(
 
 
 def outcome_text(reader: PageReader, prompt: Prompt, made: NewestChoice) -> str:
-    """What a choice did, in words, while that holds: one that had no effect says why."""
+    """The effect of a choice, in words, while it holds, or why it has none."""
     covers = next(
         (one.covers for one in prompt.in_force.questions if one.question == made.question), None
     )
@@ -585,7 +580,7 @@ def outcome_text(reader: PageReader, prompt: Prompt, made: NewestChoice) -> str:
 
 
 def uncovered_text(reader: PageReader, prompt: Prompt) -> str:
-    """Why nothing is asked of an account that the terms do not cover."""
+    """Why an account outside the terms is asked nothing."""
     return reader.words.say(
         f"uncovered.{(prompt.uncovered or Uncovered.terms).value}", age=prompt.min_age
     )
@@ -600,7 +595,7 @@ def _nothing(
     *,
     has_put_off: bool = False,
 ) -> Response[str]:
-    """Why nothing is asked."""
+    """The page without questions, and why there are none."""
     words, icon = reader.words, "info"
     match prompt.because:
         case Reason.put_off:
@@ -637,7 +632,7 @@ def _answers_in_force(
     prompt: Prompt,
     words: Catalogue,
 ) -> list[str]:
-    """What was answered, as it holds now."""
+    """The answers in force."""
     whole = differences.load_differences(
         tx, installation.keyring, policies, prompt.account, installation.clock()
     )

@@ -33,7 +33,7 @@ ALL = "/preview"
 
 
 class PreviewedLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn: what would be learnt of it and what was replaced there, or why it is left out."""
+    """A turn: the text to be learnt with its replacements, or why it is left out."""
 
     head: str
     text: str
@@ -52,7 +52,7 @@ class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 @get_page("/chats/{name:str}/preview", may=PERSONS)
 def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """What would be learnt of one conversation."""
+    """Previews one conversation."""
     conversation = shell.conversation_of(name)
     return _page(
         request, f"/chats/{format_id(Prefix.conversation, conversation)}", conversation=conversation
@@ -61,7 +61,7 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get_page("/projects/{name:str}/preview", may=PERSONS)
 def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """What would be learnt of the conversations of a project."""
+    """Previews a project's conversations."""
     installation, reader = shell.open_reader(request)
     wanted = ChosenScope(project=parse(Prefix.project, name))
     with transaction(installation.pool) as tx:
@@ -73,7 +73,7 @@ def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get_page(ALL, may=PERSONS)
 def whole_preview(request: AnyRequest) -> Response[Any]:
-    """A preview of all of the person's turns."""
+    """Previews all of the person's turns."""
     return _page(request, "")
 
 

@@ -29,9 +29,7 @@ from licet.web.pages.shared import PageForm
 
 
 class KeepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is allowed below the account, which a no may keep. ``number`` is that of its
-    grant.
-    """
+    """A grant below the account, which a no may keep. ``number`` is its number."""
 
     number: int
     what: str
@@ -55,7 +53,7 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
     below: tuple[KeepLine, ...] = ()
 
     def answer_in(self, form: PageForm) -> str:
-        """The answer of a form that came back with faults."""
+        """The answer in a form that has faults."""
         return form.answers.get(self.name) or (
             form.allow if not self.mark or form.question == self.name else ""
         )
@@ -96,8 +94,8 @@ def questions_for_page(
 
 
 def _means(words: Catalogue, prompt: Prompt, question: Question, page: str, answer: str) -> str:
-    """What an answer means, and how long what it leaves is kept: where several are asked, that
-    hangs on the others too.
+    """The effect of an answer and the retention of what it leaves; with several questions it
+    depends on the other answers too.
     """
     keep, one = prompt.in_force.keep, len(prompt.in_force.asks) == 1
     period = keep.of_turn(allowed=answer == "yes")
@@ -113,7 +111,7 @@ def _means(words: Catalogue, prompt: Prompt, question: Question, page: str, answ
 def grants_below(
     tx: Transaction, installation: Installation, prompt: Prompt
 ) -> tuple[QuestionDiffers, ...]:
-    """The questions with what is allowed below the account; nothing is read where nothing is."""
+    """The questions with their grants below the account; reads nothing if there are none."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in prompt.state.grants):
         return ()
     return differences.load_differences(
@@ -130,14 +128,14 @@ def keep_line(words: Catalogue, grant: ScopedGrant) -> KeepLine:
 
 
 def scope_title(words: Catalogue, kind: ScopeKind, title: str) -> str:
-    """A project or a chat by its title, or without one."""
+    """A project or a chat by its title, or a phrase without one."""
     return words.say(
         f"below.{kind.value}" if title else f"below.{kind.value}.untitled", title=title
     )
 
 
 def act_line(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
-    """Who acted, when and from which surface; empty if nobody did or it is not on record."""
+    """Who acted, when and from which surface; empty without a recorded act."""
     if act is None or act.act not in (ActKind.yes, ActKind.no):
         return ""
     via = f"said.via.{act.via}" if act.via in VIAS else "said.via.other"
@@ -156,8 +154,8 @@ def scope_lines(
     out: bool,
     now: datetime | None,
 ) -> Iterator[str]:
-    """How a project or a chat differs from what the account says: kept out, or allowed by itself;
-    or that it does not.
+    """How a project or a chat differs from the account: kept out, allowed by itself, or
+    not at all.
     """
     if out:
         yield (
@@ -177,8 +175,8 @@ def scope_lines(
 
 
 class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a question, or for all of them where nothing is asked. ``name`` is empty where
-    it is the only one, and ``question`` where none is; ``pill`` is the same in a word.
+    """The standing of a question, or of all if none is asked. ``name`` is empty if it is the only
+    one, and ``question`` if none is; ``pill`` is the standing in a word.
     """
 
     question: str
@@ -191,7 +189,7 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
-    """What holds now, question by question."""
+    """The present standing, question by question."""
     several = len(whole.questions) > 1
     return [
         NowLine(
@@ -235,7 +233,7 @@ def _now_text(words: Catalogue, question: QuestionDiffers, several: bool) -> str
 
 
 def _exceptions_text(words: Catalogue, question: QuestionDiffers) -> str:
-    """What is allowed by itself, whatever the account says."""
+    """What is allowed by itself, whatever the account's answer."""
     if not question.below:
         return ""
     named = words.join_names(

@@ -33,13 +33,13 @@ _OPENED = f'<span lang="{ENGLISH}" dir="{language_tags.direction(ENGLISH)}">'
 
 
 def picked_language(request: AnyRequest, languages: Languages) -> str:
-    """The language that this request picks; empty where it picks none that there is."""
+    """The available language that this request picks, or empty."""
     asked = request.query_params.get("lang", "")
     return asked if asked in languages.names else ""
 
 
 def choose_catalogue(request: AnyRequest, languages: Languages, *, fragment: bool) -> Catalogue:
-    """The sentences that a request is answered in, which may be that of a component."""
+    """The sentences for a request, which may be those of a component."""
     kept = "" if fragment else request.cookies.get(COOKIE, "")
     language = picked_language(request, languages) or (kept if kept in languages.names else "")
     header = request.headers.get("accept-language", "")
@@ -47,12 +47,12 @@ def choose_catalogue(request: AnyRequest, languages: Languages, *, fragment: boo
 
 
 def is_fragment(request: AnyRequest) -> bool:
-    """Whether a component asks, for its shadow root."""
+    """Whether a component makes the request, for its shadow root."""
     return request.headers.get("licet-fragment") == "1"
 
 
 def language_cookie(language: str) -> list[Cookie]:
-    """What keeps a pick; nothing where none was made."""
+    """The cookie that stores a picked language; none without one."""
     cookie = Cookie(
         key=COOKIE,
         value=language,
@@ -67,8 +67,7 @@ def language_cookie(language: str) -> list[Cookie]:
 
 def set_off(html: str) -> str:
     """The markup with an element around each text in English that a `marked` catalogue borrowed.
-
-    Where no element can stand, in an attribute and in a title, the text stays as it is.
+    Leaves text in attributes and titles, which can contain no element.
     """
     if BORROWED not in html and BORROWED_END not in html:
         return html
@@ -90,5 +89,5 @@ def set_off(html: str) -> str:
 
 
 def strip_marks(text: str) -> str:
-    """A text as it is read, without what sets it off: for hashes and attributes."""
+    """A text without the marks of borrowed English, for hashes and attributes."""
     return _MARKS.sub("", text)

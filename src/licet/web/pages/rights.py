@@ -115,7 +115,7 @@ def list_rights(request: AnyRequest) -> Response[Any]:
 
 @get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
-    """The form of one right, with by when it is answered."""
+    """The form of one right, with its due date."""
     installation, reader = shell.open_reader(request)
     return _form(installation, reader, _kind(kind))
 
@@ -167,7 +167,7 @@ def _form(
 async def send(
     request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
-    """Sends the request, and leads to its page."""
+    """Sends the request, and redirects to its page."""
     installation, reader = shell.open_reader(request)
     right = _kind(kind)
     faults = _faults(reader.words, data.words, needed=right in NEEDS_WORDS)
@@ -207,7 +207,7 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 
 @get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One request: its state, its steps, what was written, and what its person can do now."""
+    """One request: its state, steps, texts, and its person's possible acts."""
     installation, reader = shell.open_reader(request)
     return _request(installation, reader, name, done=request.query_params.get("flash", ""))
 
@@ -270,7 +270,7 @@ _SAID = {
 async def reply(
     request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
-    """Answers what staff asked."""
+    """Sends the answer to a question of staff."""
     installation, reader = shell.open_reader(request)
     faults = _faults(reader.words, data.words, needed=True)
     if faults:
@@ -291,7 +291,7 @@ async def reply(
 
 @get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Asks whether to take the request back, and says what that does."""
+    """Asks for confirmation of a withdrawal of the request, with its effect."""
     installation, reader = shell.open_reader(request)
     found = _load_own_request(installation, reader, name)
     if found.ended_at is not None:
@@ -310,7 +310,7 @@ def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False
 )
 async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """Takes the request back."""
+    """Withdraws the request."""
     installation, reader = shell.open_reader(request)
     verb = WithdrawRequest(
         account=reader.account,
@@ -365,7 +365,7 @@ def _line(words: Catalogue, row: RequestRow, now: datetime) -> RequestLine:
 
 
 def _state(words: Catalogue, request: SeenRequest, now: datetime) -> list[str]:
-    """Where a request stands, and by when what comes next."""
+    """The state of a request, and the date of the next step."""
     if request.ended_at is not None:
         return [words.say(f"request.state.{request.state.value}", day=words.day(request.ended_at))]
     if request.clock_stops:

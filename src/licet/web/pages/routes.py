@@ -60,8 +60,8 @@ from licet.web.pages.shared import AnyRequest
     include_in_schema=False,
 )
 def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A module of the components; under the hash of all of them it never changes, without it, it
-    leads there.
+    """A module of the components. Under the hash of all modules it never changes; without the hash,
+    redirects there.
     """
     return static_files.response(
         request, f"elements/{name}", request.path_params.get("version", "")
@@ -75,7 +75,7 @@ def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     include_in_schema=False,
 )
 def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A file for pages and hosts; under its hash it never changes, under its bare name it may,
+    """A file for pages and hosts. Under its hash it never changes; under its bare name it may,
     within minutes.
     """
     return static_files.response(request, name, request.path_params.get("version", ""))
@@ -137,7 +137,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
 
 @get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
 def home(request: AnyRequest) -> Response[str]:
-    """What this is, how to sign in, and where to continue."""
+    """The start page: what this is, how to sign in, and links."""
     words, site = (
         reader_language.choose_catalogue(request, site_of(request).languages, fragment=False),
         site_of(request),

@@ -41,7 +41,7 @@ from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Se
 
 
 class UseLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A question for which it can be allowed by itself, and what that does."""
+    """A question for which it can be allowed by itself, with the effect."""
 
     question: str
     label: str
@@ -49,8 +49,8 @@ class UseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The controls for a chat or a project. ``cannot`` are the reasons for what is not offered;
-    ``keep_out`` and ``as_settings`` say what they do, empty where they are not offered.
+    """The controls for a chat or a project. ``cannot`` are the reasons for missing ones;
+    ``keep_out`` and ``as_settings`` describe their effect, empty if they are not offered.
     """
 
     path: str
@@ -74,7 +74,7 @@ def panel(
     policies: Policies,
     now: datetime,
 ) -> ScopePanel:
-    """How it stands and what can be done; that a question stood on the page is on record."""
+    """The state and the controls; records that a question was shown."""
     words, kind = reader.words, scope.scope.kind
     prompt = load_prompt(tx, reader.account, policies, now, language=words.language)
     whole = differences.load_differences(tx, installation.keyring, policies, reader.account, now)
@@ -125,7 +125,7 @@ def _use(words: Catalogue, prompt: Prompt, scope: ScopeStands, question: Questio
 
 
 def _allows(scope: ScopeStands, question: str) -> bool:
-    """Whether something is allowed for it already, once it is let in."""
+    """Whether it is already allowed for the question, once it is let in."""
     if scope.conversation is not None:
         return scope.state.grant_for(question, scope.conversation) is not None
     return scope.state.grant(question) is not None
@@ -137,8 +137,8 @@ def _cannot(
     scope: ScopeStands,
     answers: Sequence[tuple[Question, NoEffect | None]],
 ) -> list[str]:
-    """Why it cannot be allowed by itself, each reason once; a question that is already covered
-    names it.
+    """Why it cannot be allowed by itself, each reason once; a question that is already covered is
+    named.
     """
     refusals = [
         no_effect(words, prompt, scope, because, question)
@@ -210,7 +210,7 @@ async def submit_scope(
     chat: UUID | None = None,
     project: UUID | None = None,
 ) -> Response[Any]:
-    """Does it, and leads back to the page, which says what holds then."""
+    """Performs the act, and redirects to the page, which describes the new state."""
     _, reader = shell.open_reader(request)
     path = (
         f"/chats/{format_id(Prefix.conversation, chat)}"
@@ -305,7 +305,7 @@ def describe_outcome(
 
 @get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """One project: how it stands, what can be done, and its chats."""
+    """One project: its state, its controls, and its chats."""
     installation, reader = shell.open_reader(request)
     at, words, named = installation.clock(), reader.words, shell.project_of(name)
     with policy_snapshot(installation, records=True) as (tx, known):
@@ -341,13 +341,13 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def use_project(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Allows the project by itself; where it is kept out, lets it in first."""
+    """Allows the project by itself; lets it in first if it is kept out."""
     return await submit_scope(request, data, ScopeAct.use, project=shell.project_of(name))
 
 
 @post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """From now on none of its chats is used, and none that begins in it later."""
+    """Keeps out the project's chats, and those that begin in it later."""
     return await submit_scope(request, data, ScopeAct.keep_out, project=shell.project_of(name))
 
 
@@ -361,7 +361,7 @@ async def project_as_settings(
 
 @post("/chats/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def use_chat(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Allows the chat by itself; where it is kept out, lets it in first."""
+    """Allows the chat by itself; lets it in first if it is kept out."""
     return await submit_scope(request, data, ScopeAct.use, chat=shell.conversation_of(name))
 
 

@@ -46,9 +46,7 @@ NAMED_MAX = 10  # releases, models and recipients that a confirmation names
 
 
 class ListView(msgspec.Struct, frozen=True, kw_only=True):
-    """Which chats a page lists: sealed words that are looked for, a filter, a project, and where
-    the page begins.
-    """
+    """The chats to list: sealed search words, a filter, a project, and the start of the page."""
 
     found: str = ""
     use: UseFilter = UseFilter.every
@@ -57,7 +55,7 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> ListView:
-        """From an address or a form; unknown fields are ignored."""
+        """Parses a URL or a form; ignores unknown fields."""
 
         def text(name: str) -> str:
             value = fields.get(name, "")
@@ -83,13 +81,13 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def query(self) -> str:
-        """The end of an address, with its question mark."""
+        """The query string, with its question mark."""
         return f"?{urlencode(self.named)}" if self.named else ""
 
 
 class UndoForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What takes an act back that destroyed nothing. ``chats`` are the ids, each with how often it
-    was kept out.
+    """Undoes an act that destroyed nothing. ``chats`` are the ids, each with how often it was kept
+    out.
     """
 
     act: str
@@ -226,9 +224,7 @@ def _ask(
 def deletion_lines(
     words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], given: Sequence[RecipientSeen]
 ) -> list[str]:
-    """What a deletion of these does, and what it cannot do: to their text, releases, recipients and
-    models.
-    """
+    """The effects and limits of a deletion: text, releases, recipients and models."""
     several = ".several" if len(mine) > 1 else ""
     due = dates.policy.keep.period(ContentKind.deleted).after(dates.at)
     until = max(max(min(due, one.keep_until or due), dates.at) for one in mine)
@@ -263,7 +259,7 @@ def deletion_lines(
 
 
 def _listed(words: Catalogue, names: Sequence[str]) -> str:
-    """Some of them by name, and how many more there are."""
+    """Some of the names, and the number of the others."""
     if len(names) <= NAMED_MAX:
         return words.join_names(names)
     rest = words.say("delete.means.more", count=f"{len(names) - NAMED_MAX:,}")
@@ -281,7 +277,7 @@ def _act(fields: Mapping[str, Any]) -> SelectedAct:
 
 
 def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
-    """The values of a field that may stand in a form as often as there are chats on a page."""
+    """The values of a field that occurs once for each chat on a page."""
     value = fields.get(name, [])
     texts = [
         one
@@ -298,7 +294,7 @@ def _chosen(fields: Mapping[str, Any]) -> tuple[UUID, ...]:
 
 
 def _narrowings(fields: Mapping[str, Any]) -> list[tuple[UUID, int]]:
-    """How often each chat of the page had been kept out, as the page wrote it: `conv_..:2`."""
+    """How often each chat had been kept out when the page was made: `conv_..:2`."""
     found = []
     for text in _texts(fields, "seen"):
         name, _, times = text.partition(":")
@@ -368,7 +364,7 @@ def _still_holds(act: SelectedAct, mine: OwnConversation) -> bool:
 
 
 def _kept_back(words: Catalogue, dates: Dates, act: SelectedAct) -> list[str]:
-    """The sentence about earlier turns, which letting in does not bring back."""
+    """The sentence about earlier turns, which are not let in."""
     return (
         [words.say(f"undo.let_in.means{let_in_whole(dates)}")] if act is SelectedAct.let_in else []
     )
@@ -417,11 +413,10 @@ def _why(words: Catalogue, act: SelectedAct, mine: OwnConversation) -> str:
 def undo_form(
     words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], done: str
 ) -> UndoForm | None:
-    """What takes back what was ``done`` to be done to these; None where nothing can, as after a
-    deletion.
+    """The form that undoes ``done`` for these chats; None after a deletion, which cannot be undone.
 
-    Keeping out is not undone for what was said before it, or not before the chat goes on: the form
-    says which.
+    Undoing an exclusion does not let in earlier turns, or only once the chat goes on: the form says
+    which.
     """
     did = done.removeprefix("selected_")
     act = {

@@ -72,13 +72,13 @@ NEWEST = "newest"
 
 @get_page("/settings", may=PERSONS, checks_fence=True)
 def settings(request: AnyRequest) -> Response[Any]:
-    """The settings; that the questions stood on them is on record."""
+    """The settings; records that their questions were shown."""
     return _page(request)
 
 
 @post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def change(request: AnyRequest, data: Fields) -> Response[Any]:
-    """One step, either way, for one question: it holds when this answers."""
+    """Records one answer, effective when this responds."""
     installation, reader = shell.open_reader(request)
     site, say, sent = site_of(request), reader.words.say, shell.form_of(data)
     if sent.allow not in ("yes", "no"):
@@ -97,13 +97,15 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 def _place(sent: PageForm) -> str:
-    """Where on the page a form stands."""
+    """The place of a form on the page."""
     return f"change-{sent.question}" if sent.question else "change"
 
 
 @get_page("/settings/receipts/{name:str}", may=PERSONS)
 def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
-    """The receipt of one choice, to read and to print; of the newest under the name `newest`."""
+    """The receipt of one choice, to read and to print; that of the newest under the name
+    `newest`.
+    """
     installation, reader = shell.open_reader(request)
     at = installation.clock()
     name = _newest(installation, reader) if name == NEWEST else name
@@ -131,7 +133,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
 def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """The receipt's file: signed, and with its proof once the choice stands in the log."""
+    """The signed receipt as a file, with its proof once the choice is in the log."""
     installation, reader = shell.open_reader(request)
     found = _receipt(installation, reader, name)
     headers = {
@@ -177,7 +179,7 @@ def _no_receipt(reader: PageReader, now: datetime) -> Response[str]:
 
 
 def _receipt(installation: Installation, reader: PageReader, name: str) -> Receipt:
-    """The reader's own receipt of that name; NotFoundError for any other name."""
+    """The reader's own receipt; NotFoundError for any other name."""
     account, _, seq = name.partition("-")
     wanted = f"urn:licet:receipt:{account}:{seq}"
     found = (
@@ -300,8 +302,8 @@ def _now(reader: PageReader, prompt: Prompt, whole: Differences) -> list[NowLine
 def _if_no(
     words: Catalogue, prompt: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
 ) -> list[tuple[str, str]]:
-    """What a no would do now to what is stored, given out and learnt, with its icon; empty where
-    nothing is allowed.
+    """The effects of a no on stored, given and learnt content, with icons; empty if nothing is
+    allowed.
     """
     if not prompt.allows_any:
         return []
@@ -338,7 +340,7 @@ def _if_no(
 
 
 def _current_answer(question: QuestionDiffers) -> str:
-    """Which of the two answers holds now; neither before the first one."""
+    """The answer that holds now; None before the first one."""
     match question.standing:
         case GrantStanding.granted:
             return "yes"
@@ -351,7 +353,7 @@ def _current_answer(question: QuestionDiffers) -> str:
 
 
 class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project or a chat that differs from what the account says, and how."""
+    """A project or a chat that differs from the account, and how."""
 
     href: str
     what: str
@@ -361,7 +363,7 @@ class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def _places(
     words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
 ) -> list[BelowLine]:
-    """Projects or chats; an empty list links to the page where one can differ."""
+    """Lines for projects or chats; an empty list links to the page where one can be changed."""
     return [
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
@@ -373,14 +375,14 @@ def _places(
 
 
 def _untitled(words: Catalogue, place: PlaceDiffers) -> str:
-    """A project is called by the day on which it began, as on its own page."""
+    """The day on which a project began, as its name."""
     if place.begun_at is not None:
         return words.say("project.untitled", day=words.day(place.begun_at))
     return words.say(f"below.{place.kind.value}.heading")
 
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
-    """What a no does, part by part."""
+    """The effects of a no, part by part."""
     out = words.period(policy.keep.of_turn(allowed=False))
     flagged = words.period(policy.keep.period(ContentKind.flagged))
     several = ".several" if len(policy.asks) > 1 else ""
@@ -412,7 +414,7 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
 
 
 def _recipient_line(words: Catalogue, recipient: RecipientSeen) -> str:
-    """A recipient of rows, and how it stands with them."""
+    """A recipient of rows, and the state of the rows."""
     day = recipient.due_at or recipient.acknowledged_at
     state = words.say(
         f"settings.recipients.{recipient.state.value}", day=words.day(day) if day else ""
@@ -441,7 +443,7 @@ class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
-    """Which question it was about, where there is more than one, and for what of the account."""
+    """The question and scope of a choice, if not obvious."""
     known = {made.question, *asks} - {None}
     named = words.question(made.question) if made.question is not None and len(known) > 1 else ""
     kind = (
@@ -457,7 +459,7 @@ def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
 
 
 def _effect(words: Catalogue, made: ChoiceMade) -> str:
-    """What it did, or why nothing."""
+    """The effect of a choice, or why it had none."""
     text = words.say(f"effect.{made.effect}")
     if made.because is None or made.effect != Effect.none.value:
         return text
@@ -491,7 +493,7 @@ def _choice_lines(
 
 
 def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
-    """What is on record beside the choices."""
+    """Facts on record beside the choices."""
     lines = [
         words.say("settings.record.terms", version=v, day=words.day(at))
         for at, v in on_record.terms
@@ -510,7 +512,7 @@ def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
 
 
 def _ended_lines(words: Catalogue, prompt: Prompt, on_record: ChoiceHistory) -> str:
-    """What became of the training sets of a permission that has ended."""
+    """The state of training sets under a permission that has ended."""
     if not on_record.holdings or prompt.allows_any:
         return ""
     return words.say(

@@ -48,10 +48,9 @@ post_page = partial(post, sync_to_thread=True, include_in_schema=False)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What the foot of a page offers: the languages there are, and the path under which the page is
-    shown in another one.
-
-    ``picks`` is the language that the request picks, ``gzip`` whether it takes compressed answers.
+    """The languages offered at the foot of a page, and the path of the page in another one.
+    ``picks`` is the language that the request picks, ``gzip`` whether it accepts compressed
+    responses.
     """
 
     picks: str = ""
@@ -62,8 +61,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, request: AnyRequest) -> Frame:
-        """Of a request; no languages for a component, whose host picks, and none where there is but
-        one.
+        """The frame of a request; without languages for a component, whose host picks, and if there
+        is only one.
         """
         found = site_of(request).languages
         shows = len(found.names) > 1 and not reader_language.is_fragment(request)
@@ -80,9 +79,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def offer_languages(reader: PageReader, first: tuple[str, ...]) -> PageReader:
-    """The reader of a page that offers some languages before all others: those that must be offered
-    where the person lives.
-    """
+    """The reader, for a page that offers the region's required languages before all others."""
 
     def frame() -> Frame:
         found, order = reader.frame(), dict.fromkeys(first)
@@ -105,9 +102,7 @@ def surface_of(request: AnyRequest) -> str:
 
 
 class PageReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component
-    requested it.
-
+    """The reader of a page: language, surface, GPC signal, and whether a component requested it.
     ``frame`` is called only for a whole page.
     """
 
@@ -169,12 +164,12 @@ NO_FAULTS, NO_FRAME = Faults(), Frame()
 
 class PageForm(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a form, as far as a page uses them. ``came_from`` is the conversation whose
-    page sent it.
+    page sent it. ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a
+    permission counts only while it is unchanged. ``answers`` are by question, if several are asked;
+    ``keep`` the numbers of grants that a no leaves.
 
-    ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts
-    only while it is unchanged. ``answers`` are by question, where several are asked; ``keep`` the
-    numbers of grants that a no leaves. Fields that only refer to something have no bound of their
-    own: a no is accepted whatever they contain.
+    Fields that are mere references have no bound of their own: a no is accepted whatever they
+    contain.
     """
 
     act: Field = ""
@@ -192,7 +187,7 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def all_answers(self) -> dict[str, str]:
-        """The answers by question; the name is empty where the form asks one without naming it."""
+        """The answers by question; the name is empty if the form asks one without naming it."""
         return {**self.answers, **({self.question: self.allow} if self.allow else {})}
 
     @property
@@ -209,9 +204,7 @@ _PLAIN = frozenset(f.encode_name for f in msgspec.structs.fields(PageForm)) - {"
 
 
 def form_of(fields: Mapping[str, Any]) -> PageForm:
-    """A form whose fields name questions: `allow-NAME`, and `keep` as often as there is something
-    to keep.
-    """
+    """A form with fields by question: `allow-NAME`, and repeated `keep`."""
     keep = fields.get("keep", [])
     values = {name: value for name, value in fields.items() if name in _PLAIN}
     values["answers"] = {
@@ -268,7 +261,7 @@ def compress_page(page: bytes) -> bytes:
 
 
 class GzippedPage(Response[str]):
-    """A page that leaves compressed."""
+    """A page that is sent compressed."""
 
     # Litestar's signature
     def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401

@@ -41,7 +41,7 @@ SOURCE_LINES_MAX = 1_000  # of each source that has no pages of its own
 
 
 class TimelineTopic(StrEnum):
-    """What of it is looked at."""
+    """The filter of the timeline."""
 
     everything = "all"
     choices = "choices"
@@ -55,8 +55,8 @@ class TimelineTopic(StrEnum):
 
 
 class TimelineEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. ``kind`` names its sentence, ``values`` fill it; ``key`` parts what
-    happened at once.
+    """An event of the timeline. ``kind`` names its sentence, ``values`` fill it; ``key``
+    distinguishes simultaneous events.
     """
 
     at: datetime
@@ -94,7 +94,7 @@ _OF_JOURNAL = {
 
 @get_page("/timeline", may=PERSONS)
 def timeline(request: AnyRequest) -> Response[Any]:
-    """What happened, newest first: all of it, or what belongs to one topic."""
+    """The events of all topics or one, newest first."""
     installation, reader = shell.open_reader(request)
     at, words = installation.clock(), reader.words
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
@@ -118,7 +118,7 @@ def timeline(request: AnyRequest) -> Response[Any]:
 def _page(
     events: list[TimelineEvent], about: TimelineTopic, start: tuple[datetime, str] | None
 ) -> tuple[list[TimelineEvent], bool]:
-    """The newest of a topic before the start, and whether there are more."""
+    """The newest events of a topic before the start, and whether there are more."""
     fitting = [
         one
         for one in events
@@ -138,7 +138,7 @@ def _written(last: TimelineEvent) -> str:
 
 
 def _cursor(text: str) -> tuple[datetime, str] | None:
-    """What `_written` wrote; NotFoundError for any other text."""
+    """Parses a cursor of `_written`; NotFoundError for any other text."""
     if not text:
         return None
     when, _, key = text[:200].partition("~")
@@ -161,7 +161,7 @@ def _entry_lines(
     policies: Policies,
     start: tuple[datetime, str] | None,
 ) -> Iterator[TimelineEvent]:
-    """What the vault and the records of consent and of training know."""
+    """The events recorded by the vault, and by consent and training."""
     until, at = start[0] if start is not None else None, installation.clock()
     copied = account_view.copied_conversation_ids(tx, reader.account, at, SOURCE_LINES_MAX)
     for seen in history.list_events(tx, reader.account, SOURCE_LINES_MAX, until=until):
@@ -220,9 +220,7 @@ def _entry_lines(
 
 
 def _suggested(suggestions: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
-    """What a classifier suggested, and what was dismissed of it; a flag and its overturning are in
-    the journal.
-    """
+    """A classifier's suggestions and their dismissals; flags are in the journal."""
     for one in suggestions:
         lines = list[tuple[str, datetime]]()
         if one.model is not None:
@@ -266,7 +264,7 @@ def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[Timelin
 
 
 def _consented(reader: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
-    """Choices, what was shown, terms and signals."""
+    """Choices, showings, terms and signals."""
     words = reader.words
     for made in on_record.choices:
         answer = words.say("answer.yes" if made.allow else "answer.no")
@@ -309,7 +307,7 @@ def _consented(reader: PageReader, on_record: ChoiceHistory) -> Iterator[Timelin
 
 
 def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
-    """Releases that hold something, and models that learnt from it."""
+    """Releases with rows of the person, and models trained on them."""
     for one in on_record.holdings:
         values = {
             "name": one.name,
@@ -345,7 +343,7 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
 
 
 def _given(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
-    """Who was given rows, and how it stands with what was asked back."""
+    """The recipients of rows, and the state of recalls."""
     words = reader.words
     for number, one in enumerate(recipients.list_by_account(installation, reader.account)):
         day = one.due_at or one.acknowledged_at
@@ -377,7 +375,7 @@ def _given(installation: Installation, reader: PageReader) -> Iterator[TimelineE
 
 
 def _certified(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
-    """The certificates, each with the page where it is."""
+    """The certificates with their pages."""
     for one in certificates.list_page(installation, reader.account, LINES_MAX):
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
