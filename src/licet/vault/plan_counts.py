@@ -571,7 +571,7 @@ def _turn_sums(purpose: str, before: _Side, after: _Side) -> str:
 
 def _usable(purpose: str, side: _Side) -> str:
     """Whether a turn may be used: the segment's decision, restricted by flag and origin
-    (`population.USABLE_TURNS`).
+    (`population.USABLE_UNTIL`).
     """
     rank = f"rank_{side.of(purpose)}"
     permitted = (
