@@ -166,7 +166,7 @@ class Gates:
     """A server that answers every gate as open, but for the account `late`, whose answer waits for
     ``goes_on``, and those in ``failing``, about which it answers 500. It takes turns, but a proxy
     before it answers 413 to bodies of more than ``body_bytes_max``, and while ``proxy_status`` is
-    set that status to all.
+    set that status to all. ``last_status`` is that of the last turn of a request.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class Gates:
         self.asked: list[str] = []
         self.taken: list[str] = []  # the ids of turns
         self.proxied = 0
-        self.proxy_status, self.body_bytes_max = 0, 2**30
+        self.proxy_status, self.body_bytes_max, self.last_status = 0, 2**30, 201
         gates = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -215,6 +215,7 @@ class Gates:
                     ids = [str(msgspec.json.decode(line)["id"]) for line in body.splitlines()]
                     gates.taken += ids
                     items = [BulkItem(line=n, status=201, outcome="done") for n in range(len(ids))]
+                    items[-1] = msgspec.structs.replace(items[-1], status=gates.last_status)
                     answer = b"\n".join(map(msgspec.json.encode, items))
                 self.send_response(status or 200)
                 self.send_header("content-length", str(len(answer)))
@@ -424,6 +425,20 @@ def test_turns_wait_while_a_proxy_answers_for_licet(
     assert server.taken == ["1", "2"]
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_turns_of_which_licet_cannot_take_one_now_are_all_sent_again(
+    open_gates: tuple[Gates, Host], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS_MAX", 0.01)
+    server, made = open_gates
+    server.last_status = status
+    assert made.record(permit("ana", 1), [turn("ana", 1), turn("ana", 2)]).result()
+    wait_until(lambda: len(server.taken) > 2 or not made.spool.size)
+    assert made.spool.size > 0
+    server.last_status = 201
+    assert delivered(made) == {"spooled": 2, "delivered: done": 2}
+
+
 @pytest.mark.parametrize("limit", ["the proxy's", "the client's"])
 def test_turns_are_sent_in_requests_as_large_as_are_taken(
     open_gates: tuple[Gates, Host], limit: str, monkeypatch: pytest.MonkeyPatch
@@ -496,12 +511,16 @@ def test_events_are_followed_from_where_the_last_process_was(beside: Beside) -> 
             conversation = beside.world.say("ana", f"c{number}")
             made = beside.host(url, events=True, on_event=hear)
             made.verify()
+            made.gate_now("host:ana")
+            asked = beside.asked()
             named = UUID(hex=conversation.removeprefix("conv_"))
             beside.world.tell(
                 Delete(account=beside.world.accounts["ana"], at=NOTICE, conversation=named)
             )
             wait_until(lambda seen=number + 1: len(heard) >= seen)
+            made.gate_now("host:ana")  # only a choice changes it
             made.close()
+            assert beside.asked() == asked
     assert heard == ["conversation.must_leave"] * 2
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from licet.host import Host, ReasonCode
+from licet.host import Host, HostSettings, ReasonCode
 from licet.host.asgi import LicetMiddleware
 
 from ..web.served import listening
@@ -54,3 +55,10 @@ def test_an_account_that_is_not_known_is_refused_for_good(beside: Beside) -> Non
         host.close()
     assert (status, problem["because"]) == (403, ReasonCode.no_account)
     assert b"retry-after" not in headers
+
+
+def test_without_a_word_no_events_are_followed_and_the_key_needs_no_right_to_them(
+    tmp_path: Path,
+) -> None:
+    settings = HostSettings(url="https://x.example", key_file=tmp_path, spool=tmp_path)
+    assert settings.scopes == ("gate:read", "turns:write")
