@@ -219,6 +219,8 @@ DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     route="conversations/{conversation:str}/misuse",
     answers=Suggestion,
     answer=lambda call, done: done or suggestions.get_suggestion(call.installation, call.target),
+    did=lambda _, done: f"{done.conversation}: {done.decision} by {done.decided_by}",
+    by="member",
 )
 # As DECIDE, for undecided suggestions: inbox items, and rows of its table
 DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
