@@ -77,7 +77,9 @@ class Busy:
         suggested(world, "ana", ana)
         suggested(world, "cy", cy)
         world.flag("cy", cy)
-        holds.place(installation, [cy], matter=HOLD["matter"], reason=HoldReason.litigation, by="user:test")
+        holds.place(
+            installation, [cy], matter=HOLD["matter"], reason=HoldReason.litigation, by="user:test"
+        )
         with transaction(pool) as tx:
             held = f"{cy}+{holds.matter_hash(installation, tx, HOLD['matter']).hex()}"
         recalled = f"{self.deleted('bo', bo)}+{handout}"

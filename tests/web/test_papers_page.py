@@ -72,7 +72,10 @@ def test_the_page_makes_a_paper_and_its_links_download_it(api, world) -> None:
     done = api.post(
         "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
     )
-    assert (done.status_code, done.headers["location"]) == (303, "/console/documents?flash=make_document")
+    assert (done.status_code, done.headers["location"]) == (
+        303,
+        "/console/documents?flash=make_document",
+    )
     again = api.post(
         "/console/documents", data={"kind": "ab2013"}, headers=officer, follow_redirects=False
     )
