@@ -14,7 +14,6 @@ from licet.cli.shell import (
     PATH,
     CliCall,
     answer_options,
-    dry_option,
     json_option,
     recipient_option,
     show,
@@ -22,9 +21,8 @@ from licet.cli.shell import (
 from licet.cli.verb_commands import Printing, declare_commands
 from licet.clock import utc_now
 from licet.erasure import certificates, recall_register, recipient_answers
-from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.erasure.certificates import ErasureStatus
 from licet.erasure.recall_register import Recall
-from licet.errors import UsageError
 from licet.ledger.note import SignatureType
 from licet.policy.period import rfc3339
 from licet.proof import documents
@@ -42,40 +40,7 @@ def erase() -> None:
     """
 
 
-@erase.command("run")
-@click.argument("erasure", required=False)
-@click.option(
-    "--now",
-    "at_once",
-    is_flag=True,
-    help="Destroy the keys of what was deleted without waiting for the end of its period.",
-)
-@dry_option("Count what is due, and change nothing.")
-@answer_options
-def run(erasure: str | None, at_once: bool, dry_run: bool, call: CliCall) -> None:
-    """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An
-    interrupted run continues when it is called again.
-
-    \b
-    Example:  licet erase run --dry-run
-    """
-    with call.installation() as installation:
-        if dry_run:
-            seen = certificates.forecast_erasures(installation, only=erasure, at_once=at_once)
-            call.show(seen, lambda: _forecast(seen))
-            return
-        ran = certificates.advance_erasures(installation, only=erasure, at_once=at_once)
-        states = (
-            ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items()))
-            or "none waits"
-        )
-        waits = certificates.count_unlogged(installation).closures
-        unlogged = (
-            f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`"
-            if waits
-            else ""
-        )
-        call.show(ran, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
+declare_commands(erase, {}, "erasure_verbs")
 
 
 @erase.command("status")
@@ -125,22 +90,6 @@ def recall() -> None:
     """Tracks who received a release and what they must delete."""
 
 
-@recall.command("handed")
-@click.argument("release")
-@click.argument("recipient")
-@answer_options
-def register_handout(release: str, recipient: str, call: CliCall) -> None:
-    """Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every
-    erasure in it.
-
-    \b
-    Example:  licet recall handed october lab-one
-    """
-    with call.installation() as installation:
-        handout = recall_register.hand_out(installation, release, recipient)
-        call.show({"handout": handout}, lambda: handout)
-
-
 @recall.command("list")
 @recipient_option
 @answer_options
@@ -167,22 +116,6 @@ def list_recalls(recipient: str | None, call: CliCall) -> int:
         call.show(found, lambda: "\n".join(lines) or "every recall is acknowledged")
     overdue = any(item.overdue for item in erasures) or any(item.overdue for item in exports)
     return EXIT_NO if overdue else 0
-
-
-@recall.command("run")
-@answer_options
-def run_recalls(call: CliCall) -> None:
-    """Recalls every exported row that may no longer be used. `licet serve` does so every few
-    minutes.
-
-    \b
-    Example:  licet recall run
-    """
-    from licet.train import recipients
-
-    with call.installation() as installation:
-        rows = recipients.recall_ended(installation)
-        call.show({"rows": rows}, lambda: f"recalled {rows:,} rows: `licet recall list`")
 
 
 def _line_of(_: AnyCall, done: Recall | Export) -> str:
@@ -232,34 +165,6 @@ def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
     signer = key_file(file, None, SignatureType.ed25519, "licet recall key")
     signed = recipient_answers.sign(signer, erasure, handout, utc_now())
     show({"signed": signed}, as_json, lambda: signed)
-
-
-@recall.command("trust")
-@click.argument("vkey")
-@answer_options
-def trust_recipient(vkey: str, call: CliCall) -> None:
-    """Registers the key with which a recipient signs their answers.
-
-    VKEY is its public half, as `licet recall key` prints it. It replaces an earlier one.
-
-    \b
-    Example:  licet recall trust "$(cat lab-one.vkey)"
-    """
-    with call.installation() as installation:
-        if vkey.count("+") < 2:
-            raise UsageError(
-                f"`{vkey}` is no vkey", "copy its whole line, as `licet recall key` printed it"
-            )
-        key = recipient_answers.register(installation, vkey)
-        call.show({"recipient": key.name, "vkey": key.vkey}, lambda: f"registered for {key.name}")
-
-
-def _forecast(view: ErasureForecast) -> str:
-    return (
-        f"would finish {view.due:,} erasures and destroy {view.keys:,} keys; {view.held:,} are "
-        "kept by a hold,"
-        f" {view.later:,} are not due yet"
-    )
 
 
 def _line(view: ErasureStatus) -> str:

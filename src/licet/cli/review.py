@@ -10,11 +10,13 @@ import click
 
 from licet.cli.release_sign import standing_text
 from licet.cli.shell import CliCall, answer_options, show
+from licet.cli.verb_commands import Printing, run_verb
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, RowShown, StaffMember
+from licet.service.review_verbs import CLOSE, FIND
 from licet.vault.installation import Installation
 
 FINDINGS = [finding.value for finding in ReviewFinding if finding is not ReviewFinding.out_of_reach]
@@ -103,22 +105,21 @@ def review(
     """
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
+    if closing:
+        run_verb(CLOSE, release, {}, call, Printing(text=lambda _, closed: standing_text(closed)))
+        return
+    if row is not None:
+        run_verb(FIND, release, {"row": row, "finding": finding}, call, by=by)
+        return
     with call.installation() as installation:
         seen = signatures.get_standing(installation, release)
-        if closing:
-            seen = signatures.close(installation, release)
-        elif seen.sample is None and (again or (seen.statement is None and row is None)):
+        if seen.sample is None and (again or seen.statement is None):
             seen = signatures.draw(installation, release, chance=chance, by_risk=risk)
-        if by is None or closing:
+        if by is None:
             call.show(seen, lambda: standing_text(seen))
             return
         reader = signatures.find_member(installation, by)
-        if row is not None and finding is not None:
-            done = signatures.record_finding(
-                installation, release, reader, row, ReviewFinding(finding)
-            )
-            call.show(done, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
-        elif call.as_json:
+        if call.as_json:
             show(signatures.read_next(installation, release, reader), True, str)
         else:
             _read(installation, release, reader)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import PATH, CliCall, answer_options, dry_option, model_name_option, pluralize
+from licet.cli.verb_commands import run_verb
 from licet.errors import UsageError
 from licet.policy.period import rfc3339
 
@@ -172,6 +173,12 @@ def flag(
         raise UsageError("who reads or decides?", "give --by, the address of a member of staff")
     if (model is None) != (ticket is None):
         raise UsageError("`--suggest` and `--ticket` go together")
+    if conversation is not None:
+        from licet.service.erasure_verbs import DECIDE
+
+        decision = "dismiss" if dismiss else "overturn" if overturn else "flag"
+        run_verb(DECIDE, conversation, {"decision": decision}, call, by=by)
+        return
     with call.installation() as installation:
         if model is not None and by is not None and ticket is not None:
             from licet.misuse import detector, models
@@ -186,15 +193,6 @@ def flag(
                 alarms=float(alarms),
             )
             call.show(found, lambda: _screening_text(found))
-        elif conversation is not None and by is not None:
-            done = suggestions.decide(
-                installation,
-                conversation,
-                signatures.find_member(installation, by),
-                dismiss=dismiss,
-                overturn=overturn,
-            )
-            call.show(done, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
         else:
             waiting = suggestions.list_undecided(installation)
             call.show(waiting, lambda: "\n".join(map(_line, waiting)) or "nothing waits")

@@ -116,8 +116,13 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
     needs_record = any(is_reason(field) and not is_content(field) for field in fields.values())
 
-    def act(call: CliCall, target: str | tuple[str, ...] = "", **options: Any) -> int:  # noqa: ANN401 of click
-        target = target if isinstance(target, str) else "+".join(target)
+    nouns = [(noun.strip("[].").lower(), noun) for noun in verb.noun.split()]
+
+    def act(call: CliCall, **options: Any) -> int:  # noqa: ANN401 of click
+        given = (options.pop(name) or () for name, _ in nouns)
+        target = "+".join(
+            "+".join((value,) if isinstance(value, str) else value) for value in given
+        )
         shared = {name: options.pop(name, None) for name in ("by", "dry_run", "url")}
         options = {
             name: read_words(value) if isinstance(value, Path) else value
@@ -148,12 +153,14 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
             made = _option(field)(made)
     if verb.makes_link:
         made = url_option(made)
-    named: dict[str, Any] = {"metavar": verb.noun}
-    if verb.noun.endswith("..."):
-        named |= {"nargs": -1, "required": True}
-    if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
-        named = {"type": choice(kind)}
-    group.command(verb.word)(click.argument("target", **named)(made) if verb.noun else made)
+    for name, noun in reversed(nouns):
+        named: dict[str, Any] = {"metavar": noun, "required": noun[0] != "["}
+        if noun.endswith("..."):
+            named["nargs"] = -1
+        if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
+            named = {"type": choice(kind)}
+        made = click.argument(name, **named)(made)
+    group.command(verb.word)(made)
 
 
 def run_verb(

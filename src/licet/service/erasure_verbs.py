@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from licet.access.roles import StaffRole
-from licet.erasure import certificates, recall_register, sweeper
-from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.erasure import certificates, recall_register, recipient_answers, sweeper
+from licet.erasure.certificates import ErasureForecast, ErasureRun, ErasureStatus
 from licet.erasure.recall_register import Recall
 from licet.erasure.sweeper import SweepStatus
 from licet.errors import NotFoundError, UsageError
@@ -37,7 +37,14 @@ LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
 class RunErasure(VerbBody, frozen=True, kw_only=True):
     """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
 
-    at_once: bool = False
+    at_once: Annotated[
+        bool,
+        Meta(
+            description="Destroy the keys of what was deleted without waiting for the end of its "
+            "period.",
+            extra={"option": "--now"},
+        ),
+    ] = False
     dry_run: bool = False
 
 
@@ -109,6 +116,41 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
     means="What is due is erased and certified now, as the next sweep would do.",
     would=_would_run,
     did=_did_run,
+)
+
+
+def _advance(call: VerbCall[RunErasure]) -> ErasureForecast | ErasureRun:
+    step = certificates.forecast_erasures if call.dry_run else certificates.advance_erasures
+    return step(call.installation, only=call.target or None, at_once=call.sent.at_once)
+
+
+def _did_advance(call: AnyCall, done: ErasureRun) -> str:
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(done.states.items()))
+    waits = certificates.count_unlogged(call.installation).closures
+    unlogged = (
+        f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`"
+        if waits
+        else ""
+    )
+    return f"{states or 'none waits'}; {done.certificates:,} certificates signed{unlogged}"
+
+
+ADVANCE: AnyVerb = StaffVerb(
+    name="advance_erasures",
+    about="Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An "
+    "interrupted run continues when it is called again.",
+    who=OFFICER,
+    takes=RunErasure,
+    run=_advance,
+    would=lambda _, seen: (
+        f"would finish {seen.due:,} erasures and destroy {seen.keys:,} keys; {seen.held:,} are "
+        f"kept by a hold, {seen.later:,} are not due yet",
+    ),
+    did=_did_advance,
+    command="erase run",
+    noun="[ERASURE]",
+    by="",
+    example="--dry-run",
 )
 
 
@@ -186,6 +228,64 @@ answer is kept, and stands in a certificate that is made later.""",
 )
 
 
+def _recall_ended(call: AnyCall) -> dict[str, int]:
+    from licet.train import recipients  # here: no other verb of erasures needs it
+
+    return {"rows": recipients.recall_ended(call.installation)}
+
+
+def _trust(call: AnyCall) -> dict[str, str]:
+    if call.target.count("+") < 2:
+        raise UsageError(
+            f"`{call.target}` is no vkey", "copy its whole line, as `licet recall key` printed it"
+        )
+    key = recipient_answers.register(call.installation, call.target)
+    return {"recipient": key.name, "vkey": key.vkey}
+
+
+RECALL_ENDED: StaffVerb[NoBody, dict[str, int]] = StaffVerb(
+    name="recall_ended_rows",
+    about="Recalls every exported row that may no longer be used. `licet serve` does so every few "
+    "minutes.",
+    who=OFFICER,
+    takes=NoBody,
+    run=_recall_ended,
+    did=lambda _, done: f"recalled {done['rows']:,} rows: `licet recall list`",
+    command="recall run",
+    noun="",
+    by="",
+)
+HAND_OUT: StaffVerb[NoBody, dict[str, str]] = StaffVerb(
+    name="register_handout",
+    about="Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every "
+    "erasure in it.",
+    who=OFFICER,
+    takes=NoBody,
+    run=lambda call: {
+        "handout": recall_register.hand_out(call.installation, *call.target.split("+"))
+    },
+    did=lambda _, done: done["handout"],
+    command="recall handed",
+    noun="RELEASE RECIPIENT",
+    by="",
+    example="october lab-one",
+)
+TRUST: StaffVerb[NoBody, dict[str, str]] = StaffVerb(
+    name="trust_recipient",
+    about="""Registers the key with which a recipient signs their answers.
+
+VKEY is its public half, as `licet recall key` prints it. It replaces an earlier one.""",
+    who=OFFICER,
+    takes=NoBody,
+    run=_trust,
+    did=lambda _, done: f"registered for {done['recipient']}",
+    command="recall trust",
+    noun="VKEY",
+    by="",
+    example='"$(cat lab-one.vkey)"',
+)
+
+
 def _decide_open(call: VerbCall[MisuseDecision]) -> Suggestion:
     only_open = call.sent.decision not in ("overturn", "uphold")
     if not call.dry_run:
@@ -219,6 +319,8 @@ DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     route="conversations/{conversation:str}/misuse",
     answers=Suggestion,
     answer=lambda call, done: done or suggestions.get_suggestion(call.installation, call.target),
+    did=lambda _, done: f"{done.conversation}: {done.decision} by {done.decided_by}",
+    by="member",
 )
 # As DECIDE, for undecided suggestions: inbox items, and rows of its table
 DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
@@ -266,8 +368,12 @@ APPROVE_ANY: AnyVerb = msgspec.structs.replace(
 )
 VERBS: tuple[AnyVerb, ...] = (
     RUN,
+    ADVANCE,
     ACKNOWLEDGE,
     ACKNOWLEDGE_BY_COMMAND,
+    RECALL_ENDED,
+    HAND_OUT,
+    TRUST,
     DECIDE,
     APPROVE,
     APPROVE_ANY,

@@ -5,13 +5,14 @@ command.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from licet.access import identities
 from licet.access.roles import StaffRole
@@ -22,11 +23,8 @@ from licet.masked import Masked
 from licet.release import signatures
 from licet.release.signatures import ReleaseStanding, StaffMember
 from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs, review_verbs
-from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
-from licet.service.hold_verbs import EndHold, HoldReview
 from licet.service.inbox_sources import ItemKind
-from licet.service.review_verbs import NewSample, SignRelease
-from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
+from licet.service.staff_verb import AnyCall, AnyVerb, VerbCall, unwrapped
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
 
@@ -56,80 +54,109 @@ ActRefusal: TypeAlias = Callable[[Installation, StaffMember, str], str]
 
 
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
-    """``codes`` are the allowed values of `code`. ``has_words``: the act itself stores the reason,
-    where the person reads it; ``needs_words``: it requires one. ``waits_for`` says why the act
-    cannot be done now, and is empty if it can.
+    """An act by a declared verb, whose body has what the form gives and what the act ``sets``.
+
+    ``waits_for`` says why the act cannot be done now, and is empty if it can.
     """
 
+    verb: AnyVerb
     name: str
     label: str
     means: str
-    who: tuple[StaffRole, ...]
-    does: Callable[[Installation, StaffMember, str, ActValues], str]
-    forecast: Callable[[Installation, StaffMember, str, ActValues], str] = lambda *_: ""
+    sets: Mapping[str, object] = {}
     waits_for: ActRefusal = lambda *_: ""
-    fields: tuple[ActField, ...] = ()
-    codes: tuple[str, ...] = ()
     destroys: bool = False
-    has_words: bool = False
-    needs_words: bool = True
+
+    @property
+    def who(self) -> tuple[StaffRole, ...]:
+        return self.verb.who
+
+    @property
+    def _takes(self) -> dict[str, FieldInfo]:
+        return {field.name: field for field in msgspec.structs.fields(self.verb.takes)}
+
+    @property
+    def fields(self) -> tuple[ActField, ...]:
+        return tuple(_FIELDS[name] for name in self._takes if name in _FIELDS)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The allowed values of `code`."""
+        return tuple(unwrapped(self._takes["code"].type)[0]) if "code" in self._takes else ()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the verb itself stores the reason, where the person reads it."""
+        return "words" in self._takes
+
+    @property
+    def needs_words(self) -> bool:
+        return not self.has_words or self._takes["words"].required
+
+    def does(
+        self, installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
+        """Performs the act, and describes its result."""
+        call = self._call(installation, actor, subject, values)
+        return self.verb.did(call, self.verb.run(call))
+
+    def forecast(
+        self, installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
+        return " ".join(self.verb.forecast(self._call(installation, actor, subject, values))[1])
+
+    def _call(
+        self, installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> AnyCall:
+        given = {
+            **msgspec.structs.asdict(values),
+            "words": values.reason.strip(),
+            "due": -1 if values.amount is None else values.amount,
+            **self.sets,
+        }
+        sent = {name: given[name] for name in self._takes if name in given}
+        return VerbCall(
+            installation=installation,
+            actor=f"staff:{actor.email}",
+            member=actor,
+            wall=installation.clock(),
+            sent=self.verb.body(sent) if self.has_words else self.verb.takes(**sent),
+            target=subject,
+        )
+
+
+_FIELDS = {
+    "code": ActField.code,
+    "matter": ActField.matter,
+    "review_at": ActField.review_at,
+    "due": ActField.amount,
+    "names_in": ActField.names_in,
+}
 
 
 def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
     return _ACTS.get(kind, ())
 
 
-# Acts of declared verbs
-
-
 def act_of(
     verb: AnyVerb,
     name: str,
-    sent: Callable[[ActValues], msgspec.Struct] = lambda _: NoBody(),
     *,
     label: str = "",
     means: str = "",
-    fields: tuple[ActField, ...] = (),
     destroys: bool = False,
     waits_for: ActRefusal = lambda *_: "",
+    **sets: object,
 ) -> InboxAct:
-    """Returns the act of a declared verb. ``sent`` makes its body of the values; its wording is the
-    verb's by default.
-    """
-
-    def call(
-        installation: Installation, actor: StaffMember, subject: str, values: ActValues
-    ) -> AnyCall:
-        return VerbCall(
-            installation=installation,
-            actor=f"staff:{actor.email}",
-            member=actor,
-            wall=installation.clock(),
-            sent=sent(values),
-            target=subject,
-        )
-
-    def does(
-        installation: Installation, actor: StaffMember, subject: str, values: ActValues
-    ) -> str:
-        made = call(installation, actor, subject, values)
-        return verb.did(made, verb.run(made))
-
-    def forecast(
-        installation: Installation, actor: StaffMember, subject: str, values: ActValues
-    ) -> str:
-        return " ".join(verb.forecast(call(installation, actor, subject, values))[1])
-
+    """Returns the act of a declared verb, with its wording by default."""
     return InboxAct(
+        verb=verb,
         name=name,
         label=label or verb.label,
         means=means or str(verb.means),
-        who=verb.who,
-        does=does,
-        forecast=forecast,
-        waits_for=waits_for,
-        fields=fields,
         destroys=destroys,
+        waits_for=waits_for,
+        sets=sets,
     )
 
 
@@ -149,35 +176,17 @@ def _request_act(verb: AnyVerb) -> InboxAct:
     """Returns the act of a step: its reason is sent to the person, and stored in no other
     record.
     """
-    fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
-    codes = tuple(unwrapped(fields["code"].type)[0]) if "code" in fields else ()
-    act = act_of(
-        verb,
-        verb.word,
-        lambda values: verb.body(
-            {"words": values.reason.strip(), **({"code": values.code} if codes else {})}
-        ),
-        fields=(ActField.code,) if codes else (),
-        destroys=verb.destroys,
-        waits_for=partial(_stepping, StaffAct(verb.word), next(iter(codes), "")),
-    )
-    return msgspec.structs.replace(
-        act, has_words=True, needs_words=fields["words"].required, codes=codes
-    )
-
-
-def _decision(
-    decision: Literal["flag", "dismiss", "overturn", "uphold"],
-) -> Callable[..., msgspec.Struct]:
-    return lambda _: MisuseDecision(decision=decision)
+    act = act_of(verb, verb.word, destroys=verb.destroys)
+    code = next(iter(act.codes), "")
+    return msgspec.structs.replace(act, waits_for=partial(_stepping, StaffAct(verb.word), code))
 
 
 # not marked as destructive: a sweep does it too
-RUN = act_of(erasure_verbs.RUN, "run", lambda _: RunErasure())
+RUN = act_of(erasure_verbs.RUN, "run")
 ERASE_AT_ONCE = act_of(
     erasure_verbs.RUN,
     "at-once",
-    lambda _: RunErasure(at_once=True),
+    at_once=True,
     label="Erase without waiting",
     means="Their keys are destroyed now, before the period ends. Nobody can bring it back, the "
     "person included.",
@@ -191,7 +200,7 @@ ACKNOWLEDGE = act_of(
 FLAG = act_of(
     erasure_verbs.DECIDE_OPEN,
     "flag",
-    _decision("flag"),
+    decision="flag",
     label="Flag as misuse",
     means="A safety copy of what is flagged is kept for the period of the policy. The person sees "
     "the flag.",
@@ -199,14 +208,14 @@ FLAG = act_of(
 DISMISS = act_of(
     erasure_verbs.DECIDE_OPEN,
     "dismiss",
-    _decision("dismiss"),
+    decision="dismiss",
     label="Dismiss",
     means="It is no misuse. Nothing of it changes.",
 )
 OVERTURN = act_of(
     erasure_verbs.DECIDE_OPEN,
     "overturn",
-    _decision("overturn"),
+    decision="overturn",
     label="Overturn the flag",
     means="The safety copy ends with its flag.",
     destroys=True,
@@ -214,7 +223,7 @@ OVERTURN = act_of(
 UPHOLD = act_of(
     erasure_verbs.DECIDE_OPEN,
     "uphold",
-    _decision("uphold"),
+    decision="uphold",
     label="Uphold the flag",
     means="It is misuse, and the flag stands. Somebody looks at it again after 90 days.",
 )
@@ -256,25 +265,13 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.misuse: (FLAG, DISMISS),
     ItemKind.flag: (UPHOLD, OVERTURN),
     ItemKind.hold: (
-        act_of(
-            hold_verbs.REVIEW,
-            "review",
-            lambda values: HoldReview(matter=values.matter, review_at=values.review_at),
-            fields=(ActField.matter, ActField.review_at),
-        ),
-        act_of(
-            hold_verbs.END_ITEM,
-            "end",
-            lambda values: EndHold(matter=values.matter),
-            fields=(ActField.matter,),
-            destroys=True,
-        ),
+        act_of(hold_verbs.REVIEW, "review"),
+        act_of(hold_verbs.END_ITEM, "end", destroys=True),
     ),
     ItemKind.review: (
         act_of(
             review_verbs.DRAW,
             "draw",
-            lambda _: NewSample(),
             means="100 rows by chance and 20 by risk.",
             waits_for=_drawing,
         ),
@@ -289,22 +286,10 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
         act_of(
             review_verbs.SIGN,
             "sign",
-            lambda values: SignRelease(names_in=values.names_in),
             means="Every check of the release is made before it is signed.",
-            fields=(ActField.names_in,),
             waits_for=_signing,
         ),
     ),
-    ItemKind.sweep: (
-        act_of(
-            erasure_verbs.APPROVE,
-            "approve",
-            lambda values: SweepApproval(due=-1 if values.amount is None else values.amount),
-            fields=(ActField.amount,),
-            destroys=True,
-        ),
-    ),
-    ItemKind.model: (
-        act_of(release_verbs.RETIRE, "retire", lambda values: GivenReason(reason=values.reason)),
-    ),
+    ItemKind.sweep: (act_of(erasure_verbs.APPROVE, "approve", destroys=True),),
+    ItemKind.model: (act_of(release_verbs.RETIRE, "retire"),),
 }

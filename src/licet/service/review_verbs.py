@@ -21,7 +21,7 @@ from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.rows import MessageShape
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
-from licet.release.signatures import Agreement, ReleaseStanding, RowShown
+from licet.release.signatures import Agreement, ReleaseStanding, RowShown, SampleSeen
 from licet.service import replacements, slice_sample
 from licet.service.replacements import ReplacementsRead
 from licet.service.slice_sample import SliceRead
@@ -182,25 +182,26 @@ DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
 )
 
 
-def _store_finding(call: VerbCall[NewFinding]) -> ReleaseStanding:
-    sent, folder = call.sent, _folder(call)
-    signatures.record_finding(
-        call.installation, folder, call.staff, sent.row, sent.finding, second=sent.second
-    )
-    return signatures.get_standing(call.installation, folder)
-
-
-FIND: StaffVerb[NewFinding, ReleaseStanding] = StaffVerb(
+FIND: StaffVerb[NewFinding, SampleSeen] = StaffVerb(
     name="give_finding",
     about="Stores what the caller found in the row that they opened last; 409 for another row.",
     who=READING,
     takes=NewFinding,
-    run=_store_finding,
+    run=lambda call: signatures.record_finding(
+        call.installation,
+        _folder(call),
+        call.staff,
+        call.sent.row,
+        call.sent.finding,
+        second=call.sent.second,
+    ),
     route="releases/{release:str}/review/findings",
     page="releases/{release:str}/finding",
     tag="releases",
     answers=ReviewAnswer,
-    answer=_review,
+    answer=lambda call, _: _review(call, None),
+    did=lambda _, sample: f"{sample.left:,} of {sample.drawn:,} rows are left",
+    by="member",
 )
 UNDO: StaffVerb[OpenRow, int] = StaffVerb(
     name="undo_finding",

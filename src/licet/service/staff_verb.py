@@ -133,7 +133,8 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     destroys: bool = False
     version: Callable[[VerbCall[Sent]], str] | None = None  # refused if it changed meanwhile
     clears_key_cache: bool = False  # of service keys
-    # The command, as in `webhooks pause`, its target's name in the help, if any, and an example
+    # The command, as in `webhooks pause`, the names of its target's parts in the help, `[OPTIONAL]`
+    # or `SEVERAL...`, and an example
     command: str = ""
     noun: str = "NAME"
     makes_link: bool = False  # to sign in with; `--url` has its base
