@@ -41,14 +41,7 @@ def _page(installation: Installation, reader: PageReader, conversation: UUID) ->
             tx, installation.keyring, known, reader.account, conversation, at
         )
     chat = conversation_line(reader.words, dates_of(installation, known), mine)
-    return shell.page(
-        "badge.html",
-        reader,
-        at,
-        title=chat.title,
-        values={"chat": chat},
-        event_detail=_event_detail(mine),
-    )
+    return shell.page("badge.html", reader, at, title=chat.title, event_detail=_event_detail(mine), chat=chat)
 
 
 def _event_detail(mine: OwnConversation) -> dict[str, Any]:

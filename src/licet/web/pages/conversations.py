@@ -78,29 +78,9 @@ def chats(request: AnyRequest) -> Response[Any]:
         )
     listed = page.listed
     saved = _describe_outcome(words, dates, request, acted)
-    values = {
-        "chats": [conversation_line(words, dates, mine) for mine in listed.conversations],
-        "saved": saved,
-        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("flash", ""))
+    return shell.page("chats.html", reader, at, title=words.say("chats.title"), place="chats", chats=[conversation_line(words, dates, mine) for mine in listed.conversations], saved=saved, undo=selection.undo_form(words, dates, [acted], request.query_params.get("flash", ""))
         if acted and saved
-        else None,
-        "told": outcome,
-        "acted": acted.shown_id if acted in listed.conversations else "",
-        "older": view.at(format_id(Prefix.conversation, listed.next)).query if listed.next else "",
-        "view": view,
-        "newest": view.at("").query,
-        "stopped": page.stopped,
-        "sought": sought,
-        "filters": tuple(UseFilter),
-        "projects": projects,
-        "summary": _summary(words, there),
-        "any": bool(there.conversations + there.deleted + there.copied),
-        "searched": sought.is_narrow,
-        "means": words.say(f"selected.means{selection.let_in_whole(dates)}"),
-    }
-    return shell.page(
-        "chats.html", reader, at, title=words.say("chats.title"), place="chats", values=values
-    )
+        else None, told=outcome, acted=acted.shown_id if acted in listed.conversations else "", older=view.at(format_id(Prefix.conversation, listed.next)).query if listed.next else "", view=view, newest=view.at("").query, stopped=page.stopped, sought=sought, filters=tuple(UseFilter), projects=projects, summary=_summary(words, there), any=bool(there.conversations + there.deleted + there.copied), searched=sought.is_narrow, means=words.say(f"selected.means{selection.let_in_whole(dates)}"),)
 
 
 @post_page("/chats/search", may=PERSONS)
@@ -163,21 +143,9 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             )
             prompt = load_prompt(tx, reader.account, known, at, language=words.language)
             saved = saved or scopes.describe_outcome(words, prompt, known, seen, request, at)
-    values = {
-        "chat": made,
-        "reads": reads,
-        "saved": saved,
-        "panel": panel,
-        "undo": undo,
-        "parts": [_part(words, one) for one in shown_parts.parts],
-        "start": start,
-        "next": shown_parts.next,
-        "unread": _unread(shown_parts),
-        "says_whole": start > 0
+    return shell.page("chat.html", reader, at, title=made.title, place="chats", chat=made, reads=reads, saved=saved, panel=panel, undo=undo, parts=[_part(words, one) for one in shown_parts.parts], start=start, next=shown_parts.next, unread=_unread(shown_parts), says_whole=start > 0
         or not _is_one(shown_parts)
-        or any(len(one.runs) > 1 for one in made.badges),
-    }
-    return shell.page("chat.html", reader, at, title=made.title, place="chats", values=values)
+        or any(len(one.runs) > 1 for one in made.badges),)
 
 
 @post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)

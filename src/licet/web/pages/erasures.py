@@ -118,17 +118,9 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
     if copied:
         lines.append(words.say("end.means.safety"))
     lines += [words.say(f"{what}.means.after"), words.say("end.means.certificate")]
-    values = {
-        "lines": lines,
-        "what": what,
-        "empty": what == "everything" and not left,
-        "saved": words.say("everything.more")
+    return shell.page("end.html", reader, at, title=words.say(f"{what}.title"), place="chats", lines=lines, what=what, empty=what == "everything" and not left, saved=words.say("everything.more")
         if request.query_params.get("flash") == "more" and left
-        else "",
-    }
-    return shell.page(
-        "end.html", reader, at, title=words.say(f"{what}.title"), place="chats", values=values
-    )
+        else "",)
 
 
 # What became of it
@@ -158,16 +150,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
         states = certificate.states_of(tx, reader.account)
         saved = _describe_outcome(tx, reader, request)
     done, total = states.get(ErasureState.verified, 0), sum(states.values())
-    values = {
-        "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
-        "saved": saved,
-        "from": before,
-        "summary": words.count("erasures.summary", total, done=f"{done:,}") if total else "",
-        "older": found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
-    }
-    return shell.page(
-        "erasures.html", reader, at, title=words.say("erasures.title"), place="chats", values=values
-    )
+    return shell.page("erasures.html", reader, at, title=words.say("erasures.title"), place="chats", erasures=[_line(words, one) for one in found[:PAGE_ERASURES_MAX]], saved=saved, from=before, summary=words.count("erasures.summary", total, done=f"{done:,}") if total else "", older=found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",)
 
 
 def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
@@ -187,18 +170,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
     installation, reader = shell.open_reader(request)
     found = certificates.status(installation, _own(installation, reader, name), for_person=True)
-    values = {
-        "erasure": _line(reader.words, found),
-        "nothing": not certificates.certified_places(installation, found.erasure),
-    }
-    return shell.page(
-        "erasure.html",
-        reader,
-        installation.clock(),
-        title=reader.words.say("erasure.title"),
-        place="chats",
-        values=values,
-    )
+    return shell.page("erasure.html", reader, installation.clock(), title=reader.words.say("erasure.title"), place="chats", erasure=_line(reader.words, found), nothing=not certificates.certified_places(installation, found.erasure),)
 
 
 @get_page("/erasures/{name:str}/certificate.json", may=PERSONS)

@@ -47,15 +47,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
         listed = feedback.list_feedback(
             tx, installation.keyring, known, reader.account, at, before=start
         )
-    values = {
-        "given": [_line(words, given) for given in listed.given],
-        "from": before,
-        "older": format_id(Prefix.feedback, listed.next) if listed.next else "",
-        "saved": words.say("done.taken_back") if done == "taken_back" else "",
-    }
-    return shell.page(
-        "feedback.html", reader, at, title=words.say("feedback.title"), place="chats", values=values
-    )
+    return shell.page("feedback.html", reader, at, title=words.say("feedback.title"), place="chats", given=[_line(words, given) for given in listed.given], from=before, older=format_id(Prefix.feedback, listed.next) if listed.next else "", saved=words.say("done.taken_back") if done == "taken_back" else "",)
 
 
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)

@@ -75,9 +75,7 @@ def _load_notice_page(
         return _page(installation, reader, prompt, saved=saved, made=made, tx=tx)
     if request.query_params.get("whole") == "1" and prompt.notice is not None:
         title = reader.words.mark_language(prompt.notice.text.title, prompt.notice.language)
-        return shell.page(
-            "whole.html", reader, installation.clock(), title=title, values=_text(prompt.notice)
-        )
+        return shell.page("whole.html", reader, installation.clock(), title=title)
     if made or (
         request.query_params.get("flash") == "terms" and prompt.terms_accepted_at is not None
     ):
@@ -348,27 +346,10 @@ def _page(
         if faults
         else blank
     )
-    return shell.page(
-        "notice.html",
-        reader,
-        installation.clock(),
-        title=reader.words.mark_language(found.text.title, found.language),
-        nav=prompt.variant is not Variant.signup,
-        errors=faults,
-        status=422 if faults else 200,
-        values={
-            "question": question,
-            "showing": showing,
-            "action": f"/{place.value}",
-            "saved": saved,
-            "waiting": _waiting(reader, prompt),
-        },
-        outcome="asked",
-        event_detail={
+    return shell.page("notice.html", reader, installation.clock(), title=reader.words.mark_language(found.text.title, found.language), nav=prompt.variant is not Variant.signup, errors=faults, status=422 if faults else 200, outcome="asked", event_detail={
             **_question_detail(prompt, terms_only=terms_only),
             **(answers_detail(reader, made) if made else {}),
-        },
-    )
+        }, question=question, showing=showing, action=f"/{place.value}", saved=saved, waiting=_waiting(reader, prompt))
 
 
 def _question_values(
@@ -407,22 +388,9 @@ def preview_page(
     prompt = preview_prompt(notice, policy, installation.clock())
     reader = PageReader(account=prompt.account, words=words)
     values = _question_values(reader, prompt, notice, policy.asks)
-    return shell.page(
-        "notice.html",
-        reader,
-        installation.clock(),
-        title=words.mark_language(notice.text.title, notice.language),
-        nav=existing,
-        values={
-            "question": shell.markup(
+    return shell.page("notice.html", reader, installation.clock(), title=words.mark_language(notice.text.title, notice.language), nav=existing, question=shell.markup(
                 "question.html", words, **values, errors_of={}, kept=PageForm()
-            ),
-            "showing": "",
-            "action": "/notice" if existing else "/signup",
-            "saved": "",
-            "waiting": "",
-        },
-    )
+            ), showing="", action="/notice" if existing else "/signup", saved="", waiting="")
 
 
 def _record_showing(

@@ -104,14 +104,7 @@ def _page(
         titles = own_conversations.load_titles(tx, installation.keyring, views, at)
     unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
-    values = {
-        "back": path or "/settings",
-        "base": base,
-        "assumed": assume,
-        "purpose": purpose,
-        "purposes": [(name, words.purpose(name)) for name in covered],
-        "refused": words.say("preview.refused") if seen.refused is not None else "",
-        "chats": [
+    return shell.page("preview.html", reader, at, title=words.say("preview.title"), place="chats", back=path or "/settings", base=base, assumed=assume, purpose=purpose, purposes=[(name, words.purpose(name)) for name in covered], refused=words.say("preview.refused") if seen.refused is not None else "", chats=[
             _chat(
                 words,
                 titles.get(one.conversation)
@@ -122,13 +115,7 @@ def _page(
             )
             for one in seen.conversations
             if one.turns or one.unread or one.beyond is not None or conversation is not None
-        ],
-        "next": format_id(Prefix.conversation, seen.next) if seen.next is not None else "",
-        "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
-    }
-    return shell.page(
-        "preview.html", reader, at, title=words.say("preview.title"), place="chats", values=values
-    )
+        ], next=format_id(Prefix.conversation, seen.next) if seen.next is not None else "", more=words.say("preview.more" if unread == 0 else "preview.read_on"),)
 
 
 def _chat(words: Catalogue, title: str, previewed: PreviewedConversation) -> PreviewedChat:

@@ -95,22 +95,12 @@ def list_rights(request: AnyRequest) -> Response[Any]:
         or deadlines.deadline(RightKind.access, region).authority
     )
     kinds = () if is_closed else tuple(kind.value for kind in RightKind)
-    values = {
-        "rights": [
+    return shell.page("rights.html", reader, at, title=words.say("rights.title"), place="chats", rights=[
             (kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}"))
             for kind in kinds
-        ],
-        "law": _law(words, region),
-        "authority": _authority(words, authority),
-        "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]],
-        "from": before,
-        "older": format_id(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
+        ], law=_law(words, region), authority=_authority(words, authority), requests=[_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]], from=before, older=format_id(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
         if len(rows) > PAGE_REQUESTS_MAX
-        else "",
-    }
-    return shell.page(
-        "rights.html", reader, at, title=words.say("rights.title"), place="chats", values=values
-    )
+        else "",)
 
 
 @get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
@@ -141,26 +131,7 @@ def _form(
     lines.append(_law(words, region))
     if kind in REFUSES:
         lines.insert(0, words.say("rights.no"))
-    values = {
-        "kind": kind.value,
-        "means": words.say(f"rights.means.{kind.value}"),
-        "itself": DOES_ITSELF.get(kind),
-        "lines": lines,
-        "needed": kind in NEEDS_WORDS,
-        "kept": kept,
-        "words_max": WORDS_CHARACTERS_MAX,
-        "danger": kind in REFUSES,
-    }
-    return shell.page(
-        "right.html",
-        reader,
-        at,
-        title=words.say(f"rights.kind.{kind.value}"),
-        place="chats",
-        values=values,
-        errors=faults,
-        status=422 if faults else 200,
-    )
+    return shell.page("right.html", reader, at, title=words.say(f"rights.kind.{kind.value}"), place="chats", errors=faults, status=422 if faults else 200, kind=kind.value, means=words.say(f"rights.means.{kind.value}"), itself=DOES_ITSELF.get(kind), lines=lines, needed=kind in NEEDS_WORDS, kept=kept, words_max=WORDS_CHARACTERS_MAX, danger=kind in REFUSES,)
 
 
 @post("/rights/{kind:str}", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -228,33 +199,12 @@ def _request(
     )
     saved = words.say(f"rights.done.{done}") if done in _SAID and _SAID[done](found) else ""
     is_open = found.ended_at is None
-    values = {
-        "request": found,
-        "state": _state(words, found, at),
-        "saved": saved,
-        "is_open": is_open,
-        "steps": [_step(words, one) for one in found.steps],
-        "kept": kept,
-        "words_max": WORDS_CHARACTERS_MAX,
-        "itself": [*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
-        "authority": _authority(words, found.authority),
-        "asks": found.state is RequestState.paused,
-    }
     title = words.say(
         "request.of",
         right=words.say(f"rights.kind.{found.kind.value}"),
         day=words.day(found.received_at),
     )
-    return shell.page(
-        "request.html",
-        reader,
-        at,
-        title=title,
-        place="chats",
-        values=values,
-        errors=faults,
-        status=422 if faults else 200,
-    )
+    return shell.page("request.html", reader, at, title=title, place="chats", errors=faults, status=422 if faults else 200, request=found, state=_state(words, found, at), saved=saved, is_open=is_open, steps=[_step(words, one) for one in found.steps], kept=kept, words_max=WORDS_CHARACTERS_MAX, itself=[*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())], authority=_authority(words, found.authority), asks=found.state is RequestState.paused,)
 
 
 # What a page says was done, as far as it is so.
@@ -296,14 +246,7 @@ def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     found = _load_own_request(installation, reader, name)
     if found.ended_at is not None:
         return shell.redirect_to(reader, f"/rights/requests/{name}")
-    return shell.page(
-        "withdraw.html",
-        reader,
-        installation.clock(),
-        title=reader.words.say("request.withdraw.title"),
-        place="chats",
-        values={"request": found},
-    )
+    return shell.page("withdraw.html", reader, installation.clock(), title=reader.words.say("request.withdraw.title"), place="chats", request=found)
 
 
 @post(

@@ -330,13 +330,7 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         prompt = load_prompt(tx, reader.account, known, at, language=words.language)
         saved = describe_outcome(words, prompt, known, seen, request, at)
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
-    values = {
-        "panel": made,
-        "id": found.shown_id,
-        "chats": [conversation_line(words, dates, mine) for mine in page],
-        "saved": saved,
-    }
-    return shell.page("project.html", reader, at, title=title, place="chats", values=values)
+    return shell.page("project.html", reader, at, title=title, place="chats", panel=made, id=found.shown_id, chats=[conversation_line(words, dates, mine) for mine in page], saved=saved,)
 
 
 @post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)

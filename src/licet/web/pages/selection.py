@@ -207,20 +207,14 @@ def _ask(
         if any(one.releases for one in mine)
         else []
     )
-    values = {
-        "chats": [conversation_line(words, dates, one) for one in mine],
-        "lines": deletion_lines(words, dates, mine, given),
-        "view": view,
-        "action": f"/chats/{mine[0].shown_id}/delete"
-        if not view.named and len(chosen) == 1
-        else "/selection/delete",
-    }
     title = (
         words.say("delete.title")
         if len(mine) == 1
         else words.count("delete.title.several", len(mine))
     )
-    return shell.page("delete.html", reader, at, title=title, place="chats", values=values)
+    return shell.page("delete.html", reader, at, title=title, place="chats", chats=[conversation_line(words, dates, one) for one in mine], lines=deletion_lines(words, dates, mine, given), view=view, action=f"/chats/{mine[0].shown_id}/delete"
+        if not view.named and len(chosen) == 1
+        else "/selection/delete",)
 
 
 def deletion_lines(

@@ -109,23 +109,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     if not name:
         return _no_receipt(reader, at)
     found = _receipt(installation, reader, name)
-    values = {
-        "statement": receipt.describe(found),
-        "proves": receipt.describe_proof(found),
-        "lines": [_readable(catalogue(), *line) for line in receipt.list_fields(found)],
-        "vkey": documents.receipt_key(installation, found).vkey,
-        "raw": found.encode().decode(),
-        "name": name,
-        "number": name.rpartition("-")[2],
-    }
-    return shell.page(
-        "receipt.html",
-        reader,
-        at,
-        title=reader.words.say("receipt.title"),
-        place="settings",
-        values=values,
-    )
+    return shell.page("receipt.html", reader, at, title=reader.words.say("receipt.title"), place="settings", statement=receipt.describe(found), proves=receipt.describe_proof(found), lines=[_readable(catalogue(), *line) for line in receipt.list_fields(found)], vkey=documents.receipt_key(installation, found).vkey, raw=found.encode().decode(), name=name, number=name.rpartition("-")[2],)
 
 
 @get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
@@ -202,51 +186,13 @@ def _page(
         saved, made = describe_outcome(tx, reader, prompt, request)
         rows = recipients.given_rows(tx, reader.account)
     given, several = recipients.describe(installation, rows), len(prompt.in_force.asks) > 1
-    values = {
-        "now": _now(reader, prompt, whole),
-        "gpc": reader.gpc,
-        "asks": {one.name: one for one in asks},
-        "one_question": not several,
-        "undo": undo.undo_offer(words, prompt, made, on_record.choices, asks),
-        "if_no": _if_no(words, prompt, on_record, given),
-        "text": prompt.notice.text if prompt.notice is not None and asks else None,
-        "holds": {one.question: _current_answer(one) for one in whole.questions},
-        "showing": showing,
-        "saved": saved,
-        "waiting": words.say("settings.waiting") if prompt.gate is Gate.must_decide else "",
-        "asks_age": prompt.asks_age,
-        "kept": sent or PageForm(),
-        "known_age": ask_age_again(sent, faults) if sent else "",
-        "failed": sent.question if sent is not None and sent.question else "",
-        "means_title": words.say(
-            "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
-        ),
-        "means": _means(words, prompt.in_force, given),
-        "projects": _places(words, whole, whole.projects),
-        "chats": _places(words, whole, whole.chats),
-        "record": [
-            _choice_lines(words, reader, made, prompt.in_force.asks) for made in on_record.choices
-        ],
-        "facts": _facts(words, on_record),
-        "releases": _releases(words, on_record),
-        "ended": _ended_lines(words, prompt, on_record),
-        "recipients": [_recipient_line(words, one) for one in given],
-        "learnt": tuple(training_lines(words, on_record.consumed)),
-    }
-    return shell.page(
-        "settings.html",
-        reader,
-        at,
-        title=words.say("settings.title"),
-        place="settings",
-        errors=faults,
-        values=values,
-        status=422 if faults else 200,
-        outcome="answered" if made else "asked" if saved else "",
-        event_detail=answers_detail(reader, made)
+    return shell.page("settings.html", reader, at, title=words.say("settings.title"), place="settings", errors=faults, status=422 if faults else 200, outcome="answered" if made else "asked" if saved else "", event_detail=answers_detail(reader, made)
         if made
-        else {"questions": [one.name for one in asks]},
-    )
+        else {"questions": [one.name for one in asks]}, now=_now(reader, prompt, whole), gpc=reader.gpc, asks={one.name: one for one in asks}, one_question=not several, undo=undo.undo_offer(words, prompt, made, on_record.choices, asks), if_no=_if_no(words, prompt, on_record, given), text=prompt.notice.text if prompt.notice is not None and asks else None, holds={one.question: _current_answer(one) for one in whole.questions}, showing=showing, saved=saved, waiting=words.say("settings.waiting") if prompt.gate is Gate.must_decide else "", asks_age=prompt.asks_age, kept=sent or PageForm(), known_age=ask_age_again(sent, faults) if sent else "", failed=sent.question if sent is not None and sent.question else "", means_title=words.say(
+            "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
+        ), means=_means(words, prompt.in_force, given), projects=_places(words, whole, whole.projects), chats=_places(words, whole, whole.chats), record=[
+            _choice_lines(words, reader, made, prompt.in_force.asks) for made in on_record.choices
+        ], facts=_facts(words, on_record), releases=_releases(words, on_record), ended=_ended_lines(words, prompt, on_record), recipients=[_recipient_line(words, one) for one in given], learnt=tuple(training_lines(words, on_record.consumed)),)
 
 
 def _questions(

@@ -103,16 +103,7 @@ def timeline(request: AnyRequest) -> Response[Any]:
         found = [*_entry_lines(tx, installation, reader, known, start), *given]
         page, more = _page(found, about, start)
         titles = _titles(tx, installation, reader, known, page)
-    values = {
-        "lines": [_line(words, one, titles) for one in page],
-        "topics": tuple(TimelineTopic),
-        "about": about,
-        "older": _written(page[-1]) if more else "",
-        "from": start is not None,
-    }
-    return shell.page(
-        "timeline.html", reader, at, title=words.say("timeline.title"), place="chats", values=values
-    )
+    return shell.page("timeline.html", reader, at, title=words.say("timeline.title"), place="chats", lines=[_line(words, one, titles) for one in page], topics=tuple(TimelineTopic), about=about, older=_written(page[-1]) if more else "", from=start is not None,)
 
 
 def _page(
