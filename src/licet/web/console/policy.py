@@ -237,7 +237,7 @@ def notice_page(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
         seen = _notice(tx, notice_id)
     words = visit.site.languages.catalogue(seen.language, marked=True)
     return notice_pages.preview_page(
-        visit.installation, seen, load_policies(visit.installation)[seen.number], words
+        visit.site, seen, load_policies(visit.installation)[seen.number], words
     )
 
 

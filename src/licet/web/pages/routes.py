@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, Router, get
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
@@ -177,6 +178,7 @@ ENTRANCE = Router(
 ROUTES = (
     Router(
         path="/",
+        dependencies={"reader": Provide(shell.open_reader, sync_to_thread=False)},
         route_handlers=[
             *notice.ROUTES,
             *settings.ROUTES,

@@ -14,13 +14,14 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect
@@ -38,6 +39,7 @@ from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.pages import reader_language
+from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -111,8 +113,10 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     ``frame`` is called only for a whole page.
     """
 
+    site: Site
     account: UUID
     words: Catalogue
+    query: Mapping[str, str] = {}
     surface: str = ""
     gpc: bool = False
     fragment: bool = False
@@ -120,28 +124,36 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     csrf: str = ""
     frame: Callable[[], Frame] = Frame
 
+    @property
+    def installation(self) -> Installation:
+        return self.site.installation
 
-def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
-    """The installation and the reader of a request; UnauthenticatedError for anybody but a known
-    person.
-    """
-    installation, caller = site_of(request).installation, request.scope["auth"]
+    @property
+    def now(self) -> datetime:
+        return self.installation.clock()
+
+
+RouteReader: TypeAlias = NamedDependency[PageReader]  # as a route takes it
+
+
+def open_reader(request: AnyRequest) -> PageReader:
+    """The reader of a request; UnauthenticatedError for anybody but a known person."""
+    site, caller = site_of(request), request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
     fragment = reader_language.is_fragment(request)
-    reader = PageReader(
+    return PageReader(
+        site=site,
         account=caller.account,
-        words=reader_language.choose_catalogue(
-            request, site_of(request).languages, fragment=fragment
-        ),
+        words=reader_language.choose_catalogue(request, site.languages, fragment=fragment),
+        query=dict(request.query_params),
         surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
         fragment=fragment,
-        simulated=installation.clock is not utc_now,
+        simulated=site.installation.clock is not utc_now,
         csrf=csrf_token.get(),
         frame=partial(Frame.of, request),
     )
-    return installation, reader
 
 
 class Faults(msgspec.Struct, frozen=True):
@@ -287,7 +299,6 @@ def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
 def page(
     template: str,
     reader: PageReader,
-    now: datetime,
     *,
     title: str,
     place: str = "",
@@ -295,8 +306,8 @@ def page(
     outcome: str = "",
     errors: Faults = NO_FAULTS,
     status: int = 200,
-    values: Mapping[str, Any] | None = None,
     event_detail: Mapping[str, Any] | None = None,
+    **values: object,
 ) -> Response[str]:
     """A whole page, or its content alone for a component, whose event carries ``event_detail``."""
     words, frame = reader.words, reader.frame()
@@ -310,7 +321,7 @@ def page(
             say=words.say,
             quoted=words.mark_language,
             day=words.day,
-            at=now,
+            at=reader.now,
             title=title,
             place=place,
             nav=nav,
@@ -325,7 +336,7 @@ def page(
             errors=errors.places,
             errors_of=errors.of,
             detail=detail(words, event_detail),
-            **(values or {}),
+            **values,
         )
     )
     headers = {
@@ -346,7 +357,6 @@ def page(
 
 def message_page(
     reader: PageReader,
-    now: datetime,
     *,
     title: str,
     lines: Sequence[str],
@@ -358,17 +368,17 @@ def message_page(
     event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
-    values = {"lines": lines, "links": links, "icon_name": icon}
     return page(
         "plain.html",
         reader,
-        now,
         title=title,
         nav=nav,
         outcome=outcome,
         status=status,
-        values=values,
         event_detail=event_detail,
+        lines=lines,
+        links=links,
+        icon_name=icon,
     )
 
 
