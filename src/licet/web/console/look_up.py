@@ -447,6 +447,7 @@ PAGES = (
 ROUTES = (
     Router(
         path="/",
+        include_in_schema=False,
         dependencies={"visit": Provide(shell.opened, sync_to_thread=False)},
         route_handlers=[*PAGES, *verb_forms.forms_beside(PAGES)],
         exception_handlers={

@@ -109,7 +109,6 @@ def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
 @post(
     "/console/policy/proposals",
     may=HOLDS,
-    include_in_schema=False,
     request_max_body_size=FORM_BYTES_MAX,
     multipart_form_part_limit=PARTS_MAX,
 )

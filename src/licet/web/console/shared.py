@@ -35,7 +35,6 @@ from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_verbs import VERBS
 from licet.vault.installation import Installation
-from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.api.shared import member_of
@@ -243,8 +242,7 @@ def page(
         "up": section if section and visit.path != section.path else None,
         "who": visit.staff.email,
         "roles": ", ".join(held),
-        "errors": errors.places,
-        "errors_of": errors.of,
+        "errors": errors,
         "simulated": visit.installation.clock is not utc_now,
         "at": now,
         "ago": lambda at: ago(at, now),
@@ -282,10 +280,7 @@ def plain(
     title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
-    shown: dict[str, Any] = {
-        "csrf": "", "sections": [], "place": None, "up": None, "who": "", "roles": "", "errors": [],
-        "errors_of": {}, "simulated": False, "lines": lines, "links": links,
-    }  # fmt: skip
+    shown = {"sections": [], "up": None, "lines": lines, "links": links}
     return _rendered("console_plain.html", title, status, shown)
 
 
@@ -363,27 +358,18 @@ def display(value: Any) -> str:  # noqa: ANN401 a value of a page
 
 
 def _rendered(template: str, title: str, status: int, values: Mapping[str, Any]) -> Response[str]:
-    words = catalogue(ENGLISH)
-    html = (
-        shared.templates()
-        .get_template(template)
-        .render(
-            words=words,
-            say=words.say,
-            day=words.day,
-            moment=moment,
-            unbroken=unbroken,
-            cells=cells,
-            choices=choices,
-            display=display,
-            size=size,
-            title=title,
-            outcome="",
-            nav=True,
-            static=static_files.path,
-            fragment=False,
-            **values,
-        )
+    html = shared.render(
+        template,
+        catalogue(ENGLISH),
+        title=title,
+        nav=True,
+        moment=moment,
+        unbroken=unbroken,
+        cells=cells,
+        choices=choices,
+        display=display,
+        size=size,
+        **values,
     )
     return Response(
         html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"}

@@ -48,27 +48,13 @@ def _packed(html: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _page(description: bytes) -> bytes:
-    words = catalogue()
-    html = (
-        shell.templates()
-        .get_template("api_reference.html")
-        .render(
-            words=words,
-            say=words.say,
-            title="The API of Licet",
-            nav=False,
-            simulated=False,
-            place="",
-            outcome="",
-            csrf="",
-            fragment=False,
-            errors=(),
-            static=static_files.path,
-            md=_marked,
-            tags=reference.shown(reference.read(description)),
-        )
-    )
-    return html.encode()
+    return shell.render(
+        "api_reference.html",
+        catalogue(),
+        title="The API of Licet",
+        md=_marked,
+        tags=reference.shown(reference.read(description)),
+    ).encode()
 
 
 ROUTES = [api_reference]

@@ -22,7 +22,7 @@ from licet.web.pages.conversation_lines import conversation_line, dates_of
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, RouteReader
 
 
-@get("/chats/{name:str}/badge", may=PERSONS, include_in_schema=False)
+@get("/chats/{name:str}/badge", may=PERSONS)
 async def badge(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Whether one chat may be used, for what and until when, for a component; a browser is sent to
     the chat's page.

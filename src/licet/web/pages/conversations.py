@@ -186,7 +186,7 @@ def chat(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True)
 async def keep_out(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
 ) -> Response[Any]:
@@ -197,7 +197,7 @@ async def keep_out(
     return await _after_form(request, reader, command, data, "kept_out")
 
 
-@post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True)
 async def let_in(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
 ) -> Response[Any]:

@@ -18,7 +18,6 @@ from licet.access.roles import ANYBODY
 from licet.consent import markdown, notice
 from licet.consent.catalogue import catalogue
 from licet.policy.file import preset
-from licet.web import static_files
 from licet.web.pages import shared as shell
 from licet.web.pages.questions import KeepLine, QuestionAsked
 from licet.web.pages.shared import AnyRequest, PageForm
@@ -39,7 +38,7 @@ COLOURS = (
 STANDINGS = ("whole", "part", "none", "ask")
 
 
-@get("/design", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+@get("/design", may=ANYBODY, sync_to_thread=False)
 def design(request: AnyRequest) -> Response[str]:
     """Every part of the design system, in every state."""
     return Response(_page(), media_type="text/html", headers={"cache-control": "no-store"})
@@ -90,30 +89,16 @@ def _page() -> str:
         "allow": words.say("notice.error.choice"),
     }
     question = shell.markup("question.html", words, **sample, errors_of=wrong, kept=PageForm())
-    return (
-        shell.templates()
-        .get_template("design.html")
-        .render(
-            words=words,
-            say=words.say,
-            title="Design system",
-            place="",
-            nav=False,
-            outcome="",
-            static=static_files.path,
-            fragment=False,
-            csrf="",
-            simulated=False,
-            errors=[],
-            errors_of={},
-            colours=COLOURS,
-            standings=STANDINGS,
-            quoted=words.mark_language,
-            detail=shell.detail(words),
-            question=question,
-            faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])],
-            asked=asked,
-        )
+    return shell.render(
+        "design.html",
+        words,
+        title="Design system",
+        colours=COLOURS,
+        standings=STANDINGS,
+        detail=shell.detail(words),
+        question=question,
+        faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])],
+        asked=asked,
     )
 
 

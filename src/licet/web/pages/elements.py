@@ -33,7 +33,7 @@ FRAGMENTS = (
 )
 
 
-@get("/elements", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+@get("/elements", may=ANYBODY, sync_to_thread=False)
 def elements(request: AnyRequest) -> Response[str]:
     """The components in every state, with recorded fragments: no account is behind them."""
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
@@ -48,25 +48,11 @@ def elements(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     """For developers, in English, as the console is."""
-    words = catalogue(ENGLISH)
-    return (
-        shell.templates()
-        .get_template("elements.html")
-        .render(
-            words=words,
-            say=words.say,
-            title="Licet’s components",
-            place="",
-            nav=False,
-            outcome="",
-            csrf="",
-            static=static_files.path,
-            fragment=False,
-            simulated=False,
-            errors=[],
-            errors_of={},
-            fragments={name: fragment(name) for name in FRAGMENTS},
-        )
+    return shell.render(
+        "elements.html",
+        catalogue(ENGLISH),
+        title="Licet’s components",
+        fragments={name: fragment(name) for name in FRAGMENTS},
     )
 
 

@@ -47,7 +47,7 @@ def ask_everything(reader: RouteReader) -> Response[Any]:
     return _ask(reader, "everything")
 
 
-@post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/everything/delete", may=PERSONS, checks_fence=True)
 async def delete_everything(reader: RouteReader) -> Response[Any]:
     """Deletes every chat, some hundreds a transaction."""
     for _ in range(BATCHES_MAX):
@@ -63,7 +63,7 @@ def ask_close(reader: RouteReader) -> Response[Any]:
     return _ask(reader, "close")
 
 
-@post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/account/close", may=PERSONS, checks_fence=True)
 async def close(request: AnyRequest, reader: RouteReader) -> Response[Any]:
     """Closes the account. Every other session of it ends; this one sees the certificate."""
     caller = request.auth

@@ -58,7 +58,7 @@ def list_given(reader: RouteReader) -> Response[Any]:
     )
 
 
-@post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True)
 async def take_back(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
     named = parse(Prefix.feedback, name)

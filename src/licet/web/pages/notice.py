@@ -94,13 +94,13 @@ def signup(reader: RouteReader) -> Response[Any]:
         return _nothing(tx, known, reader, prompt)
 
 
-@post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/notice", may=PERSONS, checks_fence=True)
 async def answer_notice(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves what was answered, or puts the notice off."""
     return await _answer(reader, shell.form_of(data))
 
 
-@post("/signup", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/signup", may=PERSONS, checks_fence=True)
 async def answer_signup(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves what was answered; without an answer to everything the sign-up is not complete."""
     return await _answer(reader, shell.form_of(data))

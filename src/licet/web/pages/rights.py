@@ -164,7 +164,7 @@ def _form(
     )
 
 
-@post("/rights/{kind:str}", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/rights/{kind:str}", may=PERSONS, checks_fence=True)
 async def send(
     request: AnyRequest, reader: RouteReader, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
@@ -258,7 +258,7 @@ _SAID = {
 }
 
 
-@post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True)
 async def reply(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
@@ -293,9 +293,7 @@ def ask_withdraw(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post(
-    "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False
-)
+@post("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
 async def withdraw(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Takes the request back."""
     verb = WithdrawRequest(

@@ -345,19 +345,19 @@ def project(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/projects/{name:str}/use", may=PERSONS, checks_fence=True)
 async def use_project(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the project by itself; where it is kept out, lets it in first."""
     return await submit_scope(reader, data, ScopeAct.use, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True)
 async def keep_project_out(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """From now on none of its chats is used, and none that begins in it later."""
     return await submit_scope(reader, data, ScopeAct.keep_out, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True)
 async def project_as_settings(
     reader: RouteReader, name: FromPath[str], data: Sent
 ) -> Response[Any]:
@@ -365,13 +365,13 @@ async def project_as_settings(
     return await submit_scope(reader, data, ScopeAct.as_settings, project=shell.project_of(name))
 
 
-@post("/chats/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/chats/{name:str}/use", may=PERSONS, checks_fence=True)
 async def use_chat(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the chat by itself; where it is kept out, lets it in first."""
     return await submit_scope(reader, data, ScopeAct.use, chat=shell.conversation_of(name))
 
 
-@post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True)
 async def chat_as_settings(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Removes the chat's own choice, so that the settings apply."""
     return await submit_scope(reader, data, ScopeAct.as_settings, chat=shell.conversation_of(name))

@@ -104,7 +104,7 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
     undo: UndoForm | None
 
 
-@post("/selection", may=PERSONS, include_in_schema=False)
+@post("/selection", may=PERSONS)
 async def select(reader: RouteReader, data: Fields) -> Response[Any]:
     """Applies the act to all selected chats at once; a deletion is confirmed first."""
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
@@ -138,7 +138,7 @@ def ask_delete_selected(reader: RouteReader) -> Response[Any]:
     return _ask(reader, chosen, view)
 
 
-@post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/selection/delete", may=PERSONS, checks_fence=True)
 async def delete_selected(reader: RouteReader, data: Fields) -> Response[Any]:
     """Deletes the selected chats."""
     chosen = _chosen(data)
@@ -157,7 +157,7 @@ def ask_delete(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     return _ask(reader, (shell.conversation_of(name),), ListView())
 
 
-@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
 async def delete(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
     command = Delete(

@@ -74,7 +74,7 @@ def settings(reader: RouteReader) -> Response[Any]:
     return _page(reader)
 
 
-@post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+@post("/settings", may=PERSONS, checks_fence=True)
 async def change(reader: RouteReader, data: Fields) -> Response[Any]:
     """One step, either way, for one question: it holds when this answers."""
     site, say, sent = reader.site, reader.words.say, shell.form_of(data)

@@ -44,9 +44,9 @@ from licet.web.site import Site
 AnyRequest = Request[Any, Any, Any]
 
 
-# Routes of pages: they wait for the database, and are no part of the API.
-get_page = partial(get, sync_to_thread=True, include_in_schema=False)
-post_page = partial(post, sync_to_thread=True, include_in_schema=False)
+# Routes of pages: they wait for the database.
+get_page = partial(get, sync_to_thread=True)
+post_page = partial(post, sync_to_thread=True)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,48 +296,52 @@ def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
     )
 
 
+def render(
+    template: str, words: Catalogue, *, title: str, errors: Faults = NO_FAULTS, **values: object
+) -> str:
+    """A page as markup, with what each template takes."""
+    shown = {
+        "words": words,
+        "say": words.say,
+        "quoted": words.mark_language,
+        "day": words.day,
+        "static": static_files.path,
+        "errors": errors.places,
+        "errors_of": errors.of,
+        "nav": False,
+        "fragment": False,
+        "simulated": False,
+        **dict.fromkeys(("place", "outcome", "csrf"), ""),
+    }
+    return templates().get_template(template).render(title=title, **{**shown, **values})
+
+
 def page(
     template: str,
     reader: PageReader,
     *,
     title: str,
-    place: str = "",
     nav: bool = True,
-    outcome: str = "",
-    errors: Faults = NO_FAULTS,
     status: int = 200,
     event_detail: Mapping[str, Any] | None = None,
-    **values: object,
+    **values: Any,  # noqa: ANN401 as the template takes them
 ) -> Response[str]:
     """A whole page, or its content alone for a component, whose event carries ``event_detail``."""
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf
-    html = (
-        templates()
-        .get_template(template)
-        .render(
-            words=words,
-            say=words.say,
-            quoted=words.mark_language,
-            day=words.day,
-            at=reader.now,
-            title=title,
-            place=place,
-            nav=nav,
-            outcome=outcome,
-            static=static_files.path,
-            fragment=reader.fragment,
-            csrf=reader.csrf,
-            simulated=reader.simulated,
-            languages=frame.languages,
-            path=frame.path,
-            surface=frame.surface,
-            errors=errors.places,
-            errors_of=errors.of,
-            detail=detail(words, event_detail),
-            **values,
-        )
+    html = render(
+        template,
+        words,
+        title=title,
+        at=reader.now,
+        nav=nav,
+        fragment=reader.fragment,
+        csrf=reader.csrf,
+        simulated=reader.simulated,
+        **_framed(frame),
+        detail=detail(words, event_detail),
+        **values,
     )
     headers = {
         "cache-control": "no-store",
@@ -355,30 +359,22 @@ def page(
     )
 
 
+def _framed(frame: Frame) -> dict[str, Any]:
+    return {"languages": frame.languages, "path": frame.path, "surface": frame.surface}
+
+
 def message_page(
     reader: PageReader,
     *,
     title: str,
     lines: Sequence[str],
     links: Sequence[tuple[str, str]] = (),
-    nav: bool = True,
-    outcome: str = "",
-    status: int = 200,
     icon: str = "info",
-    event_detail: Mapping[str, Any] | None = None,
+    **values: Any,  # noqa: ANN401 as `page` takes them
 ) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
     return page(
-        "plain.html",
-        reader,
-        title=title,
-        nav=nav,
-        outcome=outcome,
-        status=status,
-        event_detail=event_detail,
-        lines=lines,
-        links=links,
-        icon_name=icon,
+        "plain.html", reader, title=title, lines=lines, links=links, icon_name=icon, **values
     )
 
 
@@ -393,46 +389,19 @@ def public_page(
     frame: Frame = NO_FRAME,
 ) -> str:
     """A page of a few sentences for anybody, signed in or not."""
-    html = (
-        templates()
-        .get_template("plain.html")
-        .render(
-            words=words,
-            say=words.say,
-            title=title,
-            place="",
-            nav=False,
-            outcome=outcome,
-            static=static_files.path,
-            fragment=fragment,
-            csrf="",
-            simulated=False,
-            errors=[],
-            errors_of={},
-            lines=lines,
-            links=links,
-            languages=frame.languages,
-            path=frame.path,
-            surface=frame.surface,
-            icon_name="alert" if outcome == "refused" else "info",
-            detail=detail(words),
-        )
+    html = render(
+        "plain.html",
+        words,
+        title=title,
+        outcome=outcome,
+        fragment=fragment,
+        lines=lines,
+        links=links,
+        **_framed(frame),
+        icon_name="alert" if outcome == "refused" else "info",
+        detail=detail(words),
     )
     return reader_language.set_off(html)
-
-
-def refusal(
-    words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME
-) -> str:
-    """A page that explains why the request was refused."""
-    return public_page(
-        words,
-        title=words.say("error.title"),
-        lines=lines,
-        outcome="refused",
-        fragment=fragment,
-        frame=frame,
-    )
 
 
 def allowed_phrase(words: Catalogue, covers: Collection[str]) -> str:
