@@ -44,7 +44,7 @@ from licet.web.console.shared import (
     RouteVisit,
     Visit,
 )
-from licet.web.console.tables import ConsoleTable, RowAct, SavedView, TableAct, row_act
+from licet.web.console.tables import ConsoleTable, RowAct, TableAct, row_act
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page
 
 # What an act is on, as the inbox names it
@@ -65,12 +65,12 @@ ERASURES = ConsoleTable(
     about="What people asked to have erased, from the request to the certificate. One is "
     "overdue two days after the last of it should have been gone, unless a legal hold "
     "keeps it.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Overdue", "state=overdue&order=oldest"),
-        SavedView("Not finished", "state=open&order=oldest"),
-        SavedView("Kept by a hold", "state=held&order=oldest"),
-    ),
+    views={
+        "All": "",
+        "Overdue": "state=overdue&order=oldest",
+        "Not finished": "state=open&order=oldest",
+        "Kept by a hold": "state=held&order=oldest",
+    },
     acts_may=HOLDS,
     acts=tuple(row_act(act, ItemKind.erasure) for act in (RUN, ERASE_AT_ONCE)),
 )
@@ -84,11 +84,11 @@ RECALLS = ConsoleTable(
     may=OFFICE,
     about="What recipients of releases were asked to take out of use, for which erasure, and by"
     " which day. An acknowledgement is theirs: record it when they have said so.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Overdue", "state=overdue"),
-        SavedView("Not acknowledged", "state=open"),
-    ),
+    views={
+        "All": "",
+        "Overdue": "state=overdue",
+        "Not acknowledged": "state=open",
+    },
     acts_may=HOLDS,
     acts=(row_act(ACKNOWLEDGE, ItemKind.recall),),
 )
@@ -102,11 +102,11 @@ SUGGESTIONS = ConsoleTable(
     may=LOOKS,
     about="What the misuse classifier suggests for somebody to look at. A model decides "
     "nothing: read a conversation on its page, with a reason, and decide.",
-    views=(
-        SavedView("All", ""),
-        SavedView("To be decided", "state=open"),
-        SavedView("Flagged", "state=flagged"),
-    ),
+    views={
+        "All": "",
+        "To be decided": "state=open",
+        "Flagged": "state=flagged",
+    },
     acts_may=READS,
     acts=tuple(row_act(act, ItemKind.misuse) for act in (FLAG, DISMISS)),
 )
@@ -116,11 +116,11 @@ FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     may=LOOKS,
     about="What was flagged as misuse, and how long it and its score are kept.",
-    views=(
-        SavedView("All", ""),
-        SavedView("With a safety copy", "state=copied&order=oldest"),
-        SavedView("Overturned", "state=overturned"),
-    ),
+    views={
+        "All": "",
+        "With a safety copy": "state=copied&order=oldest",
+        "Overturned": "state=overturned",
+    },
 )
 
 
@@ -187,12 +187,12 @@ CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
     may=FINDS,
     about="Every conversation by when it began, without its title and its words.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Deleted", "state=deleted"),
-        SavedView("Under a hold", "state=held"),
-        SavedView("With a safety copy", "state=flagged"),
-    ),
+    views={
+        "All": "",
+        "Deleted": "state=deleted",
+        "Under a hold": "state=held",
+        "With a safety copy": "state=flagged",
+    },
     acts_may=HOLDS,
     acts=(
         TableAct(
@@ -214,7 +214,7 @@ HELD = ConsoleTable(
     may=LOOKS,
     about="What is held is kept until the hold ends. A hold makes nothing usable. What it is "
     "for is sealed with its conversation. A privacy officer places and ends holds.",
-    views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
+    views={"All": "", "Review is due": "state=due"},
     acts_may=HOLDS,
     acts=(
         TableAct(
@@ -253,11 +253,11 @@ ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
     may=HELPS,
     about="Every account, without a name: the host’s own ids are kept as keyed hashes.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Closed", "state=closed"),
-        SavedView("With a grant in force", "state=granted"),
-    ),
+    views={
+        "All": "",
+        "Closed": "state=closed",
+        "With a grant in force": "state=granted",
+    },
 )
 READINGS = ConsoleTable(
     table=staff_tables.READINGS,
@@ -266,7 +266,7 @@ READINGS = ConsoleTable(
         "Every reading of content by staff, with its reason and the ticket that covers it. The "
         "person sees each of theirs."
     ),
-    views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
+    views={"All": "", "For releases": "reason=release_review"},
 )
 
 
@@ -295,7 +295,6 @@ def show_erasure(visit: RouteVisit, erasure: FromPath[str]) -> Response[Any]:
         title="Erasure",
         seen=seen,
         waits=WAITS.get(seen.waits_for, "") if seen.waits_for else "",
-        may_act=visit.allows(HOLDS),
     )
 
 
@@ -320,11 +319,11 @@ RECIPIENTS = ConsoleTable(
         "Which recipient was given which release, and what it has still to delete. Recalls are "
         "counted up to a thousand here."
     ),
-    views=(
-        SavedView("All", ""),
-        SavedView("With recalls open", "state=open&order=oldest"),
-        SavedView("Overdue", "state=overdue&order=oldest"),
-    ),
+    views={
+        "All": "",
+        "With recalls open": "state=open&order=oldest",
+        "Overdue": "state=overdue&order=oldest",
+    },
 )
 
 

@@ -74,7 +74,6 @@ def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Respo
         papers=papers.list_papers(visit.installation),
         kinds={kind.value: load_form(kind).title for kind in PaperKind},
         saved=flash,
-        makes=visit.allows(HOLDS),
         formats=tuple(FORMATS),
     )
 

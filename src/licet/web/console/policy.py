@@ -37,7 +37,7 @@ from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, RouteVisit, Visit
-from licet.web.console.tables import ConsoleTable, SavedView
+from licet.web.console.tables import ConsoleTable
 from licet.web.pages import notice as notice_pages
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
 
@@ -77,7 +77,6 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         kept=kept,
         proposals=proposals,
         foremost=foremost,
-        proposes=visit.allows(HOLDS),
         **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
     )
 
@@ -199,11 +198,11 @@ NOTICES = ConsoleTable(
         "Every notice that was published: a published notice never changes. One is published on "
         "the machine, with its file."
     ),
-    views=(
-        SavedView("All", ""),
-        SavedView("At sign-up", "for=signup"),
-        SavedView("Existing accounts", "for=existing"),
-    ),
+    views={
+        "All": "",
+        "At sign-up": "for=signup",
+        "Existing accounts": "for=existing",
+    },
 )
 
 

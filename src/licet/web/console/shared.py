@@ -25,15 +25,18 @@ from markupsafe import Markup
 
 from licet.access import inbox_register, roles
 from licet.access.roles import TEAM, ForbiddenError, May, Staff, StaffRole, may
+from licet.access.staff_orders import OrderKind, StaffOrder
 from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
-from licet.service import inbox
+from licet.service import inbox, orders
+from licet.service.hold_verbs import REASONS
 from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_verbs import VERBS
+from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.installation import Installation
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
@@ -103,6 +106,7 @@ def section_of(path: str) -> Section | None:
     return BY_PATH.get(path) or BY_PATH.get("/".join(path.split("/")[:3]))
 
 
+ORDERS_SHOWN_MAX = 20
 COUNTED_MAX = 99  # items of the inbox; the sidebar shows more as 99+
 COUNTED_SECONDS = 15  # for which the counts of some roles are kept
 
@@ -189,6 +193,10 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     def installation(self) -> Installation:
         return self.site.installation
 
+    def orders(self, *kinds: OrderKind, target: str | None = None) -> list[StaffOrder]:
+        """The newest orders of these kinds, for the page that gives them."""
+        return orders.newest(self.installation, kinds, ORDERS_SHOWN_MAX, target)
+
     def allows(self, may: May) -> bool:
         return not may.staff.isdisjoint(self.staff.roles)
 
@@ -247,6 +255,10 @@ def page(
         "at": now,
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
+        "by_account": visit.allows(HELPS),
+        "may_read": visit.allows(READS),
+        "officer": visit.allows(HOLDS),
+        "owns": visit.allows(OWNS),
         "posted": visit.posted,
         "saved": _flash(visit.query.get("flash", "")),
         **values,
@@ -369,6 +381,9 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
         choices=choices,
         display=display,
         size=size,
+        hold_reasons=REASONS,
+        matter_max=MATTER_CHARACTERS_MAX,
+        why_max=inbox_register.WORDS_CHARACTERS_MAX,
         **values,
     )
     return Response(

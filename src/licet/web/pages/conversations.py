@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -53,6 +53,8 @@ from licet.web.pages.shared import (
     Fields,
     PageReader,
     RouteReader,
+    fenced_form,
+    fenced_page,
     get_page,
     post_page,
 )
@@ -61,7 +63,7 @@ READS_MAX = 1_000
 TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 
-@get_page("/chats", may=PERSONS, checks_fence=True)
+@fenced_page("/chats")
 def chats(reader: RouteReader) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and
     what can be done.
@@ -127,7 +129,7 @@ def search(reader: RouteReader, data: Fields) -> Response[Any]:
     return shell.redirect_to(reader, "/chats", **view.named)
 
 
-@get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
+@fenced_page("/chats/{name:str}")
 def chat(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do
     with it.
@@ -186,7 +188,7 @@ def chat(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True)
+@fenced_form("/chats/{name:str}/keep-out")
 async def keep_out(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
 ) -> Response[Any]:
@@ -197,7 +199,7 @@ async def keep_out(
     return await _after_form(request, reader, command, data, "kept_out")
 
 
-@post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True)
+@fenced_form("/chats/{name:str}/let-in")
 async def let_in(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
 ) -> Response[Any]:
@@ -323,13 +325,11 @@ async def _after_form(
         done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.redirect_to(reader, f"/chats/{name}", flash=done, place="flash")
+        return shell.redirect_to(reader, f"/chats/{name}", flash=done)
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.redirect_to(
-        reader, "/chats", **{"flash": done, "chat": name, **view.named}, place="flash"
-    )
+    return shell.redirect_to(reader, "/chats", **{"flash": done, "chat": name, **view.named})
 
 
 def _describe_outcome(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.access import sessions
@@ -35,42 +35,50 @@ from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import SWEPT_WITHIN, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, RouteReader, get_page
+from licet.web.pages.shared import (
+    PERSONS,
+    AnyRequest,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+    get_page,
+)
 
 PAGE_ERASURES_MAX = 25
 BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 
-@get_page("/everything/delete", may=PERSONS, checks_fence=True)
+@fenced_page("/everything/delete")
 def ask_everything(reader: RouteReader) -> Response[Any]:
     """Asks whether to delete every chat, and says what that does."""
     return _ask(reader, "everything")
 
 
-@post("/everything/delete", may=PERSONS, checks_fence=True)
+@fenced_form("/everything/delete")
 async def delete_everything(reader: RouteReader) -> Response[Any]:
     """Deletes every chat, some hundreds a transaction."""
     for _ in range(BATCHES_MAX):
         written = await reader.site.write(DeleteEverything(account=reader.account, at=reader.now))
         if written.finished != EVERYTHING_BATCH:
-            return shell.redirect_to(reader, "/erasures", flash="everything", place="flash")
-    return shell.redirect_to(reader, "/everything/delete", flash="more", place="flash")
+            return shell.redirect_to(reader, "/erasures", flash="everything")
+    return shell.redirect_to(reader, "/everything/delete", flash="more")
 
 
-@get_page("/account/close", may=PERSONS, checks_fence=True)
+@fenced_page("/account/close")
 def ask_close(reader: RouteReader) -> Response[Any]:
     """Asks whether to close the account, and says what that does."""
     return _ask(reader, "close")
 
 
-@post("/account/close", may=PERSONS, checks_fence=True)
+@fenced_form("/account/close")
 async def close(request: AnyRequest, reader: RouteReader) -> Response[Any]:
     """Closes the account. Every other session of it ends; this one sees the certificate."""
     caller = request.auth
     await write(request, CloseAccount(account=reader.account, at=reader.now), None)
     session = caller.session if isinstance(caller, Person) else None
     await reader.site.reading(lambda tx: sessions.end_person(tx, reader.account, but=session))
-    return shell.redirect_to(reader, "/erasures", flash="closed", place="flash")
+    return shell.redirect_to(reader, "/erasures", flash="closed")
 
 
 def _ask(reader: PageReader, what: str) -> Response[Any]:

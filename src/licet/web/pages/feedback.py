@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import feedback
@@ -18,7 +18,12 @@ from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest, RouteReader, get_page
+from licet.web.pages.shared import (
+    AnyRequest,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+)
 
 
 class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +41,7 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     can_take_back: bool
 
 
-@get_page("/feedback", may=PERSONS, checks_fence=True)
+@fenced_page("/feedback")
 def list_given(reader: RouteReader) -> Response[Any]:
     """The stored feedback, newest first."""
     at, words = reader.now, reader.words
@@ -58,7 +63,7 @@ def list_given(reader: RouteReader) -> Response[Any]:
     )
 
 
-@post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True)
+@fenced_form("/feedback/{name:str}/take-back")
 async def take_back(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
     named = parse(Prefix.feedback, name)
@@ -67,7 +72,7 @@ async def take_back(request: AnyRequest, reader: RouteReader, name: FromPath[str
         TakeBackRequest(account=reader.account, at=reader.now, feedback=named),
         None,
     )
-    return shell.redirect_to(reader, "/feedback", flash="taken_back", place="flash")
+    return shell.redirect_to(reader, "/feedback", flash="taken_back")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:

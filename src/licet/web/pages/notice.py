@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, post
+from litestar import Response
 from markupsafe import Markup
 
 from licet.consent import answer_forms, differences, markdown, notice_views
@@ -41,18 +41,18 @@ from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import (
     NO_FAULTS,
-    PERSONS,
     Faults,
     Fields,
     PageForm,
     PageReader,
     RouteReader,
-    get_page,
+    fenced_form,
+    fenced_page,
 )
 from licet.web.site import Site
 
 
-@get_page("/notice", may=PERSONS, checks_fence=True)
+@fenced_page("/notice")
 def notice(reader: RouteReader) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is
     nothing.
@@ -84,7 +84,7 @@ def _load_notice_page(
     )
 
 
-@get_page("/signup", may=PERSONS, checks_fence=True)
+@fenced_page("/signup")
 def signup(reader: RouteReader) -> Response[Any]:
     """The terms and the choice of a new account."""
     with policy_snapshot(reader.installation, records=True) as (tx, known):
@@ -94,13 +94,13 @@ def signup(reader: RouteReader) -> Response[Any]:
         return _nothing(tx, known, reader, prompt)
 
 
-@post("/notice", may=PERSONS, checks_fence=True)
+@fenced_form("/notice")
 async def answer_notice(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves what was answered, or puts the notice off."""
     return await _answer(reader, shell.form_of(data))
 
 
-@post("/signup", may=PERSONS, checks_fence=True)
+@fenced_form("/signup")
 async def answer_signup(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves what was answered; without an answer to everything the sign-up is not complete."""
     return await _answer(reader, shell.form_of(data))
@@ -117,11 +117,10 @@ async def _answer(reader: PageReader, data: PageForm) -> Response[Any]:
             lambda: _page(reader, result.prompt, data, faults, made=made)
         )
     if data.act == "later":
-        return shell.redirect_to(reader, "/notice", place="flash", flash="later")
+        return shell.redirect_to(reader, "/notice", flash="later")
     return shell.redirect_to(
         reader,
         "/notice",
-        place="flash",
         flash=str(result.newest_choice) if data.all_answers else "terms",
     )
 
@@ -157,9 +156,7 @@ def ask_again(reader: PageReader, sent: PageForm, result: FormResult) -> Respons
     page = "/notice" if prompt.show or prompt.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"flash": str(result.newest_choice)} if "no" in sent.all_answers.values() else {}
-    return shell.redirect_to(
-        reader, page, place="flash", again=again, of=",".join(result.stale), **noes
-    )
+    return shell.redirect_to(reader, page, again=again, of=",".join(result.stale), **noes)
 
 
 _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on record

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.consent import deadlines, request_register, rights_requests
@@ -36,12 +36,12 @@ from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import (
     NO_FAULTS,
-    PERSONS,
     AnyRequest,
     Faults,
     PageReader,
     RouteReader,
-    get_page,
+    fenced_form,
+    fenced_page,
 )
 
 PAGE_REQUESTS_MAX = 25
@@ -82,7 +82,7 @@ class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-@get_page("/rights", may=PERSONS, checks_fence=True)
+@fenced_page("/rights")
 def list_rights(reader: RouteReader) -> Response[Any]:
     """Each right, and the requests that were sent, newest first."""
     at, words, before = reader.now, reader.words, reader.query.get("before", "")
@@ -120,7 +120,7 @@ def list_rights(reader: RouteReader) -> Response[Any]:
     )
 
 
-@get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
+@fenced_page("/rights/{kind:str}")
 def ask_right(reader: RouteReader, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
     return _form(reader, _kind(kind))
@@ -164,7 +164,7 @@ def _form(
     )
 
 
-@post("/rights/{kind:str}", may=PERSONS, checks_fence=True)
+@fenced_form("/rights/{kind:str}")
 async def send(
     request: AnyRequest, reader: RouteReader, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
@@ -189,7 +189,6 @@ async def send(
         reader,
         f"/rights/requests/{named}",
         flash="no" if right in REFUSES else "sent",
-        place="flash",
     )
 
 
@@ -203,7 +202,7 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
     return NO_FAULTS
 
 
-@get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
+@fenced_page("/rights/requests/{name:str}")
 def read_request(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
     return _request(reader, name, done=reader.query.get("flash", ""))
@@ -258,7 +257,7 @@ _SAID = {
 }
 
 
-@post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True)
+@fenced_form("/rights/requests/{name:str}/reply")
 async def reply(
     request: AnyRequest, reader: RouteReader, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
@@ -275,10 +274,10 @@ async def reply(
         words=data.words.strip(),
     )
     await write(request, verb, None)
-    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="replied", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="replied")
 
 
-@get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
+@fenced_page("/rights/requests/{name:str}/withdraw")
 def ask_withdraw(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
     found = _load_own_request(reader, name)
@@ -293,7 +292,7 @@ def ask_withdraw(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
+@fenced_form("/rights/requests/{name:str}/withdraw")
 async def withdraw(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Takes the request back."""
     verb = WithdrawRequest(
@@ -303,7 +302,7 @@ async def withdraw(request: AnyRequest, reader: RouteReader, name: FromPath[str]
         request=parse(Prefix.request, name),
     )
     await write(request, verb, None)
-    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="withdrawn", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="withdrawn")
 
 
 # Sentences

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import conversation_search, differences, notice_views, scope_forms
@@ -37,12 +37,12 @@ from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import conversation_line, dates_of
 from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import (
-    PERSONS,
     PageForm,
     PageReader,
     RouteReader,
     Sent,
-    get_page,
+    fenced_form,
+    fenced_page,
 )
 
 
@@ -240,10 +240,10 @@ async def submit_scope(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return shell.redirect_to(reader, path, flash="again", place="flash")
+        return shell.redirect_to(reader, path, flash="again")
     assert isinstance(result, ScopeFormResult)
     done = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.redirect_to(reader, path, flash=done, question=sent.question, place="flash")
+    return shell.redirect_to(reader, path, flash=done, question=sent.question)
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -308,7 +308,7 @@ def describe_outcome(
 # The page of a project
 
 
-@get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
+@fenced_page("/projects/{name:str}")
 def project(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     at, words, named = reader.now, reader.words, shell.project_of(name)
@@ -345,19 +345,19 @@ def project(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@post("/projects/{name:str}/use", may=PERSONS, checks_fence=True)
+@fenced_form("/projects/{name:str}/use")
 async def use_project(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the project by itself; where it is kept out, lets it in first."""
     return await submit_scope(reader, data, ScopeAct.use, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True)
+@fenced_form("/projects/{name:str}/keep-out")
 async def keep_project_out(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """From now on none of its chats is used, and none that begins in it later."""
     return await submit_scope(reader, data, ScopeAct.keep_out, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True)
+@fenced_form("/projects/{name:str}/as-settings")
 async def project_as_settings(
     reader: RouteReader, name: FromPath[str], data: Sent
 ) -> Response[Any]:
@@ -365,13 +365,13 @@ async def project_as_settings(
     return await submit_scope(reader, data, ScopeAct.as_settings, project=shell.project_of(name))
 
 
-@post("/chats/{name:str}/use", may=PERSONS, checks_fence=True)
+@fenced_form("/chats/{name:str}/use")
 async def use_chat(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the chat by itself; where it is kept out, lets it in first."""
     return await submit_scope(reader, data, ScopeAct.use, chat=shell.conversation_of(name))
 
 
-@post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True)
+@fenced_form("/chats/{name:str}/as-settings")
 async def chat_as_settings(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Removes the chat's own choice, so that the settings apply."""
     return await submit_scope(reader, data, ScopeAct.as_settings, chat=shell.conversation_of(name))

@@ -38,7 +38,16 @@ from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import Dates, conversation_line, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, RouteReader, get_page
+from licet.web.pages.shared import (
+    PERSONS,
+    AnyRequest,
+    Fields,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+    get_page,
+)
 
 FOUND_CHARACTERS_MAX = 800
 NAMED_MAX = 10  # releases, models and recipients that a confirmation names
@@ -109,9 +118,7 @@ async def select(reader: RouteReader, data: Fields) -> Response[Any]:
     """Applies the act to all selected chats at once; a deletion is confirmed first."""
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
-        return shell.redirect_to(
-            reader, "/chats", **{"flash": "nothing", **view.named}, place="flash"
-        )
+        return shell.redirect_to(reader, "/chats", **{"flash": "nothing", **view.named})
     if act is SelectedAct.delete:
         return shell.redirect_to(
             reader, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
@@ -138,7 +145,7 @@ def ask_delete_selected(reader: RouteReader) -> Response[Any]:
     return _ask(reader, chosen, view)
 
 
-@post("/selection/delete", may=PERSONS, checks_fence=True)
+@fenced_form("/selection/delete")
 async def delete_selected(reader: RouteReader, data: Fields) -> Response[Any]:
     """Deletes the selected chats."""
     chosen = _chosen(data)
@@ -151,22 +158,20 @@ async def delete_selected(reader: RouteReader, data: Fields) -> Response[Any]:
     return await _perform(reader, form, ListView.of(data))
 
 
-@get_page("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
+@fenced_page("/chats/{name:str}/delete")
 def ask_delete(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     return _ask(reader, (shell.conversation_of(name),), ListView())
 
 
-@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
+@fenced_form("/chats/{name:str}/delete")
 async def delete(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
     command = Delete(
         account=reader.account, at=reader.now, conversation=shell.conversation_of(name)
     )
     await write(request, command, None)
-    return shell.redirect_to(
-        reader, f"/chats/conv_{command.conversation.hex}", flash="deleted", place="flash"
-    )
+    return shell.redirect_to(reader, f"/chats/conv_{command.conversation.hex}", flash="deleted")
 
 
 async def _perform(reader: PageReader, form: SelectedForm, view: ListView) -> Response[Any]:
@@ -178,7 +183,7 @@ async def _perform(reader: PageReader, form: SelectedForm, view: ListView) -> Re
         "none": _join_ids(result.none),
     }
     given = {name: value for name, value in query.items() if value}
-    return shell.redirect_to(reader, "/chats", **given, **view.at("").named, place="flash")
+    return shell.redirect_to(reader, "/chats", **given, **view.at("").named)
 
 
 def _ask(reader: PageReader, chosen: Sequence[UUID], view: ListView) -> Response[Any]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import differences, history, notice_views
@@ -62,19 +62,21 @@ from licet.web.pages.shared import (
     PageForm,
     PageReader,
     RouteReader,
+    fenced_form,
+    fenced_page,
     get_page,
 )
 
 NEWEST = "newest"
 
 
-@get_page("/settings", may=PERSONS, checks_fence=True)
+@fenced_page("/settings")
 def settings(reader: RouteReader) -> Response[Any]:
     """The settings; that the questions stood on them is on record."""
     return _page(reader)
 
 
-@post("/settings", may=PERSONS, checks_fence=True)
+@fenced_form("/settings")
 async def change(reader: RouteReader, data: Fields) -> Response[Any]:
     """One step, either way, for one question: it holds when this answers."""
     site, say, sent = reader.site, reader.words.say, shell.form_of(data)
@@ -90,7 +92,7 @@ async def change(reader: RouteReader, data: Fields) -> Response[Any]:
             or (("allow", _place(sent), say("notice.error.choice")),)
         )
         return await site.calling(lambda: _page(reader, sent, faults))
-    return shell.redirect_to(reader, "/settings", place="flash", flash=str(result.newest_choice))
+    return shell.redirect_to(reader, "/settings", flash=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:

@@ -47,6 +47,10 @@ AnyRequest = Request[Any, Any, Any]
 # Routes of pages: they wait for the database.
 get_page = partial(get, sync_to_thread=True)
 post_page = partial(post, sync_to_thread=True)
+PERSONS = may(person=True)
+# The same for people, where what they do or see waits for the fence.
+fenced_page = partial(get_page, may=PERSONS, checks_fence=True)
+fenced_form = partial(post, may=PERSONS, checks_fence=True)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +220,6 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
 
 Sent = URLEncodedBody[PageForm]
 Fields = URLEncodedBody[dict[str, Any]]
-PERSONS = may(person=True)
 _PLAIN = frozenset(f.encode_name for f in msgspec.structs.fields(PageForm)) - {"answers", "keep"}
 
 
@@ -426,9 +429,10 @@ def seen_other(path: str) -> Redirect:
     return Redirect(path, status_code=303)
 
 
-def redirect_to(reader: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
-    """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the
-    page.
+def redirect_to(reader: PageReader, path: str, **query: str) -> Redirect:
+    """`seen_other` with ``query``, on the same surface as the form, and at the flash if there is
+    one.
     """
     named = query if reader.surface == "app" else {**query, "surface": reader.surface}
-    return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")
+    place = "#flash" if query.keys() & {"flash", "again"} else ""
+    return seen_other(f"{path}?{urlencode(named)}{place}")
