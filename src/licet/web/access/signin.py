@@ -62,7 +62,7 @@ def count_refusal(request: AnyRequest, error: Exception) -> Exception:
     return error
 
 
-@get("/enter", may=ANYBODY, include_in_schema=False)
+@get("/enter", may=ANYBODY)
 async def enter_with_token(
     request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings"
 ) -> Response[Any]:
@@ -90,7 +90,7 @@ async def enter_with_token(
     return answer
 
 
-@get("/enter/on", may=ANYBODY, include_in_schema=False)
+@get("/enter/on", may=ANYBODY)
 async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Response[Any]:
     """Begins the session, or asks first if somebody else is signed in here: nobody is replaced
     without notice.
@@ -110,7 +110,7 @@ async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Res
     return await _entered(site, target, coming, present)
 
 
-@post("/enter/on", may=ANYBODY, include_in_schema=False)
+@post("/enter/on", may=ANYBODY)
 async def enter_as(request: AnyRequest) -> Response[Any]:
     """Continues as the person of the link, or stays signed in as before."""
     site = site_of(request)
@@ -166,7 +166,7 @@ async def _entered(
     return answer
 
 
-@get("/sign-in", may=ANYBODY, include_in_schema=False)
+@get("/sign-in", may=ANYBODY)
 async def sign_in(request: AnyRequest) -> Redirect:
     """Sends staff to the identity provider."""
     site = site_of(request)
@@ -176,7 +176,7 @@ async def sign_in(request: AnyRequest) -> Redirect:
     return Redirect(began.url, status_code=303, cookies=[waiting])
 
 
-@get("/sign-in/callback", may=ANYBODY, include_in_schema=False)
+@get("/sign-in/callback", may=ANYBODY)
 async def callback(request: AnyRequest) -> Response[Any]:
     """Completes the sign-in of staff who come back from the provider."""
     site = site_of(request)
@@ -206,7 +206,7 @@ async def callback(request: AnyRequest) -> Response[Any]:
     return answer
 
 
-@get("/sign-in/link/{secret:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=False)
+@get("/sign-in/link/{secret:str}", may=ANYBODY, sync_to_thread=False)
 def link(request: AnyRequest, secret: FromPath[str]) -> Response[str]:
     """Shows the button of a one-time link: a link preview must not use it up."""
     form = (
@@ -216,7 +216,7 @@ def link(request: AnyRequest, secret: FromPath[str]) -> Response[str]:
     return _page("Sign in to Licet", form)
 
 
-@post("/sign-in/link", may=ANYBODY, include_in_schema=False)
+@post("/sign-in/link", may=ANYBODY)
 async def use_link(request: AnyRequest) -> Response[Any]:
     """Begins the session of a one-time link."""
     site = site_of(request)
@@ -233,7 +233,7 @@ async def use_link(request: AnyRequest) -> Response[Any]:
     return answer
 
 
-@post("/sign-out", may=ANY_CALLER, include_in_schema=False, status_code=303)
+@post("/sign-out", may=ANY_CALLER, status_code=303)
 async def sign_out(request: AnyRequest) -> Redirect:
     """Ends the session, here and in every copy of its cookie."""
     caller: Caller = request.auth
@@ -247,7 +247,7 @@ async def sign_out(request: AnyRequest) -> Redirect:
     return answer
 
 
-@get("/signed-out", may=ANYBODY, include_in_schema=False)
+@get("/signed-out", may=ANYBODY)
 async def signed_out(request: AnyRequest) -> Response[Any]:
     """The page that says that this browser is signed out, if it is."""
     site, held = site_of(request), request.cookies.get(sessions.COOKIE, "")

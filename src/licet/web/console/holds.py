@@ -14,9 +14,8 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from licet.errors import LicetError, NotFoundError, RefusedError
-from licet.service.hold_verbs import END, PLACE, REASONS
+from licet.service.hold_verbs import END, PLACE
 from licet.service.staff_verb import AnyVerb
-from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import Visit
@@ -40,8 +39,6 @@ def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
             conversation=conversation,
             kept={name: str(data.get(name, "")) for name in FIELDS},
             what=what,
-            reasons=REASONS,
-            matter_max=MATTER_CHARACTERS_MAX,
         )
 
     return forms.form_of(verb, refused=refused)

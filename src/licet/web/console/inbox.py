@@ -16,7 +16,6 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from licet.access.inbox_register import WORDS_CHARACTERS_MAX
 from licet.consent import rights_requests
 from licet.erasure import sweeper
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, UsageError
@@ -25,7 +24,6 @@ from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
 from licet.service.inbox_acts import ActField
 from licet.service.inbox_sources import InboxItem, ItemKind
 from licet.service.staff_verb import AnyCall, AnyVerb
-from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console import tables
@@ -140,9 +138,7 @@ def _item(
         kept={**dict.fromkeys(KEPT, ""), **(kept or {})},
         me=visit.staff.email,
         here_path=_path(item),
-        words_max=WORDS_CHARACTERS_MAX,
         answer_max=rights_requests.WORDS_CHARACTERS_MAX,
-        matter_max=MATTER_CHARACTERS_MAX,
         fields=ActField,
         amount=sweeper.sweep_status(visit.installation).due
         if seen.kind is ItemKind.sweep

@@ -43,7 +43,7 @@ from licet.web.console.shared import (
     RouteVisit,
     Visit,
 )
-from licet.web.console.tables import ConsoleTable, RowAct, SavedView, TableAct, row_act
+from licet.web.console.tables import ConsoleTable, RowAct, TableAct, row_act
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page
 
 # What an act is on, as the inbox names it
@@ -63,12 +63,12 @@ ERASURES = ConsoleTable(
     may=HELPS,
     about="Erasures, from request to certificate. One is overdue two days after its last content "
     "was due to be gone, unless a legal hold applies.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Overdue", "state=overdue&order=oldest"),
-        SavedView("Not finished", "state=open&order=oldest"),
-        SavedView("On hold", "state=held&order=oldest"),
-    ),
+    views={
+        "All": "",
+        "Overdue": "state=overdue&order=oldest",
+        "Not finished": "state=open&order=oldest",
+        "On hold": "state=held&order=oldest",
+    },
     acts_may=HOLDS,
     acts=tuple(row_act(act, ItemKind.erasure) for act in (RUN, ERASE_AT_ONCE)),
 )
@@ -82,11 +82,11 @@ RECALLS = ConsoleTable(
     may=OFFICE,
     about="Rows that recipients were asked to take out of use, for which erasure, and by which "
     "day. Record an acknowledgement when the recipient has given it.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Overdue", "state=overdue"),
-        SavedView("Not acknowledged", "state=open"),
-    ),
+    views={
+        "All": "",
+        "Overdue": "state=overdue",
+        "Not acknowledged": "state=open",
+    },
     acts_may=HOLDS,
     acts=(row_act(ACKNOWLEDGE, ItemKind.recall),),
 )
@@ -100,11 +100,11 @@ SUGGESTIONS = ConsoleTable(
     may=LOOKS,
     about="Conversations that the misuse classifier suggests for review. The model decides "
     "nothing: read a conversation on its page, with a reason, and decide.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Open", "state=open"),
-        SavedView("Flagged", "state=flagged"),
-    ),
+    views={
+        "All": "",
+        "Open": "state=open",
+        "Flagged": "state=flagged",
+    },
     acts_may=READS,
     acts=tuple(row_act(act, ItemKind.misuse) for act in (FLAG, DISMISS)),
 )
@@ -114,11 +114,11 @@ FLAGS = ConsoleTable(
     table=staff_tables.FLAGS,
     may=LOOKS,
     about="Conversations flagged as misuse, and how long they and their scores are kept.",
-    views=(
-        SavedView("All", ""),
-        SavedView("With a safety copy", "state=copied&order=oldest"),
-        SavedView("Overturned", "state=overturned"),
-    ),
+    views={
+        "All": "",
+        "With a safety copy": "state=copied&order=oldest",
+        "Overturned": "state=overturned",
+    },
 )
 
 
@@ -182,12 +182,12 @@ CONVERSATIONS = ConsoleTable(
     table=staff_tables.CONVERSATIONS,
     may=FINDS,
     about="All conversations by start, without titles or content.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Deleted", "state=deleted"),
-        SavedView("Under a hold", "state=held"),
-        SavedView("With a safety copy", "state=flagged"),
-    ),
+    views={
+        "All": "",
+        "Deleted": "state=deleted",
+        "Under a hold": "state=held",
+        "With a safety copy": "state=flagged",
+    },
     acts_may=HOLDS,
     acts=(
         TableAct(
@@ -209,7 +209,7 @@ HELD = ConsoleTable(
     may=LOOKS,
     about="Content under a hold is kept until the hold ends. A hold permits no use. The matter is "
     "sealed with the conversation. Privacy officers place and end holds.",
-    views=(SavedView("All", ""), SavedView("Review is due", "state=due")),
+    views={"All": "", "Review is due": "state=due"},
     acts_may=HOLDS,
     acts=(
         TableAct(
@@ -248,11 +248,11 @@ ACCOUNTS = ConsoleTable(
     table=staff_tables.ACCOUNTS,
     may=HELPS,
     about="All accounts. The host’s ids are stored as keyed hashes only.",
-    views=(
-        SavedView("All", ""),
-        SavedView("Closed", "state=closed"),
-        SavedView("With a grant in force", "state=granted"),
-    ),
+    views={
+        "All": "",
+        "Closed": "state=closed",
+        "With a grant in force": "state=granted",
+    },
 )
 READINGS = ConsoleTable(
     table=staff_tables.READINGS,
@@ -261,7 +261,7 @@ READINGS = ConsoleTable(
         "Every reading of content by staff, with its reason and ticket. Each is shown to the "
         "person concerned."
     ),
-    views=(SavedView("All", ""), SavedView("For releases", "reason=release_review")),
+    views={"All": "", "For releases": "reason=release_review"},
 )
 
 
@@ -288,7 +288,6 @@ def show_erasure(visit: RouteVisit, erasure: FromPath[str]) -> Response[Any]:
         title="Erasure",
         seen=seen,
         waits=WAITS.get(seen.waits_for, "") if seen.waits_for else "",
-        may_act=visit.allows(HOLDS),
     )
 
 
@@ -313,11 +312,11 @@ RECIPIENTS = ConsoleTable(
         "The releases of each recipient, and what it has yet to delete. Recalls are counted "
         "up to 1,000."
     ),
-    views=(
-        SavedView("All", ""),
-        SavedView("With recalls open", "state=open&order=oldest"),
-        SavedView("Overdue", "state=overdue&order=oldest"),
-    ),
+    views={
+        "All": "",
+        "With recalls open": "state=open&order=oldest",
+        "Overdue": "state=overdue&order=oldest",
+    },
 )
 
 

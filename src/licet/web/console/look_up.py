@@ -5,19 +5,8 @@ used. No script.
     /console/look-up                     searches by id, by the host's id, or by name
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
-    .. /hold  /end-hold                  a legal hold, with a confirmation
-    /console/rights  /rights/ID  /enter  requests of people by due date; one with its steps, and acting on it; entering one
-    /console/inbox                       the open items of one's own roles
-    /console/erasures  recalls  ..       tables without content: see `tables`
-    /console/erasures/ID                 one erasure, its places and its certificate
-    /console/models                      what learnt from what, and what of it was withdrawn since
-    /console/policy  ../versions/N       the policy: each version with its text, its diff and its plan
-    ../proposals  ../proposals/ID        a version that one proposes and another applies
-    /console/releases  log               records without content
-    /console/background                        what runs by itself: the sweep, the keys, the backups, who hears of events
-    /console/releases/ID                 one release: its sample row by row, and its signatures
-    /console/access                      keys of services, and staff, made and revoked; for the owner
 
+The other pages are in the modules beside it.
 Every page shows what the routes of the API return for the same roles. A conversation's content is
 shown on one page only, the response to a form with a reason, which cannot be loaded again; what
 people write to the staff, on the page of their request, to a privacy officer. A host's id is sent
@@ -47,7 +36,6 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import (
     explanations,
-    hold_verbs,
     model_view,
     population_status,
     staff_lists,
@@ -58,7 +46,6 @@ from licet.service.population_status import Forecast, PopulationStatus
 from licet.store.connect import transaction
 from licet.store.keyset import TableView
 from licet.vault import account_view, staff_reads
-from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.ids import Prefix, parse
 from licet.vault.staff_reads import TICKET, ReadReason
 from licet.web.api import problems, schema
@@ -79,7 +66,7 @@ from licet.web.console import (
     webhooks,
 )
 from licet.web.console import shared as shell
-from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, RouteVisit, Visit
+from licet.web.console.shared import EVERY, FINDS, HELPS, READS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import FIELDS
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
@@ -193,7 +180,6 @@ def _found(
         errors=faults,
         status_code=404 if faults else 200,
         kept=kept,
-        by_account=visit.allows(HELPS),
         found=matches[:MATCHES_MAX],
     )
 
@@ -358,14 +344,9 @@ def _conversation(
         errors=faults,
         status_code=status if faults else 200,
         seen=explanations.explain(visit.installation, name),
-        by_account=visit.allows(HELPS),
-        may_read=visit.allows(READS),
         kept=kept,
         reasons=REASONS,
-        may_hold=visit.allows(HOLDS),
         new_hold=dict.fromkeys(FIELDS, ""),
-        hold_reasons=hold_verbs.REASONS,
-        matter_max=MATTER_CHARACTERS_MAX,
     )
 
 
@@ -433,6 +414,7 @@ PAGES = (
 ROUTES = (
     Router(
         path="/",
+        include_in_schema=False,
         dependencies={"visit": Provide(shell.opened, sync_to_thread=False)},
         route_handlers=[*PAGES, *verb_forms.forms_beside(PAGES)],
         exception_handlers={

@@ -17,7 +17,7 @@ from licet.service.paper_verbs import MAKE
 from licet.service.staff_verb import AnyCall
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
-from licet.web.console.shared import HOLDS, OFFICE, RouteVisit, Visit
+from licet.web.console.shared import OFFICE, RouteVisit, Visit
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, seen_other
 
 FORMATS = {"md": "markdown", "html": "html", "json": "json"}
@@ -68,7 +68,6 @@ def _page(visit: Visit, *, faults: Faults = NO_FAULTS) -> Response[Any]:
         papers=papers.list_papers(visit.installation),
         kinds={kind.value: load_form(kind).title for kind in PaperKind},
         **again,
-        makes=visit.allows(HOLDS),
         formats=tuple(FORMATS),
     )
 

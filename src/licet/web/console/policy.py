@@ -37,7 +37,7 @@ from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, RouteVisit, Visit
-from licet.web.console.tables import ConsoleTable, SavedView
+from licet.web.console.tables import ConsoleTable
 from licet.web.pages import notice as notice_pages
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
 
@@ -77,7 +77,6 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         kept=kept,
         proposals=proposals,
         foremost=foremost,
-        proposes=visit.allows(HOLDS),
         **_drawn(policy_proposals.show(installation, foremost.id).plan if foremost else None),
     )
 
@@ -109,7 +108,6 @@ def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
 @post(
     "/console/policy/proposals",
     may=HOLDS,
-    include_in_schema=False,
     request_max_body_size=FORM_BYTES_MAX,
     multipart_form_part_limit=PARTS_MAX,
 )
@@ -195,11 +193,11 @@ NOTICES = ConsoleTable(
     about=(
         "All published notices. A published notice never changes. Publish one on the host, from its file."
     ),
-    views=(
-        SavedView("All", ""),
-        SavedView("At sign-up", "for=signup"),
-        SavedView("Existing accounts", "for=existing"),
-    ),
+    views={
+        "All": "",
+        "At sign-up": "for=signup",
+        "Existing accounts": "for=existing",
+    },
 )
 
 
@@ -232,7 +230,7 @@ def notice_page(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
         seen = _notice(tx, notice_id)
     words = visit.site.languages.catalogue(seen.language, marked=True)
     return notice_pages.preview_page(
-        visit.installation, seen, load_policies(visit.installation)[seen.number], words
+        visit.site, seen, load_policies(visit.installation)[seen.number], words
     )
 
 

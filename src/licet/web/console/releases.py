@@ -42,7 +42,7 @@ from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.signatures import ReleaseStanding, RowShown
-from licet.service import model_view, orders, release_view
+from licet.service import model_view, release_view
 from licet.service.release_verbs import BUILD, PURGE, RECALL, RETIRE
 from licet.service.release_view import ReleaseView
 from licet.service.replacements import ReplacementsRead
@@ -72,7 +72,6 @@ from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import READS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import Fields, chosen_of
-from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 RELEASES_SHOWN_MAX = 100
@@ -103,7 +102,7 @@ def _listed(
         builds=visit.allows(BUILD.may),
         purposes=sorted(known.in_force(visit.installation.clock()).covers),
         kept=kept or {"name": "", "purpose": ""},
-        orders=orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX),
+        orders=visit.orders(*BUILDS),
     )
 
 
@@ -155,7 +154,6 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
         release=known,
         seen=seen,
         draws=visit.allows(DRAW.may),
-        reads=visit.allows(READS),
         may_sign=seen is not None and _may_sign(visit, seen),
         wanted=NewSample(),
         slice=ReadSlice(where="language = 'en' and words > 20"),
@@ -163,7 +161,7 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
         if folder
         else 0,
         names=FINDINGS,
-        orders=orders.newest(visit.installation, BUILDS, ORDERS_SHOWN_MAX, known.name),
+        orders=visit.orders(*BUILDS, target=known.name),
         **_facts(visit, known, seen),
     )
 

@@ -24,7 +24,7 @@ from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import ANSWERS, HELPS, RouteVisit, Visit
-from licet.web.console.tables import ConsoleTable, Fields, SavedView
+from licet.web.console.tables import ConsoleTable, Fields
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 SECTION = "/console/rights"
@@ -46,12 +46,12 @@ REQUESTS = ConsoleTable(
     table=staff_tables.REQUESTS,
     may=HELPS,
     about="Requests under data protection law. The text of each is on its page.",
-    views=(
-        SavedView("To be answered", "state=waiting"),
-        SavedView("Overdue", "state=overdue"),
-        SavedView("Waiting for the person", "state=paused"),
-        SavedView("All", "order=newest"),
-    ),
+    views={
+        "To be answered": "state=waiting",
+        "Overdue": "state=overdue",
+        "Waiting for the person": "state=paused",
+        "All": "order=newest",
+    },
     acts_may=ANSWERS,
     adds=("Enter a request", f"{SECTION}/enter"),
 )

@@ -25,17 +25,19 @@ from markupsafe import Markup
 
 from licet.access import inbox_register, roles
 from licet.access.roles import TEAM, ForbiddenError, May, Staff, StaffRole, may
+from licet.access.staff_orders import OrderKind, StaffOrder
 from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
-from licet.service import inbox
+from licet.service import inbox, orders
+from licet.service.hold_verbs import REASONS
 from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_verbs import VERBS
+from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.installation import Installation
-from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.api.shared import member_of
@@ -104,6 +106,7 @@ def section_of(path: str) -> Section | None:
     return BY_PATH.get(path) or BY_PATH.get("/".join(path.split("/")[:3]))
 
 
+ORDERS_SHOWN_MAX = 20
 COUNTED_MAX = 99  # items of the inbox; the sidebar shows more as 99+
 COUNTED_SECONDS = 15  # for which the counts of some roles are kept
 
@@ -190,6 +193,10 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     def installation(self) -> Installation:
         return self.site.installation
 
+    def orders(self, *kinds: OrderKind, target: str | None = None) -> list[StaffOrder]:
+        """The newest orders of these kinds, for the page that gives them."""
+        return orders.newest(self.installation, kinds, ORDERS_SHOWN_MAX, target)
+
     def allows(self, may: May) -> bool:
         return not may.staff.isdisjoint(self.staff.roles)
 
@@ -243,12 +250,15 @@ def page(
         "up": section if section and visit.path != section.path else None,
         "who": visit.staff.email,
         "roles": ", ".join(held),
-        "errors": errors.places,
-        "errors_of": errors.of,
+        "errors": errors,
         "simulated": visit.installation.clock is not utc_now,
         "at": now,
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
+        "by_account": visit.allows(HELPS),
+        "may_read": visit.allows(READS),
+        "officer": visit.allows(HOLDS),
+        "owns": visit.allows(OWNS),
         "posted": visit.posted,
         "saved": _flash(visit.query.get("flash", "")),
         **values,
@@ -282,19 +292,7 @@ def plain(
     title: str, lines: Sequence[str], *, status: int, links: Sequence[tuple[str, str]] = ()
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
-    shown: dict[str, Any] = {
-        "csrf": "",
-        "sections": [],
-        "place": None,
-        "up": None,
-        "who": "",
-        "roles": "",
-        "errors": [],
-        "errors_of": {},
-        "simulated": False,
-        "lines": lines,
-        "links": links,
-    }
+    shown = {"sections": [], "up": None, "lines": lines, "links": links}
     return _rendered("console_plain.html", title, status, shown)
 
 
@@ -370,27 +368,21 @@ def display(value: Any) -> str:  # noqa: ANN401 a value of a page
 
 
 def _rendered(template: str, title: str, status: int, values: Mapping[str, Any]) -> Response[str]:
-    words = catalogue(ENGLISH)
-    html = (
-        shared.templates()
-        .get_template(template)
-        .render(
-            words=words,
-            say=words.say,
-            day=words.day,
-            moment=moment,
-            unbroken=unbroken,
-            cells=cells,
-            choices=choices,
-            display=display,
-            size=size,
-            title=title,
-            outcome="",
-            nav=True,
-            static=static_files.path,
-            fragment=False,
-            **values,
-        )
+    html = shared.render(
+        template,
+        catalogue(ENGLISH),
+        title=title,
+        nav=True,
+        moment=moment,
+        unbroken=unbroken,
+        cells=cells,
+        choices=choices,
+        display=display,
+        size=size,
+        hold_reasons=REASONS,
+        matter_max=MATTER_CHARACTERS_MAX,
+        why_max=inbox_register.WORDS_CHARACTERS_MAX,
+        **values,
     )
     return Response(
         html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"}

@@ -17,8 +17,6 @@ from typing import Any
 
 from litestar import Response
 
-from licet.access import staff_orders
-from licet.access.inbox_register import WORDS_CHARACTERS_MAX
 from licet.access.staff_orders import OrderKind
 from licet.backup import archives, drills
 from licet.erasure import epochs, sweeper
@@ -27,24 +25,15 @@ from licet.proof import documents
 from licet.service import staff_tables
 from licet.service.erasure_verbs import APPROVE
 from licet.service.inbox_sources import BACKUP_DAYS, ItemKind, compact_age
-from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import tables
-from licet.web.console.shared import OWNS, STAFF, RouteVisit, Visit
-from licet.web.console.tables import ConsoleTable, SavedView
-from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
+from licet.web.console.shared import STAFF, RouteVisit
+from licet.web.console.tables import ConsoleTable
 from licet.web.pages.shared import AnyRequest, get_page
 from licet.webhooks import endpoints
 
 EPOCHS_SHOWN_MAX = 50
 BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 50, 20
-
-
-def _ordered(visit: Visit, *kinds: OrderKind) -> dict[str, Any]:
-    """The values of every system page: the newest orders, and whether the reader is an owner."""
-    with transaction(visit.installation.pool) as tx:
-        newest = staff_orders.list_newest(tx, kinds, ORDERS_SHOWN_MAX)
-    return {"orders": newest, "owns": visit.allows(OWNS)}
 
 
 @get_page("/console/keys", may=STAFF)
@@ -58,7 +47,7 @@ def keys(visit: RouteVisit) -> Response[Any]:
         shown=status.epochs[::-1][:EPOCHS_SHOWN_MAX],
         next=epochs.next_rotation(visit.installation),
         spent=epochs.destroy_due(visit.installation, dry_run=True),
-        **_ordered(visit, OrderKind.rotate_keys, OrderKind.destroy_epochs),
+        orders=visit.orders(OrderKind.rotate_keys, OrderKind.destroy_epochs),
     )
 
 
@@ -79,7 +68,7 @@ def backups(visit: RouteVisit) -> Response[Any]:
         due=drills.due_at(installation),
         kept_days=installation.config.key_chain.backup_days,
         every=installation.config.key_chain.drill_days,
-        **_ordered(visit, OrderKind.drill_backup),
+        orders=visit.orders(OrderKind.drill_backup),
     )
 
 
@@ -101,7 +90,7 @@ def log(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
         follows=following is not None,
         checked={state.origin: state for state in documents.check_years(visit.installation)},
         asks=documents.witnesses(visit.installation) is not None,
-        **_ordered(visit, OrderKind.cosign_log),
+        orders=visit.orders(OrderKind.cosign_log),
     )
 
 
@@ -109,11 +98,11 @@ ORDERS = ConsoleTable(
     table=staff_tables.ORDERS,
     may=STAFF,
     about=("Operations that staff ordered, with the reason and the result."),
-    views=(
-        SavedView("All", ""),
-        SavedView("Not ended", "state=open"),
-        SavedView("Failed", "state=failed"),
-    ),
+    views={
+        "All": "",
+        "Not ended": "state=open",
+        "Failed": "state=failed",
+    },
 )
 
 
@@ -134,7 +123,6 @@ def background(visit: RouteVisit) -> Response[Any]:
         keys=epochs.status(visit.installation),
         hosts=endpoints.list_endpoints(visit.installation),
         may_approve=visit.allows(APPROVE.may),
-        why_max=WORDS_CHARACTERS_MAX,
     )
 
 

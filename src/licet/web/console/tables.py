@@ -25,32 +25,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import URLEncodedBody
 from litestar.response import Stream
 
-from licet.access import inbox_register
 from licet.access.roles import NOBODY, May
 from licet.errors import LicetError, UsageError
 from licet.service import inbox_verbs, staff_tables
-from licet.service.hold_verbs import REASONS
 from licet.service.inbox_acts import ActValues, InboxAct
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
-from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
-from licet.web.console.shared import HELPS, RouteVisit, Visit
+from licet.web.console.shared import RouteVisit, Visit
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 CHOSEN_MAX = 200
 ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
 RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
 Fields: TypeAlias = URLEncodedBody[dict[str, Any]]
-
-
-class SavedView(msgspec.Struct, frozen=True):
-    """A frequent view, as a link."""
-
-    label: str
-    query: str
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +82,15 @@ def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
 
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as a page of the console. ``about`` are its sentences; the first of ``views`` is the
-    default. ``acts_may`` are those who see the acts and the link that ``adds`` a row (label and
-    page), as the routes behind them require.
+    """A table as a page of the console. ``about`` are its sentences; ``views`` are queries that
+    many ask for, the first of them what an address without one shows. ``acts_may`` is who sees the
+    acts and the link that ``adds`` a row, by its label and page: those whom the routes let in that
+    take them.
     """
 
     table: StaffTable
     about: str
-    views: tuple[SavedView, ...]
+    views: Mapping[str, str]
     may: May
     acts: tuple[TableAct, ...] = ()
     acts_may: May = NOBODY
@@ -130,7 +121,7 @@ def show(visit: Visit, table: ConsoleTable) -> Response[Any]:
     """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
     with it.
     """
-    query = visit.query or dict(parse_qsl(table.views[0].query))
+    query = visit.query or dict(parse_qsl(next(iter(table.views.values()))))
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
         found = staff_tables.read_page(visit.installation, table.table, view)
@@ -154,8 +145,7 @@ def show(visit: Visit, table: ConsoleTable) -> Response[Any]:
         next=_address(table, view, after=found.after) if found.after else "",
         first=_address(table, view) if view.after else "",
         file=_address(table, view, **{"as": "csv"}),
-        place_of=f"?{urlencode(_named(view))}",
-        by_account=visit.allows(HELPS),
+        current=urlencode(_named(view)),
         sorts=_sorts(table, view),
         orders=dict(list(table.table.listing.orders.items())[1:]),
     )
@@ -265,7 +255,6 @@ def act(visit: Visit, table: ConsoleTable, data: Mapping[str, Any]) -> Response[
         done=confirmed and not asks,
         chosen=chosen,
         kept={name: str(data.get(name, "")) for name in (*FIELDS, shell.WHY)},
-        **FIELD_VALUES,
     )
 
 
@@ -309,9 +298,4 @@ def _line(visit: Visit, do: RowAct, word: str, data: Mapping[str, Any]) -> ActLi
 
 
 FIELDS = ("matter", "reason", "review_at", "told")
-FIELD_VALUES: Mapping[str, Any] = {
-    "reasons": REASONS,
-    "matter_max": MATTER_CHARACTERS_MAX,
-    "why_max": inbox_register.WORDS_CHARACTERS_MAX,
-}
 _SAID = {"nothing": "Nothing was selected. Nothing was changed."}

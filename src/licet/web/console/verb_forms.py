@@ -28,7 +28,6 @@ from licet.web.console.shared import RouteVisit, Visit
 from licet.web.console.tables import Fields
 from licet.web.pages.shared import NO_FAULTS, post_page, seen_other
 
-ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
 Refused: TypeAlias = Callable[[Visit, str, Mapping[str, Any], LicetError], Response[Any]]
 

@@ -17,16 +17,13 @@ from typing import Any
 from litestar import Response
 from litestar.params import FromPath
 
-from licet.access import staff_orders
 from licet.errors import LicetError, UsageError
 from licet.service.endpoint_verbs import ADD, KINDS, ROTATE
-from licet.store.connect import transaction
 from licet.vault.host_events import EventKind
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import OWNS, STAFF, RouteVisit, Visit
 from licet.web.console.tables import Fields
-from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 from licet.webhooks import endpoints
 from licet.webhooks.endpoints import (
@@ -54,17 +51,14 @@ def _listed(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     """The endpoints and the form; ``made`` is a just added one, with its secret."""
-    with transaction(visit.installation.pool) as tx:
-        given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     return shell.page(
         "console_webhooks.html",
         visit,
         errors=faults,
         hosts=endpoints.list_backlogs(visit.installation),
-        orders=given,
+        orders=visit.orders(*KINDS),
         most=BACKLOG_MAX,
         made=made,
-        owns=visit.allows(OWNS),
         all_kinds=tuple(EventKind),
         kept=kept or {"name": "", "url": "", "kinds": " ".join(EventKind)},
     )
@@ -96,15 +90,12 @@ def show_endpoint(visit: RouteVisit, endpoint: FromPath[str]) -> Response[Any]:
 def _shown(visit: Visit, endpoint: str, *, made: RotatedSecret | None = None) -> Response[Any]:
     """An endpoint; ``made`` is its just created secret."""
     seen = endpoints.backlog_of(visit.installation, endpoint)
-    with transaction(visit.installation.pool) as tx:
-        given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)
     return shell.page(
         "console_webhook.html",
         visit,
         title=f"Endpoint {endpoint}",
         seen=seen,
-        orders=given,
-        owns=visit.allows(OWNS),
+        orders=visit.orders(*KINDS, target=endpoint),
         most=BACKLOG_MAX,
         made=made,
         overlap=OVERLAP_HOURS,

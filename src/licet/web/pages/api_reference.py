@@ -46,10 +46,12 @@ def _packed(html: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _page(description: bytes) -> bytes:
-    tags = reference.shown(reference.read(description))
-    title = "The API of Licet"
-    return shell.render_public(
-        "api_reference.html", catalogue(), title=title, md=_marked, tags=tags
+    return shell.render(
+        "api_reference.html",
+        catalogue(),
+        title="The API of Licet",
+        md=_marked,
+        tags=reference.shown(reference.read(description)),
     ).encode()
 
 

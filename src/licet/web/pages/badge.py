@@ -15,39 +15,33 @@ from litestar.params import FromPath
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
 from licet.vault.ids import Prefix, format_id
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import conversation_of, site_of
+from licet.vault.installation import policy_snapshot
+from licet.web.api.references import conversation_of
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import conversation_line, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, RouteReader
 
 
-@get("/chats/{name:str}/badge", may=PERSONS, include_in_schema=False)
-async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@get("/chats/{name:str}/badge", may=PERSONS)
+async def badge(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Whether one chat may be used, for what and until when, for a component; redirects a browser
     to the chat's page.
     """
-    installation, reader = shell.open_reader(request)
     _, conversation = await conversation_of(request, name, None)
     if not reader.fragment:
         return shell.seen_other(f"/chats/{format_id(Prefix.conversation, conversation)}")
-    return await site_of(request).calling(lambda: _page(installation, reader, conversation))
+    return await reader.site.calling(lambda: _page(reader, conversation))
 
 
-def _page(installation: Installation, reader: PageReader, conversation: UUID) -> Response[str]:
-    at = installation.clock()
-    with policy_snapshot(installation) as (tx, known):
+def _page(reader: PageReader, conversation: UUID) -> Response[str]:
+    at = reader.now
+    with policy_snapshot(reader.installation) as (tx, known):
         mine = own_conversations.get(
-            tx, installation.keyring, known, reader.account, conversation, at
+            tx, reader.installation.keyring, known, reader.account, conversation, at
         )
-    chat = conversation_line(reader.words, dates_of(installation, known), mine)
+    chat = conversation_line(reader.words, dates_of(reader.installation, known), mine)
     return shell.page(
-        "badge.html",
-        reader,
-        at,
-        title=chat.title,
-        values={"chat": chat},
-        event_detail=_event_detail(mine),
+        "badge.html", reader, title=chat.title, event_detail=_event_detail(mine), chat=chat
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -34,7 +34,7 @@ from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Narrow, Widen
 from licet.vault.ids import Prefix, format_id
-from licet.vault.installation import Installation, load_policies, policy_snapshot
+from licet.vault.installation import load_policies, policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
 from licet.web.pages import shared as shell
@@ -47,102 +47,108 @@ from licet.web.pages.conversation_lines import (
     dates_of,
 )
 from licet.web.pages.selection import ListView
-from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page, post_page
+from licet.web.pages.shared import (
+    PERSONS,
+    AnyRequest,
+    Fields,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+    get_page,
+    post_page,
+)
 
 READS_MAX = 1_000
 TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 
-@get_page("/chats", may=PERSONS, checks_fence=True)
-def chats(request: AnyRequest) -> Response[Any]:
+@fenced_page("/chats")
+def chats(reader: RouteReader) -> Response[Any]:
     """The matching conversations, newest first, with a summary line and the possible acts."""
-    installation, reader = shell.open_reader(request)
-    at, words, account = installation.clock(), reader.words, reader.account
-    view = ListView.of(request.query_params)
+    at, words, account = reader.now, reader.words, reader.account
+    view = ListView.of(reader.query)
     start = shell.conversation_of(view.before) if view.before else None
-    with policy_snapshot(installation) as (tx, known):
+    with policy_snapshot(reader.installation) as (tx, known):
         dates, sought = (
-            dates_of(installation, known),
-            _find_conversations(tx, installation, reader, view),
+            dates_of(reader.installation, known),
+            _find_conversations(tx, reader, view),
         )
         page = conversation_search.search(
-            tx, installation.keyring, known, account, at, sought, before=start
+            tx, reader.installation.keyring, known, account, at, sought, before=start
         )
         there = conversation_search.count_conversations(tx, known, account, at)
-        acted = _acted_on(tx, installation, reader, known, request.query_params.get("chat", ""))
-        projects = _projects(words, history.list_projects(tx, installation.keyring, account))
-        outcome = selection.describe_outcome(
-            tx, installation, reader, known, dates, request.query_params
-        )
+        acted = _acted_on(tx, reader, known, reader.query.get("chat", ""))
+        projects = _projects(words, history.list_projects(tx, reader.installation.keyring, account))
+        outcome = selection.describe_outcome(tx, reader, known, dates, reader.query)
     listed = page.listed
-    saved = _describe_outcome(words, dates, request, acted)
-    values = {
-        "chats": [conversation_line(words, dates, mine) for mine in listed.conversations],
-        "saved": saved,
-        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("flash", ""))
+    saved = _describe_outcome(words, dates, reader.query, acted)
+    return shell.page(
+        "chats.html",
+        reader,
+        title=words.say("chats.title"),
+        place="chats",
+        chats=[conversation_line(words, dates, mine) for mine in listed.conversations],
+        saved=saved,
+        undo=selection.undo_form(words, dates, [acted], reader.query.get("flash", ""))
         if acted and saved
         else None,
-        "told": outcome,
-        "acted": acted.shown_id if acted in listed.conversations else "",
-        "older": view.at(format_id(Prefix.conversation, listed.next)).query if listed.next else "",
-        "view": view,
-        "newest": view.at("").query,
-        "stopped": page.stopped,
-        "sought": sought,
-        "filters": tuple(UseFilter),
-        "projects": projects,
-        "summary": _summary(words, there),
-        "any": bool(there.conversations + there.deleted + there.copied),
-        "searched": sought.is_narrow,
-        "means": words.say(f"selected.means{selection.let_in_whole(dates)}"),
-    }
-    return shell.page(
-        "chats.html", reader, at, title=words.say("chats.title"), place="chats", values=values
+        told=outcome,
+        acted=acted.shown_id if acted in listed.conversations else "",
+        older=view.at(format_id(Prefix.conversation, listed.next)).query if listed.next else "",
+        view=view,
+        newest=view.at("").query,
+        stopped=page.stopped,
+        sought=sought,
+        filters=tuple(UseFilter),
+        projects=projects,
+        summary=_summary(words, there),
+        any=bool(there.conversations + there.deleted + there.copied),
+        searched=sought.is_narrow,
+        means=words.say(f"selected.means{selection.let_in_whole(dates)}"),
     )
 
 
 @post_page("/chats/search", may=PERSONS)
-def search(request: AnyRequest, data: Fields) -> Response[Any]:
+def search(reader: RouteReader, data: Fields) -> Response[Any]:
     """Redirects to the search results, at an address that does not reveal the words."""
-    installation, reader = shell.open_reader(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
-    with transaction(installation.pool) as tx:
+    with transaction(reader.installation.pool) as tx:
         found = conversation_search.seal_words(
             tx,
-            installation.keyring,
+            reader.installation.keyring,
             reader.account,
             fields.get("words", ""),
-            installation.keyring.random,
+            reader.installation.keyring.random,
         )
     view = ListView.of({**fields, "found": found, "before": ""})
     return shell.redirect_to(reader, "/chats", **view.named)
 
 
-@get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
-def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_page("/chats/{name:str}")
+def chat(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with the answer for each, and everything related to
     it.
     """
-    installation, reader = shell.open_reader(request)
-    at, words = installation.clock(), reader.words
-    after = request.query_params.get("after", "")
+    at, words = reader.now, reader.words
+    after = reader.query.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
-    with policy_snapshot(installation, records=True) as (tx, known):
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
         mine = own_conversations.get(
-            tx, installation.keyring, known, reader.account, shell.conversation_of(name), at
+            tx, reader.installation.keyring, known, reader.account, shell.conversation_of(name), at
         )
         reads = _reads(tx, words, reader.account, mine.conversation)
         shown_parts = own_conversations.list_parts(
-            tx, installation.keyring, known, mine, reader.account, at, after=start
+            tx, reader.installation.keyring, known, mine, reader.account, at, after=start
         )
-        dates = dates_of(installation, known)
+        dates = dates_of(reader.installation, known)
         made, saved, panel = (
             conversation_line(words, dates, mine),
-            _describe_outcome(words, dates, request, mine),
+            _describe_outcome(words, dates, reader.query, mine),
             None,
         )
         undo = (
-            selection.undo_form(words, dates, [mine], request.query_params.get("flash", ""))
+            selection.undo_form(words, dates, [mine], reader.query.get("flash", ""))
             if saved
             else None
         )
@@ -150,7 +156,6 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             seen = scope_forms.view(tx, known, reader.account, at, conversation=mine.conversation)
             panel = scopes.panel(
                 tx,
-                installation,
                 reader,
                 seen,
                 path=f"/chats/{mine.shown_id}",
@@ -158,45 +163,50 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
                 now=at,
             )
             prompt = load_prompt(tx, reader.account, known, at, language=words.language)
-            saved = saved or scopes.describe_outcome(words, prompt, known, seen, request, at)
-    values = {
-        "chat": made,
-        "reads": reads,
-        "saved": saved,
-        "panel": panel,
-        "undo": undo,
-        "parts": [_part(words, one) for one in shown_parts.parts],
-        "start": start,
-        "next": shown_parts.next,
-        "unread": _unread(shown_parts),
-        "says_whole": start > 0
+            saved = saved or scopes.describe_outcome(words, prompt, known, seen, reader.query, at)
+    return shell.page(
+        "chat.html",
+        reader,
+        title=made.title,
+        place="chats",
+        chat=made,
+        reads=reads,
+        saved=saved,
+        panel=panel,
+        undo=undo,
+        parts=[_part(words, one) for one in shown_parts.parts],
+        start=start,
+        next=shown_parts.next,
+        unread=_unread(shown_parts),
+        says_whole=start > 0
         or not _is_one(shown_parts)
         or any(len(one.runs) > 1 for one in made.badges),
-    }
-    return shell.page("chat.html", reader, at, title=made.title, place="chats", values=values)
+    )
 
 
-@post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
+@fenced_form("/chats/{name:str}/keep-out")
+async def keep_out(
+    request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
+) -> Response[Any]:
     """Keeps the conversation out: from now on it is not used."""
-    installation, reader = shell.open_reader(request)
     command = Narrow(
-        account=reader.account, at=installation.clock(), conversation=shell.conversation_of(name)
+        account=reader.account, at=reader.now, conversation=shell.conversation_of(name)
     )
     return await _after_form(request, reader, command, data, "kept_out")
 
 
-@post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
+@fenced_form("/chats/{name:str}/let-in")
+async def let_in(
+    request: AnyRequest, reader: RouteReader, name: FromPath[str], data: Fields
+) -> Response[Any]:
     """Lets in later turns, under the present choice; refused from a page older than the newest
     exclusion.
     """
-    installation, reader = shell.open_reader(request)
     narrowings = shell.form_of(data).narrowings
     seen = int(narrowings) if narrowings.isdecimal() else -1
     command = Widen(
         account=reader.account,
-        at=installation.clock(),
+        at=reader.now,
         conversation=shell.conversation_of(name),
         narrowings=seen,
     )
@@ -204,32 +214,29 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
 
 
 @get_page("/takeout.zip", may=PERSONS)
-def take_out(request: AnyRequest) -> Stream:
+def take_out(reader: RouteReader) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
-    installation, reader = shell.open_reader(request)
     pieces: Iterator[bytes] = takeout.takeout(
-        lambda: transaction(installation.pool),
-        installation.keyring,
-        load_policies(installation),
+        lambda: transaction(reader.installation.pool),
+        reader.installation.keyring,
+        load_policies(reader.installation),
         reader.account,
-        installation.clock(),
+        reader.now,
         [
-            recipients.csv_file(installation, reader.account),
-            *papers.receipt_files(installation, reader.account),
+            recipients.csv_file(reader.installation, reader.account),
+            *papers.receipt_files(reader.installation, reader.account),
         ],
         reader.words,
     )
-    name = f"licet-{installation.clock():%Y-%m-%d}.zip"
+    name = f"licet-{reader.now:%Y-%m-%d}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(pieces, media_type="application/zip", headers=headers)
 
 
-def _find_conversations(
-    tx: Transaction, installation: Installation, reader: PageReader, view: ListView
-) -> ConversationQuery:
+def _find_conversations(tx: Transaction, reader: PageReader, view: ListView) -> ConversationQuery:
     return ConversationQuery(
         words=conversation_search.unseal_words(
-            tx, installation.keyring, reader.account, view.found
+            tx, reader.installation.keyring, reader.account, view.found
         ),
         use=view.use,
         project=shell.project_of(view.project) if view.project else None,
@@ -274,18 +281,18 @@ def _summary(words: Catalogue, counts: ConversationsCounted) -> list[str]:
 
 
 def _acted_on(
-    tx: Transaction, installation: Installation, reader: PageReader, known: Policies, name: str
+    tx: Transaction, reader: PageReader, known: Policies, name: str
 ) -> OwnConversation | None:
     """The conversation of the previous form; None without one, or if it is gone."""
     try:
         return (
             own_conversations.get(
                 tx,
-                installation.keyring,
+                reader.installation.keyring,
                 known,
                 reader.account,
                 shell.conversation_of(name),
-                installation.clock(),
+                reader.now,
             )
             if name
             else None
@@ -312,22 +319,20 @@ async def _after_form(
         done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.redirect_to(reader, f"/chats/{name}", flash=done, place="flash")
+        return shell.redirect_to(reader, f"/chats/{name}", flash=done)
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.redirect_to(
-        reader, "/chats", **{"flash": done, "chat": name, **view.named}, place="flash"
-    )
+    return shell.redirect_to(reader, "/chats", **{"flash": done, "chat": name, **view.named})
 
 
 def _describe_outcome(
-    words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None
+    words: Catalogue, dates: Dates, query: Mapping[str, str], mine: OwnConversation | None
 ) -> str:
     """The result of the previous form, as far as it still applies: the URL names the form, the text
     comes from the current state.
     """
-    done = request.query_params.get("flash", "")
+    done = query.get("flash", "")
     if mine is None:
         return ""
     if done in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:

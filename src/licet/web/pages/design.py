@@ -38,7 +38,7 @@ COLOURS = (
 STANDINGS = ("whole", "part", "none", "ask")
 
 
-@get("/design", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+@get("/design", may=ANYBODY, sync_to_thread=False)
 def design(request: AnyRequest) -> Response[str]:
     """Every part of the design system, in every state."""
     return Response(_page(), media_type="text/html", headers={"cache-control": "no-store"})
@@ -89,13 +89,12 @@ def _page() -> str:
         "allow": words.say("notice.error.choice"),
     }
     question = shell.markup("question.html", words, **sample, errors_of=wrong, kept=PageForm())
-    return shell.render_public(
+    return shell.render(
         "design.html",
         words,
         title="Design system",
         colours=COLOURS,
         standings=STANDINGS,
-        quoted=words.mark_language,
         detail=shell.detail(words),
         question=question,
         faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])],

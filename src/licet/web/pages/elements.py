@@ -33,7 +33,7 @@ FRAGMENTS = (
 )
 
 
-@get("/elements", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+@get("/elements", may=ANYBODY, sync_to_thread=False)
 def elements(request: AnyRequest) -> Response[str]:
     """The components in every state, with recorded fragments, without an account."""
     headers = {"cache-control": "no-store", "vary": "accept-encoding"}
@@ -48,9 +48,11 @@ def elements(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     """For developers, in English, as the console is."""
-    fragments = {name: fragment(name) for name in FRAGMENTS}
-    return shell.render_public(
-        "elements.html", catalogue(ENGLISH), title="Licet’s components", fragments=fragments
+    return shell.render(
+        "elements.html",
+        catalogue(ENGLISH),
+        title="Licet’s components",
+        fragments={name: fragment(name) for name in FRAGMENTS},
     )
 
 

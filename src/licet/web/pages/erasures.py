@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.access import sessions
@@ -31,59 +31,61 @@ from licet.vault import account_view, certificate
 from licet.vault.certificate import ErasureState
 from licet.vault.commands import CloseAccount
 from licet.vault.ids import Prefix, format_id, parse
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
+from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import SWEPT_WITHIN, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
+from licet.web.pages.shared import (
+    PERSONS,
+    AnyRequest,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+    get_page,
+)
 
 PAGE_ERASURES_MAX = 25
 BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 
-@get_page("/everything/delete", may=PERSONS, checks_fence=True)
-def ask_everything(request: AnyRequest) -> Response[Any]:
+@fenced_page("/everything/delete")
+def ask_everything(reader: RouteReader) -> Response[Any]:
     """Asks for confirmation of the deletion of every chat, with its effects."""
-    return _ask(request, "everything")
+    return _ask(reader, "everything")
 
 
-@post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def delete_everything(request: AnyRequest) -> Response[Any]:
+@fenced_form("/everything/delete")
+async def delete_everything(reader: RouteReader) -> Response[Any]:
     """Deletes every chat, some hundreds per transaction."""
-    installation, reader = shell.open_reader(request)
     for _ in range(BATCHES_MAX):
-        written = await site_of(request).write(
-            DeleteEverything(account=reader.account, at=installation.clock())
-        )
+        written = await reader.site.write(DeleteEverything(account=reader.account, at=reader.now))
         if written.finished != EVERYTHING_BATCH:
-            return shell.redirect_to(reader, "/erasures", flash="everything", place="flash")
-    return shell.redirect_to(reader, "/everything/delete", flash="more", place="flash")
+            return shell.redirect_to(reader, "/erasures", flash="everything")
+    return shell.redirect_to(reader, "/everything/delete", flash="more")
 
 
-@get_page("/account/close", may=PERSONS, checks_fence=True)
-def ask_close(request: AnyRequest) -> Response[Any]:
+@fenced_page("/account/close")
+def ask_close(reader: RouteReader) -> Response[Any]:
     """Asks for confirmation of the closure of the account, with its effects."""
-    return _ask(request, "close")
+    return _ask(reader, "close")
 
 
-@post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def close(request: AnyRequest) -> Response[Any]:
+@fenced_form("/account/close")
+async def close(request: AnyRequest, reader: RouteReader) -> Response[Any]:
     """Closes the account. Ends every other session of it; this one can still read the
     certificate.
     """
-    installation, reader = shell.open_reader(request)
-    caller, site = request.auth, site_of(request)
-    await write(request, CloseAccount(account=reader.account, at=installation.clock()), None)
+    caller = request.auth
+    await write(request, CloseAccount(account=reader.account, at=reader.now), None)
     session = caller.session if isinstance(caller, Person) else None
-    await site.reading(lambda tx: sessions.end_person(tx, reader.account, but=session))
-    return shell.redirect_to(reader, "/erasures", flash="closed", place="flash")
+    await reader.site.reading(lambda tx: sessions.end_person(tx, reader.account, but=session))
+    return shell.redirect_to(reader, "/erasures", flash="closed")
 
 
-def _ask(request: AnyRequest, what: str) -> Response[Any]:
-    installation, reader = shell.open_reader(request)
-    at, words, account = installation.clock(), reader.words, reader.account
-    with policy_snapshot(installation) as (tx, known):
+def _ask(reader: PageReader, what: str) -> Response[Any]:
+    at, words, account = reader.now, reader.words, reader.account
+    with policy_snapshot(reader.installation) as (tx, known):
         row = account_view.load_accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.redirect_to(reader, "/erasures")
@@ -93,9 +95,11 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         learnt = list(dict.fromkeys(one.model for one in history.list_consumed(tx, account)))
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
     given = list(
-        dict.fromkeys(one.recipient for one in recipients.list_by_account(installation, account))
+        dict.fromkeys(
+            one.recipient for one in recipients.list_by_account(reader.installation, account)
+        )
     )
-    dates = dates_of(installation, known)
+    dates = dates_of(reader.installation, known)
     until = known.in_force(at).keep.period(ContentKind.deleted).after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
     lines = [
@@ -120,16 +124,15 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
     if copied:
         lines.append(words.say("end.means.safety"))
     lines += [words.say(f"{what}.means.after"), words.say("end.means.certificate")]
-    values = {
-        "lines": lines,
-        "what": what,
-        "empty": what == "everything" and not left,
-        "saved": words.say("everything.more")
-        if request.query_params.get("flash") == "more" and left
-        else "",
-    }
     return shell.page(
-        "end.html", reader, at, title=words.say(f"{what}.title"), place="chats", values=values
+        "end.html",
+        reader,
+        title=words.say(f"{what}.title"),
+        place="chats",
+        lines=lines,
+        what=what,
+        empty=what == "everything" and not left,
+        saved=words.say("everything.more") if reader.query.get("flash") == "more" and left else "",
     )
 
 
@@ -149,32 +152,32 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get_page("/erasures", may=PERSONS)
-def list_erasures(request: AnyRequest) -> Response[Any]:
+def list_erasures(reader: RouteReader) -> Response[Any]:
     """Every erasure of the account, newest first, and the number of finished ones."""
-    installation, reader = shell.open_reader(request)
-    at, words, before = installation.clock(), reader.words, request.query_params.get("before", "")
+    words, before = reader.words, reader.query.get("before", "")
     found = certificates.list_page(
-        installation, reader.account, PAGE_ERASURES_MAX + 1, before=before
+        reader.installation, reader.account, PAGE_ERASURES_MAX + 1, before=before
     )
-    with transaction(installation.pool) as tx:
+    with transaction(reader.installation.pool) as tx:
         states = certificate.states_of(tx, reader.account)
-        saved = _describe_outcome(tx, reader, request)
+        saved = _describe_outcome(tx, reader)
     done, total = states.get(ErasureState.verified, 0), sum(states.values())
-    values = {
-        "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
-        "saved": saved,
-        "from": before,
-        "summary": words.count("erasures.summary", total, done=f"{done:,}") if total else "",
-        "older": found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
-    }
     return shell.page(
-        "erasures.html", reader, at, title=words.say("erasures.title"), place="chats", values=values
+        "erasures.html",
+        reader,
+        title=words.say("erasures.title"),
+        place="chats",
+        erasures=[_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
+        saved=saved,
+        before=before,
+        summary=words.count("erasures.summary", total, done=f"{done:,}") if total else "",
+        older=found[PAGE_ERASURES_MAX - 1].erasure if len(found) > PAGE_ERASURES_MAX else "",
     )
 
 
-def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
+def _describe_outcome(tx: Transaction, reader: PageReader) -> str:
     """The result of the last form, as far as it still holds."""
-    done = request.query_params.get("flash", "")
+    done = reader.query.get("flash", "")
     if done == "closed":
         state = account_view.load_accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""
@@ -185,29 +188,23 @@ def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) 
 
 
 @get_page("/erasures/{name:str}", may=PERSONS)
-def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+def read_erasure(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One erasure: its steps, what it waits for, and its certificate once it exists."""
-    installation, reader = shell.open_reader(request)
-    found = certificates.status(installation, _own(installation, reader, name), for_person=True)
-    values = {
-        "erasure": _line(reader.words, found),
-        "nothing": not certificates.certified_places(installation, found.erasure),
-    }
+    found = certificates.status(reader.installation, _own(reader, name), for_person=True)
     return shell.page(
         "erasure.html",
         reader,
-        installation.clock(),
         title=reader.words.say("erasure.title"),
         place="chats",
-        values=values,
+        erasure=_line(reader.words, found),
+        nothing=not certificates.certified_places(reader.installation, found.erasure),
     )
 
 
 @get_page("/erasures/{name:str}/certificate.json", may=PERSONS)
-def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+def take_certificate(reader: RouteReader, name: FromPath[str]) -> Response[bytes]:
     """The signed certificate as a file, with its proof once its entry is in the log."""
-    installation, reader = shell.open_reader(request)
-    file = certificates.certificate_file(installation, _own(installation, reader, name))
+    file = certificates.certificate_file(reader.installation, _own(reader, name))
     headers = {
         "content-disposition": 'attachment; filename="certificate.json"',
         "cache-control": "no-store",
@@ -215,10 +212,10 @@ def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes
     return Response(file, media_type="application/json", headers=headers)
 
 
-def _own(installation: Installation, reader: PageReader, name: str) -> str:
+def _own(reader: PageReader, name: str) -> str:
     """``name``, if it is an erasure of the reader's own; NotFoundError for any other."""
     named = parse(Prefix.erasure, name)
-    with transaction(installation.pool) as tx:
+    with transaction(reader.installation.pool) as tx:
         if certificate.get(tx, named).account != reader.account:
             raise NotFoundError(f"no erasure `{format_id(Prefix.erasure, named)}`")
     return format_id(Prefix.erasure, named)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import feedback
@@ -18,7 +18,12 @@ from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest, get_page
+from licet.web.pages.shared import (
+    AnyRequest,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+)
 
 
 class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -36,39 +41,38 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     can_take_back: bool
 
 
-@get_page("/feedback", may=PERSONS, checks_fence=True)
-def list_given(request: AnyRequest) -> Response[Any]:
+@fenced_page("/feedback")
+def list_given(reader: RouteReader) -> Response[Any]:
     """The stored feedback, newest first."""
-    installation, reader = shell.open_reader(request)
-    at, words = installation.clock(), reader.words
-    before, done = request.query_params.get("before", ""), request.query_params.get("flash", "")
+    at, words = reader.now, reader.words
+    before, done = reader.query.get("before", ""), reader.query.get("flash", "")
     start = parse(Prefix.feedback, before) if before else None
-    with policy_snapshot(installation) as (tx, known):
+    with policy_snapshot(reader.installation) as (tx, known):
         listed = feedback.list_feedback(
-            tx, installation.keyring, known, reader.account, at, before=start
+            tx, reader.installation.keyring, known, reader.account, at, before=start
         )
-    values = {
-        "given": [_line(words, given) for given in listed.given],
-        "from": before,
-        "older": format_id(Prefix.feedback, listed.next) if listed.next else "",
-        "saved": words.say("done.taken_back") if done == "taken_back" else "",
-    }
     return shell.page(
-        "feedback.html", reader, at, title=words.say("feedback.title"), place="chats", values=values
+        "feedback.html",
+        reader,
+        title=words.say("feedback.title"),
+        place="chats",
+        given=[_line(words, given) for given in listed.given],
+        before=before,
+        older=format_id(Prefix.feedback, listed.next) if listed.next else "",
+        saved=words.say("done.taken_back") if done == "taken_back" else "",
     )
 
 
-@post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_form("/feedback/{name:str}/take-back")
+async def take_back(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Withdraws feedback: it is no longer used."""
-    installation, reader = shell.open_reader(request)
     named = parse(Prefix.feedback, name)
     await write(
         request,
-        TakeBackRequest(account=reader.account, at=installation.clock(), feedback=named),
+        TakeBackRequest(account=reader.account, at=reader.now, feedback=named),
         None,
     )
-    return shell.redirect_to(reader, "/feedback", flash="taken_back", place="flash")
+    return shell.redirect_to(reader, "/feedback", flash="taken_back")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:

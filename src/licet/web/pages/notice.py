@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, post
+from litestar import Response
 from markupsafe import Markup
 
 from licet.consent import answer_forms, differences, markdown, notice_views
@@ -37,111 +37,97 @@ from licet.policy.outcomes import Effect
 from licet.store.connect import Transaction, join_transaction
 from licet.vault.account_choices import NewestChoice
 from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import (
     NO_FAULTS,
-    PERSONS,
-    AnyRequest,
     Faults,
     Fields,
     PageForm,
     PageReader,
-    get_page,
+    RouteReader,
+    fenced_form,
+    fenced_page,
 )
+from licet.web.site import Site
 
 
-@get_page("/notice", may=PERSONS, checks_fence=True)
-def notice(request: AnyRequest) -> Response[Any]:
+@fenced_page("/notice")
+def notice(reader: RouteReader) -> Response[Any]:
     """The notice if there is something to answer; else the answers, or why there are none."""
-    installation, reader = shell.open_reader(request)
-    with policy_snapshot(installation, records=True) as (tx, known):
-        return _load_notice_page(tx, known, installation, reader, request)
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
+        return _load_notice_page(tx, known, reader)
 
 
 def _load_notice_page(
     tx: Transaction,
     policies: Policies,
-    installation: Installation,
     reader: PageReader,
-    request: AnyRequest,
 ) -> Response[Any]:
-    prompt = _load_page_prompt(tx, policies, installation, reader)
-    saved, made = describe_outcome(tx, reader, prompt, request)
+    prompt = _load_page_prompt(tx, policies, reader)
+    saved, made = describe_outcome(tx, reader, prompt)
     if prompt.show or prompt.terms_waiting:
-        return _page(installation, reader, prompt, saved=saved, made=made, tx=tx)
-    if request.query_params.get("whole") == "1" and prompt.notice is not None:
+        return _page(reader, prompt, saved=saved, made=made, tx=tx)
+    if reader.query.get("whole") == "1" and prompt.notice is not None:
         title = reader.words.mark_language(prompt.notice.text.title, prompt.notice.language)
-        return shell.page(
-            "whole.html", reader, installation.clock(), title=title, values=_text(prompt.notice)
-        )
-    if made or (
-        request.query_params.get("flash") == "terms" and prompt.terms_accepted_at is not None
-    ):
-        return _done(installation, reader, prompt, saved, made)
+        return shell.page("whole.html", reader, title=title)
+    if made or (reader.query.get("flash") == "terms" and prompt.terms_accepted_at is not None):
+        return _done(reader, prompt, saved, made)
     return _nothing(
         tx,
         policies,
-        installation,
         reader,
         prompt,
-        has_put_off=request.query_params.get("flash") == "later",
+        has_put_off=reader.query.get("flash") == "later",
     )
 
 
-@get_page("/signup", may=PERSONS, checks_fence=True)
-def signup(request: AnyRequest) -> Response[Any]:
+@fenced_page("/signup")
+def signup(reader: RouteReader) -> Response[Any]:
     """The terms and the choice of a new account."""
-    installation, reader = shell.open_reader(request)
-    with policy_snapshot(installation, records=True) as (tx, known):
-        prompt = _load_page_prompt(tx, known, installation, reader)
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
+        prompt = _load_page_prompt(tx, known, reader)
         if prompt.show or prompt.terms_waiting:
-            return _page(installation, reader, prompt, tx=tx)
-        return _nothing(tx, known, installation, reader, prompt)
+            return _page(reader, prompt, tx=tx)
+        return _nothing(tx, known, reader, prompt)
 
 
-@post("/notice", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def answer_notice(request: AnyRequest, data: Fields) -> Response[Any]:
+@fenced_form("/notice")
+async def answer_notice(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves the answers, or puts the notice off."""
-    return await _answer(request, shell.form_of(data))
+    return await _answer(reader, shell.form_of(data))
 
 
-@post("/signup", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
+@fenced_form("/signup")
+async def answer_signup(reader: RouteReader, data: Fields) -> Response[Any]:
     """Saves the answers; the sign-up is complete only once everything is answered."""
-    return await _answer(request, shell.form_of(data))
+    return await _answer(reader, shell.form_of(data))
 
 
-async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
-    installation, reader = shell.open_reader(request)
-    result = await submit_answers(request, reader, data, FormPage.notice)
+async def _answer(reader: PageReader, data: PageForm) -> Response[Any]:
+    result = await submit_answers(reader, data, FormPage.notice)
     if result.stale or result.stale_terms:
-        return await site_of(request).calling(lambda: ask_again(installation, reader, data, result))
+        return await reader.site.calling(lambda: ask_again(reader, data, result))
     if result.faults:
         faults = _faults(reader, result)
         made = _made_together(result.prompt, result.newest_choice)
-        return await site_of(request).calling(
-            lambda: _page(installation, reader, result.prompt, data, faults, made=made)
+        return await reader.site.calling(
+            lambda: _page(reader, result.prompt, data, faults, made=made)
         )
     if data.act == "later":
-        return shell.redirect_to(reader, "/notice", place="flash", flash="later")
+        return shell.redirect_to(reader, "/notice", flash="later")
     return shell.redirect_to(
         reader,
         "/notice",
-        place="flash",
         flash=str(result.newest_choice) if data.all_answers else "terms",
     )
 
 
-async def submit_answers(
-    request: AnyRequest, reader: PageReader, sent: PageForm, page: FormPage
-) -> FormResult:
+async def submit_answers(reader: PageReader, sent: PageForm, page: FormPage) -> FormResult:
     """Submits a form; returns its result."""
-    site = site_of(request)
     form = AnswerForm(
         account=reader.account,
-        at=site.now(),
+        at=reader.site.now(),
         page=page,
         answers=sent.all_answers,
         keep=sent.kept,
@@ -154,41 +140,37 @@ async def submit_answers(
         language=reader.words.language,
         gpc=reader.gpc,
     )
-    result = (await site.write(form)).finished
+    result = (await reader.site.write(form)).finished
     assert isinstance(result, FormResult)
     return result
 
 
-def ask_again(
-    installation: Installation, reader: PageReader, sent: PageForm, result: FormResult
-) -> Response[Any]:
+def ask_again(reader: PageReader, sent: PageForm, result: FormResult) -> Response[Any]:
     """Redirects to the current page, which says why a yes from an old page did not count, and which
     no did.
     """
-    with policy_snapshot(installation, records=True) as (tx, known):
-        prompt = _load_page_prompt(tx, known, installation, reader, reports=True)
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
+        prompt = _load_page_prompt(tx, known, reader, reports=True)
     page = "/notice" if prompt.show or prompt.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"flash": str(result.newest_choice)} if "no" in sent.all_answers.values() else {}
-    return shell.redirect_to(
-        reader, page, place="flash", again=again, of=",".join(result.stale), **noes
-    )
+    return shell.redirect_to(reader, page, again=again, of=",".join(result.stale), **noes)
 
 
 _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on record
 
 
 def describe_outcome(
-    tx: Transaction, reader: PageReader, prompt: Prompt, request: AnyRequest
+    tx: Transaction, reader: PageReader, prompt: Prompt
 ) -> tuple[str, tuple[NewestChoice, ...]]:
     """The confirmation of the form that led to this page, and its choices. The URL names them; the
     sentences come from the record, and are empty if it differs.
     """
-    again, done = request.query_params.get("again", ""), request.query_params.get("flash", "")
+    again, done = reader.query.get("again", ""), reader.query.get("flash", "")
     made = _made_together(prompt, int(done)) if done == str(prompt.newest_choice) else ()
     texts = [outcome_text(reader, prompt, one) for one in made]
     if again:
-        of = request.query_params.get("of", "").split(",")
+        of = reader.query.get("of", "").split(",")
         texts.append(
             _again_text(reader, prompt, again, notice_views.find(tx, reader.account, again), of)
         )
@@ -243,7 +225,6 @@ def _again_text(
 def _load_page_prompt(
     tx: Transaction,
     policies: Policies,
-    installation: Installation,
     reader: PageReader,
     *,
     reports: bool = False,
@@ -251,7 +232,7 @@ def _load_page_prompt(
     """The account's prompt; records a browser signal of the request. ``reports``: a form answered
     it.
     """
-    at = installation.clock()
+    at = reader.now
     prompt = load_prompt(
         tx,
         reader.account,
@@ -311,7 +292,6 @@ def _text(notice: PublishedNotice) -> dict[str, Any]:
 
 
 def _page(
-    installation: Installation,
     reader: PageReader,
     prompt: Prompt,
     sent: PageForm | None = None,
@@ -329,11 +309,11 @@ def _page(
     # an answer that came back is shown with its question
     terms_only = prompt.terms_waiting and not sent.all_answers
     waiting = prompt.unanswered or prompt.in_force.asks
-    with join_transaction(installation.pool, tx) as tx:
-        below = questions.grants_below(tx, installation, prompt)
+    with join_transaction(reader.installation.pool, tx) as tx:
+        below = questions.grants_below(tx, reader.installation, prompt)
         values = _question_values(reader, prompt, found, waiting, terms_only, below)
         blank = shell.markup("question.html", reader.words, **values, errors_of={}, kept=PageForm())
-        showing = _record_showing(tx, installation, reader, prompt, blank)
+        showing = _record_showing(tx, reader, prompt, blank)
     if faults:
         values["known_age"] = ask_age_again(sent, faults)
     question = (
@@ -344,23 +324,20 @@ def _page(
     return shell.page(
         "notice.html",
         reader,
-        installation.clock(),
         title=reader.words.mark_language(found.text.title, found.language),
         nav=prompt.variant is not Variant.signup,
         errors=faults,
         status=422 if faults else 200,
-        values={
-            "question": question,
-            "showing": showing,
-            "action": f"/{place.value}",
-            "saved": saved,
-            "waiting": _waiting(reader, prompt),
-        },
         outcome="asked",
         event_detail={
             **_question_detail(prompt, terms_only=terms_only),
             **(answers_detail(reader, made) if made else {}),
         },
+        question=question,
+        showing=showing,
+        action=f"/{place.value}",
+        saved=saved,
+        waiting=_waiting(reader, prompt),
     )
 
 
@@ -393,34 +370,27 @@ def _question_values(
 
 
 def preview_page(
-    installation: Installation, notice: PublishedNotice, policy: Policy, words: Catalogue
+    site: Site, notice: PublishedNotice, policy: Policy, words: Catalogue
 ) -> Response[str]:
     """The page of a notice as an account without answers sees it; records nothing."""
     existing = notice.variant is Variant.existing
-    prompt = preview_prompt(notice, policy, installation.clock())
-    reader = PageReader(account=prompt.account, words=words)
+    prompt = preview_prompt(notice, policy, site.installation.clock())
+    reader = PageReader(site=site, account=prompt.account, words=words)
     values = _question_values(reader, prompt, notice, policy.asks)
     return shell.page(
         "notice.html",
         reader,
-        installation.clock(),
         title=words.mark_language(notice.text.title, notice.language),
         nav=existing,
-        values={
-            "question": shell.markup(
-                "question.html", words, **values, errors_of={}, kept=PageForm()
-            ),
-            "showing": "",
-            "action": "/notice" if existing else "/signup",
-            "saved": "",
-            "waiting": "",
-        },
+        question=shell.markup("question.html", words, **values, errors_of={}, kept=PageForm()),
+        showing="",
+        action="/notice" if existing else "/signup",
+        saved="",
+        waiting="",
     )
 
 
-def _record_showing(
-    tx: Transaction, installation: Installation, reader: PageReader, prompt: Prompt, blank: str
-) -> str:
+def _record_showing(tx: Transaction, reader: PageReader, prompt: Prompt, blank: str) -> str:
     """Records that the questions were shown, by the hash of their markup; returns its id."""
     showing = notice_views.record(
         tx,
@@ -429,9 +399,9 @@ def _record_showing(
         place=answer_forms.place(prompt, FormPage.notice),
         surface=reader.surface,
         gpc=reader.gpc,
-        now=installation.clock(),
+        now=reader.now,
         after=prompt.newest_choice,
-        random=installation.keyring.random,
+        random=reader.installation.keyring.random,
         markup=hashlib.sha256(blank.encode()).digest(),
     )
     return showing.hex
@@ -497,9 +467,7 @@ def _until(reader: PageReader, prompt: Prompt) -> str:
     return reader.words.say("notice.until", day=reader.words.day(prompt.ends - timedelta(days=1)))
 
 
-def _put_off(
-    installation: Installation, reader: PageReader, prompt: Prompt, *, sent: bool
-) -> Response[str]:
+def _put_off(reader: PageReader, prompt: Prompt, *, sent: bool) -> Response[str]:
     """The page after the notice was put off: until when it rests, and how long it can be
     put off.
     """
@@ -514,7 +482,6 @@ def _put_off(
     ]
     return shell.message_page(
         reader,
-        installation.clock(),
         title=words.say("notice.put_off.title"),
         lines=lines,
         links=[("/settings", words.say("site.settings"))],
@@ -530,7 +497,6 @@ def _put_off(
 
 
 def _done(
-    installation: Installation,
     reader: PageReader,
     prompt: Prompt,
     saved: str,
@@ -551,7 +517,6 @@ def _done(
     )
     return shell.message_page(
         reader,
-        installation.clock(),
         title=words.say(goes_on),
         lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))],
@@ -589,7 +554,6 @@ def uncovered_text(reader: PageReader, prompt: Prompt) -> str:
 def _nothing(
     tx: Transaction,
     policies: Policies,
-    installation: Installation,
     reader: PageReader,
     prompt: Prompt,
     *,
@@ -599,7 +563,7 @@ def _nothing(
     words, icon = reader.words, "info"
     match prompt.because:
         case Reason.put_off:
-            return _put_off(installation, reader, prompt, sent=has_put_off)
+            return _put_off(reader, prompt, sent=has_put_off)
         case Reason.closed | Reason.not_asked:
             lines, icon = [uncovered_text(reader, prompt)], "no"
         case Reason.gpc:
@@ -610,12 +574,11 @@ def _nothing(
             ]
         case _:
             lines = [
-                *_answers_in_force(tx, policies, installation, prompt, words),
+                *_answers_in_force(tx, policies, reader.installation, prompt, words),
                 words.say("notice.nothing.answered"),
             ]
     return shell.message_page(
         reader,
-        installation.clock(),
         title=words.say("notice.nothing.title"),
         lines=lines,
         links=[("/settings", words.say("site.settings"))],

@@ -27,7 +27,7 @@ from licet.vault.ids import Prefix, format_id, parse
 from licet.vault.installation import load_policies
 from licet.web.api.references import not_found
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest, get_page
+from licet.web.pages.shared import PERSONS, PageReader, RouteReader, get_page
 
 ALL = "/preview"
 
@@ -51,45 +51,43 @@ class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get_page("/chats/{name:str}/preview", may=PERSONS)
-def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+def chat_preview(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Previews one conversation."""
     conversation = shell.conversation_of(name)
     return _page(
-        request, f"/chats/{format_id(Prefix.conversation, conversation)}", conversation=conversation
+        reader, f"/chats/{format_id(Prefix.conversation, conversation)}", conversation=conversation
     )
 
 
 @get_page("/projects/{name:str}/preview", may=PERSONS)
-def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+def project_preview(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Previews a project's conversations."""
-    installation, reader = shell.open_reader(request)
     wanted = ChosenScope(project=parse(Prefix.project, name))
-    with transaction(installation.pool) as tx:
+    with transaction(reader.installation.pool) as tx:
         project = projects.find(tx, reader.account, wanted)
     if project is None:
         raise not_found()
-    return _page(request, f"/projects/{format_id(Prefix.project, project)}", project=project)
+    return _page(reader, f"/projects/{format_id(Prefix.project, project)}", project=project)
 
 
 @get_page(ALL, may=PERSONS)
-def whole_preview(request: AnyRequest) -> Response[Any]:
+def whole_preview(reader: RouteReader) -> Response[Any]:
     """Previews all of the person's turns."""
-    return _page(request, "")
+    return _page(reader, "")
 
 
 def _page(
-    request: AnyRequest, path: str, *, conversation: UUID | None = None, project: UUID | None = None
+    reader: PageReader, path: str, *, conversation: UUID | None = None, project: UUID | None = None
 ) -> Response[Any]:
     from licet.service import preview  # curation is loaded where it is used
 
-    installation, reader = shell.open_reader(request)
-    at, words, known = installation.clock(), reader.words, load_policies(installation)
+    at, words, known = reader.now, reader.words, load_policies(reader.installation)
     covered = sorted(known.in_force(at).covers)
-    asked = request.query_params.get("purpose", IMPROVE)
+    asked = reader.query.get("purpose", IMPROVE)
     purpose = asked if asked in covered else covered[0]
-    assume, after = request.query_params.get("yes") == "1", request.query_params.get("after", "")
+    assume, after = reader.query.get("yes") == "1", reader.query.get("after", "")
     seen = preview.preview(
-        installation,
+        reader.installation,
         reader.account,
         purpose,
         conversation=conversation,
@@ -97,21 +95,25 @@ def _page(
         assume=assume,
         after=shell.conversation_of(after) if after else None,
     )
-    with transaction(installation.pool) as tx:
+    with transaction(reader.installation.pool) as tx:
         views = account_view.load_views(
             tx, [(reader.account, one.conversation) for one in seen.conversations], known, at
         )
-        titles = own_conversations.load_titles(tx, installation.keyring, views, at)
+        titles = own_conversations.load_titles(tx, reader.installation.keyring, views, at)
     unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
-    values = {
-        "back": path or "/settings",
-        "base": base,
-        "assumed": assume,
-        "purpose": purpose,
-        "purposes": [(name, words.purpose(name)) for name in covered],
-        "refused": words.say("preview.refused") if seen.refused is not None else "",
-        "chats": [
+    return shell.page(
+        "preview.html",
+        reader,
+        title=words.say("preview.title"),
+        place="chats",
+        back=path or "/settings",
+        base=base,
+        assumed=assume,
+        purpose=purpose,
+        purposes=[(name, words.purpose(name)) for name in covered],
+        refused=words.say("preview.refused") if seen.refused is not None else "",
+        chats=[
             _chat(
                 words,
                 titles.get(one.conversation)
@@ -123,11 +125,8 @@ def _page(
             for one in seen.conversations
             if one.turns or one.unread or one.beyond is not None or conversation is not None
         ],
-        "next": format_id(Prefix.conversation, seen.next) if seen.next is not None else "",
-        "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
-    }
-    return shell.page(
-        "preview.html", reader, at, title=words.say("preview.title"), place="chats", values=values
+        next=format_id(Prefix.conversation, seen.next) if seen.next is not None else "",
+        more=words.say("preview.more" if unread == 0 else "preview.read_on"),
     )
 
 

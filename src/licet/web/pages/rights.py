@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.consent import deadlines, request_register, rights_requests
@@ -31,11 +31,18 @@ from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.vault import account_region, account_view
 from licet.vault.ids import Prefix, format_id, parse
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
+from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader, get_page
+from licet.web.pages.shared import (
+    NO_FAULTS,
+    AnyRequest,
+    Faults,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+)
 
 PAGE_REQUESTS_MAX = 25
 # What a person can do at once without anybody's answer: the page, and the sentence that leads
@@ -75,13 +82,12 @@ class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-@get_page("/rights", may=PERSONS, checks_fence=True)
-def list_rights(request: AnyRequest) -> Response[Any]:
+@fenced_page("/rights")
+def list_rights(reader: RouteReader) -> Response[Any]:
     """Each right, and the requests that were sent, newest first."""
-    installation, reader = shell.open_reader(request)
-    at, words, before = installation.clock(), reader.words, request.query_params.get("before", "")
+    at, words, before = reader.now, reader.words, reader.query.get("before", "")
     start = parse(Prefix.request, before) if before else None
-    with policy_snapshot(installation) as (tx, known):
+    with policy_snapshot(reader.installation) as (tx, known):
         region = account_region.load_regions(tx, [reader.account])[reader.account]
         rows = request_register.list_by_account(
             tx, reader.account, PAGE_REQUESTS_MAX + 1, before=start
@@ -95,40 +101,39 @@ def list_rights(request: AnyRequest) -> Response[Any]:
         or deadlines.deadline(RightKind.access, region).authority
     )
     kinds = () if is_closed else tuple(kind.value for kind in RightKind)
-    values = {
-        "rights": [
+    return shell.page(
+        "rights.html",
+        reader,
+        title=words.say("rights.title"),
+        place="chats",
+        rights=[
             (kind, words.say(f"rights.kind.{kind}"), words.say(f"rights.means.{kind}"))
             for kind in kinds
         ],
-        "law": _law(words, region),
-        "authority": _authority(words, authority),
-        "requests": [_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]],
-        "from": before,
-        "older": format_id(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
+        law=_law(words, region),
+        authority=_authority(words, authority),
+        requests=[_line(words, row, at) for row in rows[:PAGE_REQUESTS_MAX]],
+        before=before,
+        older=format_id(Prefix.request, rows[PAGE_REQUESTS_MAX - 1].request)
         if len(rows) > PAGE_REQUESTS_MAX
         else "",
-    }
-    return shell.page(
-        "rights.html", reader, at, title=words.say("rights.title"), place="chats", values=values
     )
 
 
-@get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
-def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
+@fenced_page("/rights/{kind:str}")
+def ask_right(reader: RouteReader, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with its due date."""
-    installation, reader = shell.open_reader(request)
-    return _form(installation, reader, _kind(kind))
+    return _form(reader, _kind(kind))
 
 
 def _form(
-    installation: Installation,
     reader: PageReader,
     kind: RightKind,
     kept: str = "",
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
-    at = installation.clock()
-    with policy_snapshot(installation) as (tx, _):
+    at = reader.now
+    with policy_snapshot(reader.installation) as (tx, _):
         region = account_region.load_regions(tx, [reader.account])[reader.account]
     words, times = reader.words, deadlines.deadline(kind, region)
     until = times.extended_to(at)
@@ -141,45 +146,38 @@ def _form(
     lines.append(_law(words, region))
     if kind in REFUSES:
         lines.insert(0, words.say("rights.no"))
-    values = {
-        "kind": kind.value,
-        "means": words.say(f"rights.means.{kind.value}"),
-        "itself": DOES_ITSELF.get(kind),
-        "lines": lines,
-        "needed": kind in NEEDS_WORDS,
-        "kept": kept,
-        "words_max": WORDS_CHARACTERS_MAX,
-        "danger": kind in REFUSES,
-    }
     return shell.page(
         "right.html",
         reader,
-        at,
         title=words.say(f"rights.kind.{kind.value}"),
         place="chats",
-        values=values,
         errors=faults,
         status=422 if faults else 200,
+        kind=kind.value,
+        means=words.say(f"rights.means.{kind.value}"),
+        itself=DOES_ITSELF.get(kind),
+        lines=lines,
+        needed=kind in NEEDS_WORDS,
+        kept=kept,
+        words_max=WORDS_CHARACTERS_MAX,
+        danger=kind in REFUSES,
     )
 
 
-@post("/rights/{kind:str}", may=PERSONS, checks_fence=True, include_in_schema=False)
+@fenced_form("/rights/{kind:str}")
 async def send(
-    request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]
+    request: AnyRequest, reader: RouteReader, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Sends the request, and redirects to its page."""
-    installation, reader = shell.open_reader(request)
     right = _kind(kind)
     faults = _faults(reader.words, data.words, needed=right in NEEDS_WORDS)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
-        return await site_of(request).calling(
-            lambda: _form(installation, reader, right, kept, faults)
-        )
+        return await reader.site.calling(lambda: _form(reader, right, kept, faults))
     asked = SendRequest(
         account=reader.account,
-        at=installation.clock(),
-        keyring=installation.keyring,
+        at=reader.now,
+        keyring=reader.installation.keyring,
         kind=right,
         words=data.words.strip(),
         via=ReceivedVia.page,
@@ -191,7 +189,6 @@ async def send(
         reader,
         f"/rights/requests/{named}",
         flash="no" if right in REFUSES else "sent",
-        place="flash",
     )
 
 
@@ -205,15 +202,13 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
     return NO_FAULTS
 
 
-@get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
-def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_page("/rights/requests/{name:str}")
+def read_request(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One request: its state, steps, texts, and its person's possible acts."""
-    installation, reader = shell.open_reader(request)
-    return _request(installation, reader, name, done=request.query_params.get("flash", ""))
+    return _request(reader, name, done=reader.query.get("flash", ""))
 
 
 def _request(
-    installation: Installation,
     reader: PageReader,
     name: str,
     *,
@@ -222,24 +217,12 @@ def _request(
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
     at, words, found = (
-        installation.clock(),
+        reader.now,
         reader.words,
-        _load_own_request(installation, reader, name),
+        _load_own_request(reader, name),
     )
     saved = words.say(f"rights.done.{done}") if done in _SAID and _SAID[done](found) else ""
     is_open = found.ended_at is None
-    values = {
-        "request": found,
-        "state": _state(words, found, at),
-        "saved": saved,
-        "is_open": is_open,
-        "steps": [_step(words, one) for one in found.steps],
-        "kept": kept,
-        "words_max": WORDS_CHARACTERS_MAX,
-        "itself": [*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
-        "authority": _authority(words, found.authority),
-        "asks": found.state is RequestState.paused,
-    }
     title = words.say(
         "request.of",
         right=words.say(f"rights.kind.{found.kind.value}"),
@@ -248,12 +231,20 @@ def _request(
     return shell.page(
         "request.html",
         reader,
-        at,
         title=title,
         place="chats",
-        values=values,
         errors=faults,
         status=422 if faults else 200,
+        request=found,
+        state=_state(words, found, at),
+        saved=saved,
+        is_open=is_open,
+        steps=[_step(words, one) for one in found.steps],
+        kept=kept,
+        words_max=WORDS_CHARACTERS_MAX,
+        itself=[*filter(None, [DOES_ITSELF.get(found.kind)]), *_LEADS.get(found.kind, ())],
+        authority=_authority(words, found.authority),
+        asks=found.state is RequestState.paused,
     )
 
 
@@ -266,60 +257,52 @@ _SAID = {
 }
 
 
-@post("/rights/requests/{name:str}/reply", may=PERSONS, checks_fence=True, include_in_schema=False)
+@fenced_form("/rights/requests/{name:str}/reply")
 async def reply(
-    request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]
+    request: AnyRequest, reader: RouteReader, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Sends the answer to a question of staff."""
-    installation, reader = shell.open_reader(request)
     faults = _faults(reader.words, data.words, needed=True)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
-        return await site_of(request).calling(
-            lambda: _request(installation, reader, name, kept=kept, faults=faults)
-        )
+        return await reader.site.calling(lambda: _request(reader, name, kept=kept, faults=faults))
     verb = ReplyToRequest(
         account=reader.account,
-        at=installation.clock(),
-        keyring=installation.keyring,
+        at=reader.now,
+        keyring=reader.installation.keyring,
         request=parse(Prefix.request, name),
         words=data.words.strip(),
     )
     await write(request, verb, None)
-    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="replied", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="replied")
 
 
-@get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
-def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_page("/rights/requests/{name:str}/withdraw")
+def ask_withdraw(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Asks for confirmation of a withdrawal of the request, with its effect."""
-    installation, reader = shell.open_reader(request)
-    found = _load_own_request(installation, reader, name)
+    found = _load_own_request(reader, name)
     if found.ended_at is not None:
         return shell.redirect_to(reader, f"/rights/requests/{name}")
     return shell.page(
         "withdraw.html",
         reader,
-        installation.clock(),
         title=reader.words.say("request.withdraw.title"),
         place="chats",
-        values={"request": found},
+        request=found,
     )
 
 
-@post(
-    "/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True, include_in_schema=False
-)
-async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_form("/rights/requests/{name:str}/withdraw")
+async def withdraw(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Withdraws the request."""
-    installation, reader = shell.open_reader(request)
     verb = WithdrawRequest(
         account=reader.account,
-        at=installation.clock(),
-        keyring=installation.keyring,
+        at=reader.now,
+        keyring=reader.installation.keyring,
         request=parse(Prefix.request, name),
     )
     await write(request, verb, None)
-    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="withdrawn", place="flash")
+    return shell.redirect_to(reader, f"/rights/requests/{name}", flash="withdrawn")
 
 
 # Sentences
@@ -332,13 +315,13 @@ def _kind(text: str) -> RightKind:
         raise NotFoundError("no such right") from None
 
 
-def _load_own_request(installation: Installation, reader: PageReader, name: str) -> SeenRequest:
+def _load_own_request(reader: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
-    with policy_snapshot(installation) as (tx, _):
+    with policy_snapshot(reader.installation) as (tx, _):
         found = rights_requests.open_request(
-            tx, installation.keyring, rights_requests.get_own(tx, reader.account, named)
+            tx, reader.installation.keyring, rights_requests.get_own(tx, reader.account, named)
         )
-    return rights_requests.detail(found, installation.clock(), for_staff=False)
+    return rights_requests.detail(found, reader.now, for_staff=False)
 
 
 def _law(words: Catalogue, region: str | None) -> str:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, Router, get
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
@@ -57,7 +58,6 @@ from licet.web.pages.shared import AnyRequest
     ["/static/{version:str}/elements/{name:str}", "/static/elements/{name:str}"],
     may=ANYBODY,
     sync_to_thread=False,
-    include_in_schema=False,
 )
 def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A module of the components. Under the hash of all modules it never changes; without the hash,
@@ -72,7 +72,6 @@ def module(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     ["/static/{version:str}/{name:str}", "/static/{name:str}"],
     may=ANYBODY,
     sync_to_thread=False,
-    include_in_schema=False,
 )
 def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file for pages and hosts. Under its hash it never changes; under its bare name it may,
@@ -96,7 +95,14 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     fragment = reader_language.is_fragment(request)
     words = reader_language.choose_catalogue(request, site_of(request).languages, fragment=fragment)
     lines = [words.say(line) for line in _reasons(request, error, status)]
-    html = shell.refusal(words, lines, fragment=fragment, frame=shell.Frame.of(request))
+    html = shell.public_page(
+        words,
+        title=words.say("error.title"),
+        lines=lines,
+        outcome="refused",
+        fragment=fragment,
+        frame=shell.Frame.of(request),
+    )
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
     return Response(
         html,
@@ -135,7 +141,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
     )
 
 
-@get("/", may=ANYBODY, sync_to_thread=False, include_in_schema=False)
+@get("/", may=ANYBODY, sync_to_thread=False)
 def home(request: AnyRequest) -> Response[str]:
     """The start page: what this is, how to sign in, and links."""
     words, site = (
@@ -166,6 +172,7 @@ def home(request: AnyRequest) -> Response[str]:
 
 ENTRANCE = Router(
     path="/",
+    include_in_schema=False,
     route_handlers=signin.ROUTES,
     exception_handlers={
         LicetError: on_entrance,
@@ -177,6 +184,8 @@ ENTRANCE = Router(
 ROUTES = (
     Router(
         path="/",
+        include_in_schema=False,
+        dependencies={"reader": Provide(shell.open_reader, sync_to_thread=False)},
         route_handlers=[
             *notice.ROUTES,
             *settings.ROUTES,

@@ -9,13 +9,13 @@ address.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import conversation_search, differences, notice_views, scope_forms
@@ -31,13 +31,19 @@ from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, format_id
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
+from licet.vault.installation import policy_snapshot
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import conversation_line, dates_of
 from licet.web.pages.reader_language import strip_marks
-from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent, get_page
+from licet.web.pages.shared import (
+    PageForm,
+    PageReader,
+    RouteReader,
+    Sent,
+    fenced_form,
+    fenced_page,
+)
 
 
 class UseLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +72,6 @@ class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 def panel(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     scope: ScopeStands,
     *,
@@ -77,7 +82,9 @@ def panel(
     """The state and the controls; records that a question was shown."""
     words, kind = reader.words, scope.scope.kind
     prompt = load_prompt(tx, reader.account, policies, now, language=words.language)
-    whole = differences.load_differences(tx, installation.keyring, policies, reader.account, now)
+    whole = differences.load_differences(
+        tx, reader.installation.keyring, policies, reader.account, now
+    )
     found = [
         (one, scope.obstacle(policies, now, one.question)) for one in prompt.in_force.questions
     ]
@@ -97,7 +104,7 @@ def panel(
         as_settings=_as_settings(words, policies, scope, now),
         narrowings=str(scope.conversation.narrowings) if scope.conversation is not None else "",
         out_at=rfc3339(scope.out_at) if scope.out_at is not None else "",
-        showing=_scope_values(tx, installation, reader, prompt, uses, now) if uses else "",
+        showing=_scope_values(tx, reader, prompt, uses, now) if uses else "",
     )
 
 
@@ -178,7 +185,6 @@ def _as_settings(words: Catalogue, policies: Policies, scope: ScopeStands, now: 
 
 def _scope_values(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     prompt: Prompt,
     uses: Sequence[UseLine],
@@ -194,7 +200,7 @@ def _scope_values(
         gpc=reader.gpc,
         now=now,
         after=prompt.newest_choice,
-        random=installation.keyring.random,
+        random=reader.installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     ).hex
 
@@ -203,7 +209,7 @@ def _scope_values(
 
 
 async def submit_scope(
-    request: AnyRequest,
+    reader: PageReader,
     sent: PageForm,
     act: ScopeAct,
     *,
@@ -211,7 +217,6 @@ async def submit_scope(
     project: UUID | None = None,
 ) -> Response[Any]:
     """Performs the act, and redirects to the page, which describes the new state."""
-    _, reader = shell.open_reader(request)
     path = (
         f"/chats/{format_id(Prefix.conversation, chat)}"
         if chat
@@ -219,7 +224,7 @@ async def submit_scope(
     )
     form = ScopeForm(
         account=reader.account,
-        at=site_of(request).now(),
+        at=reader.site.now(),
         act=act,
         conversation=chat,
         project=project,
@@ -231,14 +236,14 @@ async def submit_scope(
         out_at=_moment(sent.out_at),
     )
     try:
-        result = (await site_of(request).write(form)).finished
+        result = (await reader.site.write(form)).finished
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return shell.redirect_to(reader, path, flash="again", place="flash")
+        return shell.redirect_to(reader, path, flash="again")
     assert isinstance(result, ScopeFormResult)
     done = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.redirect_to(reader, path, flash=done, question=sent.question, place="flash")
+    return shell.redirect_to(reader, path, flash=done, question=sent.question)
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -258,15 +263,15 @@ def describe_outcome(
     prompt: Prompt,
     policies: Policies,
     scope: ScopeStands,
-    request: AnyRequest,
+    query: Mapping[str, str],
     now: datetime,
 ) -> str:
     """Describes the last form's effect as far as it still holds: the act comes from the address,
     the sentence from the state.
     """
     done, named, kind = (
-        request.query_params.get("flash", ""),
-        request.query_params.get("question", ""),
+        query.get("flash", ""),
+        query.get("question", ""),
         scope.scope.kind,
     )
     asks = prompt.in_force.questions
@@ -303,19 +308,17 @@ def describe_outcome(
 # The page of a project
 
 
-@get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
-def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_page("/projects/{name:str}")
+def project(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """One project: its state, its controls, and its chats."""
-    installation, reader = shell.open_reader(request)
-    at, words, named = installation.clock(), reader.words, shell.project_of(name)
-    with policy_snapshot(installation, records=True) as (tx, known):
+    at, words, named = reader.now, reader.words, shell.project_of(name)
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, reader.account, at, project=named)
         found = differences.load_differences(
-            tx, installation.keyring, known, reader.account, at
+            tx, reader.installation.keyring, known, reader.account, at
         ).project(named)
         made = panel(
             tx,
-            installation,
             reader,
             seen,
             path=f"/projects/{found.shown_id}",
@@ -324,51 +327,54 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         )
         sought = conversation_search.ConversationQuery(project=named)
         page = conversation_search.search(
-            tx, installation.keyring, known, reader.account, at, sought
+            tx, reader.installation.keyring, known, reader.account, at, sought
         ).listed.conversations
-        dates = dates_of(installation, known)
+        dates = dates_of(reader.installation, known)
         prompt = load_prompt(tx, reader.account, known, at, language=words.language)
-        saved = describe_outcome(words, prompt, known, seen, request, at)
+        saved = describe_outcome(words, prompt, known, seen, reader.query, at)
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
-    values = {
-        "panel": made,
-        "id": found.shown_id,
-        "chats": [conversation_line(words, dates, mine) for mine in page],
-        "saved": saved,
-    }
-    return shell.page("project.html", reader, at, title=title, place="chats", values=values)
+    return shell.page(
+        "project.html",
+        reader,
+        title=title,
+        place="chats",
+        panel=made,
+        id=found.shown_id,
+        chats=[conversation_line(words, dates, mine) for mine in page],
+        saved=saved,
+    )
 
 
-@post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def use_project(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@fenced_form("/projects/{name:str}/use")
+async def use_project(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the project by itself; lets it in first if it is kept out."""
-    return await submit_scope(request, data, ScopeAct.use, project=shell.project_of(name))
+    return await submit_scope(reader, data, ScopeAct.use, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@fenced_form("/projects/{name:str}/keep-out")
+async def keep_project_out(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Keeps out the project's chats, and those that begin in it later."""
-    return await submit_scope(request, data, ScopeAct.keep_out, project=shell.project_of(name))
+    return await submit_scope(reader, data, ScopeAct.keep_out, project=shell.project_of(name))
 
 
-@post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
+@fenced_form("/projects/{name:str}/as-settings")
 async def project_as_settings(
-    request: AnyRequest, name: FromPath[str], data: Sent
+    reader: RouteReader, name: FromPath[str], data: Sent
 ) -> Response[Any]:
     """Removes the project's own choice, so that the settings apply."""
-    return await submit_scope(request, data, ScopeAct.as_settings, project=shell.project_of(name))
+    return await submit_scope(reader, data, ScopeAct.as_settings, project=shell.project_of(name))
 
 
-@post("/chats/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def use_chat(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@fenced_form("/chats/{name:str}/use")
+async def use_chat(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the chat by itself; lets it in first if it is kept out."""
-    return await submit_scope(request, data, ScopeAct.use, chat=shell.conversation_of(name))
+    return await submit_scope(reader, data, ScopeAct.use, chat=shell.conversation_of(name))
 
 
-@post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def chat_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
+@fenced_form("/chats/{name:str}/as-settings")
+async def chat_as_settings(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
     """Removes the chat's own choice, so that the settings apply."""
-    return await submit_scope(request, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
+    return await submit_scope(reader, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
 
 
 ROUTES = (project, use_project, keep_project_out, project_as_settings, use_chat, chat_as_settings)

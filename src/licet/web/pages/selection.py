@@ -34,12 +34,20 @@ from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import Delete
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
+from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import Dates, conversation_line, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page
+from licet.web.pages.shared import (
+    PERSONS,
+    AnyRequest,
+    Fields,
+    PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
+    get_page,
+)
 
 FOUND_CHARACTERS_MAX = 800
 NAMED_MAX = 10  # releases, models and recipients that a confirmation names
@@ -103,80 +111,69 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
     undo: UndoForm | None
 
 
-@post("/selection", may=PERSONS, include_in_schema=False)
-async def select(request: AnyRequest, data: Fields) -> Response[Any]:
+@post("/selection", may=PERSONS)
+async def select(reader: RouteReader, data: Fields) -> Response[Any]:
     """Applies the act to all selected chats at once; a deletion is confirmed first."""
-    installation, reader = shell.open_reader(request)
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
-        return shell.redirect_to(
-            reader, "/chats", **{"flash": "nothing", **view.named}, place="flash"
-        )
+        return shell.redirect_to(reader, "/chats", **{"flash": "nothing", **view.named})
     if act is SelectedAct.delete:
         return shell.redirect_to(
             reader, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
         )
     form = SelectedForm(
         account=reader.account,
-        at=installation.clock(),
+        at=reader.now,
         act=act,
         conversations=chosen,
         narrowings=tuple(_narrowings(data)),
     )
-    return await _perform(request, reader, form, view)
+    return await _perform(reader, form, view)
 
 
 @get_page("/selection/delete", may=PERSONS)
-def ask_delete_selected(request: AnyRequest) -> Response[Any]:
+def ask_delete_selected(reader: RouteReader) -> Response[Any]:
     """Asks to confirm the deletion, and lists what is erased and what cannot be."""
-    installation, reader = shell.open_reader(request)
     chosen, view = (
-        _parse_ids(request.query_params.get("chats", "")),
-        ListView.of(request.query_params),
+        _parse_ids(reader.query.get("chats", "")),
+        ListView.of(reader.query),
     )
     if not chosen:
         return shell.redirect_to(reader, "/chats", **view.named)
-    return _ask(installation, reader, chosen, view)
+    return _ask(reader, chosen, view)
 
 
-@post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
+@fenced_form("/selection/delete")
+async def delete_selected(reader: RouteReader, data: Fields) -> Response[Any]:
     """Deletes the selected chats."""
-    installation, reader = shell.open_reader(request)
     chosen = _chosen(data)
     form = SelectedForm(
         account=reader.account,
-        at=installation.clock(),
+        at=reader.now,
         act=SelectedAct.delete,
         conversations=chosen,
     )
-    return await _perform(request, reader, form, ListView.of(data))
+    return await _perform(reader, form, ListView.of(data))
 
 
-@get_page("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
-def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_page("/chats/{name:str}/delete")
+def ask_delete(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
-    installation, reader = shell.open_reader(request)
-    return _ask(installation, reader, (shell.conversation_of(name),), ListView())
+    return _ask(reader, (shell.conversation_of(name),), ListView())
 
 
-@post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+@fenced_form("/chats/{name:str}/delete")
+async def delete(request: AnyRequest, reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
-    installation, reader = shell.open_reader(request)
     command = Delete(
-        account=reader.account, at=installation.clock(), conversation=shell.conversation_of(name)
+        account=reader.account, at=reader.now, conversation=shell.conversation_of(name)
     )
     await write(request, command, None)
-    return shell.redirect_to(
-        reader, f"/chats/conv_{command.conversation.hex}", flash="deleted", place="flash"
-    )
+    return shell.redirect_to(reader, f"/chats/conv_{command.conversation.hex}", flash="deleted")
 
 
-async def _perform(
-    request: AnyRequest, reader: PageReader, form: SelectedForm, view: ListView
-) -> Response[Any]:
-    result = (await site_of(request).write(form)).finished
+async def _perform(reader: PageReader, form: SelectedForm, view: ListView) -> Response[Any]:
+    result = (await reader.site.write(form)).finished
     assert isinstance(result, SelectedResult)
     query = {
         "flash": f"selected_{form.act.value}",
@@ -184,41 +181,45 @@ async def _perform(
         "none": _join_ids(result.none),
     }
     given = {name: value for name, value in query.items() if value}
-    return shell.redirect_to(reader, "/chats", **given, **view.at("").named, place="flash")
+    return shell.redirect_to(reader, "/chats", **given, **view.at("").named)
 
 
-def _ask(
-    installation: Installation, reader: PageReader, chosen: Sequence[UUID], view: ListView
-) -> Response[Any]:
-    at, words = installation.clock(), reader.words
-    with policy_snapshot(installation) as (tx, known):
+def _ask(reader: PageReader, chosen: Sequence[UUID], view: ListView) -> Response[Any]:
+    at, words = reader.now, reader.words
+    with policy_snapshot(reader.installation) as (tx, known):
         found = own_conversations.get_many(
-            tx, installation.keyring, known, reader.account, chosen, at
+            tx, reader.installation.keyring, known, reader.account, chosen, at
         )
     if len(found) < len(chosen):
         raise NotFoundError("no such conversation")
-    mine, dates = [one for one in found if one.deleted_at is None], dates_of(installation, known)
+    mine, dates = (
+        [one for one in found if one.deleted_at is None],
+        dates_of(reader.installation, known),
+    )
     if not mine:
         return shell.seen_other(f"/chats/{found[0].shown_id}" if len(found) == 1 else "/chats")
     given = (
-        recipients.list_by_account(installation, reader.account)
+        recipients.list_by_account(reader.installation, reader.account)
         if any(one.releases for one in mine)
         else []
     )
-    values = {
-        "chats": [conversation_line(words, dates, one) for one in mine],
-        "lines": deletion_lines(words, dates, mine, given),
-        "view": view,
-        "action": f"/chats/{mine[0].shown_id}/delete"
-        if not view.named and len(chosen) == 1
-        else "/selection/delete",
-    }
     title = (
         words.say("delete.title")
         if len(mine) == 1
         else words.count("delete.title.several", len(mine))
     )
-    return shell.page("delete.html", reader, at, title=title, place="chats", values=values)
+    return shell.page(
+        "delete.html",
+        reader,
+        title=title,
+        place="chats",
+        chats=[conversation_line(words, dates, one) for one in mine],
+        lines=deletion_lines(words, dates, mine, given),
+        view=view,
+        action=f"/chats/{mine[0].shown_id}/delete"
+        if not view.named and len(chosen) == 1
+        else "/selection/delete",
+    )
 
 
 def deletion_lines(
@@ -318,7 +319,6 @@ def _parse_ids(text: str) -> tuple[UUID, ...]:
 
 def describe_outcome(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     policies: Policies,
     dates: Dates,
@@ -333,7 +333,7 @@ def describe_outcome(
     act = SelectedAct(action.removeprefix("selected_"))
     done, none = _parse_ids(query.get("done", "")), _parse_ids(query.get("none", ""))
     found = own_conversations.get_many(
-        tx, installation.keyring, policies, reader.account, [*done, *none], installation.clock()
+        tx, reader.installation.keyring, policies, reader.account, [*done, *none], reader.now
     )
     changed = [one for one in found if one.conversation in done and _still_holds(act, one)]
     lines = _changed(reader.words, dates, act, changed)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import differences, history, notice_views
@@ -40,8 +40,7 @@ from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.account_choices import NewestChoice
-from licet.vault.installation import Installation, policy_snapshot
-from licet.web.api.references import site_of
+from licet.vault.installation import policy_snapshot
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import training_lines
@@ -59,41 +58,42 @@ from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import (
     NO_FAULTS,
     PERSONS,
-    AnyRequest,
     Faults,
     Fields,
     PageForm,
     PageReader,
+    RouteReader,
+    fenced_form,
+    fenced_page,
     get_page,
 )
 
 NEWEST = "newest"
 
 
-@get_page("/settings", may=PERSONS, checks_fence=True)
-def settings(request: AnyRequest) -> Response[Any]:
+@fenced_page("/settings")
+def settings(reader: RouteReader) -> Response[Any]:
     """The settings; records that their questions were shown."""
-    return _page(request)
+    return _page(reader)
 
 
-@post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
-async def change(request: AnyRequest, data: Fields) -> Response[Any]:
+@fenced_form("/settings")
+async def change(reader: RouteReader, data: Fields) -> Response[Any]:
     """Records one answer, effective when this responds."""
-    installation, reader = shell.open_reader(request)
-    site, say, sent = site_of(request), reader.words.say, shell.form_of(data)
+    site, say, sent = reader.site, reader.words.say, shell.form_of(data)
     if sent.allow not in ("yes", "no"):
         nothing = Faults((("allow", _place(sent), say("notice.error.choice")),))
-        return await site.calling(lambda: _page(request, sent, nothing))
-    result = await submit_answers(request, reader, sent, FormPage.settings)
+        return await site.calling(lambda: _page(reader, sent, nothing))
+    result = await submit_answers(reader, sent, FormPage.settings)
     if result.stale:
-        return await site.calling(lambda: ask_again(installation, reader, sent, result))
+        return await site.calling(lambda: ask_again(reader, sent, result))
     if result.faults:
         faults = Faults(
             tuple(age_faults(reader, result))
             or (("allow", _place(sent), say("notice.error.choice")),)
         )
-        return await site.calling(lambda: _page(request, sent, faults))
-    return shell.redirect_to(reader, "/settings", place="flash", flash=str(result.newest_choice))
+        return await site.calling(lambda: _page(reader, sent, faults))
+    return shell.redirect_to(reader, "/settings", flash=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:
@@ -102,40 +102,34 @@ def _place(sent: PageForm) -> str:
 
 
 @get_page("/settings/receipts/{name:str}", may=PERSONS)
-def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
+def read_receipt(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     """The receipt of one choice, to read and to print; that of the newest under the name
     `newest`.
     """
-    installation, reader = shell.open_reader(request)
-    at = installation.clock()
-    name = _newest(installation, reader) if name == NEWEST else name
+    at = reader.now
+    name = _newest(reader) if name == NEWEST else name
     if not name:
         return _no_receipt(reader, at)
-    found = _receipt(installation, reader, name)
-    values = {
-        "statement": receipt.describe(found),
-        "proves": receipt.describe_proof(found),
-        "lines": [_readable(catalogue(), *line) for line in receipt.list_fields(found)],
-        "vkey": documents.receipt_key(installation, found).vkey,
-        "raw": found.encode().decode(),
-        "name": name,
-        "number": name.rpartition("-")[2],
-    }
+    found = _receipt(reader, name)
     return shell.page(
         "receipt.html",
         reader,
-        at,
         title=reader.words.say("receipt.title"),
         place="settings",
-        values=values,
+        statement=receipt.describe(found),
+        proves=receipt.describe_proof(found),
+        lines=[_readable(catalogue(), *line) for line in receipt.list_fields(found)],
+        vkey=documents.receipt_key(reader.installation, found).vkey,
+        raw=found.encode().decode(),
+        name=name,
+        number=name.rpartition("-")[2],
     )
 
 
 @get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
-def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+def take_receipt(reader: RouteReader, name: FromPath[str]) -> Response[bytes]:
     """The signed receipt as a file, with its proof once the choice is in the log."""
-    installation, reader = shell.open_reader(request)
-    found = _receipt(installation, reader, name)
+    found = _receipt(reader, name)
     headers = {
         "content-disposition": f'attachment; filename="receipt-{name.rpartition("-")[2]}.json"',
         "cache-control": "no-store",
@@ -156,9 +150,9 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
             return term, value
 
 
-def _newest(installation: Installation, reader: PageReader) -> str:
+def _newest(reader: PageReader) -> str:
     """The name of the newest receipt; empty before the first choice."""
-    found = documents.receipts(installation, reader.account)
+    found = documents.receipts(reader.installation, reader.account)
     return (
         f"{reader.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}"
         if found
@@ -169,7 +163,6 @@ def _newest(installation: Installation, reader: PageReader) -> str:
 def _no_receipt(reader: PageReader, now: datetime) -> Response[str]:
     return shell.message_page(
         reader,
-        now,
         title=reader.words.say("receipt.title"),
         lines=[reader.words.say("settings.record.none")],
         links=[("/settings", reader.words.say("receipt.back"))],
@@ -178,12 +171,14 @@ def _no_receipt(reader: PageReader, now: datetime) -> Response[str]:
     )
 
 
-def _receipt(installation: Installation, reader: PageReader, name: str) -> Receipt:
+def _receipt(reader: PageReader, name: str) -> Receipt:
     """The reader's own receipt; NotFoundError for any other name."""
     account, _, seq = name.partition("-")
     wanted = f"urn:licet:receipt:{account}:{seq}"
     found = (
-        documents.receipts(installation, reader.account) if account == reader.account.hex else []
+        documents.receipts(reader.installation, reader.account)
+        if account == reader.account.hex
+        else []
     )
     for one in found:
         if one.payload["receipt_id"] == wanted:
@@ -192,69 +187,67 @@ def _receipt(installation: Installation, reader: PageReader, name: str) -> Recei
 
 
 def _page(
-    request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS
+    reader: PageReader,
+    sent: PageForm | None = None,
+    faults: Faults = NO_FAULTS,
 ) -> Response[str]:
-    installation, reader = shell.open_reader(request)
-    at, words = installation.clock(), reader.words
-    with policy_snapshot(installation, records=True) as (tx, known):
+    at, words = reader.now, reader.words
+    with policy_snapshot(reader.installation, records=True) as (tx, known):
         prompt = load_prompt(tx, reader.account, known, at, language=words.language)
         notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
-        whole = differences.load_differences(tx, installation.keyring, known, reader.account, at)
-        asks, showing = _questions(tx, installation, reader, prompt, whole)
-        on_record = history.load_history(tx, installation.keyring, reader.account)
-        saved, made = describe_outcome(tx, reader, prompt, request)
+        whole = differences.load_differences(
+            tx, reader.installation.keyring, known, reader.account, at
+        )
+        asks, showing = _questions(tx, reader, prompt, whole)
+        on_record = history.load_history(tx, reader.installation.keyring, reader.account)
+        saved, made = describe_outcome(tx, reader, prompt)
         rows = recipients.given_rows(tx, reader.account)
-    given, several = recipients.describe(installation, rows), len(prompt.in_force.asks) > 1
-    values = {
-        "now": _now(reader, prompt, whole),
-        "gpc": reader.gpc,
-        "asks": {one.name: one for one in asks},
-        "one_question": not several,
-        "undo": undo_offer(words, prompt, made, on_record.choices, asks),
-        "if_no": _if_no(words, prompt, on_record, given),
-        "text": prompt.notice.text if prompt.notice is not None and asks else None,
-        "holds": {one.question: _current_answer(one) for one in whole.questions},
-        "showing": showing,
-        "saved": saved,
-        "waiting": words.say("settings.waiting") if prompt.gate is Gate.must_decide else "",
-        "asks_age": prompt.asks_age,
-        "kept": sent or PageForm(),
-        "known_age": ask_age_again(sent, faults) if sent else "",
-        "failed": sent.question if sent is not None and sent.question else "",
-        "means_title": words.say(
-            "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
-        ),
-        "means": _means(words, prompt.in_force, given),
-        "projects": _places(words, whole, whole.projects),
-        "chats": _places(words, whole, whole.chats),
-        "record": [
-            _choice_lines(words, reader, made, prompt.in_force.asks) for made in on_record.choices
-        ],
-        "facts": _facts(words, on_record),
-        "releases": _releases(words, on_record),
-        "ended": _ended_lines(words, prompt, on_record),
-        "recipients": [_recipient_line(words, one) for one in given],
-        "learnt": tuple(training_lines(words, on_record.consumed)),
-    }
+    given, several = recipients.describe(reader.installation, rows), len(prompt.in_force.asks) > 1
     return shell.page(
         "settings.html",
         reader,
-        at,
         title=words.say("settings.title"),
         place="settings",
         errors=faults,
-        values=values,
         status=422 if faults else 200,
         outcome="answered" if made else "asked" if saved else "",
         event_detail=answers_detail(reader, made)
         if made
         else {"questions": [one.name for one in asks]},
+        now=_now(reader, prompt, whole),
+        gpc=reader.gpc,
+        asks={one.name: one for one in asks},
+        one_question=not several,
+        undo=undo_offer(words, prompt, made, on_record.choices, asks),
+        if_no=_if_no(words, prompt, on_record, given),
+        text=prompt.notice.text if prompt.notice is not None and asks else None,
+        holds={one.question: _current_answer(one) for one in whole.questions},
+        showing=showing,
+        saved=saved,
+        waiting=words.say("settings.waiting") if prompt.gate is Gate.must_decide else "",
+        asks_age=prompt.asks_age,
+        kept=sent or PageForm(),
+        known_age=ask_age_again(sent, faults) if sent else "",
+        failed=sent.question if sent is not None and sent.question else "",
+        means_title=words.say(
+            "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
+        ),
+        means=_means(words, prompt.in_force, given),
+        projects=_places(words, whole, whole.projects),
+        chats=_places(words, whole, whole.chats),
+        record=[
+            _choice_lines(words, reader, made, prompt.in_force.asks) for made in on_record.choices
+        ],
+        facts=_facts(words, on_record),
+        releases=_releases(words, on_record),
+        ended=_ended_lines(words, prompt, on_record),
+        recipients=[_recipient_line(words, one) for one in given],
+        learnt=tuple(training_lines(words, on_record.consumed)),
     )
 
 
 def _questions(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     prompt: Prompt,
     whole: Differences,
@@ -282,9 +275,9 @@ def _questions(
         place=ShownOn.settings,
         surface=reader.surface,
         gpc=reader.gpc,
-        now=installation.clock(),
+        now=reader.now,
         after=prompt.newest_choice,
-        random=installation.keyring.random,
+        random=reader.installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     )
     return asks, showing.hex

@@ -14,13 +14,14 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect
@@ -38,13 +39,18 @@ from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
 from licet.web.pages import reader_language
+from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
 
 
-# Routes of pages: they wait for the database, and are no part of the API.
-get_page = partial(get, sync_to_thread=True, include_in_schema=False)
-post_page = partial(post, sync_to_thread=True, include_in_schema=False)
+# Routes of pages: they wait for the database.
+get_page = partial(get, sync_to_thread=True)
+post_page = partial(post, sync_to_thread=True)
+PERSONS = may(person=True)
+# The same for people, where what they do or see waits for the fence.
+fenced_page = partial(get_page, may=PERSONS, checks_fence=True)
+fenced_form = partial(post, may=PERSONS, checks_fence=True)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,8 +112,10 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     ``frame`` is called only for a whole page.
     """
 
+    site: Site
     account: UUID
     words: Catalogue
+    query: Mapping[str, str] = {}
     surface: str = ""
     gpc: bool = False
     fragment: bool = False
@@ -115,28 +123,36 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     csrf: str = ""
     frame: Callable[[], Frame] = Frame
 
+    @property
+    def installation(self) -> Installation:
+        return self.site.installation
 
-def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
-    """The installation and the reader of a request; UnauthenticatedError for anybody but a known
-    person.
-    """
-    installation, caller = site_of(request).installation, request.scope["auth"]
+    @property
+    def now(self) -> datetime:
+        return self.installation.clock()
+
+
+RouteReader: TypeAlias = NamedDependency[PageReader]  # as a route takes it
+
+
+def open_reader(request: AnyRequest) -> PageReader:
+    """The reader of a request; UnauthenticatedError for anybody but a known person."""
+    site, caller = site_of(request), request.scope["auth"]
     if not isinstance(caller, Person) or caller.account is None:
         raise UnauthenticatedError("no account of this person is known here")
     fragment = reader_language.is_fragment(request)
-    reader = PageReader(
+    return PageReader(
+        site=site,
         account=caller.account,
-        words=reader_language.choose_catalogue(
-            request, site_of(request).languages, fragment=fragment
-        ),
+        words=reader_language.choose_catalogue(request, site.languages, fragment=fragment),
+        query=dict(request.query_params),
         surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
         fragment=fragment,
-        simulated=installation.clock is not utc_now,
+        simulated=site.installation.clock is not utc_now,
         csrf=csrf_token.get(),
         frame=partial(Frame.of, request),
     )
-    return installation, reader
 
 
 class Faults(msgspec.Struct, frozen=True):
@@ -199,7 +215,6 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
 
 Sent = URLEncodedBody[PageForm]
 Fields = URLEncodedBody[dict[str, Any]]
-PERSONS = may(person=True)
 _PLAIN = frozenset(f.encode_name for f in msgspec.structs.fields(PageForm)) - {"answers", "keep"}
 
 
@@ -277,49 +292,52 @@ def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
     )
 
 
+def render(
+    template: str, words: Catalogue, *, title: str, errors: Faults = NO_FAULTS, **values: object
+) -> str:
+    """A page as markup, with what each template takes."""
+    shown = {
+        "words": words,
+        "say": words.say,
+        "quoted": words.mark_language,
+        "day": words.day,
+        "static": static_files.path,
+        "errors": errors.places,
+        "errors_of": errors.of,
+        "nav": False,
+        "fragment": False,
+        "simulated": False,
+        **dict.fromkeys(("place", "outcome", "csrf"), ""),
+    }
+    return templates().get_template(template).render(title=title, **{**shown, **values})
+
+
 def page(
     template: str,
     reader: PageReader,
-    now: datetime,
     *,
     title: str,
-    place: str = "",
     nav: bool = True,
-    outcome: str = "",
-    errors: Faults = NO_FAULTS,
     status: int = 200,
-    values: Mapping[str, Any] | None = None,
     event_detail: Mapping[str, Any] | None = None,
+    **values: Any,  # noqa: ANN401 as the template takes them
 ) -> Response[str]:
     """A whole page, or its content alone for a component, whose event carries ``event_detail``."""
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf
-    html = (
-        templates()
-        .get_template(template)
-        .render(
-            words=words,
-            say=words.say,
-            quoted=words.mark_language,
-            day=words.day,
-            at=now,
-            title=title,
-            place=place,
-            nav=nav,
-            outcome=outcome,
-            static=static_files.path,
-            fragment=reader.fragment,
-            csrf=reader.csrf,
-            simulated=reader.simulated,
-            languages=frame.languages,
-            path=frame.path,
-            surface=frame.surface,
-            errors=errors.places,
-            errors_of=errors.of,
-            detail=detail(words, event_detail),
-            **(values or {}),
-        )
+    html = render(
+        template,
+        words,
+        title=title,
+        at=reader.now,
+        nav=nav,
+        fragment=reader.fragment,
+        csrf=reader.csrf,
+        simulated=reader.simulated,
+        **_framed(frame),
+        detail=detail(words, event_detail),
+        **values,
     )
     headers = {
         "cache-control": "no-store",
@@ -337,31 +355,22 @@ def page(
     )
 
 
+def _framed(frame: Frame) -> dict[str, Any]:
+    return {"languages": frame.languages, "path": frame.path, "surface": frame.surface}
+
+
 def message_page(
     reader: PageReader,
-    now: datetime,
     *,
     title: str,
     lines: Sequence[str],
     links: Sequence[tuple[str, str]] = (),
-    nav: bool = True,
-    outcome: str = "",
-    status: int = 200,
     icon: str = "info",
-    event_detail: Mapping[str, Any] | None = None,
+    **values: Any,  # noqa: ANN401 as `page` takes them
 ) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
-    values = {"lines": lines, "links": links, "icon_name": icon}
     return page(
-        "plain.html",
-        reader,
-        now,
-        title=title,
-        nav=nav,
-        outcome=outcome,
-        status=status,
-        values=values,
-        event_detail=event_detail,
+        "plain.html", reader, title=title, lines=lines, links=links, icon_name=icon, **values
     )
 
 
@@ -386,7 +395,7 @@ def public_page(
     frame: Frame = NO_FRAME,
 ) -> str:
     """A page of a few sentences for anybody, signed in or not."""
-    html = render_public(
+    html = render(
         "plain.html",
         words,
         title=title,
@@ -394,27 +403,11 @@ def public_page(
         fragment=fragment,
         lines=lines,
         links=links,
-        languages=frame.languages,
-        path=frame.path,
-        surface=frame.surface,
+        **_framed(frame),
         icon_name="alert" if outcome == "refused" else "info",
         detail=detail(words),
     )
     return reader_language.set_off(html)
-
-
-def refusal(
-    words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME
-) -> str:
-    """A page that explains why the request was refused."""
-    return public_page(
-        words,
-        title=words.say("error.title"),
-        lines=lines,
-        outcome="refused",
-        fragment=fragment,
-        frame=frame,
-    )
 
 
 def allowed_phrase(words: Catalogue, covers: Collection[str]) -> str:
@@ -439,9 +432,10 @@ def seen_other(path: str) -> Redirect:
     return Redirect(path, status_code=303)
 
 
-def redirect_to(reader: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
-    """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the
-    page.
+def redirect_to(reader: PageReader, path: str, **query: str) -> Redirect:
+    """`seen_other` with ``query``, on the same surface as the form, and at the flash if there is
+    one.
     """
     named = query if reader.surface == "app" else {**query, "surface": reader.surface}
-    return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")
+    place = "#flash" if query.keys() & {"flash", "again"} else ""
+    return seen_other(f"{path}?{urlencode(named)}{place}")

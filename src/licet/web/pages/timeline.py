@@ -32,9 +32,9 @@ from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, format_id
-from licet.vault.installation import Installation, policy_snapshot
+from licet.vault.installation import policy_snapshot
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
+from licet.web.pages.shared import PERSONS, PageReader, RouteReader, get_page
 
 LINES_MAX = 50
 SOURCE_LINES_MAX = 1_000  # of each source that has no pages of its own
@@ -93,25 +93,25 @@ _OF_JOURNAL = {
 
 
 @get_page("/timeline", may=PERSONS)
-def timeline(request: AnyRequest) -> Response[Any]:
+def timeline(reader: RouteReader) -> Response[Any]:
     """The events of all topics or one, newest first."""
-    installation, reader = shell.open_reader(request)
-    at, words = installation.clock(), reader.words
-    about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
-    given = [*_given(installation, reader), *_certified(installation, reader)]
-    with policy_snapshot(installation) as (tx, known):
-        found = [*_entry_lines(tx, installation, reader, known, start), *given]
+    words = reader.words
+    about, start = _topic(reader.query), _cursor(reader.query.get("before", ""))
+    given = [*_given(reader), *_certified(reader)]
+    with policy_snapshot(reader.installation) as (tx, known):
+        found = [*_entry_lines(tx, reader, known, start), *given]
         page, more = _page(found, about, start)
-        titles = _titles(tx, installation, reader, known, page)
-    values = {
-        "lines": [_line(words, one, titles) for one in page],
-        "topics": tuple(TimelineTopic),
-        "about": about,
-        "older": _written(page[-1]) if more else "",
-        "from": start is not None,
-    }
+        titles = _titles(tx, reader, known, page)
     return shell.page(
-        "timeline.html", reader, at, title=words.say("timeline.title"), place="chats", values=values
+        "timeline.html",
+        reader,
+        title=words.say("timeline.title"),
+        place="chats",
+        lines=[_line(words, one, titles) for one in page],
+        topics=tuple(TimelineTopic),
+        about=about,
+        older=_written(page[-1]) if more else "",
+        before=start is not None,
     )
 
 
@@ -156,13 +156,12 @@ def _cursor(text: str) -> tuple[datetime, str] | None:
 
 def _entry_lines(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     policies: Policies,
     start: tuple[datetime, str] | None,
 ) -> Iterator[TimelineEvent]:
     """The events recorded by the vault, and by consent and training."""
-    until, at = start[0] if start is not None else None, installation.clock()
+    until, at = start[0] if start is not None else None, reader.now
     copied = account_view.copied_conversation_ids(tx, reader.account, at, SOURCE_LINES_MAX)
     for seen in history.list_events(tx, reader.account, SOURCE_LINES_MAX, until=until):
         if seen.event != "flagged" or seen.conversation not in copied:
@@ -201,7 +200,7 @@ def _entry_lines(
             values={**values, "messages": reader.words.count("chats.messages", read.turns)},
         )
     for step in inbox_register.list_by_account(
-        tx, installation.keyring, reader.account, SOURCE_LINES_MAX
+        tx, reader.installation.keyring, reader.account, SOURCE_LINES_MAX
     ):
         if step.words:
             yield TimelineEvent(
@@ -214,7 +213,7 @@ def _entry_lines(
     yield from _requested(
         reader.words, request_register.list_by_account(tx, reader.account, SOURCE_LINES_MAX)
     )
-    on_record = history.load_history(tx, installation.keyring, reader.account)
+    on_record = history.load_history(tx, reader.installation.keyring, reader.account)
     yield from _consented(reader, on_record)
     yield from _trained(reader.words, on_record)
 
@@ -342,10 +341,10 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
             )
 
 
-def _given(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
+def _given(reader: PageReader) -> Iterator[TimelineEvent]:
     """The recipients of rows, and the state of recalls."""
     words = reader.words
-    for number, one in enumerate(recipients.list_by_account(installation, reader.account)):
+    for number, one in enumerate(recipients.list_by_account(reader.installation, reader.account)):
         day = one.due_at or one.acknowledged_at
         state = words.say(
             f"settings.recipients.{one.state.value}", day=words.day(day) if day else ""
@@ -374,9 +373,9 @@ def _given(installation: Installation, reader: PageReader) -> Iterator[TimelineE
             )
 
 
-def _certified(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
+def _certified(reader: PageReader) -> Iterator[TimelineEvent]:
     """The certificates with their pages."""
-    for one in certificates.list_page(installation, reader.account, LINES_MAX):
+    for one in certificates.list_page(reader.installation, reader.account, LINES_MAX):
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
@@ -390,16 +389,15 @@ def _certified(installation: Installation, reader: PageReader) -> Iterator[Timel
 
 def _titles(
     tx: Transaction,
-    installation: Installation,
     reader: PageReader,
     policies: Policies,
     page: list[TimelineEvent],
 ) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
     seen = account_view.load_views(
-        tx, [(reader.account, one) for one in sorted(ids)], policies, installation.clock()
+        tx, [(reader.account, one) for one in sorted(ids)], policies, reader.now
     )
-    return own_conversations.load_titles(tx, installation.keyring, seen, installation.clock())
+    return own_conversations.load_titles(tx, reader.installation.keyring, seen, reader.now)
 
 
 def _line(words: Catalogue, event: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
