@@ -65,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMemory:
-    """The state of one account, in ``folder``."""
+    """One account's state, in ``folder``."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def html(source: str) -> str:
 
 
 def plain(source: str) -> str:
-    """The words of ``source`` without its marks."""
+    """The words without marks."""
     text = _LINK.sub(r"\1", source)
     text = re.sub(r"(?m)^(#{1,3}|[-*]) +", "", text)
     return text.replace("**", "").replace("*", "")

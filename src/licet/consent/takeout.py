@@ -231,7 +231,7 @@ _CHOICE = [
 
 
 def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
-    """Each choice, oldest first. Grants that a no kept are named by their scopes."""
+    """Each choice, oldest first."""
     scopes = {
         choice.grant: _scope(choice.project, choice.conversation)
         for choice in choices

@@ -129,7 +129,7 @@ def open_row(
 
 
 def open_labels(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> LabelsShape | None:
-    """The labels of a sealed row, None without any; opens nothing else. Raises as `open_row`."""
+    """The labels of a sealed row; opens nothing else. Raises as `open_row`."""
     end = _head_end(sealed, key, row_id)
     if end == _HEAD_BYTES:
         return None

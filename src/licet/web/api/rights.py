@@ -129,7 +129,7 @@ async def set_region(
 
 @get("/v1/accounts/{account:str}/rights", may=SEES, responses=READS, tags=TAG)
 async def list_rights(request: AnyRequest, account: AccountRef) -> RightsAnswer:
-    """By when each right would be answered, if it were asked for now, and by which law."""
+    """When each right would be answered if it were requested now, and by which law."""
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
 
@@ -146,7 +146,7 @@ async def list_rights(request: AnyRequest, account: AccountRef) -> RightsAnswer:
 
 
 def _right(kind: RightKind, region: str | None, at: datetime, authority: str | None) -> RightAnswer:
-    """``authority`` is the one that the policy names, which goes before that of the law's clock."""
+    """``authority`` is the one that the policy names, which replaces that of the law."""
     times = deadlines.deadline(kind, region)
     return RightAnswer(
         kind=kind,
@@ -198,7 +198,7 @@ async def send_request(
 async def list_own_requests(
     request: AnyRequest, account: AccountRef, cursor: Cursor = None
 ) -> RequestPage:
-    """The account's requests, newest first, without what was written."""
+    """The account's requests, newest first, without their texts."""
     site, holder = site_of(request), await account_of(request, account)
     before, at = shell.uuid_cursor(cursor), site.now()
 
@@ -321,7 +321,7 @@ async def list_requests(
     cursor: Cursor = None,
     limit: Most = shell.LIMIT,
 ) -> RequestPage:
-    """Requests by the day on which they are due, without what was written."""
+    """Requests by due date, without their texts."""
     site, after = site_of(request), shell.uuid_cursor(cursor)
     states = (standing,) if standing is not None else (RequestState.open, RequestState.paused)
     kinds = (kind,) if kind is not None else ()

@@ -110,8 +110,8 @@ class NewAge(RequestBody, frozen=True, kw_only=True):
 
 
 class NewScope(RequestBody, frozen=True, kw_only=True):
-    """A project or a conversation: one of them. Text that can be no id names nothing, as an id that
-    is unknown.
+    """A project or a conversation: exactly one. An invalid id names nothing, like an
+    unknown one.
     """
 
     project: Annotated[str, Meta(description=PROJECT_REF)] | None = None
@@ -137,8 +137,8 @@ class NewChoice(RequestBody, frozen=True, kw_only=True):
 
 
 class NewTitle(RequestBody, frozen=True, kw_only=True):
-    """``title`` is what the person calls the project, sealed; it is taken where the project has
-    none yet.
+    """``title`` is the person's name for the project, sealed; it is used if the project has none
+    yet.
     """
 
     title: Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)] = ""
@@ -196,9 +196,8 @@ class NewTurn(RequestBody, frozen=True, kw_only=True):
 
 
 class NewFeedback(RequestBody, frozen=True, kw_only=True):
-    """``turn`` is the number of the answer that it is about, 0 for the conversation. With ``check``
-    it is not the person's but the service's: ``rating`` says whether the answer passed, and
-    ``score`` how well, if there is a number.
+    """``turn`` is the number of the rated answer, 0 for the conversation. With ``check`` it is the
+    service's: ``rating`` is whether the answer passed, and ``score`` an optional number.
     """
 
     rating: Annotated[str, Meta(pattern="^(up|down)$")]
@@ -211,7 +210,7 @@ class NewFeedback(RequestBody, frozen=True, kw_only=True):
 
 
 class Acknowledged(RequestBody, frozen=True, kw_only=True):
-    """``endpoint`` is the name of the host that removed it: `licet webhooks list`."""
+    """``endpoint`` is the name of the host that removed the content: `licet webhooks list`."""
 
     endpoint: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$", examples=["chat"])]
 
@@ -224,8 +223,8 @@ class NewRead(RequestBody, frozen=True, kw_only=True):
 
 
 class NewLease(RequestBody, frozen=True, kw_only=True):
-    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` is who receives
-    the keys.
+    """Rows of one part, by ordinal; without ``ordinals``, all of it. ``recipient`` receives the
+    keys.
     """
 
     part: Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -530,7 +529,7 @@ class PolicyAnswer(ResponseBody, frozen=True, kw_only=True):
 
 
 class Myself(ResponseBody, frozen=True, kw_only=True):
-    """Who the caller is. Every change in a session must send ``csrf``."""
+    """The caller. Every change in a session must send ``csrf``."""
 
     caller: str
     account: str | None

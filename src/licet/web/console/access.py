@@ -78,7 +78,7 @@ def _refuse(place: str) -> forms.Refused:
 
 @post_page("/console/access/staff/{staff:str}/roles", may=OWNS)
 def set_roles(visit: RouteVisit, staff: FromPath[str], data: Fields) -> Response[Any]:
-    """Gives a member of staff other roles, after the form that shows those they have."""
+    """Sets a member's roles, from the form that shows the present ones."""
     if data.get("confirmed") == "yes":
         return forms.take(visit, SET_ROLES, {"roles": [], "was": [], **data}, staff, refused=_roles)
     return _roles(visit, staff, data)
@@ -101,7 +101,7 @@ def _roles(
 
 @get_page("/console/access/keys/{name:str}", may=OWNS)
 def show_key(visit: RouteVisit, name: FromPath[str]) -> Response[Any]:
-    """One key: its limits, what was changed of it, and the form that changes it."""
+    """One key: its limits, its changes, and the form for changing it."""
     return _key(visit, name, {})
 
 

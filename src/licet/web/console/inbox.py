@@ -110,7 +110,7 @@ def _view(query: Mapping[str, str]) -> InboxView:
 
 @get_page("/console/inbox/{item:str}", may=STAFF)
 def one_item(visit: RouteVisit, item: FromPath[str]) -> Response[Any]:
-    """One item: who has it, until when, what can be done about it, and what was done."""
+    """One item: its holder, its due date, its history, and the possible acts."""
     return _item(visit, item)
 
 

@@ -166,9 +166,7 @@ def _freed(done: HoldAct) -> str:
 
 
 def _reviewing(*, dry_run: bool) -> RowAct:
-    """Places a hold that is there again, with another day of review; NotFoundError where the matter
-    holds nothing.
-    """
+    """Sets another review date for an existing hold; NotFoundError if the matter holds nothing."""
     ended, placed = (_by_row(END, _freed, dry_run=True), _by_row(PLACE, _placed, dry_run=dry_run))
 
     def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
@@ -322,7 +320,7 @@ RECIPIENTS = ConsoleTable(
 
 @get_page("/console/recipients/{recipient:str}", may=STAFF)
 def show_recipient(visit: RouteVisit, recipient: FromPath[str]) -> Response[Any]:
-    """One recipient; NotFoundError for one that was given nothing."""
+    """One recipient; NotFoundError for an unknown one."""
     return shell.page(
         "console_recipient.html",
         visit,

@@ -85,7 +85,7 @@ REASONS = {
 
 @get_page("/console", may=EVERY)
 def overview(visit: RouteVisit) -> Response[Any]:
-    """The accounts, the stored content, coming expiries, and what waits."""
+    """The accounts, the stored content, coming expiries, and open work."""
     status, coming = (
         population_status.status(visit.installation),
         population_status.forecast(visit.installation),
@@ -150,15 +150,13 @@ class Match(msgspec.Struct, frozen=True):
 
 @get_page("/console/look-up", may=EVERY)
 def look_up(visit: RouteVisit) -> Response[Any]:
-    """The form, with the account of a conversation that is named by the host's id."""
+    """The form, with the account of a conversation named by the host's id."""
     return _found(visit, SearchForm())
 
 
 @post_page("/console/look-up", may=EVERY)
 def find(visit: RouteVisit, data: URLEncodedBody[SearchForm]) -> Response[Any]:
-    """Redirects to the one page that is found, or lists what was; the host's ids stay out of
-    addresses.
-    """
+    """Redirects to a single match, or lists the matches; the host's ids stay out of URLs."""
     try:
         found = [match for match in _matches(visit, data) if visit.may_open(match.page)]
     except (NotFoundError, UsageError):  # no id is that long
@@ -258,7 +256,7 @@ def _account(visit: Visit, name: str) -> str:
 
 @get_page("/console/accounts/{account:str}", may=HELPS)
 def account(visit: RouteVisit, account: FromPath[str]) -> Response[Any]:
-    """The state of an account: its choices, what of it may be used, and which staff read what."""
+    """The state of an account: its choices, its usable content, and the staff who read it."""
     holder = parse(Prefix.account, account)
     seen = explanations.explain(visit.installation, account)
     with transaction(visit.installation.pool) as tx:
@@ -287,7 +285,7 @@ def account(visit: RouteVisit, account: FromPath[str]) -> Response[Any]:
 
 @get_page("/console/conversations/{conversation:str}", may=FINDS)
 def conversation(visit: RouteVisit, conversation: FromPath[str]) -> Response[Any]:
-    """Why a conversation may be used or not, and until when, without its content."""
+    """Whether, why and until when a conversation may be used, without its content."""
     return _conversation(visit, conversation, ReadReasonForm())
 
 

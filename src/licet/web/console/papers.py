@@ -31,7 +31,7 @@ AGAIN = "The same paper exists already. Nothing was added."
 
 @get_page("/console/documents", may=OFFICE)
 def listing(visit: RouteVisit) -> Response[Any]:
-    """The papers that were made, the newest first, with their files."""
+    """The documents made so far, newest first, with their files."""
     return _page(visit)
 
 

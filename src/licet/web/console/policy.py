@@ -83,7 +83,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
 
 @get_page("/console/policy/versions/{number:int}", may=STAFF)
 def version(visit: RouteVisit, number: FromPath[int]) -> Response[Any]:
-    """A version whole."""
+    """All of a version."""
     seen = policy_proposals.version(visit.installation, number)
     text = yaml.safe_dump(seen.policy.document(), sort_keys=False, allow_unicode=True)
     title = shell.unbroken(f"{seen.policy.policy}, version {seen.policy.version}")
@@ -112,7 +112,7 @@ def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     multipart_form_part_limit=PARTS_MAX,
 )
 async def propose(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
-    """Stores a file, or a text, as a proposal; a mistake comes back with its line."""
+    """Stores an uploaded file or a text as a proposal; a mistake is shown with its line."""
     form = await request.form()
     sent, pasted = form.get("file"), form.get("text", "")
     text = await sent.read() if isinstance(sent, UploadFile) else b""
@@ -134,7 +134,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
 
 @get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
 def proposal(visit: RouteVisit, proposal: FromPath[str]) -> Response[Any]:
-    """A proposal, and what may be done with it."""
+    """A proposal, and the acts that the reader may perform on it."""
     return _shown(visit, policy_proposals.show(visit.installation, proposal))
 
 
@@ -203,7 +203,7 @@ NOTICES = ConsoleTable(
 
 @get_page("/console/notices/{notice_id:str}", may=STAFF)
 def show_notice(visit: RouteVisit, notice_id: FromPath[str]) -> Response[Any]:
-    """One notice as it is shown; NotFoundError for one that was never published."""
+    """One notice as it is shown; NotFoundError for an unpublished one."""
     with transaction(visit.installation.pool) as tx:
         seen = _notice(tx, notice_id)
         went = notice_views.count_by_notice(tx, seen.notice_id)

@@ -81,7 +81,7 @@ BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_exp
 
 @get_page("/console/releases", may=STAFF)
 def releases(visit: RouteVisit) -> Response[Any]:
-    """The newest releases with their rows, review and signatures, and what was ordered."""
+    """The newest releases with their rows, reviews, signatures and orders."""
     return _listed(visit)
 
 
@@ -141,7 +141,7 @@ if TYPE_CHECKING:
 
 @get_page("/console/releases/{release:str}", may=STAFF)
 def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
-    """What was done to a release since its seal, and what remains to be done."""
+    """The history of a release since its seal, and its remaining steps."""
     known = release_shown(visit, release)
     folder = (
         release_store.find_folder(visit.installation, known) if known.state == "sealed" else None
@@ -250,9 +250,7 @@ def _measured(
 
 @get_page("/console/releases/{release:str}/against/{other:str}", may=STAFF)
 def against(visit: RouteVisit, release: FromPath[str], other: FromPath[str]) -> Response[Any]:
-    """What a release has that another has not, and the reverse: settings, counts, and rows by
-    reason.
-    """
+    """The differences between two releases: settings, counts, and rows by reason."""
     new, old = release_shown(visit, release), release_shown(visit, other)
     found = catalog.diff_releases(
         visit.installation,
@@ -284,8 +282,8 @@ def _show_slice(visit: Visit, call: VerbCall[ReadSlice], read: SliceRead) -> Res
 
 @post_page("/console/releases/{release:str}/finding", may=READS)
 def finding(visit: RouteVisit, release: FromPath[str], data: Fields) -> Response[Any]:
-    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
-    last finding back.
+    """Stores a row's finding, and opens the next row unless the reader stops; or undoes the last
+    finding.
     """
 
     def then(visit: Visit, _: object, __: object) -> Response[Any]:
@@ -371,8 +369,8 @@ def _show_replacements(
 
 @post_page("/console/releases/{release:str}/replacements/marks", may=READS)
 def mark_replacements(visit: RouteVisit, release: FromPath[str], data: Fields) -> Response[Any]:
-    """Stores which of the places that the reader was shown were no name; they are counted, and
-    teach nothing.
+    """Records which shown replacements were no names; they are counted, and nothing is trained on
+    them.
     """
     for chosen in chosen_of(data):
         row, _, place = chosen.partition(".")
@@ -385,7 +383,7 @@ def mark_replacements(visit: RouteVisit, release: FromPath[str], data: Fields) -
 
 @get_page("/console/models", may=STAFF)
 def models(visit: RouteVisit) -> Response[Any]:
-    """Every model on record."""
+    """Every registered model."""
     return shell.page(
         "console_models.html",
         visit,
@@ -396,7 +394,7 @@ def models(visit: RouteVisit) -> Response[Any]:
 
 @get_page("/console/models/{model:str}", may=STAFF)
 def show_model(visit: RouteVisit, model: FromPath[str]) -> Response[Any]:
-    """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
+    """A model: its training data, the rows withdrawn since, and its canary audits;
     NotFoundError.
     """
     found = model_view.show(visit.installation, model)

@@ -59,7 +59,7 @@ REQUESTS = ConsoleTable(
 
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(visit: RouteVisit, request_id: FromPath[str]) -> Response[Any]:
-    """One request: its dates, its steps, and what can be done now."""
+    """One request: its dates, its steps, and the possible acts."""
     return _one(visit, request_id)
 
 
@@ -102,7 +102,7 @@ def _refuse_step(
 
 @get_page("/console/rights/enter", may=ANSWERS)
 def ask_entry(visit: RouteVisit) -> Response[Any]:
-    """The form for a request that came by letter, mail or telephone."""
+    """The form for a request received by letter, mail or telephone."""
     return _entry(visit)
 
 
@@ -126,7 +126,7 @@ def _entry(
 
 @post_page("/console/rights/enter", may=ANSWERS)
 def enter(visit: RouteVisit, data: Fields) -> Response[Any]:
-    """Enters it, and leads to its page."""
+    """Records the request, and redirects to its page."""
     sent = {**data, "region": str(data.get("region", "")).upper()}
     return forms.take(visit, ENTER, sent, then=_entered, refused=_entry)
 

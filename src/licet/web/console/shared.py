@@ -201,7 +201,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         return not may.staff.isdisjoint(self.staff.roles)
 
     def may_open(self, page: str) -> bool:
-        """Whether the section of a page is open to the reader."""
+        """Whether the reader may open the section of a page."""
         section = section_of(page.partition("?")[0])
         return section is not None and self.allows(section.may)
 

@@ -38,7 +38,7 @@ BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 50, 20
 
 @get_page("/console/keys", may=STAFF)
 def keys(visit: RouteVisit) -> Response[Any]:
-    """The encryption keys by their dates, what is due, and what was ordered."""
+    """The encryption keys by date, due rotations, and orders."""
     status = epochs.status(visit.installation)
     return shell.page(
         "console_keys.html",
@@ -53,7 +53,7 @@ def keys(visit: RouteVisit) -> Response[Any]:
 
 @get_page("/console/backups", may=STAFF)
 def backups(visit: RouteVisit) -> Response[Any]:
-    """The backups, the drills, and what is late."""
+    """The backups, the drills, and overdue ones."""
     installation, now = visit.installation, visit.installation.clock()
     known = archives.list_registered(installation, BACKUPS_SHOWN_MAX)
     tried = drills.list_newest(installation, DRILLS_SHOWN_MAX)
@@ -74,9 +74,7 @@ def backups(visit: RouteVisit) -> Response[Any]:
 
 @get_page("/console/log", may=STAFF)
 def log(request: AnyRequest, visit: RouteVisit) -> Response[Any]:
-    """The logs as their readers see them, their witnesses, and the entries that wait to be
-    appended.
-    """
+    """The logs as readers see them, their witnesses, and the waiting entries."""
     following = request.app.state.following
     try:
         ledger = documents.status(visit.installation)
@@ -111,7 +109,7 @@ ORDERS = ConsoleTable(
 
 @get_page("/console/background", may=STAFF)
 def background(visit: RouteVisit) -> Response[Any]:
-    """How the sweep, the keys, the backups and the endpoints stand."""
+    """The state of the sweep, the keys, the backups and the endpoints."""
     sweep = sweeper.sweep_status(visit.installation)
     return shell.page(
         "console_work.html",

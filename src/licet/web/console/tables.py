@@ -108,7 +108,7 @@ def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
         return show(visit, table)
 
     def acted(visit: RouteVisit, data: Fields) -> Response[Any]:
-        """Does what was chosen to the chosen rows, after the confirmation."""
+        """Performs the confirmed act on the selected rows."""
         return act(visit, table, data)
 
     listed.__doc__ = table.about
@@ -118,9 +118,7 @@ def routes_of(table: ConsoleTable) -> tuple[HTTPRouteHandler, ...]:
 
 
 def show(visit: Visit, table: ConsoleTable) -> Response[Any]:
-    """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
-    with it.
-    """
+    """A view of a table, as a page or as a file; an invalid query is explained on the page."""
     query = visit.query or dict(parse_qsl(next(iter(table.views.values()))))
     view, faults = view_of(table.table, query), NO_FAULTS
     try:
@@ -224,7 +222,9 @@ class ActLine(msgspec.Struct, frozen=True):
 
 
 def act(visit: Visit, table: ConsoleTable, data: Mapping[str, Any]) -> Response[Any]:
-    """Asks what an act would do to the chosen rows, or does it and says what became of each."""
+    """Asks for confirmation of an act on the selected rows, or performs it and reports
+    each result.
+    """
     chosen = chosen_of(data)
     wanted = next((one for one in table.acts if one.name == data.get("act")), None)
     if wanted is None:

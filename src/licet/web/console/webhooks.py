@@ -39,7 +39,7 @@ SECTION = "/console/webhooks"
 
 @get_page("/console/webhooks", may=STAFF)
 def webhooks(visit: RouteVisit) -> Response[Any]:
-    """The endpoints, and what was ordered."""
+    """The endpoints and their orders."""
     return _listed(visit)
 
 
@@ -83,7 +83,7 @@ def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 
 @get_page("/console/webhooks/{endpoint:str}", may=STAFF)
 def show_endpoint(visit: RouteVisit, endpoint: FromPath[str]) -> Response[Any]:
-    """An endpoint with its backlog; NotFoundError for one that there is not."""
+    """An endpoint with its backlog; NotFoundError for an unknown one."""
     return _shown(visit, endpoint)
 
 

@@ -47,7 +47,7 @@ def elements(request: AnyRequest) -> Response[str]:
 
 @cache
 def _page() -> str:
-    """For developers, in English, as the console is."""
+    """A page for developers, in English, like the console."""
     return shell.render(
         "elements.html",
         catalogue(ENGLISH),
