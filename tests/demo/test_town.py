@@ -172,7 +172,7 @@ def test_the_town_has_what_its_links_promise(played: Played, tmp_path: Path) -> 
         "/console/erasures?state=held": "<td",
         "/console/recalls?state=open": "<td",
         "/console/policy": "Who would be affected",
-        "/console/inbox?overdue=yes": "A request for access",
+        "/console/inbox?overdue=yes": "Access request",
     }
     with console(played, tmp_path) as (browser, cookie):
         pages = {path: browser.get(path, headers=cookie).text for path in shows}

@@ -157,7 +157,7 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     release_build.build_release(lived.installation, name="autumn", purpose="improve_models")
     reader, curator = lived.staff(StaffRole.reviewer), lived.staff(StaffRole.curator)
     item = found(lived, StaffRole.curator)["review"]
-    assert (item.what, item.act) == ("Release autumn: nobody has reviewed it", "Draw a sample.")
+    assert (item.what, item.act) == ("Release autumn: not reviewed", "Draw a sample.")
     cora = lived.staff(StaffRole.curator, email="cora@example.org")
 
     def acts(name: str) -> tuple[list[str], list[str]]:
@@ -177,7 +177,7 @@ def test_a_release_goes_from_its_sample_to_its_signatures(api: Any, lived: World
     )
     assert api.post(f"{item.page}/sample", **form(curator, chance="1", risk="0")).status_code == 303
     item = found(lived, StaffRole.reviewer)["review"]
-    assert item.what == "Release autumn: 1 row of its sample is not read"
+    assert item.what == "Release autumn: 1 sample row unread"
     assert "review" not in found(lived, StaffRole.curator), "who does not read is not asked to"
     api.post(f"{item.page}/row", **form(reader))
     api.post(f"{item.page}/finding", **form(reader, row="0", finding="nothing", then="stop"))
@@ -205,7 +205,7 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
             "INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, 5000, 9000)",
             [lived.clock.now],
         )
-    assert "it would erase 5,000, of 9,000" in found(lived, StaffRole.owner)["sweep"].what
+    assert "it would erase 5,000 of 9,000" in found(lived, StaffRole.owner)["sweep"].what
     owner = lived.staff(StaffRole.owner, email="olga@example.org")
     assert "Approve erasing 5,000" in api.get("/console/background", headers=owner).text
     assert (
@@ -247,7 +247,7 @@ def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
     assert (pages["backup"], pages["endpoint"]) == ("/console/backups", "/console/webhooks/chat")
     endpoints.remove(lived.installation, "chat")
     late = found(lived, StaffRole.owner)["backup"]
-    assert (late.what, late.overdue) == ("The newest backup is late", True)
+    assert (late.what, late.overdue) == ("Backup late", True)
     assert not {"backup", "keys", "endpoint"} & set(
         found(lived, StaffRole.reviewer, StaffRole.curator)
     )

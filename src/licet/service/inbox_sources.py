@@ -25,7 +25,6 @@ import msgspec
 from licet.access.roles import StaffRole
 from licet.backup import archives
 from licet.consent import request_register
-from licet.consent.deadlines import RightKind
 from licet.erasure import epochs, recall_register, sweeper
 from licet.ledger import sequence
 from licet.misuse import suggestions
@@ -324,29 +323,21 @@ def hold_keys(subject: str) -> tuple[UUID, bytes]:
     return parse(Prefix.conversation, conversation), bytes.fromhex(matter)
 
 
-RIGHTS = {
-    RightKind.access: "access", RightKind.portability: "a copy to take along", RightKind.rectification: "a correction",
-    RightKind.erasure: "erasure", RightKind.restriction: "restriction", RightKind.objection: "an objection",
-    RightKind.complaint: "a complaint",
-}  # fmt: skip
-
-
 def _request(now: datetime, row: Row, _: Row) -> InboxItem:
     waiting = request_register.request_row(row)
     clock, name = waiting.clock, format_id(Prefix.request, waiting.request)
-    waits = ", and waits for its person" if clock.paused_at is not None else ""
-    due, act = clock.due(now), "Answer it, or refuse it with a reason."
+    waits = ", waiting for the person" if clock.paused_at is not None else ""
+    due, act = clock.due(now), "Answer or refuse it."
     if (
         clock.acknowledge_by is not None
         and clock.acknowledged_at is None
         and clock.acknowledge_by < due
     ):
-        due, act = clock.acknowledge_by, "Confirm its receipt."
+        due, act = clock.acknowledge_by, "Confirm receipt."
     return _item(
         ItemKind.request,
         name,
-        f"A request for {RIGHTS[clock.kind]}, by the law of "
-        f"{clock.region or 'no known region'}{waits}",
+        f"{clock.kind.value.capitalize()} request ({clock.region or 'region unknown'}){waits}",
         act,
         f"/console/rights/{name}",
         due_at=due,
@@ -361,8 +352,8 @@ def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
     return _item(
         ItemKind.erasure,
         format_id(Prefix.erasure, name),
-        f"An erasure after {cause.replace('_', ' ')} is {state}, and late",
-        "See what it waits for, and move it on.",
+        f"Erasure late, {state}: {cause.replace('_', ' ')}",
+        "Find out what it waits for, and advance it.",
         f"/console/erasures/{format_id(Prefix.erasure, name)}",
         due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS),
         overdue=True,
@@ -376,8 +367,8 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
     return _item(
         ItemKind.recall,
         f"{format_id(Prefix.erasure, erasure)}+{format_id(Prefix.handout, handout)}",
-        f"Recipient {recipient} has not said that it deleted what was recalled",
-        "Ask them, and record what they answered.",
+        f"Recall not acknowledged by {recipient}",
+        "Ask the recipient, and record the answer.",
         f"/console/recalls?erasure={format_id(Prefix.erasure, erasure)}",
         due_at=due_at,
         overdue=True,
@@ -393,9 +384,8 @@ def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
     return _item(
         ItemKind.misuse,
         name,
-        "A conversation was suggested as misuse"
-        + (f", with {score:.2f}" if score is not None else ""),
-        "Read it, with a reason, and decide.",
+        "Suspected misuse" + (f", score {score:.2f}" if score is not None else ""),
+        "Read it and decide.",
         f"/console/conversations/{name}",
         due_at=due_at,
         overdue=due_at <= now,
@@ -410,8 +400,8 @@ def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
     return _item(
         ItemKind.flag,
         name,
-        f"A flag was looked at last {days} days ago or earlier",
-        "Look at it again: uphold it, or overturn it.",
+        f"Flag not reviewed for {days} days",
+        "Uphold or overturn it.",
         f"/console/conversations/{name}",
         due_at=(upheld_at or flagged_at) + timedelta(days=days),
         overdue=True,
@@ -426,8 +416,8 @@ def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
     return _item(
         ItemKind.hold,
         f"{name}+{keys[2].hex()}",
-        f"A legal hold is to be reviewed: {reason.replace('_', ' ')}",
-        "End it if it is not needed any more, or set its next review.",
+        f"Legal hold due for review: {reason.replace('_', ' ')}",
+        "End it, or set the next review.",
         f"/console/conversations/{name}",
         due_at=review_at,
         overdue=True,
@@ -571,21 +561,14 @@ def _release(unsigned: UnsignedRelease) -> InboxItem:
     page, name = f"/console/releases/{unsigned.release_id.hex}", f"Release {unsigned.name}"
     subject = format_id(Prefix.release, unsigned.release_id)
     if unsigned.left:
-        rows = (
-            f"{unsigned.left:,} {'row' if unsigned.left == 1 else 'rows'} of its sample "
-            f"{'is' if unsigned.left == 1 else 'are'} not read"
-        )
+        rows = f"{unsigned.left:,} sample {'row' if unsigned.left == 1 else 'rows'} unread"
         return _item(
             ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING
         )
     if unsigned.left == 0:
-        return _item(
-            ItemKind.review, subject, f"{name}: its sample is read", "State the findings.", page
-        )
+        return _item(ItemKind.review, subject, f"{name}: sample read", "State the findings.", page)
     if not unsigned.closed:
-        return _item(
-            ItemKind.review, subject, f"{name}: nobody has reviewed it", "Draw a sample.", page
-        )
+        return _item(ItemKind.review, subject, f"{name}: not reviewed", "Draw a sample.", page)
     missing = signatures.SIGNATURES_NEEDED - unsigned.signatures
     what = f"{name}: {missing} {'signature' if missing == 1 else 'signatures'} missing"
     return _item(ItemKind.signature, subject, what, "Sign it off.", page)
@@ -595,8 +578,8 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
     standing = sweeper.sweep_status_in(reading.tx)
     if not standing.waits or standing.waits_since is None:
         return []
-    what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
-    act = "Approve it, or find out what moved the dates."
+    what = f"Sweep waiting: it would erase {standing.due:,} of {standing.kept:,} stored segments"
+    act = "Approve it, or find out why the dates changed."
     subject = compact_age(standing.waits_since)
     since = standing.waits_since
     return [_item(ItemKind.sweep, subject, what, act, BACKGROUND, due_at=since, overdue=True)]
@@ -608,7 +591,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
         until = due + timedelta(days=ROTATION_DAYS) if due is not None else None
         if due is not None and until is not None and until <= at:  # before, the server does it
             subject = f"{kind.value}-{due:%Y%m%d}"
-            what = (subject, f"The {kind.value} rotation of the keys is late", "Rotate them.", KEYS)
+            what = (subject, f"Key rotation late ({kind.value})", "Rotate them.", KEYS)
             found.append(_item(ItemKind.keys, *what, due_at=until, overdue=True))
     return found
 
@@ -622,7 +605,7 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
     if due > reading.at:
         return []
     act = "Find out why, and make one: licet backup make."
-    what = (known[0].backup, "The newest backup is late", act, BACKUPS)
+    what = (known[0].backup, "Backup late", act, BACKUPS)
     return [_item(ItemKind.backup, *what, due_at=due, overdue=True)]
 
 
