@@ -130,7 +130,7 @@ def act_of(
         forecast=forecast,
         waits_for=waits_for,
         fields=fields,
-        destroys=destroys,
+        destroys=destroys or verb.destroys,
     )
 
 
@@ -159,7 +159,6 @@ def _request_act(verb: AnyVerb) -> InboxAct:
             {"words": values.reason.strip(), **({"code": values.code} if codes else {})}
         ),
         fields=(ActField.code,) if codes else (),
-        destroys=verb.destroys,
         waits_for=partial(_stepping, StaffAct(verb.word), next(iter(codes), "")),
     )
     return msgspec.structs.replace(
