@@ -304,6 +304,17 @@ def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: Hous
     assert sorted(kept + letter) == built(house, "r")
 
 
+def test_a_long_chat_with_none_before_it_is_read_to_its_end_too(house: House) -> None:
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="built-in"))
+    house.installation = msgspec.structs.replace(house.installation, config=config)
+    ana = house.open("ana", allow=True)
+    for n in range(6):
+        house.say("ana", "long", f"{n} " + "Jane Poole went to see the gardens. " * 10)
+    found = pages(house, ana, PreviewBounds(names_max=1_000))
+    assert found[0].conversations[0].unread > 0
+    assert found[-1].conversations[0].unread == 0
+
+
 def test_one_preview_is_made_at_a_time_and_another_is_asked_to_come_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
