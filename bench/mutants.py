@@ -146,7 +146,7 @@ TESTS = {
         "train/recipients train/unmeasured vault/certificate vault/cold vault/counts "
         "vault/expiry web/console_inbox web/console_orders web/console_releases "
         "web/console_replacements web/console_rights web/console_tables web/holds "
-        "web/inbox_items web/policy_proposals web/preview_api web/staff_orders_api "
+        "web/inbox_items web/model_page web/policy_proposals web/preview_api web/staff_orders_api "
         "web/two_identities",
     "store":
         "store access/rate_counts backup/dump_durable cli/bad_days keys/journal_bucket "
@@ -316,7 +316,9 @@ class Covered:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """Those that execute the mutant, in the order in which they are tried."""
-        found = self._of(mutant.file, mutant.line) or self._span(mutant.file, *mutant.lines)
+        replaced = _source(mutant.file)[mutant.start : mutant.end].count(b"\n")
+        found = self._span(mutant.file, mutant.line, mutant.line + replaced)
+        found = found or self._span(mutant.file, *mutant.lines)
         if (
             mutant.function == ""
             or not found

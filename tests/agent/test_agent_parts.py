@@ -20,10 +20,12 @@ from licet.agent.local_transport import open_local
 from licet.agent.memory import TURNS_MAX, AgentMemory
 from licet.agent.project_file import Narrowing, find_narrowing
 from licet.config import Agent, Configuration
-from licet.errors import BusyError, LicetError
+from licet.errors import BusyError, LicetError, UsageError
 from licet.intake.read_turn import ReadTurn
 from licet.policy.state import ConversationKind, TurnRole
 from licet.vault.content import Content
+
+from ..conftest import Databases
 
 
 def turn(number: int, **more: Any) -> ReadTurn:
@@ -123,6 +125,15 @@ def test_the_state_forgets_the_oldest_turns_and_stays_bounded(tmp_path: Path) ->
             )
         assert memory.claim([("old", "two"), ("new", "one")]) == [False, True]
         assert memory.claim([("old", "two")]) == [True]
+
+
+def test_no_command_of_the_agent_makes_an_installation_in_an_empty_database(
+    tmp_path: Path, databases: Databases
+) -> None:
+    dsn = databases(migrated=False)
+    config = Configuration(data=tmp_path, database_url=dsn, agent=Agent(account="ana"))
+    with pytest.raises(UsageError, match="is empty"), open_local(config, start=False):
+        pass
 
 
 def test_no_command_of_the_agent_makes_an_installation(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from licet.consent.notice import Variant
 from licet.errors import InputError, UsageError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import PRESETS, preset
+from licet.policy.file import PRESETS, NamesTerm, preset
 from licet.policy.period import Period, Unit
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
@@ -199,7 +199,8 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
         }
         - {"en"}
     )
-    policy_changes.init(installation, languages=others[:1])
+    first = policy_changes.init(installation, languages=others[:1])
+    assert first.names is NamesTerm.replaced
     begun = ["en", *others[:1]]
     assert published(pool) == {(0, language) for language in begun}
     newer = msgspec.structs.replace(

@@ -18,6 +18,7 @@ from licet.erasure import certificates, sweep_batches, sweeper
 from licet.errors import RefusedError
 from licet.policy.state import Share
 from licet.service import housekeeping, population_status
+from licet.service.inbox_sources import InboxReading, _endpoints
 from licet.store.connect import ContentionError, Pool, advisory_lock, transaction
 from licet.vault import apply
 from licet.vault import commands as do
@@ -216,6 +217,9 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
     (found,) = [f for f in doctor.examine(house.installation) if f.what == "hosts"]
     assert found.state is doctor.FindingState.warning
     assert f"endpoint `{added.endpoint}`: 1 acknowledgements overdue" in found.seen
+    with InboxReading(house.installation, house.now) as reading:
+        (item,) = _endpoints(reading)
+    assert item.what == f"Endpoint {added.endpoint} owes 1 answer"
 
 
 # What is due, and what will be kept

@@ -264,6 +264,16 @@ def test_a_gate_that_is_late_alone_closes_no_other_one(open_gates: tuple[Gates, 
     assert made.gate_now("host:bo").gate == "open", "Licet answers: it is asked"
 
 
+def test_one_chat_that_cannot_reach_licet_spares_the_others_the_wait(
+    open_gates: tuple[Gates, Host],
+) -> None:
+    server, made = open_gates
+    server.close()
+    first = made.gates.ask("host:ana").result()
+    assert first.because == ReasonCode.connection_refused
+    assert made.gates.ask("host:bo").result() is first
+
+
 def test_while_licet_answers_nobody_but_with_errors_only_the_first_chats_ask_it(
     open_gates: tuple[Gates, Host],
 ) -> None:

@@ -9,13 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from licet.client import ConversationTurn
 from licet.errors import BusyError, UsageError
 from licet.host import spool as spools
-from licet.host.spool import HEADER, Spool, SpoolFullError, key_of
+from licet.host.delivery import Delivery
+from licet.host.spool import HEADER, Spool, SpoolDiskError, SpoolFullError, TakenItem, key_of
 
 from ..waiting import wait_until
 
@@ -235,3 +239,40 @@ def test_who_puts_a_record_waits_for_no_disk(tmp_path, monkeypatch) -> None:
         one.result()
     assert drained(spool) == [b"one", b"two"]
     spool.close()
+
+
+def test_turns_that_are_not_spooled_are_counted_by_reason(tmp_path: Path) -> None:
+    class Refusing(Spool):
+        def put(self, record: bytes) -> Future[None]:
+            done: Future[None] = Future()
+            done.set_exception(SpoolDiskError("the disk does not take it"))
+            return done
+
+    turn = ConversationTurn(account="host:ana", text="x")
+    for kind, bytes_max, reason in ((Refusing, LARGE, "spool_disk"), (Spool, 1, "spool_full")):
+        spool = kind(tmp_path, tmp_path / "key", bytes_max)
+        made = Delivery(spool, cast("Any", None), cast("Any", None))
+        assert made.put([turn, turn]).result() is False
+        made.close()
+        assert made.counts == {f"refused: {reason}": 2}
+
+
+def test_after_a_delivery_the_first_wait_is_the_shortest_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = threading.Event()
+
+    class Failing(Spool):
+        def take(self) -> TakenItem | None:
+            if not asked.is_set():
+                asked.set()
+                return super().take()
+            raise BusyError("Licet is away")
+
+    spool = Failing(tmp_path, tmp_path / "key", LARGE)
+    made = Delivery(spool, cast("Any", None), cast("Any", None))
+    asked.wait()
+    assert made.put([ConversationTurn(account="host:ana", text="x")]).result()
+    wait_until(lambda: "not delivered" in caplog.text)
+    made.close()
+    assert "again in 0.4 s: Licet is away" in caplog.text

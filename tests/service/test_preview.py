@@ -5,6 +5,7 @@ behind.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from licet.config import Configuration, Curate
 from licet.consent.catalogue import catalogue
 from licet.curate import release_build
 from licet.errors import BusyError, NotFoundError, RefusedError
+from licet.policy.file import preset
 from licet.policy.outcomes import NoEffect
 from licet.policy.state import TurnRole
 from licet.release.curation import LeftOut
@@ -25,6 +27,7 @@ from licet.release.decision_pages import EMPTY, ERASED, TOO_LARGE
 from licet.service import preview
 from licet.service.preview import PreviewBounds
 from licet.service.preview_result import BeyondBound, Preview, PreviewBound
+from licet.store.connect import Pool
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall
 from licet.vault.ids import Prefix, format_id
@@ -301,6 +304,17 @@ def test_a_long_chat_is_read_for_names_in_parts_and_then_shown_whole(house: Hous
     assert sorted(kept + letter) == built(house, "r")
 
 
+def test_a_long_chat_with_none_before_it_is_read_to_its_end_too(house: House) -> None:
+    config = Configuration(data=house.installation.config.data, curate=Curate(names="built-in"))
+    house.installation = msgspec.structs.replace(house.installation, config=config)
+    ana = house.open("ana", allow=True)
+    for n in range(6):
+        house.say("ana", "long", f"{n} " + "Jane Poole went to see the gardens. " * 10)
+    found = pages(house, ana, PreviewBounds(names_max=1_000))
+    assert found[0].conversations[0].unread > 0
+    assert found[-1].conversations[0].unread == 0
+
+
 def test_one_preview_is_made_at_a_time_and_another_is_asked_to_come_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,3 +354,18 @@ def test_a_chat_that_is_too_poor_is_left_out_as_a_release_leaves_it_out(house: H
     (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
     assert [(turn.used, turn.because) for turn in one.turns] == [(False, LeftOut.low_quality.value)]
     assert built(house, "r") == []
+
+
+def test_what_is_replaced_in_the_tools_that_a_chat_was_offered_is_shown(
+    pool: Pool, tmp_path: Path
+) -> None:
+    policy = preset("article-2025")
+    policy = msgspec.structs.replace(policy, origins=policy.origins | {"system"})
+    house = House(pool, tmp_path / "data", policy)
+    ana = house.open("ana", allow=True)
+    tools = '[{"name":"send","description":"as ana.ilves@firma.ee does"}]'
+    house.say("ana", "one", Content(text="Be brief.", tools=tools), TurnRole.system)
+    house.talk("ana", "one")
+    (one,) = preview.preview(house.installation, ana, IMPROVE).conversations
+    shown = {turn.role: [each.was for each in turn.replaced] for turn in one.turns}
+    assert shown[TurnRole.system] == ["ana.ilves@firma.ee"]

@@ -102,6 +102,13 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
     assert lived.rows("SELECT step FROM inbox_steps") == [("taken",)]
 
 
+def test_what_somebody_has_is_listed_by_when_it_is_due(lived: World, ada: StaffMember) -> None:
+    new, old, between = (f"request:{asked(lived, days_ago=days)}" for days in (1, 20, 10))
+    for item in (between, new, old):
+        inbox_verbs.take_item(lived.installation, ada, item)
+    assert names(lived, ada, held=HeldFilter.me) == [old, between, new]
+
+
 def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
     lived: World, ada: StaffMember, bea: StaffMember
 ) -> None:

@@ -154,7 +154,7 @@ def act_of(
         name=name,
         label=label or verb.label,
         means=means or str(verb.means),
-        destroys=destroys,
+        destroys=destroys or verb.destroys,
         waits_for=waits_for,
         sets=sets,
     )
@@ -176,7 +176,7 @@ def _request_act(verb: AnyVerb) -> InboxAct:
     """Returns the act of a step: its reason is sent to the person, and stored in no other
     record.
     """
-    act = act_of(verb, verb.word, destroys=verb.destroys)
+    act = act_of(verb, verb.word)
     code = next(iter(act.codes), "")
     return msgspec.structs.replace(act, waits_for=partial(_stepping, StaffAct(verb.word), code))
 
