@@ -351,9 +351,7 @@ def message_page(
     title: str,
     lines: Sequence[str],
     links: Sequence[tuple[str, str]] = (),
-    nav: bool = True,
     outcome: str = "",
-    status: int = 200,
     icon: str = "info",
     event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
@@ -364,9 +362,7 @@ def message_page(
         reader,
         now,
         title=title,
-        nav=nav,
         outcome=outcome,
-        status=status,
         values=values,
         event_detail=event_detail,
     )
