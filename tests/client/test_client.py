@@ -368,7 +368,7 @@ def test_a_hook_asks_a_server_that_hangs_once_and_lets_the_session_go_on(hung, t
     coder = Coder(tmp_path / "home", URL=hung.url, KEY_FILE=str(key))
     session = coder.begin(apart=True)
     assert session.hook("UserPromptSubmit", prompt="hello") == {}
-    assert session.said.startswith("licet: not recorded now: no answer")
+    assert session.said.startswith("licet: not recorded now: no response")
     assert hung.came == 1
 
 

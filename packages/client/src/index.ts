@@ -147,7 +147,7 @@ type AttemptResult = { value: unknown } | { error: LicetError; retryAfter: strin
 
 const RETRIED = new Set([429, 502, 503, 504]);
 const LINES_MAX = 10_000;
-const CHECK_SERVER = "see that Licet runs";
+const CHECK_SERVER = "check that Licet runs";
 
 export class Licet {
   readonly #url: string;

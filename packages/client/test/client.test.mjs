@@ -153,7 +153,7 @@ test("an attempt without an answer in time is asked for again, and a gate is clo
   assert.equal(sent.length, 2);
   const unknown = { gate: "unknown", may_write: false };
   const late = stubbed(silent, { checkTimeout: 20 });
-  const inTime = { ...unknown, because: "late", detail: "no answer in time", retry_after: 0 };
+  const inTime = { ...unknown, because: "late", detail: "no response in time", retry_after: 0 };
   assert.deepEqual(await late.licet.check("me"), inTime);
   assert.equal(late.sent.length, 1);
   const odd = stubbed(() => json(200, { gate: "open", may_write: "yes" }));

@@ -161,11 +161,11 @@ def begin_recovery(folder: Path, options: Options | None = None) -> Iterator[Rec
         os.close(file)
 
 
-def clear_leftovers(folder: Path, options: Options | None = None) -> None:
+def clear_leftovers(folder: Path) -> None:
     """Stops the server that a killed restore below ``folder`` left running, and removes its
     files.
     """
-    Recovery(folder, options or Options()).clear()
+    Recovery(folder, Options()).clear()
 
 
 def _begin(side: Cluster, log: Path) -> subprocess.Popen[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import IO
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -28,14 +27,17 @@ def run_program(command: list[str], dsn: str = "", hint: str = "") -> None:
 def start_program(
     command: list[str],
     dsn: str = "",
-    stdin: IO[bytes] | int | None = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Starts a program without waiting for it."""
     program = embedded.binaries() / command[0]
     found = [str(program) if program.is_file() else command[0], *command[1:]]
     return subprocess.Popen(  # noqa: S603 PostgreSQL's programs, with arguments of ours
-        found, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment(dsn)
+        found,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=_environment(dsn),
     )
 
 

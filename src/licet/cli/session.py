@@ -86,7 +86,7 @@ def keep_out(session: str | None, as_json: bool) -> None:
     """
     with _choosing(session) as (config, state, chosen):
         state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=False))
-        done = _send_choice(config, chosen.session, out=True)
+        done = _keep_out(config, chosen.session)
         if done:
             state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=True))
         _print_choice(as_json, chosen.session, "kept out", done)
@@ -305,13 +305,13 @@ def _choosing(
         )
 
 
-def _send_choice(config: Configuration, name: str, *, out: bool) -> bool:
+def _keep_out(config: Configuration, name: str) -> bool:
     """Sends a narrowing choice to Licet. If Licet cannot be reached, it is sent before anything
     further is recorded.
     """
     try:
         with open_agent(config, start=True) as installation:
-            return installation.transport.keep_out(name, out)
+            return installation.transport.keep_out(name, True)
     except LicetError:
         return False
 

@@ -476,16 +476,14 @@ def preset(name: str) -> Policy:
     return from_document(_preset_document(name), file=f"{name}.yaml")
 
 
-def extend(
-    changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None
-) -> Policy:
+def extend(changes: Mapping[str, Any]) -> Policy:
     """Applies ``changes`` to the preset that ``extends`` names, key by key at every depth."""
     rest = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
-        return from_document(rest, file=file, lines=lines)
+        return from_document(rest)
     name = changes["extends"]
     preset(name)
-    return from_document(_merge(_preset_document(name), rest), file=file, lines=lines)
+    return from_document(_merge(_preset_document(name), rest))
 
 
 def from_document(

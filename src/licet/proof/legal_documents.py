@@ -80,15 +80,13 @@ def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) ->
     return [_to_document(row) for row in rows]
 
 
-def list_newest(
-    tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX
-) -> list[ListedDocument]:
+def list_newest(tx: Transaction, kind: str | None = None) -> list[ListedDocument]:
     """Like `newest`, without content."""
     rows = tx.execute(
         """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
             WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
             ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(limit)s""",
-        {"kind": kind, "limit": limit},
+        {"kind": kind, "limit": LISTED_MAX},
     ).fetchall()
     return [ListedDocument(*row) for row in rows]
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from random import Random
@@ -291,19 +291,19 @@ StatedReview: TypeAlias = Stated[ReviewStatement]
 SIGNED = SignedFile("review", "licet-review+jws", ReviewStatement, _follows, bytes_max=64 * 2**10)
 
 
-def sentence(bound: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
+def sentence(bound: LeakBound) -> str:
     """The bound as text."""
     if not bound.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."
     share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (bound.ppm, bound.worst_ppm))
     outcome = (
-        f"{of(bound.found)} of {of(bound.rows)} rows drawn by chance hold something that identifies: "
+        f"{bound.found:,} of {bound.rows:,} rows drawn by chance hold something that identifies: "
         "with confidence of "
         f"{bound.confidence_percent} % it is at most {share} of the rows that could be opened then."
     )
     if not bound.unread:
         return outcome
     return (
-        f"{outcome} {of(bound.unread)} more were drawn and not read: as if each held something, it "
+        f"{outcome} {bound.unread:,} more were drawn and not read: as if each held something, it "
         f"is at most {worst}."
     )

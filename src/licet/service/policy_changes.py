@@ -79,7 +79,6 @@ def init(
     file: Path | None = None,
     effective: date | None = None,
     decide_by: date | None = None,
-    actor: str = "init",
     responsible: Controller | None = None,
     languages: Collection[str] | None = None,
     names_left_in: bool = False,
@@ -111,7 +110,7 @@ def init(
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     if responsible is not None or not installation.config.controller.exists():
         controller.write(installation.config.controller, responsible or Controller())
-    number = apply_policy(installation, policy, actor=actor, languages=languages)
+    number = apply_policy(installation, policy, actor="init", languages=languages)
     return InstallationBegun(
         file=target,
         policy=policy.policy,

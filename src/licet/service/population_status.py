@@ -134,10 +134,10 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     short: tuple[int, ...]
 
 
-def forecast(installation: Installation, *, months: int = 63) -> Forecast:
-    """Forecasts how much of today's content is kept, month by month."""
+def forecast(installation: Installation) -> Forecast:
+    """Forecasts how much of today's content is kept, for 63 months."""
     now = installation.clock()
-    moments = [now + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
+    moments = [now + timedelta(days=round(30.4375 * month)) for month in range(64)]
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)

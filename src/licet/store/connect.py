@@ -354,15 +354,11 @@ def translate_errors(pool: Pool | None = None) -> Iterator[None]:
         raise _licet_error(error) from None
 
 
-def retrying(
-    fn: Callable[[], Result],
-    attempts_max: int = RETRY_ATTEMPTS_MAX,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Result:
+def retrying(fn: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
     """Calls ``fn``, which contains a whole transaction, again while another transaction interferes;
     returns its result.
     """
-    for attempt in range(attempts_max - 1):
+    for attempt in range(RETRY_ATTEMPTS_MAX - 1):
         try:
             return fn()
         except ContentionError:

@@ -84,18 +84,15 @@ def list_by_account(
     *,
     newest_first: bool = False,
     limit: int | None = None,
-    effective: bool = False,
     before: int | None = None,
 ) -> list[StoredChoice]:
-    """Up to ``limit`` choices of an account, oldest first unless ``newest_first``.
-
-    ``effective`` omits those without effect; ``before`` omits those from that number on.
+    """Up to ``limit`` choices of an account, oldest first unless ``newest_first``. ``before`` omits
+    those from that number on.
     """
     rows = tx.execute(
-        f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
-               AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
+        f"""{_SELECT} AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
              ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(limit)s""",
-        {"account": account, "limit": limit, "effective": effective, "before": before},
+        {"account": account, "limit": limit, "before": before},
     )
     return [_parse_choice(row) for row in rows]
 

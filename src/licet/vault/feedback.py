@@ -57,7 +57,6 @@ def list_stored(
     *,
     before: UUID | None = None,
     limit: int = FEEDBACK_ROWS_MAX,
-    conversation: UUID | None = None,
 ) -> list[FeedbackRow]:
     """The account's feedback with any stored content, newest first, given before the named one."""
     rows = tx.execute(
@@ -67,9 +66,8 @@ def list_stored(
              FROM feedback
             WHERE account_id = %(account)s AND erased_at IS NULL
               AND (%(before)s::uuid IS NULL OR feedback_id < %(before)s)
-              AND (%(conversation)s::uuid IS NULL OR conversation_id = %(conversation)s)
             ORDER BY feedback_id DESC LIMIT %(limit)s""",
-        {"account": account, "before": before, "limit": limit, "conversation": conversation},
+        {"account": account, "before": before, "limit": limit},
     ).fetchall()
     return [_parse_feedback(row) for row in rows]
 

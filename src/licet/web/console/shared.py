@@ -154,12 +154,12 @@ def _sections(visit: Visit, counts: WaitingCounts) -> list[tuple[str, list[tuple
 WHY = "why"  # the field of a form in which staff say why they do something
 
 
-def why_faults(text: str, place: str = WHY) -> Faults:
+def why_faults(text: str) -> Faults:
     """The faults of a reason, for the form that asks for it."""
     try:
         inbox_register.check_words(text, needed=True)
     except UsageError as error:
-        return Faults(((f"{place}-reason", place, sentence(error.message)),))
+        return Faults(((f"{WHY}-reason", WHY, sentence(error.message)),))
     return NO_FAULTS
 
 
