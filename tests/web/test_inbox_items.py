@@ -59,7 +59,7 @@ def asked(world: World, name: str | None = "ana", *, region: str = "DE", days_ag
 def step(world: World, by: StaffMember, item: str, word: str, **sent: Any) -> InboxResult:
     """A step about an item, or an act on it."""
     (verb,) = [verb for verb in inbox_verbs.VERBS if verb.path.endswith(f"/{word}")]
-    return verb.run(
+    done: InboxResult = verb.run(
         VerbCall(
             installation=world.installation,
             actor=f"staff:{by.email}",
@@ -69,6 +69,7 @@ def step(world: World, by: StaffMember, item: str, word: str, **sent: Any) -> In
             target=item,
         )
     )
+    return done
 
 
 def names(world: World, by: StaffMember, **view: Any) -> list[str]:
