@@ -24,8 +24,9 @@ from licet.proof import documents
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxView, ItemSort
-from licet.service.inbox_acts import ActValues
 from licet.service.inbox_sources import ItemKind
+from licet.service.inbox_verbs import InboxResult
+from licet.service.staff_verb import VerbCall
 from licet.store.connect import transaction
 from licet.vault.commands import CloseAccount, Hold
 
@@ -53,6 +54,22 @@ def asked(world: World, name: str | None = "ana", *, region: str = "DE", days_ag
         received_at=world.clock.now - timedelta(days=days_ago),
     )
     return rights_requests.enter(world.installation, entered, "staff:ada@example.org").shown_id
+
+
+def step(world: World, by: StaffMember, item: str, word: str, **sent: Any) -> InboxResult:
+    """A step about an item, or an act on it."""
+    (verb,) = [verb for verb in inbox_verbs.VERBS if verb.path.endswith(f"/{word}")]
+    done: InboxResult = verb.run(
+        VerbCall(
+            installation=world.installation,
+            actor=f"staff:{by.email}",
+            member=by,
+            wall=world.wall,
+            sent=verb.takes(**sent),
+            target=item,
+        )
+    )
+    return done
 
 
 def names(world: World, by: StaffMember, **view: Any) -> list[str]:
@@ -90,7 +107,7 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
     def take(by: StaffMember) -> str:
         together.wait()
         try:
-            return inbox_verbs.take_item(lived.installation, by, item).seen.holder or ""
+            return step(lived, by, item, "take").seen.holder or ""
         except RefusedError as error:
             return f"refused: {error.message}"
 
@@ -112,9 +129,9 @@ def test_what_somebody_has_is_listed_by_when_it_is_due(lived: World, ada: StaffM
 def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
     lived: World, ada: StaffMember, bea: StaffMember
 ) -> None:
-    item, installation = f"request:{asked(lived)}", lived.installation
+    item = f"request:{asked(lived)}"
     assert names(lived, ada, held=HeldFilter.nobody) == [item]
-    inbox_verbs.take_item(installation, ada, item)
+    step(lived, ada, item, "take")
     assert (names(lived, ada, held=HeldFilter.me), names(lived, bea, held=HeldFilter.me)) == (
         [item],
         [],
@@ -123,19 +140,19 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
         names(lived, ada, held=HeldFilter.nobody),
         names(lived, bea, held=HeldFilter.somebody),
     ) == ([], [item])
-    inbox_verbs.take_item(installation, ada, item)
+    step(lived, ada, item, "take")
     with pytest.raises(RefusedError, match=r"`ada@example\.org` has it"):
-        inbox_verbs.give_back(installation, bea, item)
+        step(lived, bea, item, "give-back")
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.hand_over(installation, ada, item, bea.email, " ")
+        step(lived, ada, item, "hand", to=bea.email, reason=" ")
     member(lived, "cy@example.org", StaffRole.curator)
     with pytest.raises(RefusedError, match="has no role"):
-        inbox_verbs.hand_over(installation, ada, item, "cy@example.org", "I am away")
-    inbox_verbs.hand_over(installation, ada, item, bea.email, "I am away")
+        step(lived, ada, item, "hand", to="cy@example.org", reason="I am away")
+    step(lived, ada, item, "hand", to=bea.email, reason="I am away")
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.hand_over(installation, ada, item, ada.email, "no, mine")
-    inbox_verbs.add_note(installation, ada, item, "She rang twice")
-    seen = inbox_verbs.give_back(installation, ada, item, "Bea is ill", holder=bea.email).seen
+        step(lived, ada, item, "hand", to=ada.email, reason="no, mine")
+    step(lived, ada, item, "note", reason="She rang twice")
+    seen = step(lived, ada, item, "give-back", reason="Bea is ill", holder=bea.email).seen
     assert (seen.holder, [(one.step.value, one.by, one.to, one.words) for one in seen.steps]) == (
         None,
         [
@@ -146,7 +163,7 @@ def test_an_item_is_taken_handed_on_noted_and_given_back_each_by_what_was_seen(
         ],
     )
     with pytest.raises(RefusedError, match="nobody has it"):
-        inbox_verbs.give_back(installation, bea, item)
+        step(lived, bea, item, "give-back")
 
 
 def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one_says_so(
@@ -166,32 +183,18 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     lived.clock.set(review)
     (item,) = names(lived, ada, kind=ItemKind.hold)
     with pytest.raises(UsageError, match="`reason` is empty"):
-        inbox_verbs.perform_act(
-            lived.installation, ada, item, "end", ActValues(reason="", matter="M v. N")
-        )
+        step(lived, ada, item, "act", act="end", reason="", matter="M v. N")
     with pytest.raises(NotFoundError, match="another matter"):
-        inbox_verbs.perform_act(
-            lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M")
-        )
+        step(lived, ada, item, "act", act="end", reason="It is over", matter="M")
     later = review + timedelta(days=30)
-    inbox_verbs.perform_act(
-        lived.installation,
-        ada,
-        item,
-        "review",
-        ActValues(reason="Not yet", matter="M v. N", review_at=later),
-    )
+    step(lived, ada, item, "act", act="review", reason="Not yet", matter="M v. N", review_at=later)
     assert names(lived, ada, kind=ItemKind.hold) == []
     lived.clock.set(later)
     assert names(lived, ada, kind=ItemKind.hold) == [item]
-    inbox_verbs.take_item(lived.installation, bea, item)
+    step(lived, bea, item, "take")
     with pytest.raises(RefusedError, match=r"`bea@example\.org` has it"):
-        inbox_verbs.perform_act(
-            lived.installation, ada, item, "end", ActValues(reason="It is over", matter="M v. N")
-        )
-    seen = inbox_verbs.perform_act(
-        lived.installation, bea, item, "end", ActValues(reason="It is over", matter="M v. N")
-    ).seen
+        step(lived, ada, item, "act", act="end", reason="It is over", matter="M v. N")
+    seen = step(lived, bea, item, "act", act="end", reason="It is over", matter="M v. N").seen
     assert (seen.waits, seen.holder) == (None, None)
     assert [(one.act, one.done, one.words) for one in seen.steps if one.act] == [
         ("end", False, "It is over"),
@@ -200,7 +203,7 @@ def test_an_act_is_on_record_with_its_reason_and_ends_the_item_and_a_refused_one
     ]
     assert lived.rows("SELECT count(*) FROM holds") == [(0,)]
     with pytest.raises(RefusedError, match="nothing of it waits"):
-        inbox_verbs.take_item(lived.installation, ada, item)
+        step(lived, ada, item, "take")
     told = lived.rows(
         "SELECT payload::json ->> 'act', payload FROM outbox WHERE entry = 'staff_acted' "
         "ORDER BY outbox_id"
@@ -213,7 +216,7 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
+    step(lived, ada, item, "note", reason="She rang twice")
     chat = lived.say("ana", "Pears", "roots")
     review = lived.clock.now + timedelta(days=90)
     lived.tell(
@@ -228,10 +231,8 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     )
     lived.clock.set(review)
     (held,) = names(lived, ada, kind=ItemKind.hold)
-    inbox_verbs.add_note(lived.installation, ada, held, "Secret matter")
-    inbox_verbs.perform_act(
-        lived.installation, ada, held, "end", ActValues(reason="Secret end", matter="M")
-    )
+    step(lived, ada, held, "note", reason="Secret matter")
+    step(lived, ada, held, "act", act="end", reason="Secret end", matter="M")
     with transaction(lived.installation.pool) as tx:
         told = inbox_register.list_by_account(tx, lived.installation.keyring, account, 10)
     assert [one.words for one in told] == ["She rang twice"]
@@ -241,7 +242,7 @@ def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_k
     lived: World, ada: StaffMember
 ) -> None:
     item, account = f"request:{asked(lived)}", lived.accounts["ana"]
-    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
+    step(lived, ada, item, "note", reason="She rang twice")
     assert not any(
         "rang" in str(row) or b"rang" in row[-1]
         for row in lived.rows("SELECT words FROM inbox_steps")
@@ -270,7 +271,7 @@ def test_a_request_of_somebody_without_an_account_has_notes_under_its_own_key(
     lived: World, ada: StaffMember
 ) -> None:
     item = f"request:{asked(lived, None)}"
-    seen = inbox_verbs.add_note(lived.installation, ada, item, "A letter came").seen
+    seen = step(lived, ada, item, "note", reason="A letter came").seen
     assert [one.words for one in seen.steps] == ["A letter came"]
     told = lived.rows(
         "SELECT entry, payload::json ->> 'kind' FROM outbox WHERE entry LIKE '%%_acted'"
@@ -337,11 +338,11 @@ def test_an_auditor_sees_the_steps_without_their_words_and_does_nothing(
     lived: World, ada: StaffMember
 ) -> None:
     item, auditor = f"request:{asked(lived)}", member(lived, "aud@example.org", StaffRole.auditor)
-    inbox_verbs.add_note(lived.installation, ada, item, "She rang twice")
+    step(lived, ada, item, "note", reason="She rang twice")
     seen = inbox.get(lived.installation, auditor, item)
     assert (seen.may_act, [one.words for one in seen.steps]) == (False, [""])
     with pytest.raises(DeniedError):
-        inbox_verbs.take_item(lived.installation, auditor, item)
+        step(lived, auditor, item, "take")
     with pytest.raises(NotFoundError):
         inbox.get(lived.installation, member(lived, "cy@example.org", StaffRole.curator), item)
 
@@ -355,9 +356,7 @@ def test_an_act_is_refused_to_every_role_but_those_who_may_do_it(
     """Whether they see the item or not: they are told who may."""
     item, other = f"request:{asked(lived)}", member(lived, "cy@example.org", role)
     with pytest.raises(DeniedError, match="may not do that") as refused:
-        inbox_verbs.perform_act(
-            lived.installation, other, item, "answer", ActValues(reason="here it is")
-        )
+        step(lived, other, item, "act", act="answer", reason="here it is")
     assert refused.value.hint == "these may: privacy_officer"
     if role is StaffRole.auditor:
         assert offered(lived, other, item) == []
@@ -376,11 +375,11 @@ CODES = {StaffAct.pause: "identity", StaffAct.extend: "complexity", StaffAct.ref
 def test_a_request_offers_the_steps_that_change_it_now_and_says_what_the_others_wait_for(
     lived: World, ada: StaffMember, taken: tuple[str, ...], region: str
 ) -> None:
-    def step(request: str, act: str) -> bool:
-        values = ActValues(reason="as she asked", code=CODES.get(StaffAct(act), ""))
+    def moves(request: str, act: str) -> bool:
+        values = {"reason": "as she asked", "code": CODES.get(StaffAct(act), "")}
         before = rights_requests.get_request(lived.installation, request)
         try:
-            inbox_verbs.perform_act(lived.installation, ada, f"request:{request}", act, values)
+            step(lived, ada, f"request:{request}", "act", act=act, **values)
         except RefusedError:
             return False
         return before != rights_requests.get_request(lived.installation, request)
@@ -388,11 +387,11 @@ def test_a_request_offers_the_steps_that_change_it_now_and_says_what_the_others_
     for act in StaffAct:
         request = asked(lived, region=region)
         for before in taken:
-            step(request, before)
+            moves(request, before)
         item = f"request:{request}"
         seen = inbox.get(lived.installation, ada, item)
         said = {one.name: why for one, why in inbox_verbs.list_acts(lived.installation, ada, seen)}
-        assert (act in offered(lived, ada, item)) == (not said[act]) == step(request, act), act
+        assert (act in offered(lived, ada, item)) == (not said[act]) == moves(request, act), act
 
 
 def test_over_the_api_a_step_with_a_key_is_taken_once_and_a_taken_item_says_who_has_it(

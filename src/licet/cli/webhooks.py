@@ -13,23 +13,19 @@ from licet.cli.shell import (
     CliCall,
     answer_options,
     at_option,
-    by_option,
-    choice,
     data_option,
-    dry_option,
     open_installation,
     stop_on_signals,
 )
-from licet.cli.verb_commands import Printing, add_commands, reason_option, run_verb
-from licet.errors import LicetError, UsageError
+from licet.cli.verb_commands import Printing, add_commands
+from licet.errors import LicetError
 from licet.policy.period import rfc3339
 from licet.service import endpoint_verbs
-from licet.service.endpoint_verbs import NewEndpoint, NewSecret
-from licet.service.staff_verb import AnyVerb, VerbCall
-from licet.vault.host_events import EventKind
+from licet.service.endpoint_verbs import NewSecret
+from licet.service.staff_verb import VerbCall
 from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.delivery import DeliveryRound
-from licet.webhooks.endpoints import AddedEndpoint, EndpointStatus, RotatedSecret
+from licet.webhooks.endpoints import EndpointStatus, RotatedSecret
 
 FOLLOW_SECONDS = 0.5
 
@@ -37,54 +33,6 @@ FOLLOW_SECONDS = 0.5
 @click.group(cls=CommandGroup)
 def webhooks() -> None:
     """Manages the endpoints that receive events."""
-
-
-@webhooks.command("add")
-@click.argument("name")
-@click.argument("url", required=False)
-@click.option(
-    "--pull", is_flag=True, help="An endpoint without a URL, which reads GET /v1/events itself."
-)
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=choice(EventKind),
-    help="A type of event to send; repeatable; by default all.",
-)
-@reason_option
-@by_option("does it")
-@answer_options
-def add(
-    name: str,
-    url: str | None,
-    pull: bool,
-    kinds: tuple[str, ...],
-    reason: str | None,
-    by: str | None,
-    call: CliCall,
-) -> None:
-    """Creates the endpoint NAME at URL and prints its secret once.
-
-    \b
-    Example:  licet webhooks add chat https://chat.example.org/licet --kind conversation.must_leave
-    """
-    if (url is None) != pull:
-        raise UsageError(
-            "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
-        )
-    sent = {"name": name, "url": url, "kinds": kinds, "reason": reason or "licet webhooks add"}
-    run_verb(endpoint_verbs.ADD, name, sent, call, Printing(text=_added_text), by=by)
-
-
-def _added_text(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
-    lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
-    if added.secret is not None:
-        lines += [
-            f"secret      {added.secret}   (shown this once)",
-            f"public key  {added.public_key}",
-        ]
-    return "\n".join(lines)
 
 
 @webhooks.command("list")
@@ -144,28 +92,6 @@ def _new_secret(call: VerbCall[NewSecret], done: RotatedSecret) -> str:
 add_commands(
     webhooks, endpoint_verbs.VERBS, {endpoint_verbs.ROTATE.name: Printing(text=_new_secret)}
 )
-
-
-@webhooks.command("replay")
-@click.argument("name")
-@click.option("--since", help="Send everything after this cursor again; by default what waits.")
-@dry_option("Count what would be sent, and send nothing.")
-@reason_option
-@by_option("does it")
-@answer_options
-def replay(
-    name: str, since: str | None, dry_run: bool, reason: str | None, by: str | None, call: CliCall
-) -> None:
-    """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
-
-    \b
-    Example:  licet webhooks replay chat --since 1041
-    """
-    verb: AnyVerb = endpoint_verbs.RESUME if since is None else endpoint_verbs.REPLAY
-    sent = {"reason": reason or "licet webhooks replay"}
-    if since is not None:
-        sent["since"] = since
-    run_verb(verb, name, sent, call, by=by, dry_run=dry_run)
 
 
 @webhooks.command("run")

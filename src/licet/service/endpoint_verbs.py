@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind
-from licet.errors import RefusedError
+from licet.errors import RefusedError, UsageError
 from licet.service.staff_verb import (
     OWNER,
+    AnyCall,
     AnyVerb,
     Reason,
     StaffVerb,
@@ -45,6 +46,9 @@ KINDS = (
 )
 
 
+Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+
+
 class NewEndpoint(VerbBody, frozen=True, kw_only=True):
     """Without ``url`` the endpoint polls; without ``kinds`` it receives all."""
 
@@ -70,7 +74,7 @@ class EndpointAct(VerbBody, frozen=True, kw_only=True):
 class EndpointReplay(VerbBody, frozen=True, kw_only=True):
     """Sends the events after the cursor ``since`` again."""
 
-    since: Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+    since: Cursor
     reason: Reason
     dry_run: bool = False
 
@@ -165,6 +169,52 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
     flash="It is added, and polls the event feed from now on.",
     order=OrderKind.add_endpoint,
     did=lambda _, done: f"Added: {len(done.kinds)} kinds of events, from cursor {done.since} on",
+)
+
+
+class EndpointByCommand(VerbBody, frozen=True, kw_only=True):
+    pull: Annotated[
+        bool,
+        Meta(description="An endpoint without a URL, which reads GET /v1/events itself."),
+    ] = False
+    kinds: Annotated[
+        tuple[EventKind, ...],
+        Meta(
+            description=f"A type of event to send, of {', '.join(EventKind)}; repeatable; by default "
+            "all."
+        ),
+    ] = ()
+    reason: Reason
+
+
+def _add_by_command(call: AnyCall) -> AddedEndpoint:
+    name, _, url = call.target.partition("+")
+    if bool(url) == call.sent.pull:
+        raise UsageError(
+            "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
+        )
+    values = {"name": name, "url": url or None, "kinds": call.sent.kinds}
+    sent = ADD.body({**values, "reason": call.sent.reason})
+    return ADD.perform(msgspec.structs.replace(call, target=name, sent=sent))
+
+
+def _did_add(_: AnyCall, done: AddedEndpoint) -> str:
+    heard = f"{done.endpoint} hears {', '.join(done.kinds)}, from cursor {done.since} on"
+    if done.secret is None:
+        return heard
+    return f"{heard}\nsecret      {done.secret}   (shown this once)\npublic key  {done.public_key}"
+
+
+ADD_BY_COMMAND: StaffVerb[EndpointByCommand, AddedEndpoint] = StaffVerb(
+    name="add_endpoint",
+    about="Creates the endpoint NAME at URL and prints its secret once.",
+    who=OWNER,
+    takes=EndpointByCommand,
+    run=_add_by_command,
+    did=_did_add,
+    command="webhooks add",
+    noun="NAME [URL]",
+    example="chat https://chat.example.org/licet --kind conversation.must_leave",
 )
 
 
@@ -269,6 +319,33 @@ REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
     order=OrderKind.replay_endpoint,
     did=lambda call, done: f"Sent again after {call.sent.since}: {done.events:,} events",
 )
+
+
+class ReplayByCommand(EndpointAct, frozen=True, kw_only=True):
+    since: (
+        Annotated[
+            Cursor,
+            Meta(description="Send everything after this cursor again; by default what waits."),
+        ]
+        | None
+    ) = None
+
+
+def _replaying(call: AnyCall) -> AnyVerb:
+    return RESUME if call.sent.since is None else REPLAY
+
+
+REPLAY_BY_COMMAND: StaffVerb[ReplayByCommand, ReplayResult] = StaffVerb(
+    name="replay_endpoint",
+    about="Sends events to the endpoint NAME again. A disabled endpoint is enabled.",
+    who=OWNER,
+    takes=ReplayByCommand,
+    run=lambda call: _replaying(call).run(call) if call.dry_run else _replaying(call).perform(call),
+    would=lambda _, done: (f"{done.events:,} events are sent.",),
+    did=lambda call, done: _replaying(call).did(call, done),
+    command="webhooks replay",
+    example="chat --since 1041",
+)
 REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     name="remove_webhook",
     about="Removes an endpoint and destroys its secrets, for good. Its deliveries stay on record.",
@@ -293,4 +370,13 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
         f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
     ),
 )
-VERBS: tuple[AnyVerb, ...] = (ADD, ROTATE, PAUSE, RESUME, REPLAY, REMOVE)
+VERBS: tuple[AnyVerb, ...] = (
+    ADD,
+    ADD_BY_COMMAND,
+    ROTATE,
+    PAUSE,
+    RESUME,
+    REPLAY,
+    REPLAY_BY_COMMAND,
+    REMOVE,
+)

@@ -93,15 +93,6 @@ def _did_run(_: VerbCall[RunErasure], done: ErasureMoved) -> str:
     return f"It is {state}{rest}."
 
 
-def _moved_answer(call: VerbCall[RunErasure], done: ErasureMoved | None) -> ErasureMoved:
-    if done is not None:
-        return done
-    seen = certificates.forecast_erasures(
-        call.installation, only=call.target, at_once=call.sent.at_once
-    )
-    return ErasureMoved(forecast=seen, erasure=certificates.status(call.installation, call.target))
-
-
 RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
     name="run_erasure",
     about="Moves an erasure as far as it can go now; with `at_once` without waiting for the end of "
@@ -111,7 +102,7 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
     run=_run_erasure,
     route="erasures/{erasure:str}/run",
     answers=ErasureMoved,
-    answer=_moved_answer,
+    answer=lambda call, done: done or _run_erasure(msgspec.structs.replace(call, dry_run=True)),
     label="Move on now",
     means="What is due is erased and certified now, as the next sweep would do.",
     would=_would_run,

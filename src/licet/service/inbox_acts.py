@@ -9,23 +9,32 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import FieldInfo
 
 from licet.access import identities
 from licet.access.roles import StaffRole
 from licet.consent import rights_requests
-from licet.consent.rights_requests import StaffAct
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, StaffAct
 from licet.errors import RefusedError
-from licet.masked import Masked
 from licet.release import signatures
 from licet.release.signatures import ReleaseStanding, StaffMember
 from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs, review_verbs
 from licet.service.inbox_sources import ItemKind
-from licet.service.staff_verb import AnyCall, AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verb import (
+    FROM_FILE,
+    VERBATIM,
+    AnyCall,
+    AnyVerb,
+    VerbBody,
+    VerbCall,
+    unwrapped,
+)
 from licet.store.connect import transaction
+from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.installation import Installation
 
 
@@ -39,14 +48,24 @@ class ActField(StrEnum):
     names_in = "names_in"  # confirms that a release was not searched for names
 
 
-class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
+ItemReason = Annotated[
+    str,
+    Meta(
+        max_length=WORDS_CHARACTERS_MAX,
+        description="Why; it is sealed, and the person reads it.",
+        extra=FROM_FILE,
+    ),
+]
+
+
+class ActValues(VerbBody, frozen=True, kw_only=True):
     """``reason`` always, the other fields if the act has them."""
 
-    reason: str
-    code: str = ""
-    matter: str = ""
+    reason: ItemReason = ""
+    code: Annotated[str, Meta(max_length=32)] = ""
+    matter: Annotated[str, Meta(max_length=MATTER_CHARACTERS_MAX, extra=VERBATIM)] = ""
     review_at: datetime | None = None
-    amount: int | None = None
+    amount: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
     names_in: bool = False
 
 

@@ -18,36 +18,25 @@ from msgspec import Meta
 from licet.access import inbox_register, sessions
 from licet.access.inbox_register import InboxStepKind, ItemSubject
 from licet.access.roles import StaffRole
-from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_acts
 from licet.service.inbox import ItemSeen
-from licet.service.inbox_acts import ActValues, InboxAct
+from licet.service.inbox_acts import ActValues, InboxAct, ItemReason
 from licet.service.inbox_sources import KINDS, InboxItem, ItemKind
 from licet.service.staff_verb import (
-    FROM_FILE,
-    VERBATIM,
     AnyCall,
     AnyVerb,
     StaffVerb,
     VerbAnswer,
     VerbBody,
+    VerbCall,
 )
 from licet.store.connect import Transaction, transaction
-from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.installation import Installation
 
 ACTING = tuple(role for role in StaffRole if any(role in who for who in KINDS.values()))
-ItemReason = Annotated[
-    str,
-    Meta(
-        max_length=WORDS_CHARACTERS_MAX,
-        description="Why; it is sealed, and the person reads it.",
-        extra=FROM_FILE,
-    ),
-]
 Holder = Annotated[
     str, Meta(max_length=254, description="Who has it now; by default the one who asks.")
 ]
@@ -60,43 +49,33 @@ class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
     said: str = ""
 
 
-def take_item(
-    installation: Installation, actor: StaffMember, item: str, reason: str = ""
-) -> InboxResult:
+def _take(call: AnyCall) -> InboxResult:
     """Takes an item; RefusedError if a colleague holds it or it is done."""
-    inbox_register.check_words(reason, needed=False)
-    return _take_step(installation, actor, item, inbox_register.take_item, reason)
+    inbox_register.check_words(call.sent.reason, needed=False)
+    return _take_step(call, inbox_register.take_item)
 
 
-def give_back(
-    installation: Installation, actor: StaffMember, item: str, reason: str = "", *, holder: str = ""
-) -> InboxResult:
-    """Gives back one's own item, or that of the colleague ``holder``."""
-    inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
+def _give_back(call: AnyCall) -> InboxResult:
+    """Gives back one's own item, or that of a colleague, the holder."""
+    holder = call.sent.holder
+    inbox_register.check_words(call.sent.reason, needed=bool(holder) and holder != call.staff.email)
 
     def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `give_back`
         inbox_register.give_back(tx, *step, holder=_colleague(tx, holder)[0] if holder else None)
 
-    return _take_step(installation, actor, item, record, reason, include_done=True)
+    return _take_step(call, record, include_done=True)
 
 
-def hand_over(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
-    to: str,
-    reason: str,
-    *,
-    holder: str = "",
-) -> InboxResult:
-    """Hands one's own item, or that of ``holder``, to a colleague. RefusedError if no role of the
+def _hand_over(call: AnyCall) -> InboxResult:
+    """Hands one's own item, or that of the holder, to a colleague. RefusedError if no role of the
     colleague, assigned or from a session, may act on it.
     """
-    inbox_register.check_words(reason, needed=True)
+    inbox_register.check_words(call.sent.reason, needed=True)
+    to, holder = call.sent.to.strip(), call.sent.holder
 
     def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `hand_over`
         colleague, roles = _colleague(tx, to)
-        roles_of_kind = KINDS[inbox.kind_of(item)]
+        roles_of_kind = KINDS[inbox.kind_of(call.target)]
         if roles.isdisjoint(roles_of_kind):
             raise RefusedError(
                 f"`{to}` has no role that does something about it",
@@ -106,82 +85,79 @@ def hand_over(
         held_by = _colleague(tx, holder)[0] if holder else None
         inbox_register.hand_over(tx, *step, to=colleague, holder=held_by)
 
-    return _take_step(installation, actor, item, record, reason)
+    return _take_step(call, record)
 
 
-def add_note(installation: Installation, actor: StaffMember, item: str, reason: str) -> InboxResult:
+def _add_note(call: AnyCall) -> InboxResult:
     """Adds a note to an item, whoever holds it."""
-    inbox_register.check_words(reason, needed=True)
-    register = inbox_register.add_note
-    return _take_step(installation, actor, item, register, reason, include_done=True)
+    inbox_register.check_words(call.sent.reason, needed=True)
+    return _take_step(call, inbox_register.add_note, include_done=True)
 
 
 def _take_step(
-    installation: Installation,
-    actor: StaffMember,
-    item: str,
+    call: AnyCall,
     record: Callable[[Transaction, Keyring, ItemSubject, UUID, datetime, str], object],
-    reason: str,
     *,
     include_done: bool = False,
 ) -> InboxResult:
     """Records a step on an item that the actor may act on."""
-    about = _check_access(installation, actor, item, include_done=include_done)
+    installation, actor = call.installation, call.staff
+    about = _check_access(installation, actor, call.target, include_done=include_done)
     with transaction(installation.pool) as tx:
-        now = installation.clock()
-        record(tx, installation.keyring, about, actor.staff_id, now, reason.strip())
-    return InboxResult(seen=inbox.get(installation, actor, item))
+        now, reason = installation.clock(), call.sent.reason.strip()
+        record(tx, installation.keyring, about, actor.staff_id, now, reason)
+    return InboxResult(seen=inbox.get(installation, actor, call.target))
 
 
-def perform_act(
-    installation: Installation, actor: StaffMember, item: str, name: str, values: ActValues
-) -> InboxResult:
+def _act(call: VerbCall[NewItemAct]) -> InboxResult:
     """Performs an act on an item, with a reason. NotFoundError for an act of another kind,
     RefusedError if a colleague holds it, and the act's own errors.
     """
+    installation, actor, item, sent = call.installation, call.staff, call.target, call.sent
     kind = inbox.kind_of(item)
-    inbox_act = next((act for act in inbox_acts.list_acts(kind) if act.name == name), None)
-    if inbox_act is None:
-        raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
-    _check_role(actor, inbox_act)
-    if not inbox_act.has_words:
-        inbox_register.check_words(values.reason, needed=True)
-    about = _check_access(installation, actor, item)
-    with transaction(installation.pool) as tx:
-        number = _begin(tx, installation, actor, about, inbox_act, values.reason.strip())
+    act = next((act for act in inbox_acts.list_acts(kind) if act.name == sent.act), None)
+    if act is None:
+        raise NotFoundError(f"no act `{sent.act}` on an item of the kind `{kind.value}`")
+    if actor.roles.isdisjoint(act.who):
+        raise DeniedError(
+            f"`{actor.email}` may not do that",
+            f"these may: {', '.join(role.value for role in act.who)}",
+        )
+    if not act.has_words:
+        inbox_register.check_words(sent.reason, needed=True)
+    about, words = _check_access(installation, actor, item), sent.reason.strip()
+    if act.has_words:  # the verb stores them for the person
+        about, words = msgspec.structs.replace(about, is_disclosed=False), ""
     outcome = _run_act(
         installation,
-        item,
-        number,
-        lambda: inbox_act.does(installation, actor, item.partition(":")[2], values),
+        actor,
+        about,
+        act.name,
+        words,
+        lambda: act.does(installation, actor, item.partition(":")[2], sent),
     )
     return InboxResult(seen=inbox.get(installation, actor, item), said=outcome)
 
 
-def _begin(
-    tx: Transaction,
+def _run_act(
     installation: Installation,
     actor: StaffMember,
     about: ItemSubject,
-    act: InboxAct,
+    name: str,
     words: str,
-) -> int:
-    if act.has_words:  # the verb stores them for the person
-        about, words = msgspec.structs.replace(about, is_disclosed=False), ""
-    return inbox_register.begin_act(
-        tx, installation.keyring, about, actor.staff_id, installation.clock(), words, act.name
-    )
-
-
-def _run_act(installation: Installation, item: str, number: int, does: Callable[[], str]) -> str:
+    does: Callable[[], str],
+) -> str:
+    with transaction(installation.pool) as tx:
+        now, keyring = installation.clock(), installation.keyring
+        number = inbox_register.begin_act(tx, keyring, about, actor.staff_id, now, words, name)
     try:
         outcome = does()
     except LicetError:
         with transaction(installation.pool) as tx:
-            inbox_register.end_act(tx, item, number, done=False)
+            inbox_register.end_act(tx, about.item, number, done=False)
         raise
     with transaction(installation.pool) as tx:
-        inbox_register.end_act(tx, item, number, done=True)
+        inbox_register.end_act(tx, about.item, number, done=True)
     return outcome
 
 
@@ -199,16 +175,7 @@ def run_recorded(
     inbox_register.check_words(reason, needed=True)
     with transaction(installation.pool) as tx:
         about = inbox.subject_of(tx, item)
-        number = inbox_register.begin_act(
-            tx,
-            installation.keyring,
-            about,
-            actor.staff_id,
-            installation.clock(),
-            reason.strip(),
-            name,
-        )
-    return _run_act(installation, item, number, does)
+    return _run_act(installation, actor, about, name, reason.strip(), does)
 
 
 def list_acts(
@@ -225,14 +192,6 @@ def list_acts(
         for act in inbox_acts.list_acts(ItemKind(kind))
         if not actor.roles.isdisjoint(act.who)
     ]
-
-
-def _check_role(actor: StaffMember, act: InboxAct) -> None:
-    if actor.roles.isdisjoint(act.who):
-        raise DeniedError(
-            f"`{actor.email}` may not do that",
-            f"these may: {', '.join(role.value for role in act.who)}",
-        )
 
 
 def _check_access(
@@ -289,16 +248,10 @@ class NewItemNote(VerbBody, frozen=True, kw_only=True):
     reason: ItemReason
 
 
-class NewItemAct(VerbBody, frozen=True, kw_only=True):
+class NewItemAct(ActValues, frozen=True, kw_only=True):
     """``act`` and its fields are those that the item lists."""
 
     act: Annotated[str, Meta(max_length=32)]
-    reason: ItemReason = ""
-    code: Annotated[str, Meta(max_length=32)] = ""
-    matter: Annotated[str, Meta(max_length=MATTER_CHARACTERS_MAX, extra=VERBATIM)] = ""
-    review_at: datetime | None = None
-    amount: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
-    names_in: bool = False
 
 
 class PossibleAct(VerbAnswer, frozen=True, kw_only=True):
@@ -345,36 +298,19 @@ def item_answer(
     installation: Installation, actor: StaffMember, seen: ItemSeen, outcome: str = ""
 ) -> ItemAnswer:
     """Returns an item as ``actor`` sees it, with the acts that they can do now."""
-    return ItemAnswer(
-        item=seen.item,
-        kind=seen.kind,
-        waits=seen.waits,
-        holder=seen.holder,
-        taken_at=seen.taken_at,
-        said=outcome,
-        acts=tuple(
-            PossibleAct(
-                act=act.name,
-                means=act.means,
-                fields=("reason", *(field.value for field in act.fields)),
-                codes=act.codes,
-            )
-            for act, waits_for in list_acts(installation, actor, seen)
-            if not waits_for
-        ),
-        steps=tuple(
-            StepShown(
-                step=step.step,
-                act=step.act,
-                at=step.at,
-                by=step.by,
-                to=step.to,
-                done=step.done,
-                reason=step.words,
-            )
-            for step in seen.steps
-        ),
-    )
+    possible = [
+        PossibleAct(
+            act=act.name,
+            means=act.means,
+            fields=("reason", *(field.value for field in act.fields)),
+            codes=act.codes,
+        )
+        for act, waits_for in list_acts(installation, actor, seen)
+        if not waits_for
+    ]
+    steps = [{**msgspec.structs.asdict(step), "reason": step.words} for step in seen.steps]
+    shown = {"said": outcome, "acts": possible, "steps": steps}
+    return msgspec.convert({**msgspec.structs.asdict(seen), **shown}, ItemAnswer)
 
 
 def _answer(call: AnyCall, done: InboxResult | None) -> ItemAnswer:
@@ -414,7 +350,7 @@ STEPS = (
         "take",
         "Takes an item. Where a colleague has it, they are named.",
         NewItemTaking,
-        lambda call: take_item(call.installation, call.staff, call.target, call.sent.reason),
+        _take,
         "It is yours now.",
     ),
     _declare(
@@ -423,9 +359,7 @@ STEPS = (
         "Gives an item back, so that somebody else takes it. That of a colleague needs their "
         "address and a reason.",
         NewItemReturn,
-        lambda call: give_back(
-            call.installation, call.staff, call.target, call.sent.reason, holder=call.sent.holder
-        ),
+        _give_back,
         "It is given back.",
     ),
     _declare(
@@ -433,14 +367,7 @@ STEPS = (
         "hand",
         "Hands an item to a colleague with a role for it, with a reason.",
         NewItemHanding,
-        lambda call: hand_over(
-            call.installation,
-            call.staff,
-            call.target,
-            call.sent.to.strip(),
-            call.sent.reason,
-            holder=call.sent.holder,
-        ),
+        _hand_over,
         "It is handed over.",
         " --to bea@example.org --reason why.txt",
     ),
@@ -449,7 +376,7 @@ STEPS = (
         "note",
         "Adds a note to an item. The person whose item it is reads it.",
         NewItemNote,
-        lambda call: add_note(call.installation, call.staff, call.target, call.sent.reason),
+        _add_note,
         "Noted.",
         " --reason note.txt",
     ),
@@ -459,13 +386,7 @@ ACT = _declare(
     "",
     "Does something about an item, with a reason: one of the acts that the item names.",
     NewItemAct,
-    lambda call: perform_act(
-        call.installation,
-        call.staff,
-        call.target,
-        call.sent.act,
-        msgspec.convert(call.sent, ActValues, from_attributes=True),
-    ),
+    _act,
     "Done, and on record.",
 )
 VERBS: tuple[AnyVerb, ...] = (*STEPS, ACT)
