@@ -225,7 +225,7 @@ def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
         _hold(tx, item, None, None)
 
 
-# What is asked of it
+# Queries
 
 
 def find_holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:

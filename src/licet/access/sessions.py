@@ -25,7 +25,7 @@ from licet.store.rows import select
 from licet.vault.ids import staff_address, uuid7
 
 COOKIE = "__Host-licet"
-# of a person who has come with a link, until it is known who was here before
+# of a person with a link, until it is clear whether somebody else is signed in
 ENTERING = "__Host-licet-entering"
 SECRET_BYTES = 32
 SECRET_CHARACTERS = 43

@@ -272,7 +272,7 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
     with open_pool(dsn, 1) as pool:
         with pool.connection() as conn:
             migrate(conn)
-        # A base backup may have been taken behind a fence, which no restore lifts here.
+        # A base backup may have been taken behind a fence, which a drill does not lift.
         keyring = Keyring(
             installation.keyring.provider,
             installation.keyring.random,

@@ -36,7 +36,7 @@ from licet.vault.permit import open as open_content
 PAGE_CONVERSATIONS_MAX = 25
 PAGE_TURNS_MAX = 50
 TITLE_CHARACTERS_MAX = 80
-BEGINNING_CHARACTERS_MAX = 10_000  # of a text that is the title of what has none
+BEGINNING_CHARACTERS_MAX = 10_000  # of a text used as a missing title
 OPENED_BYTES_MAX = 8 * 2**20  # sealed bytes that are opened at a time
 
 

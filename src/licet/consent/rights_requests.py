@@ -348,7 +348,7 @@ def _parse_reason(reasons: type[Reason], text: str) -> Reason:
     return known[text]
 
 
-# What is seen of them
+# Views
 
 
 class SeenRequest(Masked, wire.SentRequest, frozen=True, kw_only=True):

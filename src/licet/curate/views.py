@@ -304,7 +304,7 @@ _MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
     (_TAGS, _untagged),
     (_SPACED, _undo_spacing), (_BROKEN, _undo_breaks), (_MARKED, _unmarked),
 )  # fmt: skip
-ESCAPING = 4  # of them, the first
+ESCAPING = 4  # the number of leading entries that undo escapes
 
 # --- runs that are decoded ------------------------------------------------------------------------
 

@@ -604,7 +604,7 @@ class _Play:
         )
         for role, content in self._words(person, chat, resumed=resumed):
             if waits and role is not TurnRole.user:
-                continue  # nobody answers what is refused at the gate
+                continue  # a message refused at the gate gets no answer
             turn = f"{name}.{self.town.turns[name]}"
             if self.town.turns[name] == 0:
                 title = encode(Content(text=speech.title(content.text)))

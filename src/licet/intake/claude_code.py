@@ -98,7 +98,7 @@ _COMMAND = re.compile(
 )
 NODES_MAX = 300_000  # records of a file up to which branches are distinguished
 _SYNTHETIC_MODEL = "<synthetic>"
-# before a session's id: what stands above its first prompt; no record's id begins so
+# prefixes a session's id: the parent of its first prompt; no record's id begins with it
 _BEGINNING = "\0"
 
 

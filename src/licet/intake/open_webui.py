@@ -277,7 +277,7 @@ def _split_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
         elif item.type == "function_call":
             names[call_id] = item.name or ""
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
-        # a call's output, or what is not known: the assistant's words are messages
+        # a call's output, or an unknown item
         elif item.type != "reasoning":
             yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
             given = _join_content(item.content if item.output is None else item.output)

@@ -27,7 +27,7 @@ Progress: TypeAlias = Callable[[int], None]
 
 SEEN_MAX = 4_000_000
 CALLS_MAX = 10_000
-# a record with more escapes of this kind is read as it is, or not at all
+# escapes mended per record; one with more is decoded unmended or refused
 MENDED_ESCAPES_MAX = 200_000
 
 # What is no escape of a surrogate is passed over in one step. Each step ends at one, at a pair of

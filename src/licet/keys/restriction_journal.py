@@ -563,7 +563,7 @@ class FolderSegments:
             try:
                 self._write(frames)
             except BusyError as error:
-                if self._number != begins[0]:  # part of it is in the segment before
+                if self._number != begins[0]:  # part of it is in the previous segment
                     raise DiskFailedError(error.message, error.hint) from None
                 self._cut_off(begins[1])
                 raise

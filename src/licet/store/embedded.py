@@ -68,7 +68,7 @@ MEGABYTE = 2**20
 BUFFERS_SHARE, BUFFERS_MAX = 16, 1024
 MAINTENANCE_SHARE, MAINTENANCE_MAX = 64, 512
 CACHE_SHARE = 2
-LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # of what is free on the disk
+LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # shares of the free disk space
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -100,7 +100,7 @@ _UNDURABLE = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 class Identity(enum.StrEnum):
     """The user as which the server runs."""
 
-    OWN = "own"  # as the caller, who is not root
+    OWN = "own"  # as the caller, if not root
     NAMESPACE = "namespace"  # in a user namespace of root's
     OTHER = "other"  # as `postgres` or `nobody`
 
@@ -715,7 +715,7 @@ def memory_bytes() -> int:
     for limit in map(Path, _LIMITS):
         try:
             found = min(found, int(limit.read_text("ascii")))
-        except (OSError, ValueError):  # there is none, or it says `max`
+        except (OSError, ValueError):  # missing, or `max`
             continue
     return found
 

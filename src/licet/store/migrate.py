@@ -208,7 +208,7 @@ def drift(ours: Transaction, theirs: Transaction) -> str:
     """Returns the schema differences of two databases on one server as a diff; empty if there are
     none.
     """
-    import difflib  # here, so that no command waits for it
+    import difflib  # slow to import
 
     lines = difflib.unified_diff(
         dump_schema(ours).splitlines(),

@@ -73,7 +73,7 @@ class LocalGate(TrainingGate):
         )
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
-        # The publisher's cache may be seconds old: good enough for nodes, not for each step here.
+        # The publisher's cache may be seconds old, too old for a step.
         published = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
         if published.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:

@@ -99,12 +99,12 @@ class PlaceOutcome(StrEnum):
 
     erased = "erased"  # its keys are destroyed and its rows deleted; read back
     kept = "kept"  # it stays until a date of its own, for the investigation of misuse; read back
-    # rows of a release: no key of them is given out any more; asked for, and refused
+    # rows of a release: a lease was requested and refused
     refused = "refused"
-    # an export in a recipient's hands: they were asked to delete it, and did not answer
+    # an export: its recipient was asked to delete it, and has not answered
     recalled = "recalled"
-    answered = "answered"  # the same, and the recipient answered that they deleted it
-    untouched = "untouched"  # an export that holds nothing of what was to go
+    answered = "answered"  # an export that its recipient has deleted, as they answered
+    untouched = "untouched"  # an export without erased content
 
 
 class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +193,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     return _parse_erasure(row)
 
 
-# By when all of it is to be gone, and whether a hold keeps any of it.
+# When all of its content is due, and whether a hold keeps any.
 _DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified'
     THEN NULL WHEN t.cause = 'hold_released' THEN t.requested_at
     WHEN t.conversation_id IS NULL THEN greatest(t.requested_at,
@@ -491,10 +491,10 @@ def is_under_disclosed_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
     )
 
 
-# Each place of the register, and each release with rows of it: what is left there, until when it is
-# kept, and what a recipient answered to a recall.
+# Each place of the register, and each release with its rows: the remaining content, its end date, and
+# a recipient's answer to a recall.
 # A safety copy stays until its own date, which a deletion does not shorten; without a key nothing
-# of it may stay.
+# may remain.
 _READ_BACK = f"""
     SELECT c.place, c.reference, c.registered_at, c.copies,
            CASE c.place WHEN 'vault' THEN (SELECT count(*) {_BODIES}) + {account_keys.STRAY_KEYS}

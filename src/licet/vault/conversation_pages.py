@@ -51,8 +51,7 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnColumns]]:
     """The turns of these conversations whose content is stored, in order, block by block."""
-    # A conversation is identified by its place here: an id is made for each block, and hashed, in
-    # Python.
+    # by place, not id: a UUID would be built and hashed for each block
     found: dict[int, list[TurnColumns]] = {}
     rows = tx.cursor(binary=True).execute(
         f"""

@@ -70,7 +70,7 @@ _ACCOUNTS = f"SELECT {_LIVE.format(age='counted_age(age)')}"
 _CONTENT = """SELECT k.* FROM segments s, counted_segment(s) k
     UNION ALL SELECT k.* FROM feedback f, counted_feedback(f) k
     UNION ALL SELECT k.* FROM conversations c, counted_conversation(c) k"""
-# The same, with the sizes of what is stored and not those that its rows tell.
+# The same, with the sizes of stored content instead of those in the counted rows.
 _STORED = f"""SELECT what, ends_on, is_long, items, turns, 0 AS bytes FROM ({_CONTENT}) k
     UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, {SIZE} FROM blocks b
                 JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k

@@ -33,7 +33,7 @@ from licet.store.connect import Transaction
 from licet.store.rows import unnest_sql, unnest_values
 from licet.undecodable import UNDECODABLE
 
-# of what is found in one segment; the texts beyond it are read by each build
+# findings of one segment; each build searches the other texts again
 RECORD_BYTES_MAX = 2**20
 MARK_BYTES = 16
 _SEALS, _MARKS = b"licet found names 1", b"licet marks of texts 1"

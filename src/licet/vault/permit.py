@@ -267,8 +267,8 @@ def _envelopes(sealed: _Sealed, opened: bytes) -> dict[int, bytes]:
     return blocks.envelopes(sealed.first_turn, sealed.sizes, opened)
 
 
-# Keys and what they open in one statement: the chain at one moment. The key is cut out of its page
-# here: a page is thirty-two times as long.
+# Reads keys and sealed content in one statement, as of one moment. Cuts the key out of its page, which
+# is thirty-two times as long.
 _RUNS = {
     "account_id": "uuid",
     "conversation_id": "uuid",

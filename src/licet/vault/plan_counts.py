@@ -231,7 +231,7 @@ def _rule_text(sql: str, name: str, side: str) -> str:
 _GIVEN = """given AS MATERIALIZED (
         SELECT * FROM unnest(%(given_versions)s::smallint[],
           %(given_origins)s::text[]) AS g(version, origins))"""
-# Each version with the origins that its segments have, and how many of them are listed.
+# Each version with each list of its segments' origins, and whether some or not all are listed.
 _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
         string_to_array(g.origins, ',') && string_to_array(v.origins, ',') AS some_listed,
         NOT string_to_array(g.origins, ',') <@ string_to_array(v.origins, ',') AS some_unlisted

@@ -110,10 +110,10 @@ class Writes:
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
         self._blocks: list[PendingBlock] = []
-        self._turns = 0  # in them
-        # those of them that may take further turns, by conversation and segment
+        self._turns = 0  # in the blocks
+        # blocks that can take further turns, by conversation and segment
         self._open_blocks: dict[tuple[UUID, int], PendingBlock] = {}
-        self._account: AccountRow | None = None  # the last that was changed
+        self._account: AccountRow | None = None  # the last changed one
         self._conversation: ConversationRow | None = None
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}

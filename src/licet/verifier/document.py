@@ -76,7 +76,7 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 class EntryCounts:
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
-        # the newest that was applied or stands
+        # the newest version applied, or repeated in this log
         self.policy: tuple[int, str] | None = None
         self.kinds: dict[str, int] = {}
         self.answers: dict[str, int] = {}
