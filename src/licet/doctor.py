@@ -278,7 +278,7 @@ def _sign_in(installation: Installation) -> DoctorFinding:
     """Whether people can sign in to the pages on which they answer."""
     web = installation.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
-    found = {what: file for what, file in named.items() if file is not None}
+    found = {name: file for name, file in named.items() if file is not None}
     if not found:
         return _warning(
             "people",
@@ -498,17 +498,17 @@ def _overdue(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
             "segments",
             "`licet sweep approve`",
         )
-    what = f"{count:,} segments, feedback and safety copies"
+    backlog = f"{count:,} segments, feedback and safety copies"
     if since is None:
         yield _well("retention", "nothing is overdue")
     elif at - since > timedelta(days=OVERDUE_DAYS_MAX):
         yield _broken(
             "retention",
-            f"{what} are overdue, the oldest since {rfc3339(since)}",
+            f"{backlog} are overdue, the oldest since {rfc3339(since)}",
             "run `licet sweep`",
         )
     else:
-        yield _warning("retention", f"{what} are due", "run `licet sweep`")
+        yield _warning("retention", f"{backlog} are due", "run `licet sweep`")
 
 
 def _journal(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:

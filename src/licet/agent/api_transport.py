@@ -67,8 +67,8 @@ class ApiTransport:
 
     def usable(self, session: str) -> Usable:
         try:
-            asked = client.get_conversation(f"host:{session}", self._account)
-            seen = self._client.send(asked, within=TIMEOUT_SECONDS)
+            answer = client.get_conversation(f"host:{session}", self._account)
+            seen = self._client.send(answer, within=TIMEOUT_SECONDS)
         except NotFoundError:
             return Usable()
         badge = next((shown for shown in seen.badges if shown.purpose == PURPOSE), None)

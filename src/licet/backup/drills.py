@@ -280,7 +280,7 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
             cold=installation.keyring.cold,
         )
         with transaction(pool) as tx:
-            for count, what in (
+            for count, name in (
                 (integrity.blocks_without_segment, "blocks without a segment"),
                 (integrity.blocks_without_key, "sealed blocks whose key is destroyed"),
                 (
@@ -289,7 +289,7 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
                 ),
             ):
                 if found := count(tx):
-                    raise BrokenError(f"the restored database has `{found:,}` {what}")
+                    raise BrokenError(f"the restored database has `{found:,}` {name}")
             accounts, keys = _count_keys(tx, keyring)
             return _DatabaseCounts(
                 accounts=accounts,

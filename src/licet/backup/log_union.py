@@ -163,11 +163,11 @@ class LogUnion:
             if self._may_be_applied(record, present):
                 kept.append(record)
             elif record.kind is RestrictionKind.policy:
-                what = (
+                description = (
                     f"policy version {record.seq} of {rfc3339(record.at)}, which the log does "
                     "not have"
                 )
-                unexplained.append(Unexplained("the restriction journal", what, None))
+                unexplained.append(Unexplained("the restriction journal", description, None))
             elif record.kind is not RestrictionKind.unheld and record.account is not None:
                 withdrawn.add(record.account)
         found, others = self._from_log(kept)

@@ -100,32 +100,32 @@ class ReceivedProblem(msgspec.Struct, frozen=True):
 def lost_reply(error: httpx2.TransportError) -> Lost:
     """Returns why no response came."""
     causes = list(_causes(error))
-    what = type(error).__name__
+    kind = type(error).__name__
     for cause in causes:
         match cause:
             case socket.gaierror():
-                return Lost(ReasonCode.name_unknown, what)
+                return Lost(ReasonCode.name_unknown, kind)
             case ssl.SSLCertVerificationError():
-                return Lost(ReasonCode.certificate_unknown, cause.verify_message or what)
+                return Lost(ReasonCode.certificate_unknown, cause.verify_message or kind)
             case ssl.SSLError():
-                return Lost(ReasonCode.tls_failed, what)
+                return Lost(ReasonCode.tls_failed, kind)
             case ConnectionRefusedError():
-                return Lost(ReasonCode.connection_refused, what)
+                return Lost(ReasonCode.connection_refused, kind)
             case _:
                 pass
     match error:
         case httpx2.TimeoutException():
-            return Lost(ReasonCode.late, what)
+            return Lost(ReasonCode.late, kind)
         case httpx2.UnsupportedProtocol():
-            return Lost(ReasonCode.address_scheme, what)
+            return Lost(ReasonCode.address_scheme, kind)
         case httpx2.RemoteProtocolError() if "complete" in str(error):
-            return Lost(ReasonCode.cut_off, what)
+            return Lost(ReasonCode.cut_off, kind)
         case httpx2.RemoteProtocolError() if "disconnected" not in str(error):
-            return Lost(ReasonCode.not_http, what)
+            return Lost(ReasonCode.not_http, kind)
         case httpx2.RemoteProtocolError() | httpx2.NetworkError():
-            return Lost(ReasonCode.connection_lost, what)
+            return Lost(ReasonCode.connection_lost, kind)
         case _:
-            return Lost(ReasonCode.no_answer, what)
+            return Lost(ReasonCode.no_answer, kind)
 
 
 def parse_problem(outcome: Reply) -> ReceivedProblem:

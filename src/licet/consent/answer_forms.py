@@ -140,11 +140,13 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         are ignored.
         """
         names = prompt.in_force.asks
-        given = {
+        answers = {
             names[0] if name == "" and len(names) == 1 else name: answer
             for name, answer in self.answers.items()
         }
-        return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
+        return {
+            name: answers[name] == "yes" for name in names if answers.get(name) in ("yes", "no")
+        }
 
     def _missing(self, prompt: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
         """The required questions without an answer: of the settings its one question, of the notice

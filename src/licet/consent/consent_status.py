@@ -74,17 +74,17 @@ def question_statuses(
     """An account's standing in each question of the version in force, in the order of asking."""
     waiting = unanswered_questions(state, policies, now)
     stood = []
-    for asked in policies.in_force(now).questions:
-        answered = state.answered_version(asked.question)
+    for question in policies.in_force(now).questions:
+        answered = state.answered_version(question.question)
         stood.append(
             QuestionStatus(
-                question=asked.question,
-                covers=tuple(sorted(asked.covers)),
-                standing=state.standing(asked.question),
+                question=question.question,
+                covers=tuple(sorted(question.covers)),
+                standing=state.standing(question.question),
                 answered=policies[answered].version if answered is not None else None,
-                unanswered=asked.question in waiting,
-                grant=state.grant(asked.question),
-                act=acts.questions.get(asked.question) if acts is not None else None,
+                unanswered=question.question in waiting,
+                grant=state.grant(question.question),
+                act=acts.questions.get(question.question) if acts is not None else None,
             )
         )
     return tuple(stood)

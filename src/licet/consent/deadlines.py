@@ -86,12 +86,12 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     def acknowledge_by(self, received_at: datetime) -> datetime | None:
         """The date by which its receipt must be confirmed; None if no law requires it."""
-        asked = [
+        days = [
             after(rule.acknowledge, received_at)
             for rule in self.rules
             if rule.acknowledge is not None
         ]
-        return min(asked, default=None)
+        return min(days, default=None)
 
     def extended_to(self, received_at: datetime) -> datetime | None:
         """The date after an extension; None if it cannot be extended."""

@@ -229,11 +229,11 @@ def _check_bundling(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
             "question",
             f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one",
         )
-    for asked in policy.questions:
-        if len(asked.covers) > 1:
+    for question in policy.questions:
+        if len(question.covers) > 1:
             yield _bundled_finding(
-                f"question.{asked.question}",
-                f"one answer is for {' and '.join(sorted(asked.covers))}",
+                f"question.{question.question}",
+                f"one answer is for {' and '.join(sorted(question.covers))}",
             )
 
 
@@ -351,7 +351,7 @@ def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
             yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
         return
     a, b = yes.looks, no.looks
-    for what, one, other, ratio_max in (
+    for measure, one, other, ratio_max in (
         ("area", a.width * a.height, b.width * b.height, RATIO_MAX),
         ("type size", a.font_size, b.font_size, 1.01),
         ("type weight", a.font_weight, b.font_weight, 1.01),
@@ -359,7 +359,7 @@ def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
         ("contrast of the surface", a.surface_contrast, b.surface_contrast, CONTRAST_RATIO_MAX),
     ):
         if max(one, other) > ratio_max * max(min(one, other), 0.01):
-            yield LintFinding(LintRule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
+            yield LintFinding(LintRule.unequal, place, f"{measure}: {one:.4g} against {other:.4g}")
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:
             yield LintFinding(

@@ -287,12 +287,12 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
     if "question" in front or not policy.asks:
         return source
     lines = []
-    for asked in policy.questions:
-        if f"question.{asked.question}" in front:
+    for question in policy.questions:
+        if f"question.{question.question}" in front:
             continue
-        defaults = words.question_words(asked)
+        defaults = words.question_words(question)
         lines += [
-            f"{key}.{asked.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
+            f"{key}.{question.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
             for key in WORDS
         ]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])

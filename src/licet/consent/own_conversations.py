@@ -312,15 +312,15 @@ def badge(
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
     candidates = {run.because for run in runs if run.until is not None} if used else set(reasons)
-    most = next(
+    longest = next(
         (because for because, _ in reasons.most_common() if because in candidates),
         DecisionReason.origin,
     )
     return UseBadge(
         purpose=purpose,
         use=Use.none if not used else Use.part if refused else Use.whole,
-        because=most,
-        reason=next((run.reason for run in runs if run.because is most), most.value),
+        because=longest,
+        reason=next((run.reason for run in runs if run.because is longest), longest.value),
         until=max((run.until for run in used if run.until is not None), default=None),
         runs=tuple(runs),
     )

@@ -379,15 +379,20 @@ def list_by_due(
     after: UUID | None = None,
 ) -> list[RequestRow]:
     """Requests by due date after ``after``; without ``kinds`` and ``states`` of all."""
-    asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
-    is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
+    wanted, start = (
+        list(states) or list(RequestState),
+        get(tx, after) if after is not None else None,
+    )
+    is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(
+        wanted
+    )
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(limit)s""",
         {
-            "states": [state.value for state in asked],
+            "states": [state.value for state in wanted],
             "kinds": [kind.value for kind in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,

@@ -150,8 +150,8 @@ class CodePlaces:
         end = len(text) if end < 0 else end
         if start not in self._lines:
             self._lines[start] = code_line(text[start:end])
-        first, here, last = (bisect_left(self._ticks, at) for at in (start, place, end))
-        return self._lines[start] or ((here - first) % 2 == 1 and here < last)
+        first, middle, last = (bisect_left(self._ticks, at) for at in (start, place, end))
+        return self._lines[start] or ((middle - first) % 2 == 1 and middle < last)
 
 
 def _must_stay(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:

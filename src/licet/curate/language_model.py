@@ -124,8 +124,8 @@ def _shared_blocks(held: NpzFile) -> tuple[NDArray[np.uint32], NDArray[Any]]:
     blocks, start = np.empty((len(first), 16), np.uint32), 0
     for own in _runs(held):
         stop = start + len(own)
-        here = np.flatnonzero((first >= start) & (first < stop))
-        blocks[here] = own[first[here] - start]
+        chunk = np.flatnonzero((first >= start) & (first < stop))
+        blocks[chunk] = own[first[chunk] - start]
         if not np.array_equal(blocks[number[start:stop]], own):
             raise BrokenError("two states of the model of languages have the same key")
         start = stop

@@ -51,7 +51,7 @@ def check_all(
 def _decisions(installation: Installation, town: Town) -> DemoPromise:
     """The vault and the bare rule agree on every turn and purpose."""
     known, now = load_policies(installation), installation.clock()
-    asked = differ = 0
+    decided = differ = 0
     with transaction(installation.pool) as tx:
         for page in _pages(list(town.said)):
             owners = {
@@ -66,11 +66,11 @@ def _decisions(installation: Installation, town: Town) -> DemoPromise:
                 for purpose in (IMPROVE, SAFETY):
                     mine = seen[conversation].decide(turn, known, purpose)
                     bare = town.worlds[account].decide(name, purpose, now)
-                    asked += 1
+                    decided += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
     return DemoPromise(
-        text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ"
+        text=text, kept=differ == 0 < decided, seen=f"{decided:,} answers, {differ} differ"
     )
 
 
@@ -228,13 +228,13 @@ def _below(count: int) -> int:
 
 def _holds(path: Path, needle: bytes) -> bool:
     """Whether a file contains the needle; False for files that the database removes meanwhile."""
-    rest = b""
+    tail = b""
     try:
         with path.open("rb") as file:
             while chunk := file.read(READ_BYTES):
-                if needle in rest + chunk:
+                if needle in tail + chunk:
                     return True
-                rest = chunk[-len(needle) :]
+                tail = chunk[-len(needle) :]
     except FileNotFoundError:
         return False
     return False

@@ -297,10 +297,10 @@ def _certify(
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
-        given = live_leases.lease_rows(
+        leased = live_leases.lease_rows(
             tx, installation.keyring, registry.get(tx, release), ordinals, known, now
         )
-        leasable[release] = len(given)
+        leasable[release] = len(leased)
     places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _remaining_backups(installation, tx, erasure, now)
     document = certificate.build_document(

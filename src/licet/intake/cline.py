@@ -233,8 +233,8 @@ def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
 
 
 def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
-    asked = [block for block in blocks if block.type == "tool_use"]
-    for block in asked:
+    calls = [block for block in blocks if block.type == "tool_use"]
+    for block in calls:
         reading.calls.note(block.id or "", block.name or "")
     return Content(
         text=_text(blocks),
@@ -242,7 +242,7 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
             ToolCall(
                 id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
-            for block in asked
+            for block in calls
         ),
         attachments=tuple(
             map(

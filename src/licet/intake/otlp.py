@@ -138,11 +138,11 @@ def refusal(encoding: Encoding, why: str) -> bytes:
         return msgspec.json.encode({"message": why})
     message = why.encode()
     size = bytearray()
-    rest = len(message)
-    while rest > 0x7F:
-        size.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return b"\x12" + bytes(size) + bytes([rest]) + message
+    length = len(message)
+    while length > 0x7F:
+        size.append(length & 0x7F | 0x80)
+        length >>= 7
+    return b"\x12" + bytes(size) + bytes([length]) + message
 
 
 # Protobuf
@@ -326,8 +326,8 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
     if value.kvlist_value is not None:
         pairs = value.kvlist_value.values or ()
         return {pair.key: _json_value(pair.value, depth - 1) for pair in pairs} if depth else None
-    given = (value.string_value, value.bool_value, value.double_value)
-    found = next((item for item in given if item is not None), None)
+    scalars = (value.string_value, value.bool_value, value.double_value)
+    found = next((item for item in scalars if item is not None), None)
     return _number(value.int_value) if found is None and value.int_value is not None else found
 
 

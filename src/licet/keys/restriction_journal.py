@@ -682,9 +682,9 @@ class FolderSegments:
                 os.fsync(self._file)
                 self._begin(self._number + 1, self.tail.journal.bytes)
                 self._seek_end()
-            rest = memoryview(frames)
-            while rest:
-                rest = rest[write_some(self._file, rest, "the restriction journal") :]
+            view = memoryview(frames)
+            while view:
+                view = view[write_some(self._file, view, "the restriction journal") :]
             self._size += len(frames)
             os.fsync(self._file)
 

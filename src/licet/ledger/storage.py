@@ -85,9 +85,9 @@ class Folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(target, flags, 0o644)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[write_some(descriptor, rest, "the log") :]
+            view = memoryview(data)
+            while view:
+                view = view[write_some(descriptor, view, "the log") :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

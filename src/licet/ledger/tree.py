@@ -116,11 +116,11 @@ def check_consistency(
     fn, sn = old - 1, size - 1
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
-    rest = list(proof) if old & (old - 1) else [old_root, *proof]
-    if not rest:
+    hashes = list(proof) if old & (old - 1) else [old_root, *proof]
+    if not hashes:
         raise refusal_error("the consistency proof is too short", NoteRefusal.unproven)
-    old_found = new_found = rest[0]
-    for beside in rest[1:]:
+    old_found = new_found = hashes[0]
+    for beside in hashes[1:]:
         if sn == 0:
             raise refusal_error("the consistency proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:

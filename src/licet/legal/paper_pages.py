@@ -147,7 +147,7 @@ _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VK
 
 def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
     lines = [f"# {_escape_plain(payload['title'])}", ""]
-    lines += [f"- **{what}**: {_escape_plain(text)}" for what, text in _facts(payload, sha256)]
+    lines += [f"- **{label}**: {_escape_plain(text)}" for label, text in _facts(payload, sha256)]
     for part in payload["sections"]:
         lines += ["", f"## {_escape_plain(' '.join((part['number'], part['title'])).strip())}", ""]
         lines += ["| | answer | from |", "|---|---|---|"]
@@ -203,8 +203,8 @@ def render_html(payload: Mapping[str, Any], sha256: str) -> str:
     return _PAGE.format(
         title=escape(payload["title"]),
         facts="\n".join(
-            f"<dt>{escape(what)}</dt><dd>{escape(text)}</dd>"
-            for what, text in _facts(payload, sha256)
+            f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>"
+            for label, text in _facts(payload, sha256)
         ),
         sections="\n".join(_section(payload, part) for part in payload["sections"]),
         note=escape(_NOTE),

@@ -171,7 +171,7 @@ def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
     models = [model for model in model_registry.recorded_until(tx, at) if model.release in within]
-    given = [
+    releases = [
         f"{recipient}: release {release}"
         for recipient, release in recipients.given_until(tx, at)
         if release in within
@@ -182,7 +182,7 @@ def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
             for model in models
         ],
         "first_used": min((rfc3339(model.started_at)[:10] for model in models), default=None),
-        "recipients": given,
+        "recipients": releases,
     }
 
 

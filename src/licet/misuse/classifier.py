@@ -322,14 +322,14 @@ def _out_of_fold(
     """The out-of-fold raw scores, and the model fitted on all examples."""
     scores = np.zeros(len(folds))
     for fold in range(FOLDS):
-        rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        training, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if len(mine):
-            if truth[rest].all() or not truth[rest].any():
+            if truth[training].all() or not truth[training].any():
                 raise UsageError(
                     "all examples of one kind fall into the same fold",
                     "training needs more of them",
                 )
-            scores[mine] = _Fitted(counts, rest, truth, weight)(mine)
+            scores[mine] = _Fitted(counts, training, truth, weight)(mine)
     return scores, _Fitted(counts, np.arange(len(folds)), truth, weight)
 
 

@@ -480,12 +480,12 @@ def extend(
     changes: Mapping[str, Any], *, file: str = "", lines: Mapping[str, int] | None = None
 ) -> Policy:
     """Applies ``changes`` to the preset that ``extends`` names, key by key at every depth."""
-    rest = {key: value for key, value in changes.items() if key != "extends"}
+    overrides = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
-        return from_document(rest, file=file, lines=lines)
+        return from_document(overrides, file=file, lines=lines)
     name = changes["extends"]
     preset(name)
-    return from_document(_merge(_preset_document(name), rest), file=file, lines=lines)
+    return from_document(_merge(_preset_document(name), overrides), file=file, lines=lines)
 
 
 def from_document(
@@ -613,13 +613,13 @@ class _FieldReader:
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
         names = [question.question for question in found]
         purposes = [purpose for question in found for purpose in sorted(question.covers)]
-        for what, names_given, mend in (
+        for field, names_given, mend in (
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),
         ):
             twice = next((name for name in names_given if names_given.count(name) > 1), None)
             if twice is not None:
-                raise self._error(key, f"has the {what} `{twice}` twice", mend)
+                raise self._error(key, f"has the {field} `{twice}` twice", mend)
         return found
 
     def _question(self, at: str, item: object) -> Question:

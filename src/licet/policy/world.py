@@ -285,11 +285,11 @@ class World:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account or event.feedback in self.feedback:
             return
-        given = fold.give_feedback(
+        feedback = fold.give_feedback(
             self.accounts[event.account], owned.conversation, self.policies, at, event.share
         )
-        if given is not None:
-            self.feedback[event.feedback] = (event.conversation, given)
+        if feedback is not None:
+            self.feedback[event.feedback] = (event.conversation, feedback)
             owned.feedback.append(event.feedback)
 
     # Queries: the caller has advanced the world to their time.

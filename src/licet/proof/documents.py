@@ -434,10 +434,10 @@ def account_named(installation: Installation, name: str) -> UUID:
         found = account_by_host(tx, host_hmac(installation.keyring.host_key(tx), "account", name))
     if found is None:
         kind = next((kind for kind in Prefix if name.startswith(f"{kind}_")), None)
-        what = f"it is the id of a {kind.name}; " if kind else ""
+        explanation = f"it is the id of a {kind.name}; " if kind else ""
         raise NotFoundError(
             f"no account has the host's id `{name}`",
-            f"{what}Licet's account ids begin with acc_",
+            f"{explanation}Licet's account ids begin with acc_",
         )
     return found
 

@@ -234,12 +234,12 @@ def choices(
         )
     key = chain[account].own
     made = account_choices.list_by_account(tx, account, limit=CHOICES_MAX)
-    given = {
+    evidence_by_choice = {
         choice.grant: scope_of(choice.project, choice.conversation)
         for choice in made
         if choice.grant is not None
     }
-    return [_choice(account, key, policies, choice, given) for choice in made]
+    return [_choice(account, key, policies, choice, evidence_by_choice) for choice in made]
 
 
 def _choice(
@@ -318,7 +318,7 @@ def build_payload(
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
     """Returns the purposes of the answered question; of all questions if none was answered."""
-    covers = {asked.question: asked.covers for asked in policy.questions}
+    covers = {question.question: question.covers for question in policy.questions}
     return sorted(covers.get(choice.question or "", policy.covers))
 
 
@@ -352,7 +352,7 @@ _CONCERNS = {
 def _describe_purpose(
     choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
 ) -> dict[str, Canonical]:
-    given = choice.effect in ("began", "affirmed")
+    is_given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
         "purpose": purposes.purpose_url(purpose),
@@ -370,7 +370,7 @@ def _describe_purpose(
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
-        "retention_period": str(policy.keep.of_turn(allowed=given)),
+        "retention_period": str(policy.keep.of_turn(allowed=is_given)),
         "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
     }
 

@@ -87,22 +87,22 @@ def decide_rows(
     )
     result = []
     for row in rows:
-        here = seen.get(row.conversation)
-        if here is None:
+        view = seen.get(row.conversation)
+        if view is None:
             raise BrokenError("a row of a release was made from a conversation that does not exist")
         refused: dict[DecisionReason, int] = {}
         until = datetime.max.replace(tzinfo=now.tzinfo)
         for source in row.sources:
             of = source.segment, source.turn, [source.origin]
-            decision = here.decide_segment(*of, policies, purpose)[source.origin]
+            decision = view.decide_segment(*of, policies, purpose)[source.origin]
             if decision.until is None:
                 refused[decision.because] = refused.get(decision.because, 0) + source.count
             else:
                 until = min(until, decision.until)
         slots = [
-            here.conversation.keys[n].safety_slot
+            view.conversation.keys[n].safety_slot
             if place is CopyPlace.safety
-            else here.conversation.keys[n].key_slot
+            else view.conversation.keys[n].key_slot
             for n, place in row.keys
         ]
         living = tuple(slot for slot in slots if slot is not None)
@@ -111,7 +111,7 @@ def decide_rows(
                 row=row,
                 refused=refused,
                 until=until,
-                account=here.account,
+                account=view.account,
                 slots=living if len(living) == len(slots) else (),
             )
         )

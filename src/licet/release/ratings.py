@@ -73,17 +73,17 @@ def load_ratings(
         "last": max(ordinals) // BLOCK_ROWS,
     }
     values |= unnest_values({"ordinals": "int4"}, {"ordinals": ordinals})
-    given = [
+    feedback = [
         _read(row)
         for row in tx.cursor(binary=True).execute(_GIVEN, values | {"expires": expires}).fetchall()
     ]
-    if not given:
+    if not feedback:
         return {}
     rows = {
         row.ordinal: row
-        for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in given}))
+        for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in feedback}))
     }
-    usable = _usable(tx, given, rows, policies, now)
+    usable = _usable(tx, feedback, rows, policies, now)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
     turns = account_view.turns_by_conversation(
         tx, sorted({(row.account, row.conversation) for row in placed})

@@ -65,13 +65,13 @@ def options(settings: BucketSettings, name: str) -> dict[str, Any]:
     """Returns the options for obstore; UsageError, naming the store ``name``, if the secret's file
     cannot be read.
     """
-    given = {
+    credentials = {
         "endpoint": settings.endpoint,
         "region": settings.region,
         "access_key_id": settings.access_key_id,
         "secret_access_key": _secret(settings.secret_access_key_file, name),
     }
-    options_: dict[str, Any] = {name: value for name, value in given.items() if value}
+    options_: dict[str, Any] = {name: value for name, value in credentials.items() if value}
     options_["client_options"] = {
         "connect_timeout": f"{CONNECT_SECONDS_MAX}s",
         "timeout": f"{REQUEST_SECONDS_MAX}s",

@@ -294,8 +294,8 @@ def _order_by(order: ListOrder) -> str:
 
 def _after_condition(order: ListOrder) -> str:
     columns = ", ".join(c.sql for c in order.columns)
-    given = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
-    return f"({columns}) {'<' if order.descending else '>'} ({given})"
+    keys = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
+    return f"({columns}) {'<' if order.descending else '>'} ({keys})"
 
 
 def _cut(rows: Sequence[Row], width: int) -> tuple[Row, ...]:

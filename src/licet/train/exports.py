@@ -187,9 +187,9 @@ def _dpo(
         return {"prompt": before, "chosen": [chosen], "rejected": [rejected], **offers}
     match to:
         case Format.openai:
-            given = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
+            prompt = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
             return {
-                "input": given,
+                "input": prompt,
                 "preferred_output": [chosen],
                 "non_preferred_output": [rejected],
             }

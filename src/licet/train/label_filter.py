@@ -210,8 +210,8 @@ def _tokens(text: str) -> list[_Token]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            rest = text[position:].lstrip()
-            raise _error(_Token("", rest[:1], len(text) - len(rest)), "a label, a value or a sign")
+            tail = text[position:].lstrip()
+            raise _error(_Token("", tail[:1], len(text) - len(tail)), "a label, a value or a sign")
         assert match.lastgroup is not None
         kind, word = match.lastgroup, match[match.lastgroup]
         if kind == "name" and word.lower() in _WORDS:

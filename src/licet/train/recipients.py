@@ -186,8 +186,8 @@ def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
         due, answered = (rfc3339(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
         form = "plain text" if entry.plain else "sealed rows"
         given_at = rfc3339(entry.given_at)
-        given = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
-        rows.writerow([*given, entry.state.value, due, answered])
+        fields = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
+        rows.writerow([*fields, entry.state.value, due, answered])
     return FILE, text.getvalue().encode()
 
 
@@ -214,8 +214,8 @@ class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
 def list_by_account(installation: Installation, account: UUID) -> list[RecipientSeen]:
     """Every recipient of an account's rows, the newest first, and the state of the rows."""
     with transaction(installation.pool) as tx:
-        given = given_rows(tx, account)
-    return describe(installation, given)
+        holdings = given_rows(tx, account)
+    return describe(installation, holdings)
 
 
 def given_rows(tx: Transaction, account: UUID) -> GivenRows:

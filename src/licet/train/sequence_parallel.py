@@ -76,10 +76,10 @@ class SequenceGroup:
 
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
         device = next((value.device for value in tensors.values()), torch.device("cpu"))
-        given = self.broadcast({**batch, **{name: value.cpu() for name, value in tensors.items()}})
+        shared = self.broadcast({**batch, **{name: value.cpu() for name, value in tensors.items()}})
         return {
             name: value.to(device) if isinstance(value, torch.Tensor) else value
-            for name, value in given.items()
+            for name, value in shared.items()
         }
 
     def cut(self, batch: Mapping[str, Any], ordinal: str = ORDINAL) -> dict[str, Any]:

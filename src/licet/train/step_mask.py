@@ -60,9 +60,9 @@ class TorchRanks:
         import torch.distributed as dist
 
         device = "cuda" if dist.get_backend(self._group) == "nccl" else "cpu"
-        given = torch.tensor(list(numbers), dtype=torch.int64, device=device)
-        dist.all_reduce(given, op=dist.ReduceOp.MAX, group=self._group)
-        return [int(each) for each in given.tolist()]
+        tensor = torch.tensor(list(numbers), dtype=torch.int64, device=device)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self._group)
+        return [int(each) for each in tensor.tolist()]
 
 
 class MaskedSteps:

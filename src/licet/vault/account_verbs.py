@@ -170,10 +170,10 @@ class AccountVerbs(BatchState):
                 row.state = after
                 self.writes.conversations[row.conversation_id] = row
         states = {row.conversation_id: row.state for row in rows}
-        for given, (conversation, state) in feedback.items():
+        for feedback_id, (conversation, state) in feedback.items():
             nearer = fold.feedback_after(ending, states[conversation], state, self.policies)
             if nearer != state:
-                self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
+                self.writes.shorten_one_feedback(account.account_id, feedback_id, nearer.keep_until)
 
     def _lapsed(self, account: AccountRow, now: datetime, ending: outcomes.Ending) -> None:
         policy = self.policies.in_force(now).version
@@ -324,15 +324,15 @@ class AccountVerbs(BatchState):
 
     def _choose(self, account: AccountRow, command: Choose, now: datetime) -> CommandResult:
         """Applies a choice: its age first, then its answer, unless repeated or a refused yes."""
-        asked = choice_references.resolve(
+        resolved = choice_references.resolve(
             command, self, self.choices, self.policies, now, replay=self.replay
         )
         if self.replay and command.at < now and command.recorded_at is None:
             command = replace(command, recorded_at=command.at)
-        before, scope = account.state, asked.scope
+        before, scope = account.state, resolved.scope
         aged = fold.take_age(before, self.policies, now, command.age)
         chosen = outcomes.ChoiceOutcome(account=aged.account, endings=aged.endings)
-        answered = not asked.refused and not (command.allow and asked.repeated)
+        answered = not resolved.refused and not (command.allow and resolved.repeated)
         if answered:
             scope = self._begun_scope(account, command.scope, scope, now)
             chosen = fold.choose(
@@ -342,11 +342,11 @@ class AccountVerbs(BatchState):
                 command.allow,
                 question=command.question,
                 scope=scope,
-                conversation=asked.conversation,
-                keep=asked.keep,
+                conversation=resolved.conversation,
+                keep=resolved.keep,
                 age=command.age,
             )
-            answered = not asked.repeated or chosen.account != aged.account
+            answered = not resolved.repeated or chosen.account != aged.account
         is_aged = aged.account.age != before.age
         if is_aged:
             self.journal(account, now, EntryKind.age_found.value, None, ends=True)
@@ -363,7 +363,7 @@ class AccountVerbs(BatchState):
                 self._chose(account, command, scope, answer, chosen.because, now)
             self.happened += leaving  # a host gets the event of the no before its consequences
         done = self._choice_result(
-            command, asked, chosen, now, is_answered=answered, is_aged=is_aged
+            command, resolved, chosen, now, is_answered=answered, is_aged=is_aged
         )
         counts = done.outcome in (Outcome.done, Outcome.unchanged)
         refuses = counts and not command.allow
@@ -484,7 +484,7 @@ class AccountVerbs(BatchState):
         version = self.policies.number(now)
         question = command.question if answer is None else answer.question
         # A question unknown to the policy is text of the sender, which the log must not contain.
-        asked = question if question in self.policies[version].asks else None
+        named = question if question in self.policies[version].asks else None
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The leaf commits to the hash of the evidence, so that a receipt cannot name another notice.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
@@ -499,7 +499,7 @@ class AccountVerbs(BatchState):
             effect=(outcomes.Effect.none if answer is None else answer.effect).value,
             version=version,
             evidence=evidence,
-            question=asked,
+            question=named,
             **scope_facts(scope),
             **({"kept": kept} if kept else {}),
             policy=terms.sha256().hex(),

@@ -465,10 +465,12 @@ def turns_already_stored(
         return []
     # hashing a UUID is Python: once a run, not once a turn
     runs = [(ours[key], list(run)) for key, run in groupby(turns, itemgetter(0, 1)) if key in ours]
-    asked: dict[tuple[UUID, UUID], list[bytes]] = {}
+    turns_by_conversation: dict[tuple[UUID, UUID], list[bytes]] = {}
     for conversation, run in runs:
-        asked.setdefault((run[0][0], conversation), []).extend(name for *_, name in run)
-    named = turn_numbers(tx, asked)
+        turns_by_conversation.setdefault((run[0][0], conversation), []).extend(
+            name for *_, name in run
+        )
+    named = turn_numbers(tx, turns_by_conversation)
     return [
         turn
         for conversation, run in runs

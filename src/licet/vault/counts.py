@@ -158,7 +158,7 @@ def content(tx: Transaction) -> list[CountedContent]:
         f"""SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS} FROM content_counts GROUP BY {_CONTENT_CLASS}
              ORDER BY {_CONTENT_CLASS}"""
     )
-    return [CountedContent(CountedKind(what), *row) for what, *row in rows]
+    return [CountedContent(CountedKind(kind), *row) for kind, *row in rows]
 
 
 def held(tx: Transaction) -> list[CountedContent]:
@@ -177,7 +177,7 @@ def held(tx: Transaction) -> list[CountedContent]:
                  WHERE c.placed_at < f.keep_until) h
              GROUP BY {_CONTENT_CLASS}"""
     )
-    return [CountedContent(CountedKind(what), *row) for what, *row in rows]
+    return [CountedContent(CountedKind(kind), *row) for kind, *row in rows]
 
 
 def held_conversations(tx: Transaction) -> int:
@@ -192,9 +192,9 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
     """Each kind of account, as a representative state, with its number of accounts. If a version
     asks for an age above `AGE_MAX`, reads the accounts themselves.
     """
-    asked = [version.min_ages for version in policies.versions]
+    ages = [version.min_ages for version in policies.versions]
     if all(
-        (age or 0) <= AGE_MAX for one in asked for age in (one.elsewhere, *one.by_region.values())
+        (age or 0) <= AGE_MAX for one in ages for age in (one.elsewhere, *one.by_region.values())
     ):
         counted = "account_counts"
     else:

@@ -314,7 +314,7 @@ _FOUND = {
 def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     """The parameters of a statement about groups of permits, by group number."""
     turns = [list(chain.from_iterable(permit.turns for permit in run)) for run in runs.values()]
-    given = unnest_values(
+    columns = unnest_values(
         _RUNS,
         {
             "account_id": [run[0].account.account_id for run in runs.values()],
@@ -327,7 +327,10 @@ def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
             "number": runs,
         },
     )
-    return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.keys_sql` gives
+    return {
+        **columns,
+        "runs": len(runs),
+    }  # a limit, for the reason that `store.rows.keys_sql` gives
 
 
 def _fetch_sealed(
@@ -338,13 +341,13 @@ def _fetch_sealed(
     """
     found: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
     for where, statement in _FOUND.items():
-        asked = {number: run for number, run in enumerate(together) if run[0].place is where}
-        if not asked:
+        runs = {number: run for number, run in enumerate(together) if run[0].place is where}
+        if not runs:
             continue
-        rows = tx.cursor(binary=True).execute(statement, _run_parameters(asked)).fetchall()
+        rows = tx.cursor(binary=True).execute(statement, _run_parameters(runs)).fetchall()
         chains = {row[0]: row[1:7] for row in rows}
-        keys = _keys(keyring, [(asked[number][0], chain) for number, chain in chains.items()])
-        if len(keys) < len(asked):
+        keys = _keys(keyring, [(runs[number][0], chain) for number, chain in chains.items()])
+        if len(keys) < len(runs):
             raise DeniedError("the key was destroyed after the decision")
         found |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
         stored = [row for row in rows if row[7] is not None]

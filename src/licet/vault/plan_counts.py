@@ -132,8 +132,8 @@ def count(
     """Runs the statements one after the other; the caller enables plans for many rows
     (`population.for_many`).
     """
-    asked = statements(change, [at for _, at in horizons], given_origins(tx))
-    whole = asked["segments"]
+    queries = statements(change, [at for _, at in horizons], given_origins(tx))
+    whole = queries["segments"]
     row = tx.execute(whole.sql, whole.values).fetchone()
     assert row is not None
     nearer, shortened, split, *sums = (int(value or 0) for value in row)
@@ -142,8 +142,8 @@ def count(
         sums[3 * len(purposes) :][: 2 * len(horizons)],
         sums[3 * len(purposes) + 2 * len(horizons) :],
     )
-    if split and "turns" in asked:
-        part = asked["turns"]
+    if split and "turns" in queries:
+        part = queries["turns"]
         turns = tx.execute(part.sql, part.values).fetchone()
         assert turns is not None
         looked_up = [int(value) for value in turns]

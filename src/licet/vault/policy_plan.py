@@ -337,7 +337,7 @@ def _accounts(
     tx: Transaction, policies: Policies, after: Policies, now: datetime
 ) -> _AccountEffects:
     moved: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
+    newly_asked: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     again = 0
     for account in tables.every_account(tx):
@@ -349,13 +349,13 @@ def _accounts(
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         again += becomes in ASKING and was not in ASKING
-        asked.update(
+        newly_asked.update(
             set(unanswered_questions(two, after, now))
             - set(unanswered_questions(one, policies, now))
         )
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _AccountEffects(
-        gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended
+        gates=dict(moved.most_common()), asked_again=again, asked=newly_asked, ended=ended
     )
 
 

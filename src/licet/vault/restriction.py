@@ -97,12 +97,12 @@ def record_request(
     """Writes the deletion or closure behind an erasure to the journal before it is certified, in
     case its process was killed before doing so: no restore may bring back certified content.
     """
-    asked = _EVENTS["closed" if conversation is None else "deleted"]
-    row = account_journal.first(tx, account, asked.value, conversation)
+    events = _EVENTS["closed" if conversation is None else "deleted"]
+    row = account_journal.first(tx, account, events.value, conversation)
     if row is not None:
         record = Restriction(
             life=fence.current_life(tx),
-            kind=asked,
+            kind=events,
             at=row[1],
             account=account,
             seq=row[0],

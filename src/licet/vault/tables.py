@@ -203,11 +203,11 @@ def request_locked_accounts(
     """
     named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
-    asked = tx.execute(_READ_LOCKED, named, prepare=True)
+    cursor = tx.execute(_READ_LOCKED, named, prepare=True)
 
     def read() -> LockedAccounts:
         locked.fetchall()
-        rows = asked.fetchall()
+        rows = cursor.fetchall()
         own = [read_account(row[_BUCKET_FIELDS:]) for row in rows]
         return LockedAccounts(
             {row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows]
@@ -400,11 +400,11 @@ def request_conversations(
             "host_account": uuids(account for account, _ in hosts),
             "host": [host for _, host in hosts],
         }
-    asked = tx.execute(statement, key, prepare=True)
+    cursor = tx.execute(statement, key, prepare=True)
 
     def read() -> tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]:
         rows, pages = [], {}
-        for document, page, slots in asked.fetchall():
+        for document, page, slots in cursor.fetchall():
             rows.append(_conversations.decode(document).row())
             if slots is not None:
                 pages[rows[-1].account_id, page] = slots

@@ -468,13 +468,13 @@ class Writes:
         is_opening = any(row.is_new for row in self.accounts.values())
         if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
             return nullcontext()
-        most = max(
+        rows = max(
             len(self.entries),
             len(self._journal),
             self._turns,
             *map(len, self._rows.values()),
         )
-        return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
+        return pipelined(self.tx) if rows <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self, records: Sequence[Change] = ()) -> None:
         """Writes all gathered rows in a fixed order; ``records`` in one statement with the appended

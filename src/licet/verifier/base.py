@@ -77,10 +77,10 @@ def _read_base_manifest(
         raise ContradictionError(MANIFEST, "it is the base that the release's manifest names")
     if facts is not None and facts["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
         raise ContradictionError(MANIFEST, "the release's log entry names its hash")
-    first, then = (
+    first, second = (
         read_time(either["built_at"], MANIFEST, "built_at") for either in (base_manifest, manifest)
     )
-    if first > then or _curation_settings(base_manifest) != _curation_settings(manifest):
+    if first > second or _curation_settings(base_manifest) != _curation_settings(manifest):
         raise ContradictionError(MANIFEST, CURATED_ALIKE)
     return base_manifest
 

@@ -85,10 +85,10 @@ def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
 
 def report_lines(report: VerifierReport) -> list[str]:
     """The answer as text: the whole, broken promises, missing evidence, and each part."""
-    what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
+    subject = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     fields = report.fields()
-    lines = [f"{report.answer}: {what}{size}", *stated_line(fields)]
+    lines = [f"{report.answer}: {subject}{size}", *stated_line(fields)]
     for finding in report.findings:
         word = "contradiction" if finding.readable else "unreadable"
         lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")

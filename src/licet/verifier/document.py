@@ -274,17 +274,17 @@ class _DocumentCheck:
 
     def count_entries(self) -> None:
         """Counts the entries of each listed log, up to the stated number."""
-        given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
+        logs = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for counted in self.payload["logs"]:
-            if counted["origin"] not in given:
+            if counted["origin"] not in logs:
                 self.report.add_lack(
                     counted["origin"],
                     "its numbers come from a log that was not given",
                     "give the published folder: --log",
                 )
                 return
-            trusted, log = given[counted["origin"]]
+            trusted, log = logs[counted["origin"]]
             story = DocumentStory(new_story(trusted.origin).year, counted["size"], counts)
             checked = check_log(log, trusted, (), story)
             self.report.merge(checked)

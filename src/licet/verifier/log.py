@@ -116,9 +116,11 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
         )
     elif excess is not None:
         number, question, scope = excess
-        what = f"number {number} for `{question}`, for {'an' if scope == ACCOUNT else 'a'} {scope}"
+        grant = f"number {number} for `{question}`, for {'an' if scope == ACCOUNT else 'a'} {scope}"
         report.add_lack(
-            "carried", f"more grants of {what} are carried over than were in force at its end", mend
+            "carried",
+            f"more grants of {grant} are carried over than were in force at its end",
+            mend,
         )
 
 
@@ -252,9 +254,9 @@ def _check_tile(
             report.add_contradiction(piece.path, f"it holds {piece.width} hashes of 32 bytes")
         for offset, digest in enumerate(hashes[: piece.width]):
             if data[32 * offset : 32 * offset + 32] != digest:
-                what = "entry" if level == 0 else f"subtree of level {8 * level}, number"
+                node = "entry" if level == 0 else f"subtree of level {8 * level}, number"
                 report.add_contradiction(
-                    piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}"
+                    piece.path, f"its hash {offset} is that of {node} {index * TILE + offset}"
                 )
                 break
 

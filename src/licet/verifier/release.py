@@ -386,12 +386,12 @@ class _ReleaseCheck:
         )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        what = (
+        description = (
             "base",
             "it was sealed before, and its rows were carried or dropped",
             self.check_base_logged,
         )
-        return (what,) if "base" in self.manifest else ()
+        return (description,) if "base" in self.manifest else ()
 
     def check_base_logged(self) -> None:
         stated = self.manifest.get("base")
@@ -415,12 +415,12 @@ class _ReleaseCheck:
     def carried_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
         if self.base_files is None or "base" not in self.manifest:
             return ()
-        what = (
+        description = (
             "carried rows",
             "their base was curated alike, and has at least as many rows of the same turns",
             self.check_carried,
         )
-        return (what,)
+        return (description,)
 
     def check_carried(self) -> None:
         assert self.base_files is not None
