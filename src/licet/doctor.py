@@ -278,21 +278,21 @@ def _sign_in(installation: Installation) -> DoctorFinding:
     """Whether people can sign in to the pages on which they answer."""
     web = installation.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
-    found = {name: file for name, file in named.items() if file is not None}
-    if not found:
+    files = {name: file for name, file in named.items() if file is not None}
+    if not files:
         return _warning(
             "people",
             "nobody can sign in to the pages: no key of the assistant's tokens is set",
             "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says "
             "what the assistant signs",
         )
-    missing = [str(file) for file in found.values() if not file.is_file()]
+    missing = [str(file) for file in files.values() if not file.is_file()]
     if missing:
         return _broken(
             "people", f"the key of the assistant's tokens is missing: {missing[0]}", "put it there"
         )
     return _well(
-        "people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}"
+        "people", f"they sign in with tokens of the assistant, verified by {' and '.join(files)}"
     )
 
 
@@ -639,10 +639,10 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
 
 def _count_check(name: str, count: Callable[[Transaction], int], broken: str) -> DoctorLook:
     def look(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-        found = count(tx)
-        if found:
+        misfits = count(tx)
+        if misfits:
             yield _broken(
-                name, f"{found:,} {broken}", "keep the data folder as it is, and report it"
+                name, f"{misfits:,} {broken}", "keep the data folder as it is, and report it"
             )
         else:
             yield _well(name, f"0 {broken}")
@@ -667,11 +667,11 @@ _register = _count_check(
 
 def _counts(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     """Compares the counts of `licet status` with all accounts and all sealed content."""
-    found = counts.differences(tx)
-    if found:
+    differences = counts.differences(tx)
+    if differences:
         yield _warning(
             "counts",
-            f"{len(found):,} differ from a recount, the first {found[0]}",
+            f"{len(differences):,} differ from a recount, the first {differences[0]}",
             "run `licet db recount`",
         )
     else:

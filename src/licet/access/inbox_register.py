@@ -118,9 +118,9 @@ def take_item(
         raise RefusedError(
             f"`{current.email}` has it since {rfc3339(current.taken_at)}", because="taken"
         )
-    found = find_holders(tx, [item.item]).get(item.item)
-    assert found is not None
-    return found
+    holder = find_holders(tx, [item.item]).get(item.item)
+    assert holder is not None
+    return holder
 
 
 def give_back(

@@ -163,8 +163,8 @@ def find_or_add_staff(tx: Transaction, email: str, now: datetime, random: Random
         [uuid7(now, random(10)), staff_address(email), now],
     ).fetchone()
     assert row is not None
-    found: UUID = row[0]
-    return found
+    staff: UUID = row[0]
+    return staff
 
 
 def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | None:
@@ -222,10 +222,10 @@ def list_staff(tx: Transaction, now: datetime) -> list[StaffAccount]:
 
 def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
     """A member of staff by id; NotFoundError."""
-    found = next((account for account in list_staff(tx, now) if account.staff_id == staff), None)
-    if found is None:
+    member = next((account for account in list_staff(tx, now) if account.staff_id == staff), None)
+    if member is None:
         raise NotFoundError("no such member of staff")
-    return found
+    return member
 
 
 def set_roles(

@@ -57,12 +57,14 @@ class LocalTransport:
     def __init__(self, opened: Installation, account: str) -> None:
         self._opened, self._host_key = opened, load_host_key(opened)
         with transaction(opened.pool) as tx:
-            found = account_view.account_by_host(tx, host_hmac(self._host_key, "account", account))
-        if found is None:
+            account_id = account_view.account_by_host(
+                tx, host_hmac(self._host_key, "account", account)
+            )
+        if account_id is None:
             raise NotFoundError(
                 f"no account `{account}`", "accounts are opened over the API, or by `licet import`"
             )
-        self._account = found
+        self._account = account_id
 
     def standing(self) -> AccountAccess:
         versions, now = load_policies(self._opened), self._opened.clock()

@@ -65,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMemory:
-    """The state of one account, in ``folder``."""
+    """One account's state, in ``folder``."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,7 +128,6 @@ class AgentMemory:
         )
 
     def save_session(self, chosen: Session) -> None:
-        """Stores the person's choice, and whether Licet has it."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :is_sent, 0)
                ON CONFLICT (session) DO UPDATE

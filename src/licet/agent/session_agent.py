@@ -81,9 +81,11 @@ def open_agent(
     database, and ``tell`` is called with each unreadable record.
     """
     config = config or Configuration.from_environment(os.environ)
-    with open_memory(config) as state, open_transport(config, start=start) as found:
+    with open_memory(config) as state, open_transport(config, start=start) as transport:
         yield SessionAgent(
-            found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
+            transport,
+            state,
+            AgentRecorder(transport, state, config.agent.lock_file, time.time, tell),
         )
 
 

@@ -75,7 +75,7 @@ class Transport(Protocol):
         ...
 
     def questions(self) -> tuple[str, ...]:
-        """Returns the questions of the policy in force."""
+        """Returns the questions in force."""
         ...
 
     def allow(self, session: str, project: str, question: str) -> Allowed:

@@ -266,7 +266,7 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
         raise UsageError(
             f"`{target}` is not a folder", "name the folder that the backups were written to"
         )
-    found = sorted(
+    backups = sorted(
         path
         for path in target.iterdir()
         if any((path / name).exists() for name in (MANIFEST, DUMP, BASE))
@@ -277,7 +277,7 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
             for backup_id, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
     return [
-        backup_manifest.inspect(path, installation.clock(), days) for path in found[:BACKUPS_MAX]
+        backup_manifest.inspect(path, installation.clock(), days) for path in backups[:BACKUPS_MAX]
     ]
 
 
@@ -285,14 +285,14 @@ def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup
     """Like `list_backups`; ContradictedError for a damaged one, whose expiry and WAL are
     unknown.
     """
-    found = list_backups(installation, target)
-    for kept in found:
+    backups = list_backups(installation, target)
+    for kept in backups:
         if kept.damage:
             raise ContradictedError(
                 f"{kept.damage}; nothing is removed beside it",
                 f"move `{kept.folder}` away, then repeat the command",
             )
-    return found
+    return backups
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
@@ -343,9 +343,9 @@ def prune(installation: Installation, target: Path, *, dry_run: bool = False) ->
 
     A dry run returns the same and removes nothing.
     """
-    found = _list_undamaged(installation, target)
+    backups = _list_undamaged(installation, target)
     with _lock_folder(target, fcntl.LOCK_EX):
-        spent = [kept for kept in found if kept.expired or not kept.whole]
+        spent = [kept for kept in backups if kept.expired or not kept.whole]
         if dry_run:
             unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(installation, target))
             return PrunedBackups(backups=tuple(spent), segments=unneeded)
@@ -495,10 +495,10 @@ def forecast(
                 None, life, list_lacking(tx, journal_of(opened), life, walk), walk.finish()
             )
         begun, lives = manifest.made_at, manifest.life
-        found = [numbered.record for numbered in journal_of(opened).survey(walk)]
+        records = [numbered.record for numbered in journal_of(opened).survey(walk)]
         since = [
             kept
-            for kept in found
+            for kept in records
             if kept.at > begun and kept.life >= lives and kept.kind is not RestrictionKind.life
         ]
         return _forecast(manifest, life, since, walk.finish())

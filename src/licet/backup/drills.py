@@ -122,16 +122,16 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
     if folder is not None and (folder / MANIFEST).is_file():
         return folder
     if folder is not None:
-        found = [
+        folders = [
             backup.folder
             for backup in archives.list_backups(installation, folder)
             if backup.whole and not backup.expired
         ]
-        if not found:
+        if not folders:
             raise NotFoundError(
                 f"no unexpired backup below `{folder}`", "make one: `licet backup make`"
             )
-        return found[-1]
+        return folders[-1]
     now = installation.clock()
     for registered in archives.list_registered(installation, BACKUPS_MAX):
         if (
@@ -221,10 +221,10 @@ def _restore_and_examine(
     installation: Installation, source: Path, scratch: Path
 ) -> _DatabaseCounts:
     manifest = archives.verify(installation.config, source)
-    found: list[_DatabaseCounts] = []
+    counts: list[_DatabaseCounts] = []
 
     def examine(dsn: str) -> None:
-        found.append(_examine_database(installation, dsn))
+        counts.append(_examine_database(installation, dsn))
 
     if manifest.form is BackupForm.dump:
         with embedded.running(scratch, UNSYNCED) as dsn:
@@ -232,7 +232,7 @@ def _restore_and_examine(
             examine(dsn)
     else:
         _recover(installation, source, manifest, scratch, examine)
-    return found[0]
+    return counts[0]
 
 
 def _recover(
@@ -288,8 +288,8 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
                     "kept segments that are missing in the register of copies",
                 ),
             ):
-                if found := count(tx):
-                    raise BrokenError(f"the restored database has `{found:,}` {name}")
+                if leftover := count(tx):
+                    raise BrokenError(f"the restored database has `{leftover:,}` {name}")
             accounts, keys = _count_keys(tx, keyring)
             return _DatabaseCounts(
                 accounts=accounts,

@@ -33,9 +33,9 @@ def start_program(
 ) -> subprocess.Popen[bytes]:
     """Starts a program without waiting for it."""
     program = embedded.binaries() / command[0]
-    found = [str(program) if program.is_file() else command[0], *command[1:]]
+    arguments = [str(program) if program.is_file() else command[0], *command[1:]]
     return subprocess.Popen(  # noqa: S603 PostgreSQL's programs, with arguments of ours
-        found, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment(dsn)
+        arguments, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment(dsn)
     )
 
 

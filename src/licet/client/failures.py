@@ -131,11 +131,13 @@ def lost_reply(error: httpx2.TransportError) -> Lost:
 def parse_problem(outcome: Reply) -> ReceivedProblem:
     """Parses a response's problem; without a type if it is not Licet's."""
     try:
-        found = msgspec.json.decode(outcome.body, type=ReceivedProblem)
+        problem = msgspec.json.decode(outcome.body, type=ReceivedProblem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ReceivedProblem(title=f"status `{outcome.status}`")
     return (
-        found if found.type.startswith(URN) else ReceivedProblem(title=f"status `{outcome.status}`")
+        problem
+        if problem.type.startswith(URN)
+        else ReceivedProblem(title=f"status `{outcome.status}`")
     )
 
 
@@ -217,9 +219,9 @@ def _seconds(text: str | None) -> float:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
+    cause: BaseException | None = error
     for _ in range(10):
-        if found is None:
+        if cause is None:
             return
-        yield found
-        found = found.__cause__ or found.__context__
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -220,21 +220,21 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         if False not in answers.values():
             require_notice(prompt)
-        found, text = set(), self.age.strip()
+        faults, text = set(), self.age.strip()
         if self.page is FormPage.notice and prompt.terms_accepted_at is None and not self.terms:
-            found.add(FormFault.terms)
+            faults.add(FormFault.terms)
         if missing:
-            found.add(FormFault.choice)
+            faults.add(FormFault.choice)
         age = int(text) if text.isdecimal() and len(text) <= 3 else None
         wrong = text != "" and (age is None or age > AGE_MAX)
         if prompt.min_age is None or wrong:
             age = None
         if prompt.asks_age and age is None and True in answers.values():
-            found.add(FormFault.age)
+            faults.add(FormFault.age)
         known = prompt.state.age
         if age is not None and known is not None and age < known and self.age_again.strip() != text:
-            found.add(FormFault.lower_age)
-        return age, frozenset(found)
+            faults.add(FormFault.lower_age)
+        return age, frozenset(faults)
 
     def _refuses(self, prompt: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether these faults reject the form: a choice counts without the terms, except at

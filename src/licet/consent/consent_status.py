@@ -110,15 +110,15 @@ def load_status(
         raise NotFoundError("no such account")
     state = account_view.account_at(row, policies, now).account
     standing = acts.standing_acts(tx, keyring, policies, row, now)
-    found = projects.tree(tx, account, after, limit + 1)
-    page = found[:limit]
+    places = projects.tree(tx, account, after, limit + 1)
+    page = places[:limit]
     titles = _titles(tx, keyring, policies, account, page, now) if titled else {}
     return StandingTree(
         gate=gate(state, policies, now),
         version=policies.in_force(now).version,
         questions=question_statuses(state, policies, now, standing),
         places=tuple(_place(place, state, standing, titles) for place in page),
-        next=page[-1].cursor if len(found) > limit else None,
+        next=page[-1].cursor if len(places) > limit else None,
     )
 
 
@@ -168,12 +168,12 @@ def _titles(
     opened = own_conversations.load_titles(
         tx, keyring, account_view.load_views(tx, named, policies, now), now
     )
-    found = {
+    titles = {
         place.cursor: opened.get(place.conversation, "")
         for place in page
         if place.conversation is not None
     }
-    return found | {
+    return titles | {
         place.cursor: history.unseal_title(place.title, account, keys)
         for place in page
         if place.conversation is None

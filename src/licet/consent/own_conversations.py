@@ -163,10 +163,10 @@ def get(
     now: datetime,
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
-    found = get_many(tx, keyring, policies, account, [conversation], now)
-    if not found:
+    own = get_many(tx, keyring, policies, account, [conversation], now)
+    if not own:
         raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
-    return found[0]
+    return own[0]
 
 
 def get_many(
@@ -210,13 +210,13 @@ def _grant_times(
     views: Mapping[UUID, account_view.AccountView],
 ) -> dict[int, datetime]:
     """The time of each grant that permits a use of these conversations."""
-    found = {
+    grants = {
         view.state.grant_for(question, view.turns)
         for view in views.values()
         for question in policies.in_force(view.at).asks
     }
     return account_choices.grant_times(
-        tx, account, sorted(number for number in found if number is not None)
+        tx, account, sorted(number for number in grants if number is not None)
     )
 
 
@@ -239,14 +239,14 @@ def _visible_holds(
     tx: Transaction, account: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, list[VisibleHold]]:
     """The holds that may be disclosed, oldest first."""
-    found: dict[UUID, list[VisibleHold]] = {}
+    holds: dict[UUID, list[VisibleHold]] = {}
     if ids:
         for hold in vault_holds.list_disclosed(tx, account, ids):
             visible = VisibleHold(
                 reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at
             )
-            found.setdefault(hold.conversation, []).append(visible)
-    return found
+            holds.setdefault(hold.conversation, []).append(visible)
+    return holds
 
 
 def has_visible_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:

@@ -296,7 +296,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Seen
     """Every step in order, with its text if it can be unsealed; and whether texts can be unsealed
     and added.
     """
-    found = tx.execute(
+    rows = tx.execute(
         'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
         [row.request],
     ).fetchall()
@@ -311,7 +311,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Seen
             if key and words
             else "",
         )
-        for number, step, at, by, reason, words in found
+        for number, step, at, by, reason, words in rows
     ], key is not None
 
 

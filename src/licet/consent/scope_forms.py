@@ -143,12 +143,14 @@ def view(
         return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
     assert project is not None
     row = account_view.load_accounts(tx, [account]).get(account)
-    found = tables.load_projects(tx, [(account, project)], [])
-    if row is None or not found:
+    projects = tables.load_projects(tx, [(account, project)], [])
+    if row is None or not projects:
         raise NotFoundError(f"no project `{format_id(Prefix.project, project)}`")
     state = account_view.account_at(row, policies, now).account
     return ScopeStands(
-        state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at
+        state=state,
+        scope=GrantScope(ScopeKind.project, project.hex),
+        out_at=projects[0].kept_out_at,
     )
 
 

@@ -231,7 +231,7 @@ _CHOICE = [
 
 
 def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
-    """Each choice, oldest first. Grants that a no kept are named by their scopes."""
+    """Each choice, oldest first."""
     scopes = {
         choice.grant: _scope(choice.project, choice.conversation)
         for choice in choices
@@ -544,8 +544,8 @@ def request_lines(
             rows = request_register.list_by_account(
                 tx, account, BATCH_CONVERSATIONS_MAX, before=before
             )
-            found = [rights_requests.open_request(tx, keyring, row) for row in rows]
-        for request in found:
+            opened = [rights_requests.open_request(tx, keyring, row) for row in rows]
+        for request in opened:
             yield (
                 msgspec.json.encode(rights_requests.detail(request, now, for_staff=False)) + b"\n"
             )

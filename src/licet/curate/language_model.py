@@ -187,12 +187,12 @@ def likeliest(
     )
     bytes_of_all = np.frombuffer(b"".join(chain.from_iterable(data)), np.uint8)
     names, shares = language_loops.languages(bytes_of_all, ends, firsts, known[:4], *known[4:8])
-    found = zip(
+    results = zip(
         (known.names[name] if name >= 0 else UNDETERMINED for name in names.tolist()),
         shares.tolist(),
         strict=True,
     )
-    out = [list(islice(found, len(pieces) + 1)) for pieces in data]
+    out = [list(islice(results, len(pieces) + 1)) for pieces in data]
     for number, alone in zip(apart, out[len(documents) :], strict=True):
         out[number][-1] = alone[-1]
     return out[: len(documents)]

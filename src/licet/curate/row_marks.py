@@ -47,8 +47,8 @@ class RowMark(msgspec.Struct, frozen=True, order=True):
 
 def marks(texts: Sequence[str]) -> list[list[RowMark]]:
     """The marks of each text, in order, without overlap: rule findings before mere resemblances."""
-    found = deidentify.recognise(texts)
-    return [_of(text, own) for text, own in zip(texts, found, strict=True)]
+    spans = deidentify.recognise(texts)
+    return [_of(text, own) for text, own in zip(texts, spans, strict=True)]
 
 
 def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:

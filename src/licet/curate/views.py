@@ -195,17 +195,17 @@ def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
     if high := groups.get("high"):
         number = 0x10000 + (int(high, 16) - 0xD800 << 10) + int(groups["low"], 16) - 0xDC00
         return [(chr(number), whole)]
-    if found := groups.get("html"):
-        out = unescape(found)
-        return [(out, whole)] if out != found and len(out) == 1 else []
-    if found := groups.get("url"):
+    if name := groups.get("html"):
+        out = unescape(name)
+        return [(out, whole)] if out != name and len(out) == 1 else []
+    if name := groups.get("url"):
         try:
-            out = bytes.fromhex(found.replace("%", "").replace("=", "")).decode()
+            out = bytes.fromhex(name.replace("%", "").replace("=", "")).decode()
         except UnicodeDecodeError:
             return []
         return [(char, 3 * len(char.encode())) for char in out]
-    if found := groups.get("mark"):
-        return [(found, whole)]
+    if name := groups.get("mark"):
+        return [(name, whole)]
     return [("", whole)] if groups.get("soft") else []
 
 
@@ -330,19 +330,19 @@ def find_encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
 def _plain_runs(text: str) -> Iterator[EncodedRun]:
     for start, run in _runs(text):
         for at, part in _parts(run):
-            if (found := _decode_run(part)) != "":
-                yield EncodedRun(start + at, start + at + len(part), found)
+            if (decoded := _decode_run(part)) != "":
+                yield EncodedRun(start + at, start + at + len(part), decoded)
 
 
 def _runs(text: str) -> Iterator[tuple[int, str]]:
     """RE2 is faster with few runs, Python's engine with many."""
     if not text.isascii() or DENSE * text.count(" ") < len(text):
-        found = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
+        runs = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
     else:
-        found = (
+        runs = (
             (match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode())
         )
-    return ((at, run) for at, run in found if _may_hold(run))
+    return ((at, run) for at, run in runs if _may_hold(run))
 
 
 def _may_hold(run: str) -> bool:
@@ -476,8 +476,8 @@ def _matching(
 
     def runs(text: str) -> Iterator[EncodedRun]:
         for match in compiled.finditer(text):
-            if (found := decode(match.group())) != "":
-                yield EncodedRun(match.start(), match.end(), found)
+            if (decoded := decode(match.group())) != "":
+                yield EncodedRun(match.start(), match.end(), decoded)
 
     return runs
 

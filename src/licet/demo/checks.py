@@ -101,7 +101,7 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
     seal.
     """
     counts, name = built.manifest.counts, built.manifest.name
-    found = catalog.verify_release(installation, name)
+    broken = catalog.verify_release(installation, name)
     expected = town.expected[name]
     curated = sum(counts.dropped.get(why.value, 0) for why in LeftOut)
     text = (
@@ -109,9 +109,9 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
     )
     seen = (
         f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, "
-        f"{expected:,} permitted by the rule, {len(found)} contradictions"
+        f"{expected:,} permitted by the rule, {len(broken)} contradictions"
     )
-    kept = counts.included + curated == expected > 0 < counts.included and not found
+    kept = counts.included + curated == expected > 0 < counts.included and not broken
     return DemoPromise(text=text, kept=kept, seen=seen)
 
 

@@ -188,7 +188,7 @@ def _finish(
         )
         say(f"  replaced in it: {replaced}")
     came = sum(1 for _ in catalog.open_release(installation, NAME))
-    found = catalog.verify_release(installation, NAME)
+    broken = catalog.verify_release(installation, NAME)
     promises = [
         DemoPromise(
             text="every turn kept is a candidate, and each is in or left out with a reason",
@@ -200,8 +200,8 @@ def _finish(
         ),
         DemoPromise(
             text="the release loads, and is what was sealed",
-            kept=came == built.manifest.rows and not found,
-            seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(found)} contradictions",
+            kept=came == built.manifest.rows and not broken,
+            seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(broken)} contradictions",
         ),
     ]
     say("")

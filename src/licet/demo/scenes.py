@@ -43,12 +43,12 @@ AGED_REGION, MIN_AGE = "IE", 16
 
 def notices_with_age() -> Sequence[str]:
     """Returns the preset's notices with the question for the age, as in another preset."""
-    found = notice.sources()
+    sources = notice.sources()
     return [
         source.replace("\nyes: ", f"\n{age[0]}\nyes: ", 1)
-        for name, source in found.items()
+        for name, source in sources.items()
         if name.startswith("article-2025.")
-        and (age := re.search("(?m)^age: .*$", found[name.replace("article-2025", "strict.one")]))
+        and (age := re.search("(?m)^age: .*$", sources[name.replace("article-2025", "strict.one")]))
     ]
 
 

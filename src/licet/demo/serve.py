@@ -122,7 +122,7 @@ def build_application(
 
 def pick_people(installation: Installation) -> list[DemoRole]:
     """Picks the people to show: one undecided, one new, and one who said yes."""
-    found = []
+    roles = []
     with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
         names = _names(tx, installation, len(accounts))
@@ -138,9 +138,9 @@ def pick_people(installation: Installation) -> list[DemoRole]:
         ("decided", "an account that said yes, with chats in a release", granted, "/chats"),
     ):
         if account is not None and account in names:
-            found.append(DemoRole(word=word, what=description, name=names[account], to=to))
+            roles.append(DemoRole(word=word, what=description, name=names[account], to=to))
     return [
-        *found,
+        *roles,
         _open_account(installation, "new", 30, "a new user, who signs up", "/signup"),
         _open_account(
             installation, "minor", scenes.MIN_AGE - 2, "somebody too young to be asked", "/notice"

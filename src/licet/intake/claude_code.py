@@ -322,12 +322,12 @@ def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | B
             else:
                 yield f"{path}:{line.number}", line.number, line.raw
         return
-    for found in json_stream.elements(chunks(path, one_pass.progress), within="loglines"):
-        place = f"{path}#loglines[{found.index}]"
-        if isinstance(found, json_stream.Flaw):
-            yield place, found.index, BrokenRecord(place=place, message=found.message)
+    for element in json_stream.elements(chunks(path, one_pass.progress), within="loglines"):
+        place = f"{path}#loglines[{element.index}]"
+        if isinstance(element, json_stream.Flaw):
+            yield place, element.index, BrokenRecord(place=place, message=element.message)
         else:
-            yield place, found.index, found.raw
+            yield place, element.index, element.raw
 
 
 def _is_document(path: Source) -> bool:

@@ -223,12 +223,12 @@ def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
     head: re.Match[str] | None = None
     for text in (block.text or "" for block in blocks if block.type == "text"):
         is_tools = head is not None and head[1] not in _ASKING
-        found = None if is_tools else _TYPED_IN_TASK.match(text)
-        if found:
-            typed.append(_Block(type="text", text=found[2]))
-            text = text[: found.start(1) - 1] + text[found.end() :]
+        match = None if is_tools else _TYPED_IN_TASK.match(text)
+        if match:
+            typed.append(_Block(type="text", text=match[2]))
+            text = text[: match.start(1) - 1] + text[match.end() :]
         client.append(_Block(type="text", text=text))
-        head = _RESULT_HEAD.match(text) if not found else None
+        head = _RESULT_HEAD.match(text) if not match else None
     return typed, client
 
 

@@ -237,5 +237,10 @@ def _account(call: _Call) -> str:
         metadata.get("user_api_key_user_id"),
     )
     return next(
-        (str(found) for found in candidates if isinstance(found, str | int) and found != ""), ""
+        (
+            str(candidate)
+            for candidate in candidates
+            if isinstance(candidate, str | int) and candidate != ""
+        ),
+        "",
     )

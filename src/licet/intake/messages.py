@@ -255,7 +255,7 @@ def _first_moment(*values: object) -> datetime | None:
 
 
 def _name(*ids: str | int | None) -> str:
-    return next((str(found) for found in ids if found not in (None, "")), "")
+    return next((str(name) for name in ids if name not in (None, "")), "")
 
 
 def canonical(raw: bytes) -> bytes:

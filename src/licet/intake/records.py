@@ -161,8 +161,8 @@ def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
 def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | None]) -> list[T]:
     """The parts of a tool's result that is a list; empty for a text, which is not decoded."""
     data = bytes(raw)
-    found = decode_or(data, decoder, None) if data.startswith(b"[") else None
-    return found if isinstance(found, list) else []
+    parts = decode_or(data, decoder, None) if data.startswith(b"[") else None
+    return parts if isinstance(parts, list) else []
 
 
 def mend(raw: bytes) -> bytes:

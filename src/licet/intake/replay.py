@@ -443,8 +443,8 @@ class Import:
         """The accounts of ``hosts`` that the vault already has."""
         names = {self._hmacs.hash("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
-            found = account_view.accounts_by_host(tx, list(names))
-        return {names[name]: account for name, account in found.items()}
+            accounts = account_view.accounts_by_host(tx, list(names))
+        return {names[name]: account for name, account in accounts.items()}
 
     def _has_events(self, host: str) -> bool:
         """Whether the host's account has possibly new events left."""
@@ -457,9 +457,9 @@ class Import:
         append to the end of each index.
         """
         recorded = self._recorded.get(host)
-        found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
+        times = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
         return min(
-            [*(at for at in found if at is not None), *(c.at for c in self._choices.get(host, ()))],
+            [*(at for at in times if at is not None), *(c.at for c in self._choices.get(host, ()))],
             default=self._now,
         )
 

@@ -258,14 +258,14 @@ def _text(value: object) -> str:
 
 def _unflatten_list(values: Values, prefix: str, inner: str = "") -> list[Values]:
     """The objects of a flattened list, in order: `prefix` N `.` `inner` key."""
-    found: dict[int, Values] = {}
+    items: dict[int, Values] = {}
     for key, value in values.items():
         if not key.startswith(prefix):
             continue
         number, _, name = key.removeprefix(prefix).partition(".")
         if number.isdecimal() and len(number) <= 5 and name.startswith(inner):
-            found.setdefault(int(number), {})[name.removeprefix(inner)] = value
-    return [found[number] for number in sorted(found)[: MESSAGES_MAX + 1]]
+            items.setdefault(int(number), {})[name.removeprefix(inner)] = value
+    return [items[number] for number in sorted(items)[: MESSAGES_MAX + 1]]
 
 
 def _openinference(message: Values) -> Message:

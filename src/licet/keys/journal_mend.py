@@ -80,8 +80,8 @@ class _BucketPlace:
         )
 
     def read(self, name: str) -> bytes:
-        found = self._bucket.read(journal_bucket.PREFIX + name)
-        return found.content if found is not None else b""
+        content = self._bucket.read(journal_bucket.PREFIX + name)
+        return content.content if content is not None else b""
 
     def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
         kept = f"journal-{SET_ASIDE}/{name}-{sha256(content).hexdigest()[:8]}"

@@ -213,9 +213,9 @@ class BucketFiles:
         bucket, name = self._folder.bucket, self._folder.prefix + path
         if is_fixed(path):
             return bucket.read_fixed(name)
-        found = bucket.read(name)
-        self._tags[path] = found.tag if found is not None else None
-        return found.content[self._mark_bytes :] if found is not None else None
+        content = bucket.read(name)
+        self._tags[path] = content.tag if content is not None else None
+        return content.content[self._mark_bytes :] if content is not None else None
 
     def write(self, files: Mapping[str, bytes]) -> None:
         fixed = [path for path in files if is_fixed(path)]

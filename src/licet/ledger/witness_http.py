@@ -205,14 +205,14 @@ def _ask_all(
     for named in pending:
         threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
     until = time.monotonic() + seconds_max
-    found: dict[QuorumMember, NoteSignature | str] = {}
-    while len(found) < len(pending):
+    results: dict[QuorumMember, NoteSignature | str] = {}
+    while len(results) < len(pending):
         try:
             named, answer = done.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             break
-        found[named] = answer
-    return found
+        results[named] = answer
+    return results
 
 
 def _ask(witness: QuorumMember, log: PublishedLog, old: int) -> NoteSignature | str:

@@ -67,10 +67,10 @@ def _word(text: str, name: str) -> str:
 
 def _period(text: str) -> str:
     """A policy period in words; midnight as its day."""
-    found = _PERIOD.fullmatch(text)
-    if found is None:
+    match = _PERIOD.fullmatch(text)
+    if match is None:
         return text.removesuffix("T00:00:00Z")
-    count, unit = int(found[1]), _UNITS[found[2]]
+    count, unit = int(match[1]), _UNITS[match[2]]
     return f"{count:,} {unit}" + ("s" if count != 1 else "")
 
 
@@ -84,8 +84,8 @@ def fill_answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> s
 
 
 def name_source(says: str) -> str:
-    found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in list_placeholders(says))
-    return ", ".join(found) or FIXED
+    origins = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in list_placeholders(says))
+    return ", ".join(origins) or FIXED
 
 
 def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:

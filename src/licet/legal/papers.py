@@ -239,7 +239,7 @@ def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 def list_papers(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """Newest first."""
     with transaction(installation.pool) as tx:
-        found = legal_documents.list_newest(tx, kind.value if kind else None)
+        papers = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
             kind=document.kind,
@@ -248,7 +248,7 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
             made_at=rfc3339(document.made_at),
             made_by=document.made_by,
         )
-        for document in found
+        for document in papers
     ]
 
 

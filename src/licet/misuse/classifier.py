@@ -350,8 +350,8 @@ def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
                 _logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0]
             )
         accused = scores > threshold
-        alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
-        points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
+        alarms, recall = float(accused[~truth].mean()), float(accused[truth].mean())
+        points.append(Point(threshold=threshold, false_alarms=alarms, found=recall))
     return tuple(points)
 
 

@@ -351,13 +351,13 @@ class Builder:
     ) -> ResumedBuild | None:
         """The unfinished build, ready to resume; None if it must start over, which is reported."""
         with transaction(self._pool) as tx:
-            found = Draft.find(tx, self._keyring, release.release_id)
-            opens = found is not None and found[0].opens(tx)
+            unfinished = Draft.find(tx, self._keyring, release.release_id)
+            opens = unfinished is not None and unfinished[0].opens(tx)
         resumed, why = None, "nothing of the unfinished build was kept"
         if order.afresh:
             why = "--afresh was given"
-        elif found is not None and opens:
-            stored, begun_with, stage = found
+        elif unfinished is not None and opens:
+            stored, begun_with, stage = unfinished
             why = resume_obstacle(
                 release,
                 settings,

@@ -212,11 +212,9 @@ class DecisionPage:
         return sum(map(self.count_turns, self.candidates))
 
     def count_turns(self, conversation: UUID) -> int:
-        """The number of decided turns of a conversation."""
         return sum(len(turns.numbers) for turns in self.candidates.get(conversation, ()))
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Counts excluded turns."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
     def _leave_out(self, conversation: UUID, because: str, numbers: Sequence[int]) -> None:
@@ -308,7 +306,6 @@ def _by_flag(turns: TurnColumns, flagged_turn: int) -> Sequence[TurnColumns]:
 
 
 def turn_numbers(parts: Sequence[ThreadPart]) -> Sequence[int]:
-    """The numbers of all turns, in order."""
     if len(parts) == 1:
         return parts[0].turns.numbers
     return [number for part in parts for number in part.turns.numbers]
@@ -355,7 +352,7 @@ def results_left_out(
 
     With fewer results than calls one was never recorded, so a marker would be false.
     """
-    found, gaps_before, numbers = [], set(places), turn_numbers(thread)
+    gaps, gaps_before, numbers = [], set(places), turn_numbers(thread)
     messages = list(list_contents(thread))
     for place in places:
         if place == 0:
@@ -364,8 +361,8 @@ def results_left_out(
         missing = [number for number in between if number not in instructions]
         calls = _calls_before(messages, place, gaps_before)
         if calls and len(missing) >= calls and all(number in results for number in missing):
-            found.append(place)
-    return tuple(found)
+            gaps.append(place)
+    return tuple(gaps)
 
 
 def _calls_before(

@@ -247,9 +247,9 @@ def lease_columns(
     now: datetime,
 ) -> LeasedRows:
     """As `lease_rows`, in columns."""
-    found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
+    leased = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
-        return found
+        return leased
     values = population.parameters(policies, release.purpose, now) | _block_masks(ordinals)
     values |= {
         "release": release.release_id,
@@ -262,11 +262,11 @@ def lease_columns(
         if account != holder:
             key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
             holder = account
-        before = len(found.ordinals)
-        _add(found, keys, account, key, *row[_RUN_COLUMNS:])
+        before = len(leased.ordinals)
+        _add(leased, keys, account, key, *row[_RUN_COLUMNS:])
         if is_rated:
-            found.rated.extend(found.ordinals[before:])
-    return found
+            leased.rated.extend(leased.ordinals[before:])
+    return leased
 
 
 def _add(

@@ -57,10 +57,10 @@ class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def number(self) -> int:
-        found = PART_FILE.fullmatch(self.file)
-        if found is None:
+        match = PART_FILE.fullmatch(self.file)
+        if match is None:
             raise BrokenError(f"`{self.file}` is not the name of a part")
-        return int(found[1])
+        return int(match[1])
 
 
 @cache

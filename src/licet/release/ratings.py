@@ -89,13 +89,13 @@ def load_ratings(
         tx, sorted({(row.account, row.conversation) for row in placed})
     )
     places = {row.ordinal: _places(row, turns[row.conversation]) for row in placed}
-    found: dict[int, list[RatedMessage]] = {}
+    rated: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, (rating, check, score), _ in usable:
         place = places[ordinal].get(turn) if turn else None
         if turn == 0 or place is not None:
             one = RatedMessage(message=place, rating=rating, check=check, score=score)
-            found.setdefault(ordinal, []).append(one)
-    return {ordinal: tuple(some) for ordinal, some in found.items()}
+            rated.setdefault(ordinal, []).append(one)
+    return {ordinal: tuple(some) for ordinal, some in rated.items()}
 
 
 def _read(row: Sequence[Any]) -> _Given:

@@ -123,13 +123,13 @@ def open_row(
     aead, ids = AESGCM(key), release_id + row_id
     payload = rows.decode(_decrypt(aead, sealed[end:], ids + sealed[:end], row_id))
     if labels and end > _HEAD_BYTES:
-        found = _decrypt(aead, sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
-        msgspec.structs.force_setattr(payload, "labels", rows.decode_labels(found))
+        content = _decrypt(aead, sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
+        msgspec.structs.force_setattr(payload, "labels", rows.decode_labels(content))
     return payload
 
 
 def open_labels(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> LabelsShape | None:
-    """The labels of a sealed row, None without any; opens nothing else. Raises as `open_row`."""
+    """The labels of a sealed row; opens nothing else. Raises as `open_row`."""
     end = _head_end(sealed, key, row_id)
     if end == _HEAD_BYTES:
         return None

@@ -370,8 +370,8 @@ def _sample_view(tx: Transaction, drawn: Review) -> SampleSeen:
     rows = sample.list_rows(tx, drawn)
     done = sum(row.finding is not None for row in rows)
     chance = [row.stated for row in rows if row.drawn_by is DrawnBy.chance]
-    read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
-    holds = sum(found is not ReviewFinding.nothing for found in read)
+    read = [finding for finding in chance if finding not in (None, ReviewFinding.out_of_reach)]
+    holds = sum(finding is not ReviewFinding.nothing for finding in read)
     return SampleSeen(
         drawn=len(rows),
         done=done,

@@ -151,8 +151,10 @@ class _Counts:
         self.numbers.setdefault(figure, array("d")).append(value)
 
     def slices(self, column: str) -> dict[str, StatsSlice]:
-        found = {word: StatsSlice(**counts) for word, counts in self.words.get(column, {}).items()}
-        return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
+        by_word = {
+            word: StatsSlice(**counts) for word, counts in self.words.get(column, {}).items()
+        }
+        return dict(sorted(by_word.items(), key=lambda one: (-one[1].rows, one[0])))
 
 
 def _count_rows(installation: Installation, name: str, progress: Progress) -> _Counts:
@@ -204,18 +206,18 @@ def spread(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
-    found: dict[str, float] = {}
+    distances: dict[str, float] = {}
     if not old.rows or not new.rows:
-        return found
+        return distances
     for name in ("language", "topic"):
         one, other = (
             {word: c["rows"] for word, c in of.words.get(name, {}).items()} for of in (old, new)
         )
-        found[name] = total_variation(one, other)
+        distances[name] = total_variation(one, other)
     for name, values in new.numbers.items():
         if values and old.numbers.get(name):
-            found[name] = kolmogorov_smirnov(old.numbers[name], values)
-    return {name: round(distance, 4) for name, distance in found.items()}
+            distances[name] = kolmogorov_smirnov(old.numbers[name], values)
+    return {name: round(distance, 4) for name, distance in distances.items()}
 
 
 def total_variation(left: Mapping[str, int], right: Mapping[str, int]) -> float:

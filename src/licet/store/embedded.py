@@ -711,13 +711,13 @@ def _zombie(proc: Path) -> bool:
 
 def memory_bytes() -> int:
     """Returns the memory available to this process: the machine's, or less in a container."""
-    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in map(Path, _LIMITS):
         try:
-            found = min(found, int(limit.read_text("ascii")))
+            memory = min(memory, int(limit.read_text("ascii")))
         except (OSError, ValueError):  # missing, or `max`
             continue
-    return found
+    return memory
 
 
 def machine_settings(memory: int, free: int) -> str:

@@ -139,17 +139,17 @@ def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> T
         looked.append(_after_condition(order))
         values |= _read_cursor(order, view.after)
     by = _order_by(order)
-    found = tx.execute(
+    rows = tx.execute(
         _statement(listing, order, looked, kept),
         {**values, "scanned": scanned, "most": rows_max + 1},
     ).fetchall()
     width = len(order.columns)
-    if len(found) > rows_max:
+    if len(rows) > rows_max:
         return TablePage(
-            rows=_cut(found[:rows_max], width),
-            after=_cursor(order, found[rows_max - 1][-width:]),
+            rows=_cut(rows[:rows_max], width),
+            after=_cursor(order, rows[rows_max - 1][-width:]),
             stopped=False,
-            keys=_keys(found[:rows_max], width),
+            keys=_keys(rows[:rows_max], width),
         )
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source}
@@ -158,10 +158,10 @@ def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> T
         {**values, "skipped": scanned - 1},
     ).fetchone()
     return TablePage(
-        rows=_cut(found, width),
+        rows=_cut(rows, width),
         after=_cursor(order, last) if last else "",
         stopped=last is not None,
-        keys=_keys(found, width),
+        keys=_keys(rows, width),
         last=last,
     )
 
@@ -174,11 +174,11 @@ def first_rows(
     """
     order = _order(listing, view)
     looked, kept, values, scanned = _conditions(listing, view, now)
-    found = tx.execute(
+    rows = tx.execute(
         _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": view.rows}
     ).fetchall()
     width = len(order.columns)
-    return list(zip(_cut(found, width), _keys(found, width), strict=True))
+    return list(zip(_cut(rows, width), _keys(rows, width), strict=True))
 
 
 def _statement(

@@ -137,11 +137,11 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 
 def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """Finds release content below ``places``, as the largest units that are wholly ours."""
-    found: dict[Path, CacheFound] = {}
+    caches: dict[Path, CacheFound] = {}
     for root in places:
         for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
-            found.setdefault(cache.path, cache)
-    return sorted(found.values(), key=lambda cache: str(cache.path))
+            caches.setdefault(cache.path, cache)
+    return sorted(caches.values(), key=lambda cache: str(cache.path))
 
 
 def _find_in_root(root: CacheRoot, excluded: set[Path]) -> Iterator[CacheFound]:

@@ -100,11 +100,11 @@ class ConsumedLog:
         sync(path.parent)  # the creator of the file may have been killed before it synced the name
 
     def _resume(self, path: Path, identity: RunIdentity) -> None:
-        found, whole = parse(path.read_bytes())
-        if found.identity != identity:
+        record, whole = parse(path.read_bytes())
+        if record.identity != identity:
             raise BrokenError(f"`{path}` is the record of a run on another release")
         os.ftruncate(self._file, whole)
-        for frame in found.frames:
+        for frame in record.frames:
             if isinstance(frame, GateState):
                 self._withdrawn |= frame.added
 

@@ -327,10 +327,10 @@ def _models_affected(
 
 
 def _ordinals_in(raw: bytes) -> BitMap:
-    found, whole = consumption.parse(raw)
+    record, whole = consumption.parse(raw)
     if whole != len(raw):
         raise BrokenError("the record of a model is incomplete")
-    return found.ordinals
+    return record.ordinals
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:

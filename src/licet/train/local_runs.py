@@ -368,10 +368,10 @@ def _hash_folder(folder: Path) -> str:
 
 def list_versions(libraries: Sequence[str]) -> Mapping[str, str]:
     """The versions of Licet and of installed ``libraries``."""
-    found = {}
+    versions = {}
     for library in ("licet", *libraries):
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

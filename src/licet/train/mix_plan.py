@@ -174,8 +174,8 @@ def position_order(state: MixState) -> array[int]:
 
 
 def _shuffled_passes(source: MixedSource, seed: int, count: int) -> array[int]:
-    rows, found, epoch = len(source.ordinals), array("L"), 0
-    while len(found) < count:
-        found.extend(shuffle_positions(rows, f"{source.release} {seed} {epoch}"))
+    rows, positions, epoch = len(source.ordinals), array("L"), 0
+    while len(positions) < count:
+        positions.extend(shuffle_positions(rows, f"{source.release} {seed} {epoch}"))
         epoch += 1
-    return found[:count]
+    return positions[:count]

@@ -48,18 +48,18 @@ class Collator:
                 f"an example has no `{self._ordinal}`",
                 f"keep that column of the release's rows; {PACKING}",
             )
-        found = [example[self._ordinal] for example in examples]
+        ordinals = [example[self._ordinal] for example in examples]
         batch = self.collate(
             [{k: v for k, v in example.items() if k != self._ordinal} for example in examples]
         )
-        if not isinstance(found[0], Sequence):
-            batch[self._ordinal] = torch.tensor(found)
+        if not isinstance(ordinals[0], Sequence):
+            batch[self._ordinal] = torch.tensor(ordinals)
             return batch
         shape = batch["input_ids"].shape
         if len(examples) != shape[0]:  # padding-free: all of them are one sequence
-            found = [[ordinal for sequence in found for ordinal in sequence]]
+            ordinals = [[ordinal for sequence in ordinals for ordinal in sequence]]
         placed = torch.full(shape, NO_ROW)
-        for row, sequence in enumerate(found):
+        for row, sequence in enumerate(ordinals):
             placed[row, : len(sequence)] = torch.tensor(sequence[: shape[1]])
         batch[self._ordinal] = placed
         return batch

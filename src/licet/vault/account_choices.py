@@ -112,12 +112,12 @@ def newest_by_grant(
              ORDER BY c.seq""",
         {"account": account, "grants": list(grants)},
     )
-    found: dict[int, StoredChoice] = {}
+    newest: dict[int, StoredChoice] = {}
     for made in map(_parse_choice, rows):
         for grant in (made.grant, *made.kept):
             if grant is not None and grant in grants:
-                found[grant] = made
-    return found
+                newest[grant] = made
+    return newest
 
 
 def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:

@@ -146,11 +146,11 @@ def skip_positions(tx: Transaction, count: int) -> None:
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
     """The endings after ``position``, unordered, each place once."""
-    found = tx.execute(
+    rows = tx.execute(
         "SELECT DISTINCT account_id, conversation_id FROM journal WHERE ends AND position > %s",
         [position],
     )
-    return [JournalEnding(*row) for row in found]
+    return [JournalEnding(*row) for row in rows]
 
 
 def first(

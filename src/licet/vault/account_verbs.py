@@ -537,12 +537,12 @@ def _merge_endings(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
     Usefulness only shrinks, so the dates are the same; and a no to every question reads and writes
     each conversation once.
     """
-    found: list[outcomes.Ending] = []
+    merged: list[outcomes.Ending] = []
     for ending in endings:
-        if found and (found[-1].cause, found[-1].at) == (ending.cause, ending.at):
-            ending = replace(ending, grants=found.pop().grants + ending.grants)
-        found.append(ending)
-    return found
+        if merged and (merged[-1].cause, merged[-1].at) == (ending.cause, ending.at):
+            ending = replace(ending, grants=merged.pop().grants + ending.grants)
+        merged.append(ending)
+    return merged
 
 
 def _question_names(ending: outcomes.Ending) -> list[str]:

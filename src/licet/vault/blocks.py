@@ -299,14 +299,14 @@ def turns(rows: Sequence[Sequence[Any]]) -> Iterator[UnpackedTurn]:
 
 def envelopes(first_turn: int, sizes: bytes, content: bytes) -> dict[int, bytes]:
     """The envelopes in a block's opened content, by turn number."""
-    found, begin = {}, 0
+    by_turn, begin = {}, 0
     for number, size in enumerate(struct.unpack(f">{len(sizes) // 4}i", sizes), first_turn):
         if size:
-            found[number] = content[begin : begin + size]
+            by_turn[number] = content[begin : begin + size]
             begin += size
     if begin != len(content):
         raise BrokenError("the content of a block is not as long as its turns")
-    return found
+    return by_turn
 
 
 def associated_data(

@@ -270,15 +270,15 @@ def open_by_age(
     """Counts unfinished erasures by the time since their request: under each of the rising
     ``ages``, and `older`. Only the oldest ``limit`` are counted.
     """
-    found = dict.fromkeys([*ages, "older"], 0)
+    counts = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
         "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
         "erasure_id LIMIT %s",
         [limit],
     )
     for (requested_at,) in rows:
-        found[next((name for name, age in ages.items() if now - requested_at < age), "older")] += 1
-    return found
+        counts[next((name for name, age in ages.items() if now - requested_at < age), "older")] += 1
+    return counts
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:

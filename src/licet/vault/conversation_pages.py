@@ -52,7 +52,7 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnColumns]]:
     """The turns of these conversations whose content is stored, in order, block by block."""
     # by place, not id: a UUID would be built and hashed for each block
-    found: dict[int, list[TurnColumns]] = {}
+    blocks_by_place: dict[int, list[TurnColumns]] = {}
     rows = tx.cursor(binary=True).execute(
         f"""
         SELECT k.place, {blocks.PACKED},
@@ -77,5 +77,5 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
             if (size or number in kept) and number != blocks.TITLE
         ]
         if stored:
-            found.setdefault(place, []).append(turns.select(stored))
-    return {places[place - 1][1]: turns for place, turns in found.items()}
+            blocks_by_place.setdefault(place, []).append(turns.select(stored))
+    return {places[place - 1][1]: turns for place, turns in blocks_by_place.items()}

@@ -127,12 +127,12 @@ def save(
         [accounts],
     ).fetchall()
     locked = {account for (account,) in free}
-    mine = [(segment, found) for segment, found in records if segment.account in locked]
+    mine = [(segment, record) for segment, record in records if segment.account in locked]
     if not mine:
         return 0
     values = _places([segment for segment, _ in mine]) | {
         "slot": [segment.slot for segment, _ in mine],
-        "sealed": [seal_record(segment, finder, found) for segment, found in mine],
+        "sealed": [seal_record(segment, finder, record) for segment, record in mine],
     }
     return tx.execute(
         f"""INSERT INTO found_names (account_id, conversation_id, segment, sealed)

@@ -213,14 +213,14 @@ def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, list[bytes]]]:
     together = _group_by_key(permits)
-    found = _fetch_sealed(tx, keyring, together)
+    fetched = _fetch_sealed(tx, keyring, together)
     sealed = [
         (key, sealed.bytes, _place(run[0], sealed))
-        for run, (key, each) in zip(together, found, strict=True)
+        for run, (key, each) in zip(together, fetched, strict=True)
         for sealed in each
     ]
     opened = unseal_each(sealed)
-    for run, (key, each) in zip(together, found, strict=True):
+    for run, (key, each) in zip(together, fetched, strict=True):
         envelopes: dict[int, bytes] = {}
         for one in each:
             envelopes |= _envelopes(one, next(opened))
@@ -339,7 +339,7 @@ def _fetch_sealed(
     """The key of each group of permits, and its sealed content; DeniedError if a key was
     destroyed.
     """
-    found: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
+    fetched: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
     for where, statement in _FOUND.items():
         runs = {number: run for number, run in enumerate(together) if run[0].place is where}
         if not runs:
@@ -349,12 +349,12 @@ def _fetch_sealed(
         keys = _keys(keyring, [(runs[number][0], chain) for number, chain in chains.items()])
         if len(keys) < len(runs):
             raise DeniedError("the key was destroyed after the decision")
-        found |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
+        fetched |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
         stored = [row for row in rows if row[7] is not None]
         sealed = cold_tier.contents(keyring.cold, [row[9:] for row in stored])
         for row, content in zip(stored, sealed, strict=True):
-            found[row[0]][1].append(_Sealed(row[7], row[8], content))
-    return [found[number] for number in range(len(together))]
+            fetched[row[0]][1].append(_Sealed(row[7], row[8], content))
+    return [fetched[number] for number in range(len(together))]
 
 
 def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> list[KeyMaterial]:

@@ -200,8 +200,8 @@ def statements(
     }
     is_split = any(_lists_some(side, *one) for side in (before, after) for one in origin_lists)
     segments = _segments(change, before, after, sides, endings, len(horizons), is_split=is_split)
-    found = {"segments": SqlStatement(segments, values)}
-    return found | (
+    queries = {"segments": SqlStatement(segments, values)}
+    return queries | (
         {"turns": SqlStatement(_turns(change, before, after, sides), values)} if is_split else {}
     )
 
@@ -296,7 +296,7 @@ def _values(sides: Iterable[_Side]) -> dict[str, Any]:
 
 def _endings(side: _Side, since: int) -> list[_Ending]:
     """The versions after ``since`` that end grants up to the side's moment."""
-    found = []
+    ending_versions = []
     for number in range(since + 1, side.policies.number(side.at) + 1):
         if _ends_grants(side.policies, number):
             effective = side.policies[number].effective
@@ -307,8 +307,8 @@ def _endings(side: _Side, since: int) -> list[_Ending]:
                 if is_now
                 else _Side(f"{side.name}{number}v", side.policies, effective, sorted(covers))
             )
-            found.append(_Ending(number, under))
-    return found
+            ending_versions.append(_Ending(number, under))
+    return ending_versions
 
 
 def _ends_grants(policies: Policies, number: int) -> bool:
@@ -415,12 +415,12 @@ def period_of_segment(keep: Keep, *, incognito: str, useful: str, surface: str) 
             if (rule.kind, rule.allowed) != (kind, allowed):
                 continue
             values[f"period_{rule.name}"] = str(period)
-            found = f"%(period_{rule.name})s::interval"
+            interval = f"%(period_{rule.name})s::interval"
             if rule.surface is None:
-                general = found
+                general = interval
             else:
                 values[f"surface_{rule.name}"] = rule.surface
-                cases += f" WHEN {surface} = %(surface_{rule.name})s THEN {found}"
+                cases += f" WHEN {surface} = %(surface_{rule.name})s THEN {interval}"
         return f"CASE{cases} ELSE {general} END" if cases else general
 
     return SqlStatement(

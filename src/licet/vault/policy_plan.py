@@ -261,16 +261,16 @@ _PLAN_DATES = (
 
 def counts_of(plan: PolicyPlan) -> dict[str, int]:
     """All numbers of a plan, by name."""
-    found = {
+    counts = {
         name: getattr(plan, name)
         for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")
     }
-    found |= {f"gate {move}": count for move, count in plan.gates.items()}
+    counts |= {f"gate {move}": count for move, count in plan.gates.items()}
     for question, affected in plan.questions.items():
-        found |= {f"{question} asked": affected.asked, f"{question} ended": affected.ended}
+        counts |= {f"{question} asked": affected.asked, f"{question} ended": affected.ended}
     for purpose, rows in plan.purposes.items():
-        found |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
-    return found
+        counts |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
+    return counts
 
 
 def differing_counts(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:

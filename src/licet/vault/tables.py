@@ -514,15 +514,15 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
         },
     ).fetchall()
     accounts: dict[UUID, AccountRow] = {}
-    found: list[_ReadConversation] = []
+    conversations: list[_ReadConversation] = []
     for account, consent_columns, conversation in rows:
         if account is None:
-            found.append(_conversations.decode(conversation))
+            conversations.append(_conversations.decode(conversation))
         else:
             one = _accounts.decode(account).row(_consent.decode(consent_columns))
             accounts[one.account_id] = one
     return AccountTables(
         accounts=accounts,
-        conversations=[one.row() for one in found],
-        turns={one.conversation_id: one.turns for one in found if one.turns is not None},
+        conversations=[one.row() for one in conversations],
+        turns={one.conversation_id: one.turns for one in conversations if one.turns is not None},
     )

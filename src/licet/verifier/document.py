@@ -334,7 +334,9 @@ class _DocumentCheck:
             "totals": _total_figures(counted),
         }
         for where, value in _flat_values(expected):
-            if (found := _value_at(stated, where)) != value or type(found) is not type(value):
+            if (stated_value := _value_at(stated, where)) != value or type(
+                stated_value
+            ) is not type(value):
                 name = f"{self.place}, figures.{'.'.join(map(str, where))}"
                 raise ContradictionError(
                     name, f"it equals the count from the log and the manifests: {value}"

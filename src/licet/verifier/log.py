@@ -322,7 +322,7 @@ def read_logs(
 
     A log of another year than a key's is trusted with the same public key under the year's name.
     """
-    found: list[tuple[Trust, Files]] = []
+    logs: list[tuple[Trust, Files]] = []
     for files in places:
         checkpoint = files.read("checkpoint")
         years = (
@@ -341,8 +341,8 @@ def read_logs(
             origin_line = (
                 (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
             )
-            found.append((_trust_for(origin_line, keys, origin), log))
-    return found
+            logs.append((_trust_for(origin_line, keys, origin), log))
+    return logs
 
 
 def _trust_for(origin_line: str, keys: Sequence[Trust], origin: str | None) -> Trust:
