@@ -235,7 +235,7 @@ def set_roles(
     ``expected`` any more, and for an owner. Roles from the identity provider are set at each sign-in and
     stay.
     """
-    wanted, seen = ({role.value for role in several} for several in (roles, expected))
+    wanted, present = ({role.value for role in several} for several in (roles, expected))
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
     if row is None:
         raise NotFoundError("no such member of staff")
@@ -245,7 +245,7 @@ def set_roles(
         raise UsageError(
             "nobody is made an owner this way", "`licet staff bootstrap` makes the first one"
         )
-    if set(row[0]) != seen:
+    if set(row[0]) != present:
         raise RefusedError(
             "their roles were changed meanwhile",
             "look at them again, and decide anew",

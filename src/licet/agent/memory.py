@@ -65,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMemory:
-    """One account's state, in ``folder``."""
+    """One account's state."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ class AgentMemory:
         )
 
     def save_active_session(self, session: str, folder: str) -> None:
-        """Stores the session as a folder's latest, to resolve `this session`."""
+        """Stores a folder's latest session, to resolve `this session`."""
         self._db.execute(
             """INSERT INTO sessions VALUES (?, ?, 0, 0, 0,
                (SELECT coalesce(max(met), 0) + 1 FROM sessions))

@@ -233,7 +233,7 @@ class AgentRecorder:
 
 
 def _with_repository(turn: ReadTurn, kept_out: bool) -> ReadTurn:
-    """Returns the turn with its repository; a session keeps that of its first turn."""
+    """Returns the turn with its repository; a session keeps the first one."""
     repository = find_repository(turn.content.folder)
     if repository is None:
         return msgspec.structs.replace(turn, kept_out=kept_out)

@@ -286,11 +286,11 @@ def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup
     unknown.
     """
     backups = list_backups(installation, target)
-    for kept in backups:
-        if kept.damage:
+    for backup in backups:
+        if backup.damage:
             raise ContradictedError(
-                f"{kept.damage}; nothing is removed beside it",
-                f"move `{kept.folder}` away, then repeat the command",
+                f"{backup.damage}; nothing is removed beside it",
+                f"move `{backup.folder}` away, then repeat the command",
             )
     return backups
 
@@ -345,18 +345,18 @@ def prune(installation: Installation, target: Path, *, dry_run: bool = False) ->
     """
     backups = _list_undamaged(installation, target)
     with _lock_folder(target, fcntl.LOCK_EX):
-        spent = [kept for kept in backups if kept.expired or not kept.whole]
+        spent = [backup for backup in backups if backup.expired or not backup.whole]
         if dry_run:
             unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(installation, target))
             return PrunedBackups(backups=tuple(spent), segments=unneeded)
-        for kept in spent:
-            shutil.rmtree(kept.folder)
-            if kept.backup:
+        for backup in spent:
+            shutil.rmtree(backup.folder)
+            if backup.backup:
                 with transaction(installation.pool) as tx:
                     tx.execute(
                         "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
                         "pruned_at IS NULL",
-                        [installation.clock(), parse(Prefix.backup, kept.backup)],
+                        [installation.clock(), parse(Prefix.backup, backup.backup)],
                     )
         return PrunedBackups(backups=tuple(spent), segments=_prune_wal(installation, target))
 
@@ -393,9 +393,9 @@ def _unneeded_wal(
     the backup window.
     """
     bases = [
-        backup_manifest.read_manifest(kept.folder)
-        for kept in _list_undamaged(installation, target)
-        if kept.form is BackupForm.base and kept.whole and not kept.expired
+        backup_manifest.read_manifest(backup.folder)
+        for backup in _list_undamaged(installation, target)
+        if backup.form is BackupForm.base and backup.whole and not backup.expired
     ]
     with transaction(installation.pool) as tx:
         current = wal_receiver.slot(tx, journal_of(installation))

@@ -92,14 +92,14 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
     with _lock_scratch(installation) as scratch:
         try:
             backup = backup_manifest.read_manifest(source).backup
-            seen = _restore_and_examine(installation, source, scratch)
+            counts = _restore_and_examine(installation, source, scratch)
             result = DrillResult(
                 backup=backup,
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
                 failure="",
-                **msgspec.structs.asdict(seen),
+                **msgspec.structs.asdict(counts),
             )
         except BusyError:
             raise

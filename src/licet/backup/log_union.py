@@ -156,12 +156,12 @@ class LogUnion:
             self._tx,
             {restriction.account for restriction in lacking if restriction.account is not None},
         )
-        kept: list[Restriction] = []
+        records: list[Restriction] = []
         withdrawn: set[UUID] = set()
         unexplained: list[Unexplained] = []
         for record in lacking:
             if self._may_be_applied(record, present):
-                kept.append(record)
+                records.append(record)
             elif record.kind is RestrictionKind.policy:
                 description = (
                     f"policy version {record.seq} of {rfc3339(record.at)}, which the log does "
@@ -170,9 +170,11 @@ class LogUnion:
                 unexplained.append(Unexplained("the restriction journal", description, None))
             elif record.kind is not RestrictionKind.unheld and record.account is not None:
                 withdrawn.add(record.account)
-        from_log, others = self._from_log(kept)
+        from_log, others = self._from_log(records)
         return RestorePlan(
-            records=sorted([*kept, *from_log], key=lambda record: record.at) if from_log else kept,
+            records=sorted([*records, *from_log], key=lambda record: record.at)
+            if from_log
+            else records,
             from_log=dict(sorted(Counter(record.kind.value for record in from_log).items())),
             withdrawn=frozenset(withdrawn),
             unexplained=unexplained + others,

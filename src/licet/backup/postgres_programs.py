@@ -62,9 +62,9 @@ def _environment(dsn: str) -> dict[str, str]:
         if option.envvar is not None
     }
     environment = {variables[key]: str(value) for key, value in named.items() if key in variables}
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "LD_LIBRARY_PATH")
     }
-    return {**kept, **environment, "LC_ALL": "C.UTF-8"}
+    return {**inherited, **environment, "LC_ALL": "C.UTF-8"}

@@ -180,7 +180,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     def _choice(
         self, prompt: Prompt, question: str, allow: bool, age: int | None
     ) -> choices.ChoiceRequest:
-        kept = [
+        scopes = [
             grant
             for grant in prompt.state.grants
             if grant.number in self.keep and grant.question == question
@@ -195,7 +195,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             via=place(prompt, self.page).value,
             keep=()
             if allow
-            else tuple(choices.scope_of(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
+            else tuple(choices.scope_of(grant) for grant in scopes if grant.scope != WHOLE_ACCOUNT),
             surface=self.surface,
             showing=self.showing if allow else self.showing or None,
             age=age,

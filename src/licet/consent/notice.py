@@ -268,7 +268,7 @@ def fill(
         "removes": removal_sentence(words, search),
         "removes_kinds": " ".join([*sorted(search.kinds), *sorted(search.languages)]),
     }
-    kept = []
+    lines = []
     for block in markdown.blocks(source):
         names = _PLACE.findall(block)
         for name in names:
@@ -277,8 +277,8 @@ def fill(
                     f"`{{{name}}}` is no value of a policy", f"there are {', '.join(sorted(known))}"
                 )
         if all(known[name] is not None for name in names):
-            kept.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
-    return "\n\n".join(_without_empty_sections(kept)) + "\n"
+            lines.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
+    return "\n\n".join(_without_empty_sections(lines)) + "\n"
 
 
 def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:

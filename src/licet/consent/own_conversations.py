@@ -178,28 +178,28 @@ def get_many(
     now: datetime,
 ) -> list[OwnConversation]:
     """Those of ``ids`` that are the account's, in order."""
-    seen = account_view.load_views(
+    views = account_view.load_views(
         tx, [(account, conversation) for conversation in ids], policies, now, with_turns=True
     )
-    named, began = load_titles(tx, keyring, seen, now), _grant_times(tx, account, policies, seen)
+    named, began = load_titles(tx, keyring, views, now), _grant_times(tx, account, policies, views)
     releases = releases_by_conversation(tx, account, list(ids))
     learnt = consumed_by_conversation(tx, account, list(ids))
-    holds = _visible_holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
+    holds = _visible_holds(tx, account, [c for c, one in views.items() if one.turns.holds])
     return [
         msgspec.structs.replace(
             _own_conversation(
                 policies,
-                seen[conversation],
+                views[conversation],
                 began,
                 named.get(conversation, ""),
                 releases.get(conversation, []),
                 holds.get(conversation, []),
             ),
-            erased=not seen[conversation].is_stored,
+            erased=not views[conversation].is_stored,
             learnt=tuple(learnt.get(conversation, [])),
         )
         for conversation in ids
-        if conversation in seen and seen[conversation].turns.segments
+        if conversation in views and views[conversation].turns.segments
     ]
 
 
@@ -411,11 +411,11 @@ def list_turns(
     """Up to ``limit`` turns after number ``after``, in order; None if the conversation is not the
     account's.
     """
-    seen = account_view.load_views(tx, [(account, conversation)], policies, now).get(conversation)
-    if seen is None:
+    view = account_view.load_views(tx, [(account, conversation)], policies, now).get(conversation)
+    if view is None:
         return None
     return _open_turns(
-        tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit)
+        tx, keyring, view, account_view.turns_after(tx, account, conversation, after, limit)
     )
 
 
@@ -471,7 +471,7 @@ def list_parts(
     """The turns after number ``after``, by part: at most `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX`,
     but at least one.
     """
-    seen = account_view.load_views(tx, [(account, mine.conversation)], policies, now)[
+    view = account_view.load_views(tx, [(account, mine.conversation)], policies, now)[
         mine.conversation
     ]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
@@ -481,9 +481,9 @@ def list_parts(
         if taken and held > OPENED_BYTES_MAX:
             break
         taken += 1
-    opened = _open_turns(tx, keyring, seen, found[:taken])
+    opened = _open_turns(tx, keyring, view, found[:taken])
     made = [
-        _part(seen, policies, mine, number, tuple(turns))
+        _part(view, policies, mine, number, tuple(turns))
         for number, turns in groupby(opened, key=lambda get: get.turn.segment)
     ]
     return OwnTurnsPage(

@@ -244,7 +244,7 @@ def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]
             "true" if choice.allow else "false",
             choice.question or "",
             _scope(choice.project, choice.conversation),
-            "|".join(filter(None, (scopes.get(kept, "") for kept in choice.kept))),
+            "|".join(filter(None, (scopes.get(grant, "") for grant in choice.kept))),
             choice.because or "",
             choice.version,
             choice.via,
@@ -331,10 +331,10 @@ def conversation_lines(
             ids = account_view.conversation_ids(
                 tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False
             )
-            seen = account_view.load_views(
+            views = account_view.load_views(
                 tx, [(account, conversation) for conversation in ids], policies, now
             )
-            made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], now))
+            made = list(_lines(tx, keyring, [views[conversation] for conversation in ids], now))
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -445,14 +445,14 @@ def safety_copies(
             ids = account_view.copied_conversation_ids(
                 tx, account, now, BATCH_CONVERSATIONS_MAX, after=after
             )
-            seen = account_view.load_views(
+            views = account_view.load_views(
                 tx,
                 [(account, conversation) for conversation in ids],
                 policies,
                 now,
                 with_turns=True,
             )
-            made = [_safety_copy(tx, keyring, seen[conversation], now) for conversation in ids]
+            made = [_safety_copy(tx, keyring, views[conversation], now) for conversation in ids]
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return

@@ -220,9 +220,9 @@ def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _repeats_taken(turns: Sequence[int], weights: Numbers, holders: Numbers) -> bool:
-    whole = int(weights.sum(dtype=np.int64))
+    total = int(weights.sum(dtype=np.int64))
     held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if holders[turn])
-    return whole > 0 and held >= REPEATED_MIN * whole
+    return total > 0 and held >= REPEATED_MIN * total
 
 
 def _holder(turns: Sequence[int], weights: Numbers, holders: Numbers) -> int:

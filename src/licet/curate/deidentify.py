@@ -325,8 +325,8 @@ def _find_in_view(
     data = texts[0].encode()
     spans = _find_written(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
-        seen = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
-        return [*spans, *(span for _, span in seen)]
+        inner = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
+        return [*spans, *(span for _, span in inner)]
     runs = views.find_encoded(text, views.find_hidden(data))
     places = [*views.escapes(text), *((run.start, run.end) for run in runs)]
     return [*spans, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
@@ -339,15 +339,15 @@ def _find_written(
     ``data``: the texts in UTF-8, joined by line ends.
     """
     removed: list[list[int]] = []
-    seen = texts
+    folded = texts
     if not data.isascii() and confusables.is_odd(data):
-        seen, removed = map(list, zip(*map(confusables.fold, texts), strict=True))
-        data = "\n".join(seen).encode()
+        folded, removed = map(list, zip(*map(confusables.fold, texts), strict=True))
+        data = "\n".join(folded).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
     if not suspects or not texts:
         return out
-    sizes = (len(t) if t.isascii() else len(t.encode()) for t in seen)
+    sizes = (len(t) if t.isascii() else len(t.encode()) for t in folded)
     ends = list(accumulate(sizes, lambda end, size: end + 1 + size))
     for number, start, end, order in _characters(
         list(book.spans(data, ends, suspects, prefilter=prefilter)), data, ends

@@ -88,17 +88,17 @@ class TurnSignals(NamedTuple):
 def plain_signals(turn: str) -> TurnSignals:
     """The counts of a turn, in plain Python."""
     own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
-    whole = turn.split()
-    mixed = list(filterfalse(str.isalpha, whole))
+    tokens = turn.split()
+    mixed = list(filterfalse(str.isalpha, tokens))
     return TurnSignals(
         lines=len(own),
         repeated=len(own) - len(set(own)),
         bullets=sum(line[0] in BULLETS for line in own),
         ellipses=sum(line.endswith(_ELLIPSES) for line in own),
         symbols=turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……"),
-        words=len(whole),
-        letters=len("".join(whole)),
-        alphabetic=len(whole)
+        words=len(tokens),
+        letters=len("".join(tokens)),
+        alphabetic=len(tokens)
         - len(mixed)
         + sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed),
     )

@@ -52,7 +52,7 @@ def marks(texts: Sequence[str]) -> list[list[RowMark]]:
 
 
 def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
-    kept, taken = list[RowMark](), bytearray(len(text))
+    marks_kept, taken = list[RowMark](), bytearray(len(text))
     sure = (
         RowMark(
             span.start,
@@ -64,12 +64,12 @@ def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> lis
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
     for mark in chain(sure, _made_up(text), looks):
-        if len(kept) == MARKS_MAX:
+        if len(marks_kept) == MARKS_MAX:
             break
         if mark.start < mark.end and not any(taken[mark.start : mark.end]):
             taken[mark.start : mark.end] = b"\x01" * (mark.end - mark.start)
-            kept.append(mark)
-    return sorted(kept)
+            marks_kept.append(mark)
+    return sorted(marks_kept)
 
 
 def _made_up(text: str) -> Iterable[RowMark]:

@@ -184,20 +184,20 @@ def _may_begin(out: str, text: str, end: int) -> bool:
 def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
     """The characters that an escape stands for, each with its written length."""
     groups = match.groupdict()
-    whole = match.end() - match.start()
+    length = match.end() - match.start()
     if point := groups.get("u") or groups.get("long") or groups.get("wide") or groups.get("x"):
         number = int(point, 16)
         return (
-            [(chr(number), whole)]
+            [(chr(number), length)]
             if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF
             else []
         )
     if high := groups.get("high"):
         number = 0x10000 + (int(high, 16) - 0xD800 << 10) + int(groups["low"], 16) - 0xDC00
-        return [(chr(number), whole)]
+        return [(chr(number), length)]
     if name := groups.get("html"):
         out = unescape(name)
-        return [(out, whole)] if out != name and len(out) == 1 else []
+        return [(out, length)] if out != name and len(out) == 1 else []
     if name := groups.get("url"):
         try:
             out = bytes.fromhex(name.replace("%", "").replace("=", "")).decode()
@@ -205,8 +205,8 @@ def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
             return []
         return [(char, 3 * len(char.encode())) for char in out]
     if name := groups.get("mark"):
-        return [(name, whole)]
-    return [("", whole)] if groups.get("soft") else []
+        return [(name, length)]
+    return [("", length)] if groups.get("soft") else []
 
 
 def _replace_confusables(text: str) -> Iterator[View]:

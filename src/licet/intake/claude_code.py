@@ -342,8 +342,8 @@ def _read_record(
 ) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
-    if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
-        yield _skip_copy(place, seen, session, record.uuid)
+    if record.uuid and (earlier := one_pass.seen.get(record.uuid)) is not None:
+        yield _skip_copy(place, earlier, session, record.uuid)
         return
     if record.uuid in file.left:
         yield elsewhere(place)
@@ -357,8 +357,8 @@ def _read_record(
         yield BrokenRecord(place=place, message=message.message)
         return
     if queued is not None:
-        if queued.source_uuid and (seen := one_pass.seen.get(queued.source_uuid)) is not None:
-            yield _skip_copy(place, seen, session, queued.source_uuid)
+        if queued.source_uuid and (earlier := one_pass.seen.get(queued.source_uuid)) is not None:
+            yield _skip_copy(place, earlier, session, queued.source_uuid)
             return
         record = msgspec.structs.replace(record, type="user", origin=queued.origin)
         message = _Message(content=queued.prompt)

@@ -183,12 +183,12 @@ def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Rea
     )
     times[content_id] += 1
     host_turn = content_id if times[content_id] == 1 else f"{content_id}#{times[content_id]}"
-    seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
-    if seen in one_pass.seen:
+    identity = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
+    if identity in one_pass.seen:
         return SkippedRecord(
             place=turn.place, reason="a repetition of what was said in an earlier call"
         )
-    one_pass.seen.note(seen)
+    one_pass.seen.note(identity)
     return msgspec.structs.replace(turn, host_turn=host_turn)
 
 

@@ -645,7 +645,7 @@ class Import:
             evidence=choice.evidence,
             question=choice.question,
             scope=None if choice.scope is None else self._scope(choice.scope),
-            keep=tuple(self._scope(kept) for kept in choice.keep),
+            keep=tuple(self._scope(scope) for scope in choice.keep),
             recorded_at=choice.at if chosen.at != choice.at else None,
         )
 

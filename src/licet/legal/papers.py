@@ -100,7 +100,7 @@ def make(
     with transaction(installation.pool) as tx:
         content = build_payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(content, installation.keyring.log_seed(tx), JWS_TYPE)
-        kept = KeptDocument(
+        document_row = KeptDocument(
             sha256=legal_documents.hash_of(document),
             kind=kind.value,
             log_year=position.year,
@@ -109,11 +109,11 @@ def make(
             made_by=actor,
             document=document,
         )
-        is_new = not dry_run and legal_documents.keep(tx, kept)
+        is_new = not dry_run and legal_documents.keep(tx, document_row)
     return MadePaper(
         kind=kind.value,
         position=str(position),
-        sha256=kept.sha256,
+        sha256=document_row.sha256,
         to_be_provided=tuple(_open_questions(content)),
         releases=len(read.figures.releases),
         kept=not dry_run,
@@ -227,8 +227,8 @@ def render_stored(installation: Installation, sha256: str, form: str) -> bytes:
     if form == "json":
         return load_file(installation, sha256)
     with transaction(installation.pool) as tx:
-        kept = legal_documents.get(tx, sha256)
-    return _render_paper(decode_unverified(kept.document), kept.sha256, form)
+        stored = legal_documents.get(tx, sha256)
+    return _render_paper(decode_unverified(stored.document), stored.sha256, form)
 
 
 def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
@@ -255,8 +255,8 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
 def load_file(installation: Installation, sha256: str) -> bytes:
     """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
     with transaction(installation.pool) as tx:
-        kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
-        return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
+        stored, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
+        return legal_documents.encode_file(tx, documents.place(installation), seed, stored)
 
 
 def diff(

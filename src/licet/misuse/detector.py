@@ -68,7 +68,7 @@ def open_detector(model: str) -> MisuseDetector:
 
 
 class _Checked:
-    """A custom model with checked answers: one score a text, from 0 to 1 or NaN."""
+    """A custom model whose answers are checked: one score a text, from 0 to 1 or NaN."""
 
     def __init__(self, model: MisuseDetector) -> None:
         self._model, self.sha256 = model, model.sha256

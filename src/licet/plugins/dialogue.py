@@ -78,15 +78,15 @@ def is_marked(request: object) -> bool:
     check.
     """
     waiting: list[tuple[object, int]] = [(request, 0)]
-    seen: set[int] = set()
+    visited: set[int] = set()
     while waiting:
         message, depth = waiting.pop()
-        if not isinstance(message, Mapping) or id(message) in seen:
+        if not isinstance(message, Mapping) or id(message) in visited:
             continue
-        seen.add(id(message))
+        visited.add(id(message))
         if (
             depth > FLAGS_DEPTH_MAX
-            or len(seen) > FLAGS_PLACES_MAX
+            or len(visited) > FLAGS_PLACES_MAX
             or any(_is_mark(*flag) for flag in message.items())
         ):
             return True

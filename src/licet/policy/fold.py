@@ -206,14 +206,16 @@ def _record_no(
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
     """Ends the question's grants of every scope, except those kept."""
     grants = [grant for grant in account.grants if grant.question == question]
-    kept = tuple(grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
-    ended = tuple(grant for grant in grants if grant not in kept)
+    affirmed = tuple(
+        grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT
+    )
+    ended = tuple(grant for grant in grants if grant not in affirmed)
     before = account.granted_before(question)
     standing = GrantStanding.withdrawn if before else GrantStanding.declined
     account = _without_grants(account, ended)
     account = _with_standing(account, Standing(question, standing, policies.number(at), before))
     effect = Effect.withdrew if ended else Effect.declined
-    answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=kept)
+    answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=affirmed)
     return account, answer, _endings(account, policies, at, EndingCause.refused, ended)
 
 

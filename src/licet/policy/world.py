@@ -259,10 +259,10 @@ class World:
                 owned.conversation = fold.unhold(before, event.matter)
 
     def _narrow(self, account: str, owned: Owned, at: datetime) -> None:
-        kept = fold.narrow(self.accounts[account], owned.conversation, self.policies, at)
-        if kept.conversation is owned.conversation:
+        narrowed = fold.narrow(self.accounts[account], owned.conversation, self.policies, at)
+        if narrowed.conversation is owned.conversation:
             return
-        self.accounts[account], owned.conversation = kept.account, kept.conversation
+        self.accounts[account], owned.conversation = narrowed.account, narrowed.conversation
         until = (
             self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
         )

@@ -125,13 +125,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """The bytes of its file: canonical JSON and a newline."""
-        whole: dict[str, Canonical] = {
+        file: dict[str, Canonical] = {
             "v": VERSION,
             "receipt": self.receipt,
             "entry": self.entry,
             "proof": self.proof,
         }
-        return canonical(whole) + b"\n"
+        return canonical(file) + b"\n"
 
 
 class Issuer:
@@ -403,8 +403,8 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
         "scope": choice.scope.kind.value,
         "of": _scope_urn(choice.scope),
         "kept": [
-            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _scope_urn(kept.scope)}
-            for kept in choice.kept
+            {"grant": grant.grant, "scope": grant.scope.kind.value, "of": _scope_urn(grant.scope)}
+            for grant in choice.kept
         ],
     }
 
@@ -517,7 +517,7 @@ def list_fields(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "Question", event["question"] or "none that is asked"
     yield "For", _describe_target(event)
     if event["kept"]:
-        yield "Kept all the same", ", ".join(_describe_target(kept) for kept in event["kept"])
+        yield "Kept all the same", ", ".join(_describe_target(target) for target in event["kept"])
     processes = cast("Sequence[Canonical]", _value_at(receipt.payload, *record, "processes"))
     yield (
         "About",

@@ -228,14 +228,14 @@ class Builder:
                 return self._resume(taken, order, proofs)
         if known is not None:
             self._discard(known, order)
-        release, kept = self._pin(order, made, at)
+        release, draft = self._pin(order, made, at)
         make_folder(order.folder.parent)
         order.folder.mkdir()
         sync(order.folder.parent)
         with Proofs(
             order.folder, release.release_id, release.purpose, self._keyring.random
         ) as proofs:
-            return self._write(release, kept, order, proofs, iter(()))
+            return self._write(release, draft, order, proofs, iter(()))
 
     def _check_names(self, now: datetime) -> None:
         """Raises RefusedError if nothing detects names and any policy version up to now replaces

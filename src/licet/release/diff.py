@@ -70,16 +70,16 @@ def diff(tx: Transaction, keyring: Keyring, old: DiffSide, new: DiffSide) -> Rel
     ids = {"old": old.known.release_id, "new": new.known.release_id}
     came: list[_Moved] = []
     went: list[_Moved] = []
-    kept = 0
+    common = 0
     for account, conversation, before, after in tx.execute(_COUNTED, ids):
-        kept += min(before, after)
+        common += min(before, after)
         if after > before:
             came.append((account, conversation, after - before))
         elif before > after:
             went.append((account, conversation, before - after))
     return ReleaseDiff(
         changes=tuple(_changes(old.manifest, new.manifest)),
-        kept=kept,
+        kept=common,
         came=_reasons(tx, keyring, old, came, NEW),
         went=_reasons(tx, keyring, new, went, GONE),
     )

@@ -82,12 +82,12 @@ def decide_rows(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, now: datetime
 ) -> list[RowDecision]:
     """Decides each row at ``now``, by the rule that admitted it."""
-    seen = account_view.load_views(
+    views = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
     result = []
     for row in rows:
-        view = seen.get(row.conversation)
+        view = views.get(row.conversation)
         if view is None:
             raise BrokenError("a row of a release was made from a conversation that does not exist")
         refused: dict[DecisionReason, int] = {}

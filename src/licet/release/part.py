@@ -122,10 +122,10 @@ def rewrite_part(
     ``declare`` is called with the new part just before it is replaced.
     """
     with path.open("rb") as file:
-        kept = (row for row in rows(file) if row.ordinal not in drop)
-        first = next(kept, None)
+        remaining = (row for row in rows(file) if row.ordinal not in drop)
+        first = next(remaining, None)
         if first is not None:
-            return _write(path, chain([first], kept), declare)
+            return _write(path, chain([first], remaining), declare)
     declare(None)
     path.unlink()
     sync(path.parent)

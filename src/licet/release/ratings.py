@@ -138,12 +138,12 @@ def _usable(
 ) -> list[_Given]:
     """The feedback that the rule permits; none for rows removed since the first statement."""
     keys = {(row.account, row.conversation) for row in rows.values()}
-    seen = account_view.load_views(tx, sorted(keys), policies, now)
+    views = account_view.load_views(tx, sorted(keys), policies, now)
     return [
         one
         for one in feedback
         if one[0] in rows
-        and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, now).use
+        and decide_feedback(views[one[1]].state, views[one[1]].turns, one[4], policies, now).use
     ]
 
 

@@ -470,9 +470,9 @@ class Cluster:
     def prepare_folders(self) -> None:
         sockets = self.sockets
         sockets.mkdir(mode=0o700, exist_ok=True)
-        seen = sockets.lstat()
+        stat = sockets.lstat()
         owners = {os.geteuid(), self.other.pw_uid if self.other else os.geteuid()}
-        if sockets.is_symlink() or seen.st_uid not in owners or seen.st_mode & 0o077:
+        if sockets.is_symlink() or stat.st_uid not in owners or stat.st_mode & 0o077:
             raise BrokenError(
                 f"the socket folder `{sockets}` is not ours alone", "remove it and try again"
             )

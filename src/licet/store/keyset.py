@@ -132,15 +132,17 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
 def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> TablePage:
     """Returns a page of a list; UsageError for an unknown filter, order or cursor."""
     order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
-    looked, kept, values, scanned = _conditions(listing, view, now)
-    if not kept:  # every scanned row is on the page: join these few by key, not a whole table
+    scan_conditions, row_conditions, values, scanned = _conditions(listing, view, now)
+    if (
+        not row_conditions
+    ):  # every scanned row is on the page: join these few by key, not a whole table
         scanned = min(scanned, rows_max + 1)
     if view.after:
-        looked.append(_after_condition(order))
+        scan_conditions.append(_after_condition(order))
         values |= _read_cursor(order, view.after)
     by = _order_by(order)
     rows = tx.execute(
-        _statement(listing, order, looked, kept),
+        _statement(listing, order, scan_conditions, row_conditions),
         {**values, "scanned": scanned, "most": rows_max + 1},
     ).fetchall()
     width = len(order.columns)
@@ -153,7 +155,7 @@ def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> T
         )
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source}
-             WHERE {_conjunction(looked)}
+             WHERE {_conjunction(scan_conditions)}
              ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
         {**values, "skipped": scanned - 1},
     ).fetchone()
@@ -173,9 +175,10 @@ def first_rows(
     row or two.
     """
     order = _order(listing, view)
-    looked, kept, values, scanned = _conditions(listing, view, now)
+    scan_conditions, row_conditions, values, scanned = _conditions(listing, view, now)
     rows = tx.execute(
-        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": view.rows}
+        _statement(listing, order, scan_conditions, row_conditions),
+        {**values, "scanned": scanned, "most": view.rows},
     ).fetchall()
     width = len(order.columns)
     return list(zip(_cut(rows, width), _keys(rows, width), strict=True))
@@ -250,7 +253,7 @@ def _conditions(
     """Returns indexed conditions, conditions tested row by row, their values, and the bound of
     rows.
     """
-    looked, kept, values, scanned = (
+    scan_conditions, row_conditions, values, scanned = (
         list[str](),
         list[str](),
         dict[str, object]({"at": now}),
@@ -268,20 +271,20 @@ def _conditions(
                     f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters"
                 )
             values[f"value_{name}"] = chosen_filter.read(text)
-            (looked if chosen_filter.indexed else kept).append(
+            (scan_conditions if chosen_filter.indexed else row_conditions).append(
                 chosen_filter.sql.replace("%(value)s", f"%(value_{name})s")
             )
         elif text in chosen_filter.choices:
             chosen = chosen_filter.choices[text]
-            looked += [chosen.looked] if chosen.looked else []
-            kept += [chosen.kept] if chosen.kept else []
+            scan_conditions += [chosen.looked] if chosen.looked else []
+            row_conditions += [chosen.kept] if chosen.kept else []
             scanned = min(scanned, chosen.scanned_max)
         else:
             raise UsageError(
                 f"`{text[:40]}` is no value of `{name}`",
                 f"it is one of {', '.join(chosen_filter.choices)}",
             )
-    return looked, kept, values, scanned
+    return scan_conditions, row_conditions, values, scanned
 
 
 def _conjunction(conditions: Sequence[str]) -> str:

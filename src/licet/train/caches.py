@@ -174,13 +174,13 @@ def _files(path: Path) -> list[Path]:
 
 def _folders(top: Path, excluded: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
     """The readable folders below ``top`` outside other roots, without following links."""
-    seen = 0
+    count = 0
     for top_folder, folders, names in os.walk(top, followlinks=False):
         folder = Path(top_folder)
         deep = len(folder.relative_to(top).parts) >= DEPTH_MAX
         folders[:] = [] if deep else [name for name in folders if folder / name not in excluded]
-        seen += len(names)
-        if seen > FILES_MAX:
+        count += len(names)
+        if count > FILES_MAX:
             raise UsageError(
                 f"`{top}` contains more than `{FILES_MAX}` files",
                 "name the caches with their environment variables",

@@ -327,8 +327,8 @@ def _models_affected(
 
 
 def _ordinals_in(raw: bytes) -> BitMap:
-    record, whole = consumption.parse(raw)
-    if whole != len(raw):
+    record, end = consumption.parse(raw)
+    if end != len(raw):
         raise BrokenError("the record of a model is incomplete")
     return record.ordinals
 

@@ -349,12 +349,12 @@ def write_documents(
             )
         },
     )
-    whole = statement.hash_files(out)
+    hashes = statement.hash_files(out)
     statement.write_files(
         out,
         {
             statement.SIGNATURE_FILE: statement.sign_model(
-                run.name, whole, statement.derive_p256(seed)
+                run.name, hashes, statement.derive_p256(seed)
             )
         },
     )

@@ -109,9 +109,9 @@ def mix(
             _narrowed(rows, before) if before else _select_rows(rows, source, where, tokens_of)
         )
         opened.append(rows)
-    whole = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
-    mix_plan.check(whole)
-    return ReleaseMix(whole, opened)
+    state_made = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
+    mix_plan.check(state_made)
+    return ReleaseMix(state_made, opened)
 
 
 def _new_source(name: str, weight: float) -> MixedSource:

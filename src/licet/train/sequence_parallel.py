@@ -144,16 +144,16 @@ def slice_batch(
         )
     if ordinal not in batch:
         raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")
-    whole = dict(batch)
-    if "labels" in whole:
-        whole["shift_labels"] = _next_labels(whole["labels"], torch.as_tensor(whole[ordinal]))
+    sliced = dict(batch)
+    if "labels" in sliced:
+        sliced["shift_labels"] = _next_labels(sliced["labels"], torch.as_tensor(sliced[ordinal]))
     width = tokens // size
     columns = slice(place * width, (place + 1) * width)
     return {
         name: value[:, columns].clone()
         if isinstance(value, torch.Tensor) and value.shape[:2] == (rows, tokens)
         else value
-        for name, value in whole.items()
+        for name, value in sliced.items()
     }
 
 

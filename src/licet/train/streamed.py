@@ -279,10 +279,10 @@ class Streamed:
         cached = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
             try:
-                seen = path.stat()
+                stat = path.stat()
             except FileNotFoundError:
                 continue
-            cached.append((seen.st_mtime_ns, seen.st_size, path))
+            cached.append((stat.st_mtime_ns, stat.st_size, path))
         total = sum(size for _, size, _ in cached)
         for _, size, path in sorted(cached):
             if total <= self._stream.bytes_max:

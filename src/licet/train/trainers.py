@@ -164,12 +164,12 @@ def pack_rows(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: AN
     """
     from trl.data_utils import pack_dataset
 
-    whole = rows.map(
+    tokenized = rows.map(
         lambda row: {ORDINAL: [row[ORDINAL]] * len(row["input_ids"])},
         keep_in_memory=True,
         load_from_cache_file=False,
     )
-    kept = whole.select_columns(["input_ids", "labels", ORDINAL])
+    columns = tokenized.select_columns(["input_ids", "labels", ORDINAL])
     return pack_dataset(
-        kept, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False}
+        columns, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False}
     )

@@ -190,6 +190,6 @@ _SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, 
 
 def _parse_choice(row: Sequence[Any]) -> StoredChoice:
     """A choice from `_SELECT`."""
-    *fields, kept = row
+    *fields, grants = row
     read = dict(zip(StoredChoice.__struct_fields__, fields, strict=False))
-    return StoredChoice(**read, kept=tuple(int(grant) for grant in kept.split(",") if grant))
+    return StoredChoice(**read, kept=tuple(int(grant) for grant in grants.split(",") if grant))

@@ -193,10 +193,10 @@ class AccountVerbs(BatchState):
 
     def _narrow(self, account: AccountRow, row: ConversationRow, now: datetime) -> bool:
         """Keeps a conversation out; returns whether that changed anything."""
-        kept = fold.narrow(account.state, row.state, self.policies, now)
-        if kept.conversation is row.state:
+        narrowed = fold.narrow(account.state, row.state, self.policies, now)
+        if narrowed.conversation is row.state:
             return False
-        row.state, account.state = kept.conversation, kept.account
+        row.state, account.state = narrowed.conversation, narrowed.account
         self.writes.conversations[row.conversation_id] = row
         self.writes.change(account)
         until = (
@@ -204,7 +204,7 @@ class AccountVerbs(BatchState):
         )
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
         self.note(account, row, now, EntryKind.narrowed, ends=True)
-        for grant in kept.ended:
+        for grant in narrowed.ended:
             self.ended.append(grant)
             self.log_entry(
                 account,
@@ -485,7 +485,7 @@ class AccountVerbs(BatchState):
         question = command.question if answer is None else answer.question
         # A question unknown to the policy is text of the sender, which the log must not contain.
         named = question if question in self.policies[version].asks else None
-        kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
+        grants = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The leaf commits to the hash of the evidence, so that a receipt cannot name another notice.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         # an amendment may change `decide_by`, so the leaf has it beside the policy's hash
@@ -501,7 +501,7 @@ class AccountVerbs(BatchState):
             evidence=evidence,
             question=named,
             **scope_facts(scope),
-            **({"kept": kept} if kept else {}),
+            **({"kept": grants} if grants else {}),
             policy=terms.sha256().hex(),
             decide_by=terms.decide_by.isoformat() if terms.decide_by is not None else None,
             via=command.via,

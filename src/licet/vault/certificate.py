@@ -547,7 +547,7 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
         answered_at,
         signed,
     ) = row
-    seen = PlaceSeen(
+    outcome = PlaceSeen(
         place=CopyPlace(name),
         reference=reference,
         registered_at=registered_at,
@@ -555,19 +555,19 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
         left=left,
         done=PlaceOutcome.erased,
     )
-    match seen.place:
+    match outcome.place:
         case CopyPlace.vault | CopyPlace.feedback:
-            return seen
+            return outcome
         case CopyPlace.safety:
             kept = (
-                seen
+                outcome
                 if kept_until is None
-                else msgspec.structs.replace(seen, done=PlaceOutcome.kept)
+                else msgspec.structs.replace(outcome, done=PlaceOutcome.kept)
             )
             return msgspec.structs.replace(kept, kept_until=kept_until)
         case CopyPlace.release:
             return msgspec.structs.replace(
-                seen, done=PlaceOutcome.refused, left=leasable.get(reference, 0)
+                outcome, done=PlaceOutcome.refused, left=leasable.get(reference, 0)
             )
         case CopyPlace.export:
             answer = (
@@ -578,10 +578,10 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
             recalled = None if due_at is None else (recalled_at, due_at)
             done = _export_outcome(erasure, reference, answer, recalled)
             return msgspec.structs.replace(
-                seen, done=done, left=None, recalled=recalled, answer=answer
+                outcome, done=done, left=None, recalled=recalled, answer=answer
             )
         case _:
-            assert_never(seen.place)
+            assert_never(outcome.place)
 
 
 def _export_outcome(
@@ -630,10 +630,10 @@ def build_document(
     """Builds the certificate's content; BrokenError if content was found, because then nothing can
     be certified.
     """
-    for seen in places:
-        if seen.left and seen.done is not PlaceOutcome.kept:
+    for place in places:
+        if place.left and place.done is not PlaceOutcome.kept:
             raise BrokenError(
-                f"`{seen.left}` erased items are still in the place `{seen.place.value}`"
+                f"`{place.left}` erased items are still in the place `{place.place.value}`"
             )
     return {
         "v": VERSION,
@@ -649,7 +649,7 @@ def build_document(
         "shredded": _time(erasure.shredded_at),
         "swept": _time(erasure.swept_at),
         "verified": rfc3339(now),
-        "places": [_place_entry(seen, now) for seen in places],
+        "places": [_place_entry(place, now) for place in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
         "backups": list(backups),

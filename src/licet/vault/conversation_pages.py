@@ -70,11 +70,11 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         },
     )
     for place, *packed, copied in rows.fetchall():
-        turns, kept = blocks.columns(*packed), set(copied or ())
+        turns, numbers = blocks.columns(*packed), set(copied or ())
         stored = [
             nth
             for nth, (number, size) in enumerate(zip(turns.numbers, turns.sizes, strict=True))
-            if (size or number in kept) and number != blocks.TITLE
+            if (size or number in numbers) and number != blocks.TITLE
         ]
         if stored:
             blocks_by_place.setdefault(place, []).append(turns.select(stored))

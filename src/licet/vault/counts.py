@@ -203,7 +203,7 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
         f"SELECT {_ACCOUNT_CLASS}, sum(accounts) FROM {counted} GROUP BY {_ACCOUNT_CLASS} "
         "HAVING sum(accounts) <> 0"
     )
-    for plan, age, region, seen, under, closed, answers, count in rows:
+    for plan, age, region, version_seen, under, closed, answers, count in rows:
         opened_at = (
             policies.versions[0].effective - timedelta(days=1)
             if under is None
@@ -218,7 +218,7 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
                 region=region,
                 opened_at=opened_at,
                 last_at=opened_at,
-                seen=seen,
+                seen=version_seen,
                 closed_at=opened_at if closed else None,
                 standings=tuple(
                     Standing(

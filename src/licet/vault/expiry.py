@@ -163,8 +163,8 @@ def kept_count(tx: Transaction) -> int:
         {"limit": KEPT_COUNTED_MAX},
     ).fetchone()
     assert row is not None
-    counted, seen = row
-    return max(counted, seen) if counted == KEPT_COUNTED_MAX else int(counted)
+    counted, estimate = row
+    return max(counted, estimate) if counted == KEPT_COUNTED_MAX else int(counted)
 
 
 def _count(tx: Transaction, statement: str, now: datetime) -> int:

@@ -72,15 +72,15 @@ def seal_record(
     """Seals the findings of ``finder`` by the marks of their texts, in order, up to a record's
     maximum size.
     """
-    kept: dict[bytes, bytes] = {}
+    record: dict[bytes, bytes] = {}
     size = 0
     for mark, packed in names.items():
         size += MARK_BYTES + len(packed) + 8
         if size > RECORD_BYTES_MAX:
             break
-        kept[mark] = packed
+        record[mark] = packed
     return seal(
-        _seal_key(segment), msgspec.msgpack.encode(_Record(finder, kept)), _place(segment), random
+        _seal_key(segment), msgspec.msgpack.encode(_Record(finder, record)), _place(segment), random
     )
 
 

@@ -455,7 +455,7 @@ def _segments(
     rows = "".join(
         f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes)
     )
-    kept = "".join(
+    bytes_kept = "".join(
         f", sum(stored_bytes) FILTER (WHERE {until} > %(horizon_{place})s)"
         for until in ("until_b", "until_n")
         for place in range(horizons)
@@ -476,7 +476,7 @@ def _segments(
     WITH {ended}{_GIVEN}
     SELECT count(*) FILTER (WHERE is_here AND until_n < until_b),
       count(*) FILTER (WHERE is_shortened),
-           count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}{summed}
+           count(*) FILTER (WHERE is_split OR is_flagged){rows}{bytes_kept}{summed}
       FROM (SELECT d.*, {_of_segment(change, before, after, endings)}{looked_up}
               FROM (SELECT s.account_id, s.conversation_id, s.segment,
                 s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,

@@ -85,9 +85,9 @@ def check_log(
 
     if not report.step("checkpoint", f"the log's key `{trusted.key.name}` signed it", open_head):
         return report
-    kept = f", and so do the {len(older)} checkpoints seen before" if older else ""
+    note = f", and so do the {len(older)} checkpoints seen before" if older else ""
     report.step(
-        "entries and tiles", f"each byte of them leads to the signed root{kept}", check_tree
+        "entries and tiles", f"each byte of them leads to the signed root{note}", check_tree
     )
     if story is not None:
         report.step(

@@ -341,7 +341,7 @@ def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 
 def _kept_grants(event: dict[str, Any]) -> str:
-    return ",".join(str(kept["grant"]) for kept in event.get("kept", ()))
+    return ",".join(str(grant["grant"]) for grant in event.get("kept", ()))
 
 
 def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:

@@ -217,10 +217,10 @@ class Poster:
         place = (to.scheme, to.host, address, to.port)
         request = _request(to, body, headers)
         try:
-            kept = self._take(place)
-            if kept is not None:
+            connection = self._take(place)
+            if connection is not None:
                 with contextlib.suppress(ConnectionError):  # `RemoteDisconnected` is one
-                    return self._exchange(place, kept, request)
+                    return self._exchange(place, connection, request)
             return self._exchange(place, self._connect(place), request)
         except TimeoutError:
             return HttpReply(status=0, outcome="timeout")
@@ -236,8 +236,8 @@ class Poster:
 
     def close(self) -> None:
         with self._lock:
-            kept, self._kept = self._kept, []
-        for _, connection in kept:
+            idle, self._kept = self._kept, []
+        for _, connection in idle:
             connection.close()
 
     def _take(self, place: _Place) -> socket.socket | None:
