@@ -172,7 +172,7 @@ class AgentMemory:
         return own
 
     def last_listing(self, folder: Path) -> tuple[str, float] | None:
-        """Returns the account's token and the time at the last full listing of a folder."""
+        """Returns a folder's last full listing: the account's token and the time."""
         row = self._db.execute(
             "SELECT token, at FROM listings WHERE folder = ?", [_path_hash(folder)]
         ).fetchone()

@@ -21,7 +21,7 @@ STATE = Path("~/.local/state/licet")
 
 
 class SessionAgent(msgspec.Struct, frozen=True):
-    """The transport to Licet, the agent's state, and the recorder that uses both."""
+    """The transport to Licet, the agent's state, and the recorder."""
 
     transport: Transport
     state: AgentMemory

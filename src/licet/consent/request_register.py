@@ -416,8 +416,8 @@ def find_received(
 
 
 def forget(tx: Transaction, now: datetime) -> int:
-    """Erases the texts of people without an account `RECORD` after their requests ended; returns of
-    how many requests.
+    """Erases the texts of people without an account once `RECORD` has passed since their requests
+    ended; returns for how many requests.
     """
     due = tx.execute(
         """SELECT request_id, ended_at FROM rights_requests

@@ -151,7 +151,7 @@ def _store_all(
     weights: bytes,
     reader: StaffMember,
 ) -> None:
-    """Stores suggestions, each in its own transaction."""
+    """Stores suggestions, each in a transaction."""
     for conversation in scored:
         with transaction(installation.pool) as tx:
             store_suggestion(tx, conversation, weights, installation.clock(), reader)

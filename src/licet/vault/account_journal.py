@@ -210,8 +210,8 @@ def list_by_account(
 
 
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
-    """When grants of the account lapsed after ``seq``, in order, and the event just before each at
-    the same moment.
+    """When grants of the account lapsed after ``seq``, in order, each with the immediately
+    preceding event if it has the same time.
     """
     return tx.execute(
         """SELECT j.occurred_at, b.event FROM journal j
