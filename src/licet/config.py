@@ -415,12 +415,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         for field, (prefix, of) in _SECTIONS.items():
             names = {f"LICET_{prefix}__{each.upper()}": each for each in of.__struct_fields__}
             known.update(names)
-            given = {
+            settings = {
                 name: (each, environment[name])
                 for name, each in names.items()
                 if environment.get(name)
             }
-            sections[field] = _section(of, given)
+            sections[field] = _section(of, settings)
         for name in sorted(environment):
             if name.startswith("LICET_") and name not in known:
                 raise UsageError(f"unknown setting `{name}`", _nearest(name, known))

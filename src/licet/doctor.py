@@ -123,16 +123,16 @@ def _examine_database(installation: Installation) -> list[DoctorFinding]:
     return findings
 
 
-def _well(check: str, observation: str) -> DoctorFinding:
-    return DoctorFinding(what=check, state=FindingState.well, seen=observation)
+def _well(check: str, result: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.well, seen=result)
 
 
-def _warning(check: str, observation: str, mend: str) -> DoctorFinding:
-    return DoctorFinding(what=check, state=FindingState.warning, seen=observation, mend=mend)
+def _warning(check: str, result: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.warning, seen=result, mend=mend)
 
 
-def _broken(check: str, observation: str, mend: str) -> DoctorFinding:
-    return DoctorFinding(what=check, state=FindingState.broken, seen=observation, mend=mend)
+def _broken(check: str, result: str, mend: str) -> DoctorFinding:
+    return DoctorFinding(what=check, state=FindingState.broken, seen=result, mend=mend)
 
 
 def _software() -> DoctorFinding:
@@ -147,12 +147,12 @@ def _disk(installation: Installation) -> Iterator[DoctorFinding]:
         folders.append(config.journal)
     for folder in filter(Path.exists, folders):
         usage = shutil.disk_usage(folder)
-        seen = f"{usage.free / 1e9:,.1f} GB free at {folder}"
+        result = f"{usage.free / 1e9:,.1f} GB free at {folder}"
         if usage.free < DISK_BYTES_MIN or usage.free < usage.total * DISK_SHARE_MIN:
             mend = "make room: a full disk stops writing, and loses nothing"
-            yield _warning("disk", seen, mend)
+            yield _warning("disk", result, mend)
         else:
-            yield _well("disk", seen)
+            yield _well("disk", result)
 
 
 def _keys(installation: Installation) -> Iterator[DoctorFinding]:
@@ -179,11 +179,11 @@ def _shared(installation: Installation) -> Iterator[DoctorFinding]:
     config = installation.config
     if config.store.url is None:
         folders = {config.journal, config.data / "log", config.releases}
-        seen = (
+        result = (
             "restriction journal, log and releases are folders: "
             f"{', '.join(sorted(map(str, folders)))}"
         )
-        yield _well("places", f"{seen}; every server needs the same")
+        yield _well("places", f"{result}; every server needs the same")
         return
     journal = installation.keyring.restrictions
     try:
@@ -215,30 +215,30 @@ def _bucket(installation: Installation) -> Iterator[DoctorFinding]:
     bucket = buckets.open_bucket(installation.config.store)
     assert bucket is not None
     try:
-        seen = buckets.probe_bucket(bucket, utc_now())
+        probe = buckets.probe_bucket(bucket, utc_now())
     except LicetError as error:
         yield _broken("bucket", f"{bucket.url} takes no object: {error.message}", error.hint)
         return
-    if seen.ignored:
+    if probe.ignored:
         yield _broken(
             "bucket",
-            f"{bucket.url} ignores {' and '.join(seen.ignored)}: one host may write over "
+            f"{bucket.url} ignores {' and '.join(probe.ignored)}: one host may write over "
             "what another wrote",
             "stop all hosts but one, and use a service that honours conditions of writes: "
             "docs/many-hosts.md",
         )
     else:
         yield _well("bucket", f"{bucket.url} takes objects, and honours If-None-Match and If-Match")
-    if not seen.deletes:
+    if not probe.deletes:
         yield _warning(
             "bucket",
             f"the key may not delete below `{buckets.PROBE_FOLDER}`, where this left an object",
             "let it delete everywhere but below `journal/`: purged parts must go",
         )
-    if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:
+    if abs(probe.apart_seconds) > CLOCK_SECONDS_MAX:
         yield _warning(
             "bucket clock",
-            f"its clock is {abs(seen.apart_seconds):,.0f} s away: S3 refuses what is signed "
+            f"its clock is {abs(probe.apart_seconds):,.0f} s away: S3 refuses what is signed "
             "too far off",
             "let NTP set both",
         )
@@ -251,48 +251,48 @@ def _controller(installation: Installation) -> DoctorFinding:
     except LicetError as error:
         return _broken("controller", error.message, error.hint)
     if missing:
-        seen = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
-        return _broken("controller", seen, f"fill in {file}: docs/install.md")
+        result = f"receipts do not say who is responsible: {', '.join(missing)} not stated"
+        return _broken("controller", result, f"fill in {file}: docs/install.md")
     return _well("controller", f"stated in {file}")
 
 
 def _papers(installation: Installation) -> Iterator[DoctorFinding]:
-    """Whether legal documents would contain "to be provided"; nothing if the file cannot
-    be read.
-    """
+    """Whether legal documents would contain "to be provided"; nothing if the file is unreadable."""
     file = installation.config.controller
     try:
         unanswered = controller.read_controller(file).unanswered
     except LicetError:  # `_controller` reports it
         return
     if unanswered:
-        seen = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
+        result = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
         yield _warning(
-            "papers", seen, f"fill in {file}: docs/for-counsel.md says which paper needs which"
+            "papers",
+            result,
+            f"fill in {file}: docs/for-counsel.md says which paper needs which",
         )
     else:
         yield _well("papers", f"everything that only you know is stated in {file}")
 
 
 def _sign_in(installation: Installation) -> DoctorFinding:
-    """Whether people can sign in to the pages on which they answer."""
+    """Whether people can sign in to answer."""
     web = installation.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
-    found = {what: file for what, file in named.items() if file is not None}
-    if not found:
+    files = {name: file for name, file in named.items() if file is not None}
+    if not files:
         return _warning(
             "people",
             "nobody can sign in to the pages: no key of the assistant's tokens is set",
             "set LICET_WEB__TOKEN_KEY_FILE or LICET_WEB__TOKEN_JWKS_FILE: docs/api.md says "
             "what the assistant signs",
         )
-    missing = [str(file) for file in found.values() if not file.is_file()]
+    missing = [str(file) for file in files.values() if not file.is_file()]
     if missing:
         return _broken(
             "people", f"the key of the assistant's tokens is missing: {missing[0]}", "put it there"
         )
     return _well(
-        "people", f"they sign in with tokens of the assistant, verified by {' and '.join(found)}"
+        "people", f"they sign in with tokens of the assistant, verified by {' and '.join(files)}"
     )
 
 
@@ -340,7 +340,7 @@ def _round_trip_seconds(tx: Transaction) -> float:
 
 
 def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """Present slow statements and blocking transactions; `--since` has past ones."""
+    """Present slow statements and blocking transactions."""
     now = read_activity(tx)
     if now.slow:
         yield _warning(
@@ -459,12 +459,14 @@ def _holds(installation: Installation, tx: Transaction) -> Iterator[DoctorFindin
     if first is None:
         return
     if standing.overdue:
-        seen = (
+        result = (
             f"{standing.overdue:,} of {count:,} legal holds are past their review, the first "
             f"since {rfc3339(first)}"
         )
         yield _warning(
-            "holds", seen, "`licet hold list`, then end them or place them again with a later day"
+            "holds",
+            result,
+            "`licet hold list`, then end them or place them again with a later day",
         )
     else:
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {rfc3339(first)}")
@@ -473,10 +475,10 @@ def _holds(installation: Installation, tx: Transaction) -> Iterator[DoctorFindin
 def _requests(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     standing = request_register.open_requests(tx, installation.clock())
     if standing.overdue:
-        seen = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
+        result = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
         yield _warning(
             "requests",
-            seen,
+            result,
             "`licet request list` shows them first: answer them, or confirm their receipt",
         )
     elif standing.next_due is not None:
@@ -498,17 +500,17 @@ def _overdue(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
             "segments",
             "`licet sweep approve`",
         )
-    what = f"{count:,} segments, feedback and safety copies"
+    backlog = f"{count:,} segments, feedback and safety copies"
     if since is None:
         yield _well("retention", "nothing is overdue")
     elif at - since > timedelta(days=OVERDUE_DAYS_MAX):
         yield _broken(
             "retention",
-            f"{what} are overdue, the oldest since {rfc3339(since)}",
+            f"{backlog} are overdue, the oldest since {rfc3339(since)}",
             "run `licet sweep`",
         )
     else:
-        yield _warning("retention", f"{what} are due", "run `licet sweep`")
+        yield _warning("retention", f"{backlog} are due", "run `licet sweep`")
 
 
 def _journal(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
@@ -545,16 +547,20 @@ def _archive(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
 
 def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
     """Conditions that raise alerts: see `licet.service.alerts`."""
-    seen = installation_figures.figures(installation)
-    if seen.backup is not None and seen.at - seen.backup > timedelta(days=BACKUP_DAYS):
+    figures = installation_figures.figures(installation)
+    if figures.backup is not None and figures.at - figures.backup > timedelta(days=BACKUP_DAYS):
         yield _alert_warning(
-            "LicetBackupLate", "backups", f"the newest was begun at {rfc3339(seen.backup)}"
+            "LicetBackupLate", "backups", f"the newest was begun at {rfc3339(figures.backup)}"
         )
-    if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
-        seen_text = f"{seen.log.rows:,} entries wait, the first since {rfc3339(seen.log.since)}"
+    if figures.log.since is not None and figures.at - figures.log.since > timedelta(
+        minutes=LOG_MINUTES_MAX
+    ):
+        seen_text = (
+            f"{figures.log.rows:,} entries wait, the first since {rfc3339(figures.log.since)}"
+        )
         yield _alert_warning("LicetLogBehind", "log", seen_text)
-    for rotation, due in seen.rotations.items():
-        if due is not None and seen.at - due > timedelta(days=1):
+    for rotation, due in figures.rotations.items():
+        if due is not None and figures.at - due > timedelta(days=1):
             yield _alert_warning(
                 "LicetRotationLate",
                 "rotation",
@@ -562,14 +568,14 @@ def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
             )
 
 
-def _alert_warning(alert: str, check: str, observation: str) -> DoctorFinding:
+def _alert_warning(alert: str, check: str, result: str) -> DoctorFinding:
     """Returns a warning with an alert's remedy."""
     known = next(known_alert for known_alert in alerts.ALERTS if known_alert.name == alert)
-    return _warning(check, observation, f"{known.mend}; docs/runbooks/{known.page}.md")
+    return _warning(check, result, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
 def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether a backup was test-restored within the configured interval, and the result."""
+    """Whether a backup was test-restored within the configured interval."""
     due, mend = drills.due_at(installation), "run `licet backup drill`"
     if due is None:
         return
@@ -612,10 +618,10 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
                 f"`licet webhooks replay {host.endpoint}`",
             )
         elif host.overdue or host.blocked:
-            seen = (
+            result = (
                 f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
             )
-            yield _warning("hosts", seen, "`licet webhooks list` says why")
+            yield _warning("hosts", result, "`licet webhooks list` says why")
     waits = certificates.count_unlogged(installation)
     if waits.since is not None:
         yield _warning(
@@ -633,16 +639,16 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
         )
     unanswered = recipients.overdue(installation)
     if unanswered:
-        seen = f"{unanswered:,} recalls of exported rows were not acknowledged in time"
-        yield _warning("exports", seen, "`licet export list`")
+        result = f"{unanswered:,} recalls of exported rows were not acknowledged in time"
+        yield _warning("exports", result, "`licet export list`")
 
 
 def _count_check(name: str, count: Callable[[Transaction], int], broken: str) -> DoctorLook:
     def look(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-        found = count(tx)
-        if found:
+        misfits = count(tx)
+        if misfits:
             yield _broken(
-                name, f"{found:,} {broken}", "keep the data folder as it is, and report it"
+                name, f"{misfits:,} {broken}", "keep the data folder as it is, and report it"
             )
         else:
             yield _well(name, f"0 {broken}")
@@ -667,11 +673,11 @@ _register = _count_check(
 
 def _counts(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     """Compares the counts of `licet status` with all accounts and all sealed content."""
-    found = counts.differences(tx)
-    if found:
+    differences = counts.differences(tx)
+    if differences:
         yield _warning(
             "counts",
-            f"{len(found):,} differ from a recount, the first {found[0]}",
+            f"{len(differences):,} differ from a recount, the first {differences[0]}",
             "run `licet db recount`",
         )
     else:

@@ -118,9 +118,9 @@ def take_item(
         raise RefusedError(
             f"`{current.email}` has it since {rfc3339(current.taken_at)}", because="taken"
         )
-    found = find_holders(tx, [item.item]).get(item.item)
-    assert found is not None
-    return found
+    holder = find_holders(tx, [item.item]).get(item.item)
+    assert holder is not None
+    return holder
 
 
 def give_back(
@@ -225,7 +225,7 @@ def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
         _hold(tx, item, None, None)
 
 
-# What is asked of it
+# Queries
 
 
 def find_holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:

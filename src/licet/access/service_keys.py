@@ -287,7 +287,7 @@ def set_limits(
         recipient=known.recipient if leases else None,
         own=known.own and leases,
         releases=limits.releases if leases else (),
-        # only whether there is one is asked
+        # `_check` only asks whether it is bound
         endpoint=known.key_id if answers and known.endpoint is not None else None,
     )
     _check({scope.value for scope in limits.scopes}, bound)

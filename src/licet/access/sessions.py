@@ -25,7 +25,7 @@ from licet.store.rows import select
 from licet.vault.ids import staff_address, uuid7
 
 COOKIE = "__Host-licet"
-# of a person who has come with a link, until it is known who was here before
+# of a person with a link, until it is clear whether somebody else is signed in
 ENTERING = "__Host-licet-entering"
 SECRET_BYTES = 32
 SECRET_CHARACTERS = 43
@@ -163,8 +163,8 @@ def find_or_add_staff(tx: Transaction, email: str, now: datetime, random: Random
         [uuid7(now, random(10)), staff_address(email), now],
     ).fetchone()
     assert row is not None
-    found: UUID = row[0]
-    return found
+    staff: UUID = row[0]
+    return staff
 
 
 def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | None:
@@ -222,10 +222,10 @@ def list_staff(tx: Transaction, now: datetime) -> list[StaffAccount]:
 
 def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
     """A member of staff by id; NotFoundError."""
-    found = next((account for account in list_staff(tx, now) if account.staff_id == staff), None)
-    if found is None:
+    member = next((account for account in list_staff(tx, now) if account.staff_id == staff), None)
+    if member is None:
         raise NotFoundError("no such member of staff")
-    return found
+    return member
 
 
 def set_roles(
@@ -235,7 +235,7 @@ def set_roles(
     ``expected`` any more, and for an owner. Roles from the identity provider are set at each sign-in and
     stay.
     """
-    wanted, seen = ({role.value for role in several} for several in (roles, expected))
+    wanted, present = ({role.value for role in several} for several in (roles, expected))
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
     if row is None:
         raise NotFoundError("no such member of staff")
@@ -245,7 +245,7 @@ def set_roles(
         raise UsageError(
             "nobody is made an owner this way", "`licet staff bootstrap` makes the first one"
         )
-    if set(row[0]) != seen:
+    if set(row[0]) != present:
         raise RefusedError(
             "their roles were changed meanwhile",
             "look at them again, and decide anew",

@@ -152,10 +152,10 @@ def open_orders(tx: Transaction) -> list[StaffOrder]:
 
 def get(tx: Transaction, order: UUID) -> StaffOrder:
     """An order by its id; NotFoundError."""
-    found = select(tx, StaffOrder, f"{_ORDERS} WHERE order_id = %s", [order])
-    if not found:
+    orders = select(tx, StaffOrder, f"{_ORDERS} WHERE order_id = %s", [order])
+    if not orders:
         raise NotFoundError(f"no order `{format_id(Prefix.order, order)}`")
-    return found[0]
+    return orders[0]
 
 
 def list_newest(

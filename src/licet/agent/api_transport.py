@@ -39,8 +39,8 @@ class ApiTransport:
         return fresh_key(self._key_file)
 
     def standing(self) -> AccountAccess:
-        seen = self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS)
-        return AccountAccess(gate=seen.gate, token=str(seen.grant) if seen.grant else "")
+        status = self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS)
+        return AccountAccess(gate=status.gate, token=str(status.grant) if status.grant else "")
 
     def _ask(self, call: client.ApiRequest[Result], until: float) -> Result:
         return self._client.send(call, within=max(until - time.monotonic(), 0.0))
@@ -67,19 +67,19 @@ class ApiTransport:
 
     def usable(self, session: str) -> Usable:
         try:
-            asked = client.get_conversation(f"host:{session}", self._account)
-            seen = self._client.send(asked, within=TIMEOUT_SECONDS)
+            answer = client.get_conversation(f"host:{session}", self._account)
+            conversation = self._client.send(answer, within=TIMEOUT_SECONDS)
         except NotFoundError:
             return Usable()
-        badge = next((shown for shown in seen.badges if shown.purpose == PURPOSE), None)
+        badge = next((shown for shown in conversation.badges if shown.purpose == PURPOSE), None)
         if badge is None:
-            return Usable(turns=seen.turns, kept_out=seen.kept_out)
+            return Usable(turns=conversation.turns, kept_out=conversation.kept_out)
         return Usable(
-            turns=seen.turns,
+            turns=conversation.turns,
             use=badge.use != "none",
             because=badge.because,
             until=badge.until,
-            kept_out=seen.kept_out,
+            kept_out=conversation.kept_out,
             scope=_scope(badge.scope),
             since=badge.since,
         )

@@ -57,12 +57,14 @@ class LocalTransport:
     def __init__(self, opened: Installation, account: str) -> None:
         self._opened, self._host_key = opened, load_host_key(opened)
         with transaction(opened.pool) as tx:
-            found = account_view.account_by_host(tx, host_hmac(self._host_key, "account", account))
-        if found is None:
+            account_id = account_view.account_by_host(
+                tx, host_hmac(self._host_key, "account", account)
+            )
+        if account_id is None:
             raise NotFoundError(
                 f"no account `{account}`", "accounts are opened over the API, or by `licet import`"
             )
-        self._account = found
+        self._account = account_id
 
     def standing(self) -> AccountAccess:
         versions, now = load_policies(self._opened), self._opened.clock()
@@ -121,16 +123,16 @@ class LocalTransport:
         conversation = self._conversation(session)
         if conversation is None:
             return Usable()
-        seen = explanations.explain(self._opened, format_id(Prefix.conversation, conversation))
-        assert isinstance(seen, explanations.ConversationSeen)
-        answers_ = [answer for answer in seen.answers if answer.purpose == PURPOSE]
+        explained = explanations.explain(self._opened, format_id(Prefix.conversation, conversation))
+        assert isinstance(explained, explanations.ConversationSeen)
+        answers_ = [answer for answer in explained.answers if answer.purpose == PURPOSE]
         usable = [answer for answer in answers_ if answer.use]
         first = next(iter(usable or answers_), None)
         scope, since = self._granted(conversation) if usable else (None, None)
         return Usable(
             turns=sum(answer.turns for answer in answers_),
             use=bool(usable),
-            kept_out=seen.kept_out,
+            kept_out=explained.kept_out,
             because=first.because.value if first else "",
             until=min((answer.until for answer in usable if answer.until), default=None),
             scope=scope,
@@ -142,11 +144,11 @@ class LocalTransport:
         versions, now = load_policies(self._opened), self._opened.clock()
         question = versions.in_force(now).question_of(PURPOSE)
         with transaction(self._opened.pool) as tx:
-            seen = account_view.load_views(tx, [(self._account, conversation)], versions, now)[
+            view = account_view.load_views(tx, [(self._account, conversation)], versions, now)[
                 conversation
             ]
-            number = None if question is None else seen.state.grant_for(question, seen.turns)
-            grant = next((grant_ for grant_ in seen.state.grants if grant_.number == number), None)
+            number = None if question is None else view.state.grant_for(question, view.turns)
+            grant = next((grant_ for grant_ in view.state.grants if grant_.number == number), None)
             if grant is None:
                 return None, None
             began = account_choices.grant_times(tx, self._account, [grant.number])

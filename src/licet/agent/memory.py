@@ -65,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMemory:
-    """One account's state, in ``folder``."""
+    """One account's state."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,7 +128,6 @@ class AgentMemory:
         )
 
     def save_session(self, chosen: Session) -> None:
-        """Stores the person's choice, and whether Licet has it."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :is_sent, 0)
                ON CONFLICT (session) DO UPDATE
@@ -137,7 +136,7 @@ class AgentMemory:
         )
 
     def save_active_session(self, session: str, folder: str) -> None:
-        """Stores the session as a folder's latest, to resolve `this session`."""
+        """Stores a folder's latest session, to resolve `this session`."""
         self._db.execute(
             """INSERT INTO sessions VALUES (?, ?, 0, 0, 0,
                (SELECT coalesce(max(met), 0) + 1 FROM sessions))
@@ -173,7 +172,7 @@ class AgentMemory:
         return own
 
     def last_listing(self, folder: Path) -> tuple[str, float] | None:
-        """Returns the account's token and the time at the last full listing of a folder."""
+        """Returns a folder's last full listing: the account's token and the time."""
         row = self._db.execute(
             "SELECT token, at FROM listings WHERE folder = ?", [_path_hash(folder)]
         ).fetchone()

@@ -45,12 +45,12 @@ def find_narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrow
     """Returns the strictest of the person's choice ``own`` and all files that apply to
     ``folder``.
     """
-    found = own
+    strictest = own
     for place in locks:
-        found = found.stricter(_read_file(place, "the organisation"))
+        strictest = strictest.stricter(_read_file(place, "the organisation"))
     for place in _above(folder):
-        found = found.stricter(_read_file(place / PROJECT, f"`{PROJECT}`"))
-    return found
+        strictest = strictest.stricter(_read_file(place / PROJECT, f"`{PROJECT}`"))
+    return strictest
 
 
 def _above(folder: str) -> Iterator[Path]:

@@ -182,9 +182,9 @@ class AgentRecorder:
 
     def _may_be_covered(self, turn: ReadTurn) -> bool:
         """Whether a grant may cover the turn: one for another project does not."""
-        found = find_repository(turn.content.folder)
+        repository = find_repository(turn.content.folder)
         return self._transport.covers(
-            turn.host_conversation, found.name if found is not None else ""
+            turn.host_conversation, repository.name if repository is not None else ""
         )
 
     def _drop(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
@@ -233,12 +233,12 @@ class AgentRecorder:
 
 
 def _with_repository(turn: ReadTurn, kept_out: bool) -> ReadTurn:
-    """Returns the turn with its repository; a session keeps that of its first turn."""
-    found = find_repository(turn.content.folder)
-    if found is None:
+    """Returns the turn with its repository; a session keeps the first one."""
+    repository = find_repository(turn.content.folder)
+    if repository is None:
         return msgspec.structs.replace(turn, kept_out=kept_out)
     return msgspec.structs.replace(
-        turn, kept_out=kept_out, project=found.name, project_title=found.title
+        turn, kept_out=kept_out, project=repository.name, project_title=repository.title
     )
 
 

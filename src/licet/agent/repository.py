@@ -57,9 +57,9 @@ def _git_folder(path: Path) -> Path | None:
     text = _read_text(path)
     if text is None or not text.startswith("gitdir:"):
         return None
-    found = path.parent / text.removeprefix("gitdir:").strip()
-    common = _read_text(found / "commondir")
-    return found / common.strip() if common is not None else found
+    folder = path.parent / text.removeprefix("gitdir:").strip()
+    common = _read_text(folder / "commondir")
+    return folder / common.strip() if common is not None else folder
 
 
 def _of_remote(git: Path) -> Repository | None:

@@ -20,7 +20,7 @@ STATE = Path("~/.local/state/licet")
 
 
 class SessionAgent(msgspec.Struct, frozen=True):
-    """The transport to Licet, the agent's state, and the recorder that uses both."""
+    """The transport to Licet, the agent's state, and the recorder."""
 
     transport: Transport
     state: AgentMemory
@@ -79,9 +79,11 @@ def open_agent(
     """Opens the configured agent; ``start`` also starts the embedded database, and ``tell`` is
     called with each unreadable record.
     """
-    with open_memory(config) as state, open_transport(config, start=start) as found:
+    with open_memory(config) as state, open_transport(config, start=start) as transport:
         yield SessionAgent(
-            found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
+            transport,
+            state,
+            AgentRecorder(transport, state, config.agent.lock_file, time.time, tell),
         )
 
 

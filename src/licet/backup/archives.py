@@ -266,7 +266,7 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
         raise UsageError(
             f"`{target}` is not a folder", "name the folder that the backups were written to"
         )
-    found = sorted(
+    backups = sorted(
         path
         for path in target.iterdir()
         if any((path / name).exists() for name in (MANIFEST, DUMP, BASE))
@@ -277,7 +277,7 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
             for backup_id, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
     return [
-        backup_manifest.inspect(path, installation.clock(), days) for path in found[:BACKUPS_MAX]
+        backup_manifest.inspect(path, installation.clock(), days) for path in backups[:BACKUPS_MAX]
     ]
 
 
@@ -285,14 +285,14 @@ def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup
     """Like `list_backups`; ContradictedError for a damaged one, whose expiry and WAL are
     unknown.
     """
-    found = list_backups(installation, target)
-    for kept in found:
-        if kept.damage:
+    backups = list_backups(installation, target)
+    for backup in backups:
+        if backup.damage:
             raise ContradictedError(
-                f"{kept.damage}; nothing is removed beside it",
-                f"move `{kept.folder}` away, then repeat the command",
+                f"{backup.damage}; nothing is removed beside it",
+                f"move `{backup.folder}` away, then repeat the command",
             )
-    return found
+    return backups
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
@@ -343,20 +343,20 @@ def prune(installation: Installation, target: Path, *, dry_run: bool = False) ->
 
     A dry run returns the same and removes nothing.
     """
-    found = _list_undamaged(installation, target)
+    backups = _list_undamaged(installation, target)
     with _lock_folder(target, fcntl.LOCK_EX):
-        spent = [kept for kept in found if kept.expired or not kept.whole]
+        spent = [backup for backup in backups if backup.expired or not backup.whole]
         if dry_run:
             unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(installation, target))
             return PrunedBackups(backups=tuple(spent), segments=unneeded)
-        for kept in spent:
-            shutil.rmtree(kept.folder)
-            if kept.backup:
+        for backup in spent:
+            shutil.rmtree(backup.folder)
+            if backup.backup:
                 with transaction(installation.pool) as tx:
                     tx.execute(
                         "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
                         "pruned_at IS NULL",
-                        [installation.clock(), parse(Prefix.backup, kept.backup)],
+                        [installation.clock(), parse(Prefix.backup, backup.backup)],
                     )
         return PrunedBackups(backups=tuple(spent), segments=_prune_wal(installation, target))
 
@@ -393,9 +393,9 @@ def _unneeded_wal(
     the backup window.
     """
     bases = [
-        backup_manifest.read_manifest(kept.folder)
-        for kept in _list_undamaged(installation, target)
-        if kept.form is BackupForm.base and kept.whole and not kept.expired
+        backup_manifest.read_manifest(backup.folder)
+        for backup in _list_undamaged(installation, target)
+        if backup.form is BackupForm.base and backup.whole and not backup.expired
     ]
     with transaction(installation.pool) as tx:
         current = wal_receiver.slot(tx, journal_of(installation))
@@ -495,10 +495,10 @@ def forecast(
                 None, life, list_lacking(tx, journal_of(opened), life, walk), walk.finish()
             )
         begun, lives = manifest.made_at, manifest.life
-        found = [numbered.record for numbered in journal_of(opened).survey(walk)]
+        records = [numbered.record for numbered in journal_of(opened).survey(walk)]
         since = [
             kept
-            for kept in found
+            for kept in records
             if kept.at > begun and kept.life >= lives and kept.kind is not RestrictionKind.life
         ]
         return _forecast(manifest, life, since, walk.finish())

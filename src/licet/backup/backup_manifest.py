@@ -237,10 +237,10 @@ def check_copy(manifest: BackupManifest, held: Path) -> None:
     manifest.
     """
     try:
-        found = digest_of(held)
+        digest = digest_of(held)
     except FileNotFoundError:
-        found = (0, "")
-    if found != (manifest.size, manifest.sha256):
+        digest = (0, "")
+    if digest != (manifest.size, manifest.sha256):
         raise ContradictedError(
             f"the {manifest.form} at `{held}` does not match its manifest", "use another backup"
         )

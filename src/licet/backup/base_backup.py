@@ -68,9 +68,9 @@ def check(source: Path) -> None:
 
 
 def wal_beginning(source: Path) -> Beginning:
-    found = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
-    if found is None:
+    match = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
+    if match is None:
         raise BrokenError(
             f"the label of the base backup in `{source}` cannot be read", "use another backup"
         )
-    return Beginning(place=found[1], segment=found[2])
+    return Beginning(place=match[1], segment=match[2])

@@ -179,7 +179,7 @@ def _begin(side: Cluster, log: Path) -> subprocess.Popen[str]:
 def _recovery_settings(side: Cluster, until: datetime | None) -> str:
     hba = str(side.data / _TRUST).replace("\\", "\\\\").replace("'", "''")
     moment = f"recovery_target_time = '{until.isoformat(sep=' ')}'\n" if until is not None else ""
-    # Syncs what was copied once as a whole, not file by file.
+    # one sync of the file system instead of one per file
     sync = "recovery_init_sync_method = syncfs\n" if sys.platform == "linux" else ""
     return _SETTINGS.format(hba=hba, archive=_ARCHIVE) + moment + sync
 

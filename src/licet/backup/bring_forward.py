@@ -283,14 +283,14 @@ def list_lacking(
     """Lists the restrictions that a database in the life ``present`` lacks; call it before applying
     any.
     """
-    found: list[Restriction] = []
+    lacking: list[Restriction] = []
     for part in _split_batches((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
-        found += [
+        lacking += [
             record
             for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True)
             if lacks
         ]
-    return [record for record in found if record.kind is not RestrictionKind.life]
+    return [record for record in lacking if record.kind is not RestrictionKind.life]
 
 
 def _split_batches(records: Iterable[Restriction], size: int) -> Iterator[list[Restriction]]:

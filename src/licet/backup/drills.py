@@ -92,14 +92,14 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
     with _lock_scratch(installation) as scratch:
         try:
             backup = backup_manifest.read_manifest(source).backup
-            seen = _restore_and_examine(installation, source, scratch)
+            counts = _restore_and_examine(installation, source, scratch)
             result = DrillResult(
                 backup=backup,
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
                 failure="",
-                **msgspec.structs.asdict(seen),
+                **msgspec.structs.asdict(counts),
             )
         except BusyError:
             raise
@@ -122,16 +122,16 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
     if folder is not None and (folder / MANIFEST).is_file():
         return folder
     if folder is not None:
-        found = [
+        folders = [
             backup.folder
             for backup in archives.list_backups(installation, folder)
             if backup.whole and not backup.expired
         ]
-        if not found:
+        if not folders:
             raise NotFoundError(
                 f"no unexpired backup below `{folder}`", "make one: `licet backup make`"
             )
-        return found[-1]
+        return folders[-1]
     now = installation.clock()
     for registered in archives.list_registered(installation, BACKUPS_MAX):
         if (
@@ -221,10 +221,10 @@ def _restore_and_examine(
     installation: Installation, source: Path, scratch: Path
 ) -> _DatabaseCounts:
     manifest = archives.verify(installation.config, source)
-    found: list[_DatabaseCounts] = []
+    counts: list[_DatabaseCounts] = []
 
     def examine(dsn: str) -> None:
-        found.append(_examine_database(installation, dsn))
+        counts.append(_examine_database(installation, dsn))
 
     if manifest.form is BackupForm.dump:
         with embedded.running(scratch, UNSYNCED) as dsn:
@@ -232,7 +232,7 @@ def _restore_and_examine(
             examine(dsn)
     else:
         _recover(installation, source, manifest, scratch, examine)
-    return found[0]
+    return counts[0]
 
 
 def _recover(
@@ -272,7 +272,7 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
     with open_pool(dsn, 1) as pool:
         with pool.connection() as conn:
             migrate(conn)
-        # A base backup may have been taken behind a fence, which no restore lifts here.
+        # A base backup may have been taken behind a fence, which a drill does not lift.
         keyring = Keyring(
             installation.keyring.provider,
             installation.keyring.random,
@@ -280,7 +280,7 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
             cold=installation.keyring.cold,
         )
         with transaction(pool) as tx:
-            for count, what in (
+            for count, name in (
                 (integrity.blocks_without_segment, "blocks without a segment"),
                 (integrity.blocks_without_key, "sealed blocks whose key is destroyed"),
                 (
@@ -288,8 +288,8 @@ def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
                     "kept segments that are missing in the register of copies",
                 ),
             ):
-                if found := count(tx):
-                    raise BrokenError(f"the restored database has `{found:,}` {what}")
+                if leftover := count(tx):
+                    raise BrokenError(f"the restored database has `{leftover:,}` {name}")
             accounts, keys = _count_keys(tx, keyring)
             return _DatabaseCounts(
                 accounts=accounts,

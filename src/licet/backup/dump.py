@@ -230,10 +230,12 @@ def _drop_constraints(conn: Transaction) -> list[str]:
     ).fetchall()
     to_restore = [definition for definition, _ in indexes]
     for table, name, definition in references:
-        what = sql.SQL("ALTER TABLE {} {} CONSTRAINT {}")
-        conn.execute(what.format(sql.Identifier(table), sql.SQL("DROP"), sql.Identifier(name)))
+        statement = sql.SQL("ALTER TABLE {} {} CONSTRAINT {}")
+        conn.execute(statement.format(sql.Identifier(table), sql.SQL("DROP"), sql.Identifier(name)))
         to_restore.append(
-            what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn)
+            statement.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(
+                conn
+            )
             + f" {definition}"
         )
     for (table,) in conn.execute(

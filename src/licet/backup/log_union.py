@@ -156,24 +156,26 @@ class LogUnion:
             self._tx,
             {restriction.account for restriction in lacking if restriction.account is not None},
         )
-        kept: list[Restriction] = []
+        records: list[Restriction] = []
         withdrawn: set[UUID] = set()
         unexplained: list[Unexplained] = []
         for record in lacking:
             if self._may_be_applied(record, present):
-                kept.append(record)
+                records.append(record)
             elif record.kind is RestrictionKind.policy:
-                what = (
+                description = (
                     f"policy version {record.seq} of {rfc3339(record.at)}, which the log does "
                     "not have"
                 )
-                unexplained.append(Unexplained("the restriction journal", what, None))
+                unexplained.append(Unexplained("the restriction journal", description, None))
             elif record.kind is not RestrictionKind.unheld and record.account is not None:
                 withdrawn.add(record.account)
-        found, others = self._from_log(kept)
+        from_log, others = self._from_log(records)
         return RestorePlan(
-            records=sorted([*kept, *found], key=lambda record: record.at) if found else kept,
-            from_log=dict(sorted(Counter(record.kind.value for record in found).items())),
+            records=sorted([*records, *from_log], key=lambda record: record.at)
+            if from_log
+            else records,
+            from_log=dict(sorted(Counter(record.kind.value for record in from_log).items())),
             withdrawn=frozenset(withdrawn),
             unexplained=unexplained + others,
             grants=self._ended_grants(),
@@ -181,19 +183,19 @@ class LogUnion:
 
     @cached_property
     def _leaves(self) -> list[LoggedRestriction]:
-        found = []
+        leaves = []
         for log in self._ahead:
             accounts = self._accounts.get(log.year, {})
             for index, entry in enumerate(log.entries, log.first):
                 place = f"entry {index} of the log of {log.year}"
                 account = accounts.get(entry.get("who", ""))
                 erased = "commit" in entry and "who" not in entry
-                found.append(
+                leaves.append(
                     LoggedRestriction(
                         place, entry["t"], entry["at"], log.year, account, erased, entry["facts"]
                     )
                 )
-        return found
+        return leaves
 
     @cached_property
     def _logged_keys(self) -> set[tuple[UUID | None, str, str]]:
@@ -243,7 +245,7 @@ class LogUnion:
                 erased.add((kind, rfc3339(record.at)))
             if record.kind is RestrictionKind.policy:
                 policies.add(_policy_hash(record))
-        found: list[Restriction] = []
+        restrictions: list[Restriction] = []
         others: list[Unexplained] = []
         for leaf in self._leaves:
             if leaf.kind == EntryKind.policy_applied and leaf.facts["sha256"] not in policies:
@@ -266,10 +268,10 @@ class LogUnion:
                 continue
             restriction, is_gone = self._record_of(leaf, leaf.account)
             if restriction is not None:
-                found.append(restriction)
+                restrictions.append(restriction)
             elif not is_gone:
                 others.append(Unexplained(leaf.place, f"`{leaf.kind}` of {leaf.at}", leaf.account))
-        return found, others
+        return restrictions, others
 
     def _record_of(self, leaf: LoggedRestriction, account: UUID) -> tuple[Restriction | None, bool]:
         """Returns the restriction that a leaf states completely, or None; and whether its
@@ -383,11 +385,11 @@ def withdrawals(tx: Transaction, accounts: Iterable[UUID], now: datetime) -> lis
     """Returns the restrictions that end every use of ``accounts``: a no, and every flag
     overturned.
     """
-    found: list[Restriction] = []
+    restrictions: list[Restriction] = []
     for account in sorted(accounts):
-        found.append(_record(RestrictionKind.refused, account, now))
-        found += [
+        restrictions.append(_record(RestrictionKind.refused, account, now))
+        restrictions += [
             _record(RestrictionKind.unflagged, account, now, conversation=conversation)
             for conversation in restriction_targets.flagged(tx, account)
         ]
-    return found
+    return restrictions

@@ -31,9 +31,9 @@ def start_program(
 ) -> subprocess.Popen[bytes]:
     """Starts a program without waiting for it."""
     program = embedded.binaries() / command[0]
-    found = [str(program) if program.is_file() else command[0], *command[1:]]
+    arguments = [str(program) if program.is_file() else command[0], *command[1:]]
     return subprocess.Popen(  # noqa: S603 PostgreSQL's programs, with arguments of ours
-        found,
+        arguments,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -64,9 +64,9 @@ def _environment(dsn: str) -> dict[str, str]:
         if option.envvar is not None
     }
     environment = {variables[key]: str(value) for key, value in named.items() if key in variables}
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "LD_LIBRARY_PATH")
     }
-    return {**kept, **environment, "LC_ALL": "C.UTF-8"}
+    return {**inherited, **environment, "LC_ALL": "C.UTF-8"}

@@ -70,28 +70,28 @@ def list_unneeded(folder: Path, oldest: str | None) -> list[Path]:
     """Lists the segments before ``oldest``, the first that a base backup needs; if None, all
     complete ones.
     """
-    found = list_segments(folder)
+    segments = list_segments(folder)
     if oldest is None:
-        return [path for path in found if not path.suffix]
-    return [path for path in found if path.name[8:24] < oldest[8:]]
+        return [path for path in segments if not path.suffix]
+    return [path for path in segments if path.name[8:24] < oldest[8:]]
 
 
 def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) -> None:
     """Raises BrokenError if a segment between the base backup and the archive's end is missing or
     damaged. Files that are not in ``names``, if given, count as missing.
     """
-    found = [path for path in list_segments(folder) if path.name[8:24] >= begins.segment[8:]]
-    found = [path for path in found if names is None or path.name in names]
-    same = [path for path in found if path.name[:8] == begins.segment[:8]]
+    paths = [path for path in list_segments(folder) if path.name[8:24] >= begins.segment[8:]]
+    paths = [path for path in paths if names is None or path.name in names]
+    same = [path for path in paths if path.name[:8] == begins.segment[:8]]
     if not same:
         return
     bytes_each = same[0].stat().st_size
-    numbers = [_number(path.name, bytes_each) for path in found]
+    numbers = [_number(path.name, bytes_each) for path in paths]
     first = _number(begins.segment, bytes_each)
     for expected, number in enumerate(numbers, start=first):
         if number > expected:
             raise _archive_error(
-                folder, f"the segment before `{found[expected - first].name}` is missing"
+                folder, f"the segment before `{paths[expected - first].name}` is missing"
             )
     with tempfile.TemporaryDirectory() as temporary:
         for path in same:

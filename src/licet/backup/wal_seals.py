@@ -69,14 +69,14 @@ def verify_seals(archive: Path, key: bytes, begins: str) -> dict[str, bytes | No
     """Returns the sealed files from the segment ``begins`` on, by name: None for a complete
     segment, the proved bytes for a partial one. ContradictedError if bytes differ.
     """
-    found: dict[str, bytes | None] = {}
+    sealed: dict[str, bytes | None] = {}
     for path in _files(archive):
         if not path.name.endswith(".history") and path.name[8:24] < begins[8:]:
             continue
         held = _prove_file(archive, path, key)
         if held is not None:
-            found[path.name] = held if path.name.endswith(_PARTIAL) else None
-    return found
+            sealed[path.name] = held if path.name.endswith(_PARTIAL) else None
+    return sealed
 
 
 def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:

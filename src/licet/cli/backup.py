@@ -331,7 +331,7 @@ def _report(result: RestoreResult) -> str:
 
 
 def _narrowed_lines(result: RestoreResult) -> list[str]:
-    """Formats what only the log had, and what nothing explained."""
+    """Formats the restrictions that only the log had, and unexplained entries."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.from_log.items())
     lines = [f"from log   {counts}, which the restriction journal lacked"] if counts else []
     lines += [f"unfit      {place}" for place in result.unfit]

@@ -100,42 +100,44 @@ class ReceivedProblem(msgspec.Struct, frozen=True):
 def lost_reply(error: httpx2.TransportError) -> Lost:
     """Returns why no response came."""
     causes = list(_causes(error))
-    what = type(error).__name__
+    kind = type(error).__name__
     for cause in causes:
         match cause:
             case socket.gaierror():
-                return Lost(ReasonCode.name_unknown, what)
+                return Lost(ReasonCode.name_unknown, kind)
             case ssl.SSLCertVerificationError():
-                return Lost(ReasonCode.certificate_unknown, cause.verify_message or what)
+                return Lost(ReasonCode.certificate_unknown, cause.verify_message or kind)
             case ssl.SSLError():
-                return Lost(ReasonCode.tls_failed, what)
+                return Lost(ReasonCode.tls_failed, kind)
             case ConnectionRefusedError():
-                return Lost(ReasonCode.connection_refused, what)
+                return Lost(ReasonCode.connection_refused, kind)
             case _:
                 pass
     match error:
         case httpx2.TimeoutException():
-            return Lost(ReasonCode.late, what)
+            return Lost(ReasonCode.late, kind)
         case httpx2.UnsupportedProtocol():
-            return Lost(ReasonCode.address_scheme, what)
+            return Lost(ReasonCode.address_scheme, kind)
         case httpx2.RemoteProtocolError() if "complete" in str(error):
-            return Lost(ReasonCode.cut_off, what)
+            return Lost(ReasonCode.cut_off, kind)
         case httpx2.RemoteProtocolError() if "disconnected" not in str(error):
-            return Lost(ReasonCode.not_http, what)
+            return Lost(ReasonCode.not_http, kind)
         case httpx2.RemoteProtocolError() | httpx2.NetworkError():
-            return Lost(ReasonCode.connection_lost, what)
+            return Lost(ReasonCode.connection_lost, kind)
         case _:
-            return Lost(ReasonCode.no_answer, what)
+            return Lost(ReasonCode.no_answer, kind)
 
 
 def parse_problem(outcome: Reply) -> ReceivedProblem:
     """Parses a response's problem; without a type if it is not Licet's."""
     try:
-        found = msgspec.json.decode(outcome.body, type=ReceivedProblem)
+        problem = msgspec.json.decode(outcome.body, type=ReceivedProblem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ReceivedProblem(title=f"status `{outcome.status}`")
     return (
-        found if found.type.startswith(URN) else ReceivedProblem(title=f"status `{outcome.status}`")
+        problem
+        if problem.type.startswith(URN)
+        else ReceivedProblem(title=f"status `{outcome.status}`")
     )
 
 
@@ -217,9 +219,9 @@ def _seconds(text: str | None) -> float:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
+    cause: BaseException | None = error
     for _ in range(10):
-        if found is None:
+        if cause is None:
             return
-        yield found
-        found = found.__cause__ or found.__context__
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -71,10 +71,10 @@ def standing_acts(
     account, changed = holder.account_id, account_view.account_at(holder, policies, now)
     state = changed.account
     keys = keyring.account_keys(tx, [account]).get(account)
-    given = account_choices.newest_by_grant(tx, account, [grant.number for grant in state.grants])
+    choices = account_choices.newest_by_grant(tx, account, [grant.number for grant in state.grants])
     # A no that kept a grant by name was a yes to it.
     grants = {
-        number: _choice_act(made, account, keys, ActKind.yes) for number, made in given.items()
+        number: _choice_act(made, account, keys, ActKind.yes) for number, made in choices.items()
     }
     questions: dict[str, ConsentAct] = {}
     for question, made in account_choices.last_by_question(tx, account).items():

@@ -140,11 +140,13 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         are ignored.
         """
         names = prompt.in_force.asks
-        given = {
+        answers = {
             names[0] if name == "" and len(names) == 1 else name: answer
             for name, answer in self.answers.items()
         }
-        return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
+        return {
+            name: answers[name] == "yes" for name in names if answers.get(name) in ("yes", "no")
+        }
 
     def _missing(self, prompt: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
         """The required questions without an answer: of the settings its one question, of the notice
@@ -178,7 +180,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     def _choice(
         self, prompt: Prompt, question: str, allow: bool, age: int | None
     ) -> choices.ChoiceRequest:
-        kept = [
+        scopes = [
             grant
             for grant in prompt.state.grants
             if grant.number in self.keep and grant.question == question
@@ -193,7 +195,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             via=place(prompt, self.page).value,
             keep=()
             if allow
-            else tuple(choices.scope_of(grant) for grant in kept if grant.scope != WHOLE_ACCOUNT),
+            else tuple(choices.scope_of(grant) for grant in scopes if grant.scope != WHOLE_ACCOUNT),
             surface=self.surface,
             showing=self.showing if allow else self.showing or None,
             age=age,
@@ -218,21 +220,21 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         if False not in answers.values():
             require_notice(prompt)
-        found, text = set(), self.age.strip()
+        faults, text = set(), self.age.strip()
         if self.page is FormPage.notice and prompt.terms_accepted_at is None and not self.terms:
-            found.add(FormFault.terms)
+            faults.add(FormFault.terms)
         if missing:
-            found.add(FormFault.choice)
+            faults.add(FormFault.choice)
         age = int(text) if text.isdecimal() and len(text) <= 3 else None
         wrong = text != "" and (age is None or age > AGE_MAX)
         if prompt.min_age is None or wrong:
             age = None
         if prompt.asks_age and age is None and True in answers.values():
-            found.add(FormFault.age)
+            faults.add(FormFault.age)
         known = prompt.state.age
         if age is not None and known is not None and age < known and self.age_again.strip() != text:
-            found.add(FormFault.lower_age)
-        return age, frozenset(found)
+            faults.add(FormFault.lower_age)
+        return age, frozenset(faults)
 
     def _refuses(self, prompt: Prompt, faults: frozenset[FormFault]) -> bool:
         """Whether these faults reject the form: a choice counts without the terms, except at

@@ -131,10 +131,10 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     def join_names(self, names: Iterable[str], joined: Joined = "and") -> str:
         """The names as a list in words: `a, b and c`, or with ``joined`` as `or`."""
-        found = list(names)
-        if len(found) > 1 and f"list.{joined}" in self.own:
-            return self.say(f"list.{joined}", one=", ".join(found[:-1]), other=found[-1])
-        return cldr.join_names(self.language, found, joined)
+        listed = list(names)
+        if len(listed) > 1 and f"list.{joined}" in self.own:
+            return self.say(f"list.{joined}", one=", ".join(listed[:-1]), other=listed[-1])
+        return cldr.join_names(self.language, listed, joined)
 
     def language_name(self, tag: str) -> str:
         """The name of a language in this one: German."""
@@ -236,8 +236,8 @@ class Languages:
             language = ENGLISH
         if language not in self._found:
             self._found[language] = Catalogue(language, self._own(language), self._english)
-        found = self._found[language]
-        return msgspec.structs.replace(found, marked=True) if marked else found
+        cached = self._found[language]
+        return msgspec.structs.replace(cached, marked=True) if marked else cached
 
     def file(self, language: str) -> CatalogueFile:
         """The parsed file of a language; InputError if it is malformed."""
@@ -258,12 +258,12 @@ class Languages:
     def _own(self, language: str) -> dict[str, str]:
         if language == ENGLISH:
             return self._english
-        found = self.file(language)
+        file = self.file(language)
         return {
             key: sentence
-            for key, sentence in found.sentences.items()
+            for key, sentence in file.sentences.items()
             if OPTIONAL.fullmatch(key)
-            or found.of.get(key) == stamp(english_source(key, self._english) or "")
+            or file.of.get(key) == stamp(english_source(key, self._english) or "")
         }
 
 
@@ -282,12 +282,12 @@ def _decode_file(file: Traversable, kind: type[T]) -> T:
 @cache
 def load_languages(folder: Path | None = None) -> Languages:
     """The languages that ship, and those of the operator's ``folder``."""
-    found = Languages(_SHIPPED, *([folder] if folder is not None else []))
+    languages = Languages(_SHIPPED, *([folder] if folder is not None else []))
     if folder is not None:
         _ = (
-            found.own_names
+            languages.own_names
         )  # decodes them all: a malformed file fails at start, not on a person's page
-    return found
+    return languages
 
 
 def catalogue(language: str = ENGLISH) -> Catalogue:

@@ -80,14 +80,14 @@ def check(languages: Languages, language: str) -> list[CatalogueFinding]:
         raise UsageError(
             f"there is no catalogue for `{language}`", f"there are {', '.join(languages.names)}"
         )
-    found = [
+    findings = [
         CatalogueFinding(language, place, rule, message)
         for place, rule, message in (
             *_check_sentences(languages, language),
             *_check_notices(language),
         )
     ]
-    return sorted(found, key=lambda one: one.is_warning)
+    return sorted(findings, key=lambda one: one.is_warning)
 
 
 _Found = Iterator[tuple[str, CatalogueRule, str]]
@@ -179,10 +179,10 @@ def _check_sentence(
     rule = CatalogueRule
     if not text.strip() or text != text.strip():
         yield rule.markup, "it is empty, or begins or ends with a blank"
-    if found := _MARKUP.search(text) or _CONTROLS.search(text):
+    if match := _MARKUP.search(text) or _CONTROLS.search(text):
         yield (
             rule.markup,
-            f"`{found[0]!a}` is markup, or no character of a text: write the words alone",
+            f"`{match[0]!a}` is markup, or no character of a text: write the words alone",
         )
     if _LINK.findall(text) != _LINK.findall(english):
         yield (
@@ -279,8 +279,8 @@ def _check_notice(source: str, english: str, language: str) -> Iterator[tuple[Ca
     if len(source) > len(english) * LENGTH_RATIO_MAX:
         yield rule.length, f"{len(source)} characters for {len(english)} in English"
     try:
-        for found in _lint(source):
-            yield rule.wording, str(found)
+        for finding in _lint(source):
+            yield rule.wording, str(finding)
         if notice.front(source).get("language") != language:
             yield rule.unknown, "its language is not that of its name"
     except LicetError as error:

@@ -81,24 +81,22 @@ def moment(language: str, at: datetime) -> str:
     """28 September 2025, 10:00 UTC."""
     from babel.dates import format_skeleton
 
-    found = locale(language)
-    time = format_skeleton("Hm", at, tzinfo=at.tzinfo, locale=found)
+    place = locale(language)
+    time = format_skeleton("Hm", at, tzinfo=at.tzinfo, locale=place)
     return (
-        str(found.datetime_formats["medium"])
+        str(place.datetime_formats["medium"])
         .replace("{1}", day(language, at))
         .replace("{0}", f"{time} UTC")
     )
 
 
 def period(language: str, count: int, unit: str) -> str:
-    """5 years; ``unit`` is `year`, `month`, `week`, `day`, `hour`, `minute` or `second`."""
     from babel.units import format_unit
 
     return format_unit(count, f"duration-{unit}", length="long", locale=locale(language))
 
 
 def join_names(language: str, names: Sequence[str], joined: Joined) -> str:
-    """A list in words: a, b and c."""
     from babel.lists import format_list
 
     return format_list(names, style=_STYLES[joined], locale=locale(language))

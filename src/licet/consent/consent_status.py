@@ -74,17 +74,17 @@ def question_statuses(
     """An account's standing in each question of the version in force, in the order of asking."""
     waiting = unanswered_questions(state, policies, now)
     stood = []
-    for asked in policies.in_force(now).questions:
-        answered = state.answered_version(asked.question)
+    for question in policies.in_force(now).questions:
+        answered = state.answered_version(question.question)
         stood.append(
             QuestionStatus(
-                question=asked.question,
-                covers=tuple(sorted(asked.covers)),
-                standing=state.standing(asked.question),
+                question=question.question,
+                covers=tuple(sorted(question.covers)),
+                standing=state.standing(question.question),
                 answered=policies[answered].version if answered is not None else None,
-                unanswered=asked.question in waiting,
-                grant=state.grant(asked.question),
-                act=acts.questions.get(asked.question) if acts is not None else None,
+                unanswered=question.question in waiting,
+                grant=state.grant(question.question),
+                act=acts.questions.get(question.question) if acts is not None else None,
             )
         )
     return tuple(stood)
@@ -110,15 +110,15 @@ def load_status(
         raise NotFoundError("no such account")
     state = account_view.account_at(row, policies, now).account
     standing = acts.standing_acts(tx, keyring, policies, row, now)
-    found = projects.tree(tx, account, after, limit + 1)
-    page = found[:limit]
+    places = projects.tree(tx, account, after, limit + 1)
+    page = places[:limit]
     titles = _titles(tx, keyring, policies, account, page, now) if titled else {}
     return StandingTree(
         gate=gate(state, policies, now),
         version=policies.in_force(now).version,
         questions=question_statuses(state, policies, now, standing),
         places=tuple(_place(place, state, standing, titles) for place in page),
-        next=page[-1].cursor if len(found) > limit else None,
+        next=page[-1].cursor if len(places) > limit else None,
     )
 
 
@@ -168,12 +168,12 @@ def _titles(
     opened = own_conversations.load_titles(
         tx, keyring, account_view.load_views(tx, named, policies, now), now
     )
-    found = {
+    titles = {
         place.cursor: opened.get(place.conversation, "")
         for place in page
         if place.conversation is not None
     }
-    return found | {
+    return titles | {
         place.cursor: history.unseal_title(place.title, account, keys)
         for place in page
         if place.conversation is None

@@ -90,11 +90,11 @@ def read_controller(file: Path) -> Controller:
     if not file.is_file():
         return Controller()
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
         stated = (
-            {key: value for key, value in found.items() if value is not None}
-            if isinstance(found, dict)
-            else found
+            {key: value for key, value in document.items() if value is not None}
+            if isinstance(document, dict)
+            else document
         )
         return validate(msgspec.convert(stated, Controller), str(file))
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:

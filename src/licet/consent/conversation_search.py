@@ -100,10 +100,10 @@ def count_conversations(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS * 4, before=before
         )
-        seen = account_view.load_views(
+        views = account_view.load_views(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
-        for conversation, one in seen.items():
+        for conversation, one in views.items():
             turns += len(one.turn_states)
             if not one.is_stored:
                 copied += 1
@@ -162,12 +162,12 @@ def search(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS, before=before, project=query.project
         )
-        seen = account_view.load_views(
+        views = account_view.load_views(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
-        fits, size = _match_conversations(tx, keyring, policies, seen, query, now)
+        fits, size = _match_conversations(tx, keyring, policies, views, query, now)
         looked += len(ids)
-        turns += sum(len(view.turn_states) for view in seen.values())
+        turns += sum(len(view.turn_states) for view in views.values())
         opened += size
         hits += [one for one in ids if one in fits]
         is_end, is_full = len(ids) < BATCH_CONVERSATIONS, len(hits) >= PAGE_CONVERSATIONS_MAX

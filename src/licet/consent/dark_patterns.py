@@ -82,12 +82,12 @@ def find_removal_promises(text: str) -> dict[str, frozenset[str]]:
     """The promises of a text to remove identifiers, each with the finder that it needs; none makes
     a text anonymous.
     """
-    found = {
+    promises = {
         " ".join(match[0].split()): REMOVED
         for pattern in _REMOVALS
         for match in pattern.finditer(text)
     }
-    return found | {match[0]: frozenset({ANONYMITY}) for match in _ANONYMITY.finditer(text)}
+    return promises | {match[0]: frozenset({ANONYMITY}) for match in _ANONYMITY.finditer(text)}
 
 
 REASONS = {

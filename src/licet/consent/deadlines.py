@@ -86,12 +86,12 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     def acknowledge_by(self, received_at: datetime) -> datetime | None:
         """The date by which its receipt must be confirmed; None if no law requires it."""
-        asked = [
+        days = [
             after(rule.acknowledge, received_at)
             for rule in self.rules
             if rule.acknowledge is not None
         ]
-        return min(asked, default=None)
+        return min(days, default=None)
 
     def extended_to(self, received_at: datetime) -> datetime | None:
         """The date after an extension; None if it cannot be extended."""
@@ -137,18 +137,18 @@ def load_clocks() -> tuple[RegionClock, ...]:
 def parse_clocks(text: str) -> tuple[RegionClock, ...]:
     """Parses clocks; BrokenError for a duplicate region, an unknown right or an invalid term."""
     try:
-        found = msgspec.convert(yaml.safe_load(text), _File).clocks
+        clocks = msgspec.convert(yaml.safe_load(text), _File).clocks
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise BrokenError(f"`deadlines.yaml` cannot be read: {error}") from error
-    named = [region for clock in found for region in clock.regions]
+    named = [region for clock in clocks for region in clock.regions]
     for region in named:
         if REGION.fullmatch(region) is None or named.count(region) > 1:
             raise BrokenError(
                 f"`deadlines.yaml`: region `{region}` is no code of ISO 3166, or named twice"
             )
-    for clock in found:
+    for clock in clocks:
         _check(clock)
-    return found
+    return clocks
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,8 +177,8 @@ def _clocks_by_region() -> dict[str, RegionClock]:
 
 def clock_of(region: str | None) -> RegionClock | None:
     """The clock of a region, or of its country; None where none is known."""
-    found = _clocks_by_region()
-    return None if region is None else found.get(region) or found.get(region[:2])
+    clocks = _clocks_by_region()
+    return None if region is None else clocks.get(region) or clocks.get(region[:2])
 
 
 @lru_cache(maxsize=1024)

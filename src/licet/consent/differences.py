@@ -165,15 +165,15 @@ def _question_differences(
     )
     return [
         QuestionDiffers(
-            question=asked.question,
-            covers=asked.covers,
-            standing=state.standing(asked.question),
-            answered=newest is not None and is_answered(state, asked.question, newest),
-            act=acts.questions.get(asked.question),
-            since=began.get(state.grant(asked.question) or 0),
-            below=tuple(grant for grant in grants if grant.question == asked.question),
+            question=question.question,
+            covers=question.covers,
+            standing=state.standing(question.question),
+            answered=newest is not None and is_answered(state, question.question, newest),
+            act=acts.questions.get(question.question),
+            since=began.get(state.grant(question.question) or 0),
+            below=tuple(grant for grant in grants if grant.question == question.question),
         )
-        for asked in policies.in_force(now).questions
+        for question in policies.in_force(now).questions
     ]
 
 

@@ -76,13 +76,13 @@ def _person_feedback(
     rows: Sequence[FeedbackRow],
     now: datetime,
 ) -> list[PersonFeedback]:
-    seen = account_view.load_views(
+    views = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
     shared = feedback.open_shared(tx, keyring, rows, now)
     made = []
     for row in rows:
-        about = seen[row.conversation]
+        about = views[row.conversation]
         is_held = bool(about.turns.holds) and own_conversations.has_visible_hold(
             tx, row.account, row.conversation
         )

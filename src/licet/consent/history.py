@@ -203,10 +203,10 @@ def consumed_by_conversation(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, list[ConsumedBy]]:
     """The models trained on each conversation."""
-    found: dict[UUID, list[ConsumedBy]] = {}
+    models: dict[UUID, list[ConsumedBy]] = {}
     for model in list_consumed(tx, account, conversations):
-        found.setdefault(model.conversation, []).append(model)
-    return found
+        models.setdefault(model.conversation, []).append(model)
+    return models
 
 
 def releases_by_conversation(
@@ -217,10 +217,10 @@ def releases_by_conversation(
         f"SELECT DISTINCT x.conversation_id, r.name {_HOLDING} ORDER BY 1, 2",
         {"account": account, "of": list(conversations)},
     ).fetchall()
-    found: dict[UUID, list[str]] = {}
+    names: dict[UUID, list[str]] = {}
     for conversation, name in rows:
-        found.setdefault(conversation, []).append(name)
-    return found
+        names.setdefault(conversation, []).append(name)
+    return names
 
 
 class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ def direction(tag: str) -> str:
 
 def rank_tags(header: str) -> list[str]:
     """The tags of a header by descending quality, without those with ``q=0`` or malformed."""
-    found = []
+    ranked = []
     for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
         name, _, weight = part.strip().partition(";")
         try:
@@ -38,8 +38,8 @@ def rank_tags(header: str) -> list[str]:
         except ValueError:
             continue
         if quality > 0 and TAG.match(name.strip()):
-            found.append((-quality, place, name.strip()))
-    return [name for _, _, name in sorted(found)]
+            ranked.append((-quality, place, name.strip()))
+    return [name for _, _, name in sorted(ranked)]
 
 
 def lookup(tags: Iterable[str], available: Sequence[str]) -> str:

@@ -158,18 +158,18 @@ def lint_source(document: str, policy: Policy | None = None) -> list[LintFinding
         "body": markdown.plain(text.body),
     }
     words |= {name: markdown.plain(line) for name, line in text.gist}
-    found: list[LintFinding] = []
+    findings: list[LintFinding] = []
     for all_word in text.all_words:
         words |= {_key(key, all_word): getattr(all_word, key) for key in notice.WORDS}
-        found += _check_lengths(all_word)
-        found += _check_question(all_word) if text.language == ENGLISH else ()
-    found += [
+        findings += _check_lengths(all_word)
+        findings += _check_question(all_word) if text.language == ENGLISH else ()
+    findings += [
         LintFinding(_rule_of_fault(fault), key, fault)
         for key, value in words.items()
         for fault in dark_patterns.find_faults(value, language=text.language)
     ]
     if text.language == ENGLISH and _ABOUT.search(text.terms):
-        found.append(
+        findings.append(
             LintFinding(
                 LintRule.bundled,
                 "terms",
@@ -178,8 +178,8 @@ def lint_source(document: str, policy: Policy | None = None) -> list[LintFinding
         )
     if policy is None and text.policy in PRESETS:
         policy = preset(text.policy)
-    found += _check_bundling(policy, text) if policy is not None else ()
-    return sorted(set(found))
+    findings += _check_bundling(policy, text) if policy is not None else ()
+    return sorted(set(findings))
 
 
 def _key(key: str, words: QuestionWords) -> str:
@@ -229,11 +229,11 @@ def _check_bundling(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
             "question",
             f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one",
         )
-    for asked in policy.questions:
-        if len(asked.covers) > 1:
+    for question in policy.questions:
+        if len(question.covers) > 1:
             yield _bundled_finding(
-                f"question.{asked.question}",
-                f"one answer is for {' and '.join(sorted(asked.covers))}",
+                f"question.{question.question}",
+                f"one answer is for {' and '.join(sorted(question.covers))}",
             )
 
 
@@ -255,19 +255,19 @@ def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> li
     """Lints a page; with ``settings``, also whether withdrawing there takes more steps than
     consenting here.
     """
-    found = [
+    findings = [
         LintFinding(_rule_of_fault(fault), "the page", fault)
         for fault in dark_patterns.find_faults(page.text)
     ]
-    found += [
+    findings += [
         LintFinding(LintRule.countdown, timer, "a countdown presses people: remove it")
         for timer in (*page.timers, *page.moving)
     ]
-    found += _check_preselected(page)
-    found += _check_answers(page)
+    findings += _check_preselected(page)
+    findings += _check_answers(page)
     for control in page.controls:
         if classify_label(control.label) is LabelMeaning.yes:
-            found += _check_purposes(
+            findings += _check_purposes(
                 _control_name(control), control.label.strip().split("\n", 1)[0]
             )
     if settings is not None:
@@ -275,14 +275,14 @@ def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> li
         leaving = count_steps(settings, LabelMeaning.no)
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
-            found.append(
+            findings.append(
                 LintFinding(
                     LintRule.longer,
                     "the settings",
                     f"withdrawing {took}, and giving takes {giving}",
                 )
             )
-    return sorted(set(found))
+    return sorted(set(findings))
 
 
 def count_steps(page: RenderedPage, answer: LabelMeaning) -> int | None:
@@ -351,7 +351,7 @@ def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
             yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
         return
     a, b = yes.looks, no.looks
-    for what, one, other, ratio_max in (
+    for measure, one, other, ratio_max in (
         ("area", a.width * a.height, b.width * b.height, RATIO_MAX),
         ("type size", a.font_size, b.font_size, 1.01),
         ("type weight", a.font_weight, b.font_weight, 1.01),
@@ -359,7 +359,7 @@ def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
         ("contrast of the surface", a.surface_contrast, b.surface_contrast, CONTRAST_RATIO_MAX),
     ):
         if max(one, other) > ratio_max * max(min(one, other), 0.01):
-            yield LintFinding(LintRule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
+            yield LintFinding(LintRule.unequal, place, f"{measure}: {one:.4g} against {other:.4g}")
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:
             yield LintFinding(

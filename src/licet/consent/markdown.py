@@ -22,7 +22,6 @@ FIRST = 2  # a notice's title is the page's own first heading
 
 
 def blocks(source: str) -> Iterator[str]:
-    """The blocks of a text, separated by blank lines."""
     for block in re.split(r"\n[ \t]*\n", source.replace("\r\n", "\n")):
         if block.strip():
             yield block.strip("\n")
@@ -33,9 +32,9 @@ def html(source: str) -> str:
     title.
     """
     marks = [
-        len(found[1])
+        len(heading[1])
         for block in blocks(source)
-        if (found := _HEADING.match(block.strip())) is not None
+        if (heading := _HEADING.match(block.strip())) is not None
     ]
     return "\n".join(_block(block, FIRST - min(marks, default=1)) for block in blocks(source))
 

@@ -187,17 +187,17 @@ def list_shipped_sources(policy: Policy, languages: Collection[str] | None = Non
 def sources() -> dict[str, str]:
     """Every shipped source by file name: the English ones and their current translations."""
     folder = files("licet.consent") / "notices"
-    found = {
+    texts = {
         f.name: f.read_text(encoding="utf-8") for f in folder.iterdir() if f.name.endswith(".md")
     }
     english = {
-        name: source for name, source in sorted(found.items()) if language_of(name) == ENGLISH
+        name: source for name, source in sorted(texts.items()) if language_of(name) == ENGLISH
     }
-    others = sorted((language_of(name), name) for name in found if name not in english)
+    others = sorted((language_of(name), name) for name in texts if name not in english)
     translations = {
-        name: found[name]
+        name: texts[name]
         for _, name in others
-        if translates(found[name], english.get(english_of(name), ""))
+        if translates(texts[name], english.get(english_of(name), ""))
     }
     return english | {name: remove_stamp(source) for name, source in translations.items()}
 
@@ -268,7 +268,7 @@ def fill(
         "removes": removal_sentence(words, search),
         "removes_kinds": " ".join([*sorted(search.kinds), *sorted(search.languages)]),
     }
-    kept = []
+    lines = []
     for block in markdown.blocks(source):
         names = _PLACE.findall(block)
         for name in names:
@@ -277,8 +277,8 @@ def fill(
                     f"`{{{name}}}` is no value of a policy", f"there are {', '.join(sorted(known))}"
                 )
         if all(known[name] is not None for name in names):
-            kept.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
-    return "\n\n".join(_without_empty_sections(kept)) + "\n"
+            lines.append(_PLACE.sub(lambda place: str(known[place[1]]), block))
+    return "\n\n".join(_without_empty_sections(lines)) + "\n"
 
 
 def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
@@ -287,12 +287,12 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
     if "question" in front or not policy.asks:
         return source
     lines = []
-    for asked in policy.questions:
-        if f"question.{asked.question}" in front:
+    for question in policy.questions:
+        if f"question.{question.question}" in front:
             continue
-        defaults = words.question_words(asked)
+        defaults = words.question_words(question)
         lines += [
-            f"{key}.{asked.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
+            f"{key}.{question.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
             for key in WORDS
         ]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])
@@ -438,10 +438,10 @@ def _parse_questions(front: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _parts(document: str) -> tuple[str, str]:
-    found = _FRONT.fullmatch(document)
-    if found is None:
+    match = _FRONT.fullmatch(document)
+    if match is None:
         raise InputError("has no front matter", "begin with `---`, the keys, and `---`")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def _front(document: str) -> dict[str, str]:
@@ -506,12 +506,12 @@ def publish(
 
 def find_version(policies: Policies, version: str | None) -> Policy:
     """The applied version of that name, by default the newest; InputError for an unknown one."""
-    found = [policy for policy in policies.versions if version in (None, policy.version)]
-    if not found:
+    named = [policy for policy in policies.versions if version in (None, policy.version)]
+    if not named:
         raise InputError(
             f"no policy version `{version}` has been applied", "apply the policy first"
         )
-    return found[-1]
+    return named[-1]
 
 
 def _validate(
@@ -538,10 +538,10 @@ def _validate(
     ]
     parts += [markdown.plain(line) for _, line in text.gist]
     texts = (text.title, *parts, text.later, markdown.plain(text.body))
-    found = dark_patterns.find_faults(*texts, language=text.language)
-    if found:
+    faults = dark_patterns.find_faults(*texts, language=text.language)
+    if faults:
         raise RefusedError(
-            f"the notice presses: {found[0]}",
+            f"the notice presses: {faults[0]}",
             "say it plainly; `licet notice lint` lists every place",
             because="notice_presses",
         )
@@ -692,13 +692,12 @@ def texts_by_hash(tx: Transaction, hashes: Collection[bytes] | None = None) -> d
 
 
 def get(tx: Transaction, notice_id: UUID) -> PublishedNotice | None:
-    """A notice by its id."""
     row = tx.execute(f"SELECT {_COLUMNS} FROM notices WHERE notice_id = %s", [notice_id]).fetchone()
     return _notice(row) if row else None
 
 
 def _notice(row: Sequence[object]) -> PublishedNotice:
-    found: dict[str, object] = dict(
+    fields: dict[str, object] = dict(
         zip(
             ("notice_id", "number", "language", "variant", "document", "sha256", "published_at"),
             row,
@@ -706,7 +705,7 @@ def _notice(row: Sequence[object]) -> PublishedNotice:
         )
     )
     return msgspec.convert(
-        {**found, "text": _parse_published(str(found["document"]))}, PublishedNotice
+        {**fields, "text": _parse_published(str(fields["document"]))}, PublishedNotice
     )
 
 

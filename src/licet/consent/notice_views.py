@@ -195,10 +195,10 @@ def _entry(
 
 def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
     """A showing of the account's own; NotFoundError for any other id."""
-    found = _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, shown_id])
-    if not found:
+    showings = _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, shown_id])
+    if not showings:
         raise NotFoundError(f"no showing `{shown_id.hex}`")
-    return found[0]
+    return showings[0]
 
 
 def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
@@ -209,12 +209,12 @@ def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
         named = UUID(hex=text) if len(text) == 32 else None
     except ValueError:
         named = None
-    found = (
+    showings = (
         _select(tx, "WHERE s.account_id = %s AND s.shown_id = %s", [account, named])
         if named is not None
         else []
     )
-    return found[0] if found else None
+    return showings[0] if showings else None
 
 
 def list_by_account(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:

@@ -62,7 +62,7 @@ def validate(answers: Mapping[str, Answer | None], file: str = "") -> dict[str, 
         if isinstance(answer, str) and len(answer) > ANSWER_CHARACTERS_MAX:
             fix = f"shorten it to {ANSWER_CHARACTERS_MAX} characters"
             raise InputError(f"has {len(answer)} characters", fix, file=file, key=f"papers.{key}")
-    return {key: given for key, answer in answers.items() if (given := _strip(answer)) is not None}
+    return {key: text for key, answer in answers.items() if (text := _strip(answer)) is not None}
 
 
 def _strip(answer: Answer | None) -> Answer | None:

@@ -36,7 +36,7 @@ from licet.vault.permit import open as open_content
 PAGE_CONVERSATIONS_MAX = 25
 PAGE_TURNS_MAX = 50
 TITLE_CHARACTERS_MAX = 80
-BEGINNING_CHARACTERS_MAX = 10_000  # of a text that is the title of what has none
+BEGINNING_CHARACTERS_MAX = 10_000  # of a text used as a missing title
 OPENED_BYTES_MAX = 8 * 2**20  # sealed bytes that are opened at a time
 
 
@@ -163,10 +163,10 @@ def get(
     now: datetime,
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
-    found = get_many(tx, keyring, policies, account, [conversation], now)
-    if not found:
+    own = get_many(tx, keyring, policies, account, [conversation], now)
+    if not own:
         raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
-    return found[0]
+    return own[0]
 
 
 def get_many(
@@ -178,28 +178,28 @@ def get_many(
     now: datetime,
 ) -> list[OwnConversation]:
     """Those of ``ids`` that are the account's, in order."""
-    seen = account_view.load_views(
+    views = account_view.load_views(
         tx, [(account, conversation) for conversation in ids], policies, now, with_turns=True
     )
-    named, began = load_titles(tx, keyring, seen, now), _grant_times(tx, account, policies, seen)
+    named, began = load_titles(tx, keyring, views, now), _grant_times(tx, account, policies, views)
     releases = releases_by_conversation(tx, account, list(ids))
     learnt = consumed_by_conversation(tx, account, list(ids))
-    holds = _visible_holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
+    holds = _visible_holds(tx, account, [c for c, one in views.items() if one.turns.holds])
     return [
         msgspec.structs.replace(
             _own_conversation(
                 policies,
-                seen[conversation],
+                views[conversation],
                 began,
                 named.get(conversation, ""),
                 releases.get(conversation, []),
                 holds.get(conversation, []),
             ),
-            erased=not seen[conversation].is_stored,
+            erased=not views[conversation].is_stored,
             learnt=tuple(learnt.get(conversation, [])),
         )
         for conversation in ids
-        if conversation in seen and seen[conversation].turns.segments
+        if conversation in views and views[conversation].turns.segments
     ]
 
 
@@ -210,13 +210,13 @@ def _grant_times(
     views: Mapping[UUID, account_view.AccountView],
 ) -> dict[int, datetime]:
     """The time of each grant that permits a use of these conversations."""
-    found = {
+    grants = {
         view.state.grant_for(question, view.turns)
         for view in views.values()
         for question in policies.in_force(view.at).asks
     }
     return account_choices.grant_times(
-        tx, account, sorted(number for number in found if number is not None)
+        tx, account, sorted(number for number in grants if number is not None)
     )
 
 
@@ -239,14 +239,14 @@ def _visible_holds(
     tx: Transaction, account: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, list[VisibleHold]]:
     """The holds that may be disclosed, oldest first."""
-    found: dict[UUID, list[VisibleHold]] = {}
+    holds: dict[UUID, list[VisibleHold]] = {}
     if ids:
         for hold in vault_holds.list_disclosed(tx, account, ids):
             visible = VisibleHold(
                 reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at
             )
-            found.setdefault(hold.conversation, []).append(visible)
-    return found
+            holds.setdefault(hold.conversation, []).append(visible)
+    return holds
 
 
 def has_visible_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
@@ -312,15 +312,15 @@ def badge(
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
     candidates = {run.because for run in runs if run.until is not None} if used else set(reasons)
-    most = next(
+    longest = next(
         (because for because, _ in reasons.most_common() if because in candidates),
         DecisionReason.origin,
     )
     return UseBadge(
         purpose=purpose,
         use=Use.none if not used else Use.part if refused else Use.whole,
-        because=most,
-        reason=next((run.reason for run in runs if run.because is most), most.value),
+        because=longest,
+        reason=next((run.reason for run in runs if run.because is longest), longest.value),
         until=max((run.until for run in used if run.until is not None), default=None),
         runs=tuple(runs),
     )
@@ -411,11 +411,11 @@ def list_turns(
     """Up to ``limit`` turns after number ``after``, in order; None if the conversation is not the
     account's.
     """
-    seen = account_view.load_views(tx, [(account, conversation)], policies, now).get(conversation)
-    if seen is None:
+    view = account_view.load_views(tx, [(account, conversation)], policies, now).get(conversation)
+    if view is None:
         return None
     return _open_turns(
-        tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit)
+        tx, keyring, view, account_view.turns_after(tx, account, conversation, after, limit)
     )
 
 
@@ -471,7 +471,7 @@ def list_parts(
     """The turns after number ``after``, by part: at most `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX`,
     but at least one.
     """
-    seen = account_view.load_views(tx, [(account, mine.conversation)], policies, now)[
+    view = account_view.load_views(tx, [(account, mine.conversation)], policies, now)[
         mine.conversation
     ]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
@@ -481,9 +481,9 @@ def list_parts(
         if taken and held > OPENED_BYTES_MAX:
             break
         taken += 1
-    opened = _open_turns(tx, keyring, seen, found[:taken])
+    opened = _open_turns(tx, keyring, view, found[:taken])
     made = [
-        _part(seen, policies, mine, number, tuple(turns))
+        _part(view, policies, mine, number, tuple(turns))
         for number, turns in groupby(opened, key=lambda get: get.turn.segment)
     ]
     return OwnTurnsPage(

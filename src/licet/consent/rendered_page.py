@@ -36,7 +36,7 @@ def find_chromium(environment: Mapping[str, str]) -> str | None:
     named = environment.get("CHROMIUM")
     if named:
         return named
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def _script() -> str:

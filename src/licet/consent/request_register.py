@@ -296,7 +296,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Seen
     """Every step in order, with its text if it can be unsealed; and whether texts can be unsealed
     and added.
     """
-    found = tx.execute(
+    rows = tx.execute(
         'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
         [row.request],
     ).fetchall()
@@ -311,7 +311,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Seen
             if key and words
             else "",
         )
-        for number, step, at, by, reason, words in found
+        for number, step, at, by, reason, words in rows
     ], key is not None
 
 
@@ -379,15 +379,20 @@ def list_by_due(
     after: UUID | None = None,
 ) -> list[RequestRow]:
     """Requests by due date after ``after``; without ``kinds`` and ``states`` of all."""
-    asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
-    is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
+    wanted, start = (
+        list(states) or list(RequestState),
+        get(tx, after) if after is not None else None,
+    )
+    is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(
+        wanted
+    )
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(limit)s""",
         {
-            "states": [state.value for state in asked],
+            "states": [state.value for state in wanted],
             "kinds": [kind.value for kind in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,
@@ -411,8 +416,8 @@ def find_received(
 
 
 def forget(tx: Transaction, now: datetime) -> int:
-    """Erases the texts of people without an account `RECORD` after their requests ended; returns of
-    how many requests.
+    """Erases the texts of people without an account once `RECORD` has passed since their requests
+    ended; returns for how many requests.
     """
     due = tx.execute(
         """SELECT request_id, ended_at FROM rights_requests

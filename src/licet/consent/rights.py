@@ -72,7 +72,7 @@ class RefusalReason(StrEnum):
     not_ours = "not_ours"
 
 
-# For training, these count as the account's no: the policy has no other meaning of them.
+# These count as the account's no.
 REFUSES = frozenset({RightKind.restriction, RightKind.objection})
 
 

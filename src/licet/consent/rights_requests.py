@@ -261,8 +261,8 @@ def _insert_request(
 ) -> RequestRow:
     region = entered.region
     if entered.account is not None:
-        found = tables.lock_accounts(tx, [entered.account])
-        if entered.account not in found:
+        locked = tables.lock_accounts(tx, [entered.account])
+        if entered.account not in locked:
             raise NotFoundError(f"no account `{format_id(Prefix.account, entered.account)}`")
         region = account_region.load_regions(tx, [entered.account])[entered.account] or region
     clock = rights.receive(entered.kind, region, received_at, confirmed=False)
@@ -348,7 +348,7 @@ def _parse_reason(reasons: type[Reason], text: str) -> Reason:
     return known[text]
 
 
-# What is seen of them
+# Views
 
 
 class SeenRequest(Masked, wire.SentRequest, frozen=True, kw_only=True):
@@ -441,8 +441,8 @@ def get_request(
 ) -> SeenRequest:
     """A request in detail, for staff; NotFoundError if it is unknown."""
     with transaction(installation.pool) as tx:
-        found = open_request(tx, installation.keyring, require(tx, request))
-        return detail(found, installation.clock(), for_staff=True, with_words=with_words)
+        opened = open_request(tx, installation.keyring, require(tx, request))
+        return detail(opened, installation.clock(), for_staff=True, with_words=with_words)
 
 
 def _notify_host(

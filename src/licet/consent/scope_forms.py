@@ -99,15 +99,15 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
 
     def obstacle(self, policies: Policies, now: datetime, question: str) -> NoEffect | None:
         """Why a yes for it would have no effect, after it is let in; None if it would have."""
-        seen = self.let_in
+        state = self.let_in
         made = fold.choose(
-            seen.state,
+            state.state,
             policies,
             now,
             True,
             question=question,
             scope=self.scope,
-            conversation=seen.conversation,
+            conversation=state.conversation,
         )
         return made.because or made.answers[0].because
 
@@ -134,21 +134,23 @@ def view(
 ) -> ScopeStands:
     """A conversation or a project of the account's own; NotFoundError for any other id."""
     if conversation is not None:
-        seen = account_view.load_views(tx, [(account, conversation)], policies, now).get(
+        loaded = account_view.load_views(tx, [(account, conversation)], policies, now).get(
             conversation
         )
-        if seen is None:
+        if loaded is None:
             raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, conversation)}`")
         scope = GrantScope(ScopeKind.conversation, conversation.hex)
-        return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
+        return ScopeStands(state=loaded.state, scope=scope, conversation=loaded.turns)
     assert project is not None
     row = account_view.load_accounts(tx, [account]).get(account)
-    found = tables.load_projects(tx, [(account, project)], [])
-    if row is None or not found:
+    projects = tables.load_projects(tx, [(account, project)], [])
+    if row is None or not projects:
         raise NotFoundError(f"no project `{format_id(Prefix.project, project)}`")
     state = account_view.account_at(row, policies, now).account
     return ScopeStands(
-        state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at
+        state=state,
+        scope=GrantScope(ScopeKind.project, project.hex),
+        out_at=projects[0].kept_out_at,
     )
 
 
@@ -182,7 +184,7 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         """RefusedError (`stale`) if the state has changed since the page and the act would give a
         permission.
         """
-        seen = view(
+        state = view(
             tx,
             versions,
             self.account,
@@ -192,12 +194,12 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         )
         match self.act:
             case ScopeAct.use:
-                return self._use(tx, versions, seen)
+                return self._use(tx, versions, state)
             case ScopeAct.keep_out:
                 return VerbStep(commands=(self._keep_out(),), finish=_form_result)
             case ScopeAct.as_settings:
                 return VerbStep(
-                    commands=tuple(self._as_settings(tx, versions, seen)), finish=_form_result
+                    commands=tuple(self._as_settings(tx, versions, state)), finish=_form_result
                 )
 
     @property

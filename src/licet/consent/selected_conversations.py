@@ -56,11 +56,11 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
         ids = tuple(dict.fromkeys(self.conversations))
         if len(ids) > SELECTED_MAX:
             raise UsageError(f"more than {SELECTED_MAX} conversations", "select fewer of them")
-        seen = account_view.load_views(tx, [(self.account, one) for one in ids], versions, self.at)
+        views = account_view.load_views(tx, [(self.account, one) for one in ids], versions, self.at)
         for one in ids:
-            if one not in seen:
+            if one not in views:
                 raise NotFoundError(f"no conversation `{format_id(Prefix.conversation, one)}`")
-        todo = [one for one in ids if has_effect(self.act, seen[one].turns)]
+        todo = [one for one in ids if has_effect(self.act, views[one].turns)]
 
         def finish(answers: Sequence[CommandResult]) -> SelectedResult:
             done = {

@@ -141,14 +141,14 @@ def takeout(
         ),
         *papers,
     ]
-    given = (transactions, keyring, policies, account, now)
+    context = (transactions, keyring, policies, account, now)
     streams: list[tuple[str, Iterator[bytes]]] = [
-        (MESSAGES, conversation_lines(*given)),
-        ("safety_copies.jsonl", safety_copies(*given)),
-        (FEEDBACK, feedback_lines(*given)),
-        ("requests.jsonl", request_lines(*given)),
-        (takeout_pages.FEEDBACK, takeout_pages.feedback(words, feedback_lines(*given))),
-        (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
+        (MESSAGES, conversation_lines(*context)),
+        ("safety_copies.jsonl", safety_copies(*context)),
+        (FEEDBACK, feedback_lines(*context)),
+        ("requests.jsonl", request_lines(*context)),
+        (takeout_pages.FEEDBACK, takeout_pages.feedback(words, feedback_lines(*context))),
+        (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*context))),
     ]
     facts = IndexFacts(
         taken_at=now,
@@ -156,13 +156,13 @@ def takeout(
         files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
         lines={
             "settings.record": tuple(_describe_choice(words, choice) for choice in choices),
-            "rights.requests": tuple(_describe_requests(words, request_lines(*given))),
+            "rights.requests": tuple(_describe_requests(words, request_lines(*context))),
             "learnt.title": tuple(
                 f"{model}, {release}, {when}" for model, when, release, *_ in learnt
             ),
         },
     )
-    return _pieces(files, streams, _pages(words, facts, conversation_lines(*given)))
+    return _pieces(files, streams, _pages(words, facts, conversation_lines(*context)))
 
 
 def _account_row(name: str, row: AccountRow) -> list[Any]:
@@ -244,7 +244,7 @@ def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]
             "true" if choice.allow else "false",
             choice.question or "",
             _scope(choice.project, choice.conversation),
-            "|".join(filter(None, (scopes.get(kept, "") for kept in choice.kept))),
+            "|".join(filter(None, (scopes.get(grant, "") for grant in choice.kept))),
             choice.because or "",
             choice.version,
             choice.via,
@@ -331,10 +331,10 @@ def conversation_lines(
             ids = account_view.conversation_ids(
                 tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False
             )
-            seen = account_view.load_views(
+            views = account_view.load_views(
                 tx, [(account, conversation) for conversation in ids], policies, now
             )
-            made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], now))
+            made = list(_lines(tx, keyring, [views[conversation] for conversation in ids], now))
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -445,14 +445,14 @@ def safety_copies(
             ids = account_view.copied_conversation_ids(
                 tx, account, now, BATCH_CONVERSATIONS_MAX, after=after
             )
-            seen = account_view.load_views(
+            views = account_view.load_views(
                 tx,
                 [(account, conversation) for conversation in ids],
                 policies,
                 now,
                 with_turns=True,
             )
-            made = [_safety_copy(tx, keyring, seen[conversation], now) for conversation in ids]
+            made = [_safety_copy(tx, keyring, views[conversation], now) for conversation in ids]
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -510,10 +510,10 @@ def feedback_lines(
             page = feedback.list_feedback(
                 tx, keyring, policies, account, now, before=before, limit=BATCH_CONVERSATIONS_MAX
             )
-        for given in page.given:
-            row = given.row
+        for item in page.given:
+            row = item.row
             line = {
-                "feedback": given.shown_id,
+                "feedback": item.shown_id,
                 "conversation": format_id(Prefix.conversation, row.conversation),
                 "turn": row.turn,
                 "rating": row.rating,
@@ -522,10 +522,10 @@ def feedback_lines(
                 "share": row.state.share.value,
                 "given": rfc3339(row.given_at),
                 "taken_back": rfc3339(row.taken_back_at) if row.taken_back_at else None,
-                "kept_until": rfc3339(given.keep_until) if given.keep_until else None,
-                "comment": given.shared.comment,
+                "kept_until": rfc3339(item.keep_until) if item.keep_until else None,
+                "comment": item.shared.comment,
                 "shared": [
-                    {"turn": number, "text": content.text} for number, content in given.shared.turns
+                    {"turn": number, "text": content.text} for number, content in item.shared.turns
                 ],
             }
             yield msgspec.json.encode(line) + b"\n"
@@ -544,8 +544,8 @@ def request_lines(
             rows = request_register.list_by_account(
                 tx, account, BATCH_CONVERSATIONS_MAX, before=before
             )
-            found = [rights_requests.open_request(tx, keyring, row) for row in rows]
-        for request in found:
+            opened = [rights_requests.open_request(tx, keyring, row) for row in rows]
+        for request in opened:
             yield (
                 msgspec.json.encode(rights_requests.detail(request, now, for_staff=False)) + b"\n"
             )

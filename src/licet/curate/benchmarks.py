@@ -62,7 +62,7 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
             return [False] * len(texts)
         hashes = np.frombuffer(self.hashes, "<u8")
         questions, sizes = np.frombuffer(self.questions, "<u4"), np.frombuffer(self.sizes, "<u4")
-        found = []
+        results = []
         for text in texts:
             own = np.unique(np.concatenate([_hashes(piece, self.rule) for piece in _pieces(text)]))
             first = np.searchsorted(hashes, own, "left")
@@ -71,7 +71,7 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
             numbers, counts = np.unique(
                 np.concatenate(among or [questions[:0]]), return_counts=True
             )
-            found.append(
+            results.append(
                 bool(
                     (
                         counts
@@ -79,7 +79,7 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
                     ).any()
                 )
             )
-        return found
+        return results
 
 
 def build_benchmarks(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchmarks:
@@ -87,10 +87,10 @@ def build_benchmarks(questions: Sequence[str], rule: OverlapRule = OverlapRule.p
     pairs: list[tuple[int, int]] = []
     sizes: list[int] = []
     for question in questions:
-        found = words(*to_columns([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
-        if len(found.hashes) < rule.words:
+        hashed = words(*to_columns([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
+        if len(hashed.hashes) < rule.words:
             continue
-        own = np.unique(shingles(found, rule.words)[0])
+        own = np.unique(shingles(hashed, rule.words)[0])
         pairs += [(int(value), len(sizes)) for value in own]
         sizes.append(len(own))
     pairs.sort()

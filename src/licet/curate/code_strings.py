@@ -138,7 +138,7 @@ class CodePlaces:
     def __init__(self, text: str) -> None:
         self._text = text
         self._areas = [(area.start, area.end) for area in _areas(text)]
-        self._ticks = [found.start() for found in re.finditer("`", text)]
+        self._ticks = [tick.start() for tick in re.finditer("`", text)]
         self._lines: dict[int, bool] = {}  # whether a line is code, by its start
 
     def holds(self, place: int) -> bool:
@@ -150,8 +150,8 @@ class CodePlaces:
         end = len(text) if end < 0 else end
         if start not in self._lines:
             self._lines[start] = code_line(text[start:end])
-        first, here, last = (bisect_left(self._ticks, at) for at in (start, place, end))
-        return self._lines[start] or ((here - first) % 2 == 1 and here < last)
+        first, middle, last = (bisect_left(self._ticks, at) for at in (start, place, end))
+        return self._lines[start] or ((middle - first) % 2 == 1 and middle < last)
 
 
 def _must_stay(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
@@ -367,9 +367,10 @@ def _is_formula(text: str, start: int, end: int) -> bool:
         if (before and before in _SIGNS) or (after and after in _SIGNS):
             return True
     near = max(0, start - TOKEN_CHARS_MAX)
-    found = _FORMULA.finditer(text, near, end + 3 * TOKEN_CHARS_MAX)
+    formulas = _FORMULA.finditer(text, near, end + 3 * TOKEN_CHARS_MAX)
     return any(
-        one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0]) for one in found
+        one.start() < start and end < one.end() and re.search(r"[\\^_={}]", one[0])
+        for one in formulas
     )
 
 

@@ -199,8 +199,8 @@ class Election:
         """Whether each document has a unit that occurs elsewhere, in itself or another."""
         counts = disk_arrays.zeros(len(units), np.int32, self._folder)
         for at in disk_arrays.slices(len(units)):
-            found, times = np.unique(units[at], return_counts=True)
-            counts[found] += times.astype(np.int32)
+            values, times = np.unique(units[at], return_counts=True)
+            counts[values] += times.astype(np.int32)
         contested = np.zeros(len(starts), bool)
         for at in disk_arrays.slices(len(units)):
             shared = np.flatnonzero(counts[units[at]] > 1) + at.start
@@ -220,9 +220,9 @@ def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _repeats_taken(turns: Sequence[int], weights: Numbers, holders: Numbers) -> bool:
-    whole = int(weights.sum(dtype=np.int64))
+    total = int(weights.sum(dtype=np.int64))
     held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if holders[turn])
-    return whole > 0 and held >= REPEATED_MIN * whole
+    return total > 0 and held >= REPEATED_MIN * total
 
 
 def _holder(turns: Sequence[int], weights: Numbers, holders: Numbers) -> int:

@@ -81,10 +81,10 @@ def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
 
 def recognise(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
     """The spans of the package's rules in each text, in order, and whether each is reserved."""
-    found = _resolve_texts(texts, rules.load_rules(), prefilter=True)
+    spans = _resolve_texts(texts, rules.load_rules(), prefilter=True)
     return [
         [(span, surrogates.is_reserved(span.kind, _value_of(text, span))) for span in own]
-        for text, own in zip(texts, found, strict=True)
+        for text, own in zip(texts, spans, strict=True)
     ]
 
 
@@ -255,9 +255,9 @@ class _Substitutes:
 def _detect(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    found = _resolve_texts(texts, book, prefilter=prefilter)
+    spans = _resolve_texts(texts, book, prefilter=prefilter)
     return [
-        _is_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)
+        _is_identifying(text, own) if own else own for text, own in zip(texts, spans, strict=True)
     ]
 
 
@@ -302,13 +302,13 @@ def _find_in_views(
                     yield number, msgspec.structs.replace(span, start=start, end=end, read=read)
         for run in views.find_encoded(text, own):
             left -= run.unpacked
-            found = (
+            spans = (
                 []
                 if run.text is None or left < 0
                 else _find_in_view(run.text, book, prefilter=prefilter, layers=layers)
             )
-            unread = run.text is None or left < 0 or any(span.rule == UNREAD for span in found)
-            if unread or _is_identifying(run.text or "", found):
+            unread = run.text is None or left < 0 or any(span.rule == UNREAD for span in spans)
+            if unread or _is_identifying(run.text or "", spans):
                 yield number, _whole_run(text, run.start, run.end, UNREAD if unread else ENCODED)
 
 
@@ -323,13 +323,13 @@ def _find_in_view(
     """Findings in a view and its nested encodings; below the last layer, the encoding itself."""
     texts = [replace_surrogates(text)]
     data = texts[0].encode()
-    found = _find_written(texts, data, book, prefilter=prefilter)[0]
+    spans = _find_written(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
-        seen = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
-        return [*found, *(span for _, span in seen)]
+        inner = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
+        return [*spans, *(span for _, span in inner)]
     runs = views.find_encoded(text, views.find_hidden(data))
     places = [*views.escapes(text), *((run.start, run.end) for run in runs)]
-    return [*found, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
+    return [*spans, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
 
 
 def _find_written(
@@ -339,15 +339,15 @@ def _find_written(
     ``data``: the texts in UTF-8, joined by line ends.
     """
     removed: list[list[int]] = []
-    seen = texts
+    folded = texts
     if not data.isascii() and confusables.is_odd(data):
-        seen, removed = map(list, zip(*map(confusables.fold, texts), strict=True))
-        data = "\n".join(seen).encode()
+        folded, removed = map(list, zip(*map(confusables.fold, texts), strict=True))
+        data = "\n".join(folded).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
     if not suspects or not texts:
         return out
-    sizes = (len(t) if t.isascii() else len(t.encode()) for t in seen)
+    sizes = (len(t) if t.isascii() else len(t.encode()) for t in folded)
     ends = list(accumulate(sizes, lambda end, size: end + 1 + size))
     for number, start, end, order in _characters(
         list(book.spans(data, ends, suspects, prefilter=prefilter)), data, ends

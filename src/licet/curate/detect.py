@@ -117,17 +117,17 @@ class CachedDetector:
     ) -> list[list[DetectedSpan]]:
         hashes = self._hashes(texts, kinds)
         missing = {h: text for h, text in zip(hashes, texts, strict=True) if h not in self._known}
-        found = dict(
+        spans = dict(
             zip(
                 missing,
                 map(tuple, self.detector.detect(list(missing.values()), kinds)),
                 strict=True,
             )
         )
-        answers = [list(found[h] if h in found else self._known[h]) for h in hashes]
-        if len(self._known) + len(found) > self.texts_max:
+        answers = [list(spans[h] if h in spans else self._known[h]) for h in hashes]
+        if len(self._known) + len(spans) > self.texts_max:
             self._known.clear()
-        self._known.update(found)
+        self._known.update(spans)
         return answers
 
     def unread_language(self, text: str) -> str:

@@ -65,12 +65,12 @@ def count_clusters(
                 read.election.enter(sketch)
                 read.enter(one)
             progress(len(documents))
-        found = read.clusters(installation, known)
+        clusters = read.clusters(installation, known)
     with transaction(installation.pool) as tx:
         figures.store_figures(
-            tx, known.release_id, FiguresKind.duplicates, found, installation.clock()
+            tx, known.release_id, FiguresKind.duplicates, clusters, installation.clock()
         )
-    return found
+    return clusters
 
 
 class _Read:

@@ -139,9 +139,9 @@ def check_notices(installation: Installation, policies: Policies) -> None:
     """
     number = policies.number(installation.clock())
     with transaction(installation.pool) as tx:
-        found = notice.list_in_force(tx, number)
+        notices = notice.list_in_force(tx, number)
     search = name_search(installation.config, left_in=policies.replacing_names(number) is None)
-    for published in found:
+    for published in notices:
         if beyond := notice.unkept_promises(published.text, search):
             raise RefusedError(
                 f"the notice `{published.text.variant.value}` in `{published.language}` of version "

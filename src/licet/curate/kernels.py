@@ -160,8 +160,8 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def find_names(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
         """Possible names in each text, without code outside strings and comments."""
-        found = self.detector.detect(texts, self.kinds)
-        return [readable(text, own) for text, own in zip(texts, found, strict=True)]
+        spans = self.detector.detect(texts, self.kinds)
+        return [readable(text, own) for text, own in zip(texts, spans, strict=True)]
 
     def unread_language(self, text: str) -> str:
         """The unsearched language for which a row with this text is dropped, or empty."""

@@ -34,8 +34,8 @@ def label_columns(
 ) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the quality signals by name, for `adding`."""
     prose = is_of_voices(batch, PROSE)
-    signals, figures, found = kernels.label_documents(*texts, prose, *_tables(kernels), LIMITS)
-    scripted = _unspaced_texts(texts, found)
+    signals, figures, counts = kernels.label_documents(*texts, prose, *_tables(kernels), LIMITS)
+    scripted = _unspaced_texts(texts, counts)
     _add_repeats(texts, scripted, signals)
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
     by_document = defaultdict[int, list[Unspaced]](list)
@@ -109,8 +109,8 @@ def _topics(
             out.append(labels.topic(ConversationKind(kind), _prose(texts, prose, number)).value)
         else:
             if marks >= labels.MARKS_LEAST and figures[number, kernels.UNSPACED]:
-                found = figures[number, kernels.UNSPACED :].tolist()
-                written = estimate_from_counts(found[:6], found[0], found[6])
+                counts = figures[number, kernels.UNSPACED :].tolist()
+                written = estimate_from_counts(counts[:6], counts[0], counts[6])
                 word_count += round(written.words) if written is not None else 0
             out.append(labels.chat_topic(lines, code, marks, word_count).value)
     return out

@@ -124,8 +124,8 @@ def _shared_blocks(held: NpzFile) -> tuple[NDArray[np.uint32], NDArray[Any]]:
     blocks, start = np.empty((len(first), 16), np.uint32), 0
     for own in _runs(held):
         stop = start + len(own)
-        here = np.flatnonzero((first >= start) & (first < stop))
-        blocks[here] = own[first[here] - start]
+        chunk = np.flatnonzero((first >= start) & (first < stop))
+        blocks[chunk] = own[first[chunk] - start]
         if not np.array_equal(blocks[number[start:stop]], own):
             raise BrokenError("two states of the model of languages have the same key")
         start = stop
@@ -187,12 +187,12 @@ def likeliest(
     )
     bytes_of_all = np.frombuffer(b"".join(chain.from_iterable(data)), np.uint8)
     names, shares = language_loops.languages(bytes_of_all, ends, firsts, known[:4], *known[4:8])
-    found = zip(
+    results = zip(
         (known.names[name] if name >= 0 else UNDETERMINED for name in names.tolist()),
         shares.tolist(),
         strict=True,
     )
-    out = [list(islice(found, len(pieces) + 1)) for pieces in data]
+    out = [list(islice(results, len(pieces) + 1)) for pieces in data]
     for number, alone in zip(apart, out[len(documents) :], strict=True):
         out[number][-1] = alone[-1]
     return out[: len(documents)]

@@ -61,16 +61,16 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTVWZ"
 def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
     """Replaces each word of ``name`` by ``substitute`` of the word and its role."""
     found_words = list(_WORD.finditer(name))
-    every = [found for found in found_words if not found[0].isdecimal()] or found_words
-    words = [found for found in every if found[0].casefold() not in _KEPT] or every
+    every = [word for word in found_words if not word[0].isdecimal()] or found_words
+    words = [word for word in every if word[0].casefold() not in _KEPT] or every
     titled = bool(every) and every[0].start() < words[0].start()
     turned = len(words) > 1 and "," in name[words[0].end() : words[1].start()]
     parts, last = [], 0
-    for number, found in enumerate(words):
+    for number, word in enumerate(words):
         first = number == 0
         role = GIVEN if first != turned and not (titled and len(words) == 1) else FAMILY_NAME
-        parts += [name[last : found.start()], substitute(found[0], role)]
-        last = found.end()
+        parts += [name[last : word.start()], substitute(word[0], role)]
+        last = word.end()
     return "".join((*parts, name[last:]))
 
 
@@ -159,4 +159,4 @@ def _is_made(value: str, made: frozenset[str], beside: frozenset[str]) -> bool:
 
 
 def _words(value: str) -> list[str]:
-    return [found[0].casefold() for found in _WORD.finditer(value) if not found[0].isdecimal()]
+    return [word[0].casefold() for word in _WORD.finditer(value) if not word[0].isdecimal()]

@@ -38,8 +38,8 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
 def try_text(config: Configuration, text: str) -> NameTrial:
     """De-identifies one text as configured, under a throw-away key."""
     names = engine_settings.name_search_step(config.curate)
-    found = names.find_names([text]) if names is not None else None
-    made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
+    spans = names.find_names([text]) if names is not None else None
+    made = deidentify.deidentify([text], secrets.token_bytes(32), names=spans)
     return NameTrial(
         text=made.texts[0],
         replaced={kind.value: count for kind, count in made.counts.items()},
@@ -127,10 +127,12 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
     texts = [*plain, *(labelled.text for own in marked.values() for labelled in own)]
     measured, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
-        found = deidentify.substitutions(
+        substitutions = deidentify.substitutions(
             [text], key, names=names.find_names([text]) if names is not None else None
         )
-        measured.append((labels.language([text]), changed_places.changed_words([text], found)))
+        measured.append(
+            (labels.language([text]), changed_places.changed_words([text], substitutions))
+        )
     counts = changed_words.by_language(measured)
     unread = Counter(
         filter(

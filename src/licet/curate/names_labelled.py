@@ -87,12 +87,12 @@ def read_marked(path: Path) -> dict[str, list[LabelledText]]:
 def parse_marked(line: str) -> LabelledText:
     """Parses a marked text."""
     text, spans, last = "", [], 0
-    for found in _MARKED.finditer(line):
-        text += line[last : found.start()]
-        kind = IdentifierKind.PERSON if found[1] else IdentifierKind.ADDRESS
-        value = found[1] or found[2]
+    for mark in _MARKED.finditer(line):
+        text += line[last : mark.start()]
+        kind = IdentifierKind.PERSON if mark[1] else IdentifierKind.ADDRESS
+        value = mark[1] or mark[2]
         spans.append((len(text), len(text) + len(value), kind))
-        text, last = text + value, found.end()
+        text, last = text + value, mark.end()
     return LabelledText(text + line[last:], tuple(spans))
 
 

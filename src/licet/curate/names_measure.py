@@ -148,5 +148,5 @@ def replace_figures(path: Path, figures: Figures) -> None:
 
 def add_figures(path: Path, figures: Figures) -> None:
     """Writes figures, keeping those of other configurations."""
-    kept = dict(read_figures(path)) if path.is_file() else {}
-    replace_figures(path, {**kept, **figures})
+    figures_stored = dict(read_figures(path)) if path.is_file() else {}
+    replace_figures(path, {**figures_stored, **figures})

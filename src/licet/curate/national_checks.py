@@ -114,15 +114,15 @@ def lv_pk(text: str) -> bool:
     digits = keep_digits(text)
     if digits.startswith("32"):
         return True
-    rest = (1101 - weighted_sum(digits[:10], (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 % 10
-    return is_day(digits[:2], digits[2:4]) and rest == int(digits[10])
+    remainder = (1101 - weighted_sum(digits[:10], (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 % 10
+    return is_day(digits[:2], digits[2:4]) and remainder == int(digits[10])
 
 
 def jmbg(text: str) -> bool:
     """The number of all states that were Yugoslavia."""
     digits = keep_digits(text)
-    rest = -weighted_sum(digits[:12], (7, 6, 5, 4, 3, 2) * 2) % 11
-    return is_day(digits[:2], digits[2:4]) and rest % 10 == int(digits[12])
+    remainder = -weighted_sum(digits[:12], (7, 6, 5, 4, 3, 2) * 2) % 11
+    return is_day(digits[:2], digits[2:4]) and remainder % 10 == int(digits[12])
 
 
 def no_fnr(text: str) -> bool:
@@ -161,8 +161,8 @@ def ru_snils(text: str) -> bool:
 
 def br_pis(text: str) -> bool:
     digits = keep_digits(text)
-    rest = 11 - weighted_sum(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
-    return (0 if rest > 9 else rest) == int(digits[10])
+    remainder = 11 - weighted_sum(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    return (0 if remainder > 9 else remainder) == int(digits[10])
 
 
 def uy_ci(text: str) -> bool:
@@ -184,8 +184,10 @@ def hk_id(text: str) -> bool:
 
 def ir_id(text: str) -> bool:
     digits = keep_digits(text)
-    rest = weighted_sum(digits[:9], range(10, 1, -1)) % 11
-    return len(set(digits)) > 1 and (rest if rest < 2 else 11 - rest) == int(digits[9])
+    remainder = weighted_sum(digits[:9], range(10, 1, -1)) % 11
+    return len(set(digits)) > 1 and (remainder if remainder < 2 else 11 - remainder) == int(
+        digits[9]
+    )
 
 
 def kr_rrn(text: str) -> bool:
@@ -196,10 +198,10 @@ def kr_rrn(text: str) -> bool:
 
 def kz_iin(text: str) -> bool:
     digits = keep_digits(text)
-    rest = weighted_sum(digits[:11], range(1, 12)) % 11
-    if rest == 10:
-        rest = weighted_sum(digits[:11], (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)) % 11
-    return is_day(digits[4:6], digits[2:4]) and rest == int(digits[11])
+    remainder = weighted_sum(digits[:11], range(1, 12)) % 11
+    if remainder == 10:
+        remainder = weighted_sum(digits[:11], (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)) % 11
+    return is_day(digits[4:6], digits[2:4]) and remainder == int(digits[11])
 
 
 def my_nric(text: str) -> bool:
@@ -221,11 +223,11 @@ def sg_nric(text: str) -> bool:
     it.
     """
     value = compact(text)
-    rest = weighted_sum(value[1:8], (2, 7, 6, 5, 4, 3, 2)) % 11
+    remainder = weighted_sum(value[1:8], (2, 7, 6, 5, 4, 3, 2)) % 11
     if value[0] == "M":
-        return _SG["M"][10 - (rest + 3) % 11] == value[8]
+        return _SG["M"][10 - (remainder + 3) % 11] == value[8]
     table = _SG[value[0]]
-    return table[rest] == value[8]
+    return table[remainder] == value[8]
 
 
 _TW = "ABCDEFGHJKLMNPQRSTUVXYWZIO"

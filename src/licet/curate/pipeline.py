@@ -164,11 +164,11 @@ def read_curated(batch: pa.RecordBatch) -> list[Curated]:
             dropped=LeftOut(dropped) if dropped else None,
             labels=labels,
             sketch=sketch,
-            found=found,
+            found=spans,
             unread_language=unread,
             changes=_changed(prose, code, changes),
         )
-        for labels, sketch, texts, kinds, counts, dropped, prose, code, changes, found, unread in rows
+        for labels, sketch, texts, kinds, counts, dropped, prose, code, changes, spans, unread in rows
     ]
 
 

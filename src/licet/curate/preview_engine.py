@@ -68,8 +68,8 @@ class PreviewEngine:
         """Curates each document, in order. ``key``: 32 random bytes."""
         cleaner = _NotingCleaner()
         made = plan(cleaner, key, benchmarks=self._benchmarks, names=self._names)
-        found = [one for batch in batches(documents) for one in read_curated(made(batch))]
-        return [PreviewedDocument(*each) for each in zip(found, cleaner.noted, strict=True)]
+        curated = [one for batch in batches(documents) for one in read_curated(made(batch))]
+        return [PreviewedDocument(*each) for each in zip(curated, cleaner.noted, strict=True)]
 
     def _unread(self, documents: Sequence[Document]) -> list[str]:
         if self._names is None:
@@ -119,6 +119,6 @@ class _NotingCleaner(RuleCleaner):
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]] | None
     ) -> CleanedTexts:
-        found = deidentify.substitutions(texts, key, names=names)
-        self.noted.append(found)
-        return apply_replacements(texts, found)
+        substitutions = deidentify.substitutions(texts, key, names=names)
+        self.noted.append(substitutions)
+        return apply_replacements(texts, substitutions)

@@ -48,9 +48,9 @@ def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
     """The signals of each document, given the turns of people and the assistant."""
     turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
     scripts = {
-        number: found
+        number: figures
         for number, turn in enumerate(turns)
-        if not turn.isascii() and (found := estimate(turn))
+        if not turn.isascii() and (figures := estimate(turn))
     }
     repeats, fives = repetition(turns, scripts)
     counted = list(map(plain_signals, turns))
@@ -88,17 +88,17 @@ class TurnSignals(NamedTuple):
 def plain_signals(turn: str) -> TurnSignals:
     """The counts of a turn, in plain Python."""
     own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
-    whole = turn.split()
-    mixed = list(filterfalse(str.isalpha, whole))
+    tokens = turn.split()
+    mixed = list(filterfalse(str.isalpha, tokens))
     return TurnSignals(
         lines=len(own),
         repeated=len(own) - len(set(own)),
         bullets=sum(line[0] in BULLETS for line in own),
         ellipses=sum(line.endswith(_ELLIPSES) for line in own),
         symbols=turn.count("#") + turn.count("...") + turn.count("…") - turn.count("……"),
-        words=len(whole),
-        letters=len("".join(whole)),
-        alphabetic=len(whole)
+        words=len(tokens),
+        letters=len("".join(tokens)),
+        alphabetic=len(tokens)
         - len(mixed)
         + sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in mixed),
     )
@@ -181,10 +181,10 @@ def repetition(
     repeats, totals = [0] * len(turns), [0] * len(turns)
     for size in sorted(set(sizes)):
         numbers = [number for number, own in enumerate(sizes) if own == size]
-        for number, *found in zip(
+        for number, *counts in zip(
             numbers, *_repeated([written[number] for number in numbers], size), strict=True
         ):
-            repeats[number], totals[number] = found
+            repeats[number], totals[number] = counts
     return repeats, totals
 
 

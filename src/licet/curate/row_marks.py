@@ -47,12 +47,12 @@ class RowMark(msgspec.Struct, frozen=True, order=True):
 
 def marks(texts: Sequence[str]) -> list[list[RowMark]]:
     """The marks of each text, in order, without overlap: rule findings before mere resemblances."""
-    found = deidentify.recognise(texts)
-    return [_of(text, own) for text, own in zip(texts, found, strict=True)]
+    spans = deidentify.recognise(texts)
+    return [_of(text, own) for text, own in zip(texts, spans, strict=True)]
 
 
 def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> list[RowMark]:
-    kept, taken = list[RowMark](), bytearray(len(text))
+    marks_kept, taken = list[RowMark](), bytearray(len(text))
     sure = (
         RowMark(
             span.start,
@@ -64,12 +64,12 @@ def _of(text: str, spans: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> lis
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
     for mark in chain(sure, _made_up(text), looks):
-        if len(kept) == MARKS_MAX:
+        if len(marks_kept) == MARKS_MAX:
             break
         if mark.start < mark.end and not any(taken[mark.start : mark.end]):
             taken[mark.start : mark.end] = b"\x01" * (mark.end - mark.start)
-            kept.append(mark)
-    return sorted(kept)
+            marks_kept.append(mark)
+    return sorted(marks_kept)
 
 
 def _made_up(text: str) -> Iterable[RowMark]:

@@ -141,8 +141,8 @@ def _gates(rules: Sequence[DetectorRule]) -> list[str]:
 def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
     """The lines in which the pattern matches; a match across a line end includes the next line."""
     position, size = 0, len(data)
-    while position < size and (found := gate.search(data, position)) is not None:
-        start, end = data.rfind(b"\n", 0, found.start()) + 1, data.find(b"\n", found.end())
+    while position < size and (match := gate.search(data, position)) is not None:
+        start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
         end = size if end < 0 else end
         yield data[start:end]
         position = end + 1
@@ -195,11 +195,11 @@ class Rules:
         matched, always = self._set.Match(data), len(self._always)
         if not matched:
             return []
-        found = [self._always[number] for number in matched if number < always]
+        rules = [self._always[number] for number in matched if number < always]
         gates = [self._gates[number - always] for number in matched if number >= always]
         if lines := b"\n".join(line for gate in gates for line in _lines(gate, data)):
-            found += [self._rare[number] for number in self._gated.Match(lines) or ()]
-        return sorted(found)
+            rules += [self._rare[number] for number in self._gated.Match(lines) or ()]
+        return sorted(rules)
 
     def spans(
         self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
@@ -270,12 +270,12 @@ class _Compiled:
             yield 0, len(data)
             return
         position, size, unasked = 0, len(data), 0
-        while (found := self._trigger.search(data, position, size)) is not None:
-            near = position > 0 and found.start() - position < NEAR_BYTES
+        while (match := self._trigger.search(data, position, size)) is not None:
+            near = position > 0 and match.start() - position < NEAR_BYTES
             unasked = min(max(2 * unasked, NEAR_BYTES), UNASKED_BYTES_MAX) if near else 0
-            end = data.find(b"\n", min(found.end() + unasked, size))
+            end = data.find(b"\n", min(match.end() + unasked, size))
             position = size if end < 0 else end + 1
-            yield max(0, data.rfind(b"\n", 0, found.start())), position
+            yield max(0, data.rfind(b"\n", 0, match.start())), position
 
     def spans(
         self, data: bytes, ends: Sequence[int], position: int, size: int
@@ -309,12 +309,12 @@ class _Compiled:
     def _value(self, match: re2._Match) -> tuple[int, int]:
         if self.skip and match.start(self.skip) >= 0:
             return -1, -1
-        found: tuple[int, int] = (-1, -1)
+        span: tuple[int, int] = (-1, -1)
         for group in self.values:
-            found = match.span(group)
-            if found[0] >= 0:
+            span = match.span(group)
+            if span[0] >= 0:
                 break
-        return found
+        return span
 
     def _shorter(self, data: bytes, start: int, end: int) -> int:
         """The end of a value that a following word or number made too long; 0 if no length fits."""

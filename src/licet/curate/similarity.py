@@ -52,9 +52,9 @@ def roots(parents: Roots) -> Roots:
     while changed:
         changed = False
         for at in disk_arrays.slices(len(parents)):
-            here = parents[at]
-            above = parents[here]
-            if not np.array_equal(above, here):
+            parent = parents[at]
+            above = parents[parent]
+            if not np.array_equal(above, parent):
                 parents[at] = above
                 changed = True
     return parents
@@ -107,12 +107,12 @@ def _join(
         grouped[:-1] |= same[1:]
         keys, order, same = keys[grouped], order[grouped], same[grouped]
         firsts = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))]
-        rest = np.flatnonzero(same)
-        left, right = firsts[rest], order[rest]
+        others = np.flatnonzero(same)
+        left, right = firsts[others], order[others]
         alike = _alike(signatures, left, right)
         fresh = alike & (parents[left] != parents[right])
         unite(parents, left[fresh], right[fresh])
-        keys, order = keys[rest[~alike]], order[rest[~alike]]
+        keys, order = keys[others[~alike]], order[others[~alike]]
 
 
 def _alike(

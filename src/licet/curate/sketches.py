@@ -90,9 +90,9 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
     """
     out: list[bytes] = [b""] * len(texts)
     for numbers, chunk in _chunks([text.encode("utf-8", "replace") for text in texts]):
-        found = words(*to_columns(chunk), key)
-        hashes, ends = shingles(found)
-        enough = np.flatnonzero(np.diff(found.ends, prepend=0) >= NEAR_WORDS_MIN)
+        hashed = words(*to_columns(chunk), key)
+        hashes, ends = shingles(hashed)
+        enough = np.flatnonzero(np.diff(hashed.ends, prepend=0) >= NEAR_WORDS_MIN)
         if len(enough):
             made = plain_signatures(hashes, ends)
             for at in enough.tolist():

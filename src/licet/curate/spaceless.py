@@ -78,8 +78,8 @@ def estimate(text: str) -> Unspaced | None:
     if not text.encode("utf-8", "replace").translate(None, _BELOW):
         return None
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    found = np.bincount(SCRIPT[np.where(codes < len(SCRIPT), codes, 0)], minlength=6).tolist()
-    return estimate_from_counts(found, len(codes), text.count(" "))
+    counts = np.bincount(SCRIPT[np.where(codes < len(SCRIPT), codes, 0)], minlength=6).tolist()
+    return estimate_from_counts(counts, len(codes), text.count(" "))
 
 
 def estimate_from_counts(found: Sequence[int], characters: int, blanks: int) -> Unspaced | None:

@@ -184,29 +184,29 @@ def _may_begin(out: str, text: str, end: int) -> bool:
 def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
     """The characters that an escape stands for, each with its written length."""
     groups = match.groupdict()
-    whole = match.end() - match.start()
+    length = match.end() - match.start()
     if point := groups.get("u") or groups.get("long") or groups.get("wide") or groups.get("x"):
         number = int(point, 16)
         return (
-            [(chr(number), whole)]
+            [(chr(number), length)]
             if 0x20 <= number < 0xD800 or 0xE000 <= number <= 0x10FFFF
             else []
         )
     if high := groups.get("high"):
         number = 0x10000 + (int(high, 16) - 0xD800 << 10) + int(groups["low"], 16) - 0xDC00
-        return [(chr(number), whole)]
-    if found := groups.get("html"):
-        out = unescape(found)
-        return [(out, whole)] if out != found and len(out) == 1 else []
-    if found := groups.get("url"):
+        return [(chr(number), length)]
+    if name := groups.get("html"):
+        out = unescape(name)
+        return [(out, length)] if out != name and len(out) == 1 else []
+    if name := groups.get("url"):
         try:
-            out = bytes.fromhex(found.replace("%", "").replace("=", "")).decode()
+            out = bytes.fromhex(name.replace("%", "").replace("=", "")).decode()
         except UnicodeDecodeError:
             return []
         return [(char, 3 * len(char.encode())) for char in out]
-    if found := groups.get("mark"):
-        return [(found, whole)]
-    return [("", whole)] if groups.get("soft") else []
+    if name := groups.get("mark"):
+        return [(name, length)]
+    return [("", length)] if groups.get("soft") else []
 
 
 def _replace_confusables(text: str) -> Iterator[View]:
@@ -304,7 +304,7 @@ _MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
     (_TAGS, _untagged),
     (_SPACED, _undo_spacing), (_BROKEN, _undo_breaks), (_MARKED, _unmarked),
 )  # fmt: skip
-ESCAPING = 4  # of them, the first
+ESCAPING = 4  # the number of leading entries that undo escapes
 
 # --- runs that are decoded ------------------------------------------------------------------------
 
@@ -330,19 +330,19 @@ def find_encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
 def _plain_runs(text: str) -> Iterator[EncodedRun]:
     for start, run in _runs(text):
         for at, part in _parts(run):
-            if (found := _decode_run(part)) != "":
-                yield EncodedRun(start + at, start + at + len(part), found)
+            if (decoded := _decode_run(part)) != "":
+                yield EncodedRun(start + at, start + at + len(part), decoded)
 
 
 def _runs(text: str) -> Iterator[tuple[int, str]]:
     """RE2 is faster with few runs, Python's engine with many."""
     if not text.isascii() or DENSE * text.count(" ") < len(text):
-        found = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
+        runs = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
     else:
-        found = (
+        runs = (
             (match.start(), match.group().decode()) for match in _ANY_RUN.finditer(text.encode())
         )
-    return ((at, run) for at, run in found if _may_hold(run))
+    return ((at, run) for at, run in runs if _may_hold(run))
 
 
 def _may_hold(run: str) -> bool:
@@ -476,8 +476,8 @@ def _matching(
 
     def runs(text: str) -> Iterator[EncodedRun]:
         for match in compiled.finditer(text):
-            if (found := decode(match.group())) != "":
-                yield EncodedRun(match.start(), match.end(), found)
+            if (decoded := decode(match.group())) != "":
+                yield EncodedRun(match.start(), match.end(), decoded)
 
     return runs
 

@@ -51,26 +51,26 @@ def check_all(
 def _decisions(installation: Installation, town: Town) -> DemoPromise:
     """The vault and the bare rule agree on every turn and purpose."""
     known, now = load_policies(installation), installation.clock()
-    asked = differ = 0
+    decided = differ = 0
     with transaction(installation.pool) as tx:
         for page in _pages(list(town.said)):
             owners = {
                 conversation: town.person(town.said[conversation, n][0]).id
                 for conversation, n in page
             }
-            seen = account_view.load_views(tx, [(owners[c], c) for c in owners], known, now)
+            views = account_view.load_views(tx, [(owners[c], c) for c in owners], known, now)
             turns = {c: account_view.list_turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
                 account, name = town.said[conversation, number]
                 turn = turns[conversation][number - 1]
                 for purpose in (IMPROVE, SAFETY):
-                    mine = seen[conversation].decide(turn, known, purpose)
+                    mine = views[conversation].decide(turn, known, purpose)
                     bare = town.worlds[account].decide(name, purpose, now)
-                    asked += 1
+                    decided += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
     return DemoPromise(
-        text=text, kept=differ == 0 < asked, seen=f"{asked:,} answers, {differ} differ"
+        text=text, kept=differ == 0 < decided, seen=f"{decided:,} answers, {differ} differ"
     )
 
 
@@ -101,18 +101,18 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
     seal.
     """
     counts, name = built.manifest.counts, built.manifest.name
-    found = catalog.verify_release(installation, name)
+    broken = catalog.verify_release(installation, name)
     expected = town.expected[name]
     curated = sum(counts.dropped.get(why.value, 0) for why in LeftOut)
     text = (
         f"release {name} holds exactly what might be used and is worth it, and is what was sealed"
     )
-    seen = (
+    outcome = (
         f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, "
-        f"{expected:,} permitted by the rule, {len(found)} contradictions"
+        f"{expected:,} permitted by the rule, {len(broken)} contradictions"
     )
-    kept = counts.included + curated == expected > 0 < counts.included and not found
-    return DemoPromise(text=text, kept=kept, seen=seen)
+    kept = counts.included + curated == expected > 0 < counts.included and not broken
+    return DemoPromise(text=text, kept=kept, seen=outcome)
 
 
 def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
@@ -130,9 +130,11 @@ def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: P
     ]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
     text = "rows of somebody who withdrew come out of no copy"
-    seen = f"{len(theirs)} rows, {leaks} came out of 2 copies, {len(out[0]):,} others did"
+    outcome = f"{len(theirs)} rows, {leaks} came out of 2 copies, {len(out[0]):,} others did"
     return DemoPromise(
-        text=text, kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1], seen=seen
+        text=text,
+        kept=leaks == 0 < len(theirs) and len(out[0]) > 0 and out[0] == out[1],
+        seen=outcome,
     )
 
 
@@ -165,8 +167,8 @@ def _erased_is_gone(installation: Installation) -> DemoPromise:
         left = integrity.blocks_without_key(tx) + integrity.keys_without_block(tx)
     due = sweeper.sweep(installation, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
-    seen = f"{erased:,} segments erased, {left} with something left, {due} still due"
-    return DemoPromise(text=text, kept=left == 0 == due and erased > 0, seen=seen)
+    outcome = f"{erased:,} segments erased, {left} with something left, {due} still due"
+    return DemoPromise(text=text, kept=left == 0 == due and erased > 0, seen=outcome)
 
 
 def _twice_is_once(installation: Installation, town: Town) -> DemoPromise:
@@ -215,8 +217,8 @@ def _sealed_everywhere(installation: Installation, planted: str) -> DemoPromise:
     searched = (
         f"tables, WAL, logs, releases and copies searched, more than {_below(len(paths)):,} files"
     )
-    seen = f"{searched}, found in {len(holding) - 1} but the control"
-    return DemoPromise(text=text, kept=holding == [control], seen=seen)
+    outcome = f"{searched}, found in {len(holding) - 1} but the control"
+    return DemoPromise(text=text, kept=holding == [control], seen=outcome)
 
 
 def _below(count: int) -> int:
@@ -228,13 +230,13 @@ def _below(count: int) -> int:
 
 def _holds(path: Path, needle: bytes) -> bool:
     """Whether a file contains the needle; False for files that the database removes meanwhile."""
-    rest = b""
+    tail = b""
     try:
         with path.open("rb") as file:
             while chunk := file.read(READ_BYTES):
-                if needle in rest + chunk:
+                if needle in tail + chunk:
                     return True
-                rest = chunk[-len(needle) :]
+                tail = chunk[-len(needle) :]
     except FileNotFoundError:
         return False
     return False

@@ -369,11 +369,11 @@ class CodingSession:
         the outcome.
         """
         self.names._random = random
-        asked = self._draw_phrase(random, _ASKS if first else _MORE)
+        request = self._draw_phrase(random, _ASKS if first else _MORE)
         if random.random() < 0.35:
             self.names["trace"] = self._put(self.stack.trace)
-            asked += self._draw_phrase(random, _PASTES)
-        yield TurnRole.user, self._content(asked)
+            request += self._draw_phrase(random, _PASTES)
+        yield TurnRole.user, self._content(request)
         rounds: list[Callable[[], tuple[str, str, str]]] = [self._read, self._run, self._edit]
         chosen = random.choice(((0,), (1,), (0, 2), (1, 2)) if first else ((2,), (1,)))
         for place, number in enumerate(chosen):

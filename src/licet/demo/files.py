@@ -146,10 +146,10 @@ def _show_answers(installation: Installation, say: Say) -> None:
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
     for name in verbs.conversations_of(installation, ACCOUNT):
-        seen = explanations.explain(installation, name)
-        assert isinstance(seen, explanations.ConversationSeen)
+        explained = explanations.explain(installation, name)
+        assert isinstance(explained, explanations.ConversationSeen)
         answers: Counter[str] = Counter()
-        for answer in seen.answers:
+        for answer in explained.answers:
             if answer.purpose == IMPROVE:
                 until = f"until {answer.until:%Y-%m-%d}" if answer.until else "not to be used"
                 answers[f"{until} ({answer.because.value})"] += answer.turns
@@ -160,7 +160,7 @@ def _show_answers(installation: Installation, say: Say) -> None:
                 f"{count:,} {'turn' if count == 1 else 'turns'} {use}"
                 for use, count in answers.items()
             )
-            say(f"  {name}  {seen.kind}: {parts}")
+            say(f"  {name}  {explained.kind}: {parts}")
     if shown > SHOWN_MAX:
         say(f"  ... and {shown - SHOWN_MAX:,} more conversations; `licet explain` shows each")
     for because in sorted(met):
@@ -188,7 +188,7 @@ def _finish(
         )
         say(f"  replaced in it: {replaced}")
     came = sum(1 for _ in catalog.open_release(installation, NAME))
-    found = catalog.verify_release(installation, NAME)
+    broken = catalog.verify_release(installation, NAME)
     promises = [
         DemoPromise(
             text="every turn kept is a candidate, and each is in or left out with a reason",
@@ -200,8 +200,8 @@ def _finish(
         ),
         DemoPromise(
             text="the release loads, and is what was sealed",
-            kept=came == built.manifest.rows and not found,
-            seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(found)} contradictions",
+            kept=came == built.manifest.rows and not broken,
+            seen=f"{came:,} of {built.manifest.rows:,} rows came out, {len(broken)} contradictions",
         ),
     ]
     say("")

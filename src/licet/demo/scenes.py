@@ -43,12 +43,12 @@ AGED_REGION, MIN_AGE = "IE", 16
 
 def notices_with_age() -> Sequence[str]:
     """Returns the preset's notices with the question for the age, as in another preset."""
-    found = notice.sources()
+    sources = notice.sources()
     return [
         source.replace("\nyes: ", f"\n{age[0]}\nyes: ", 1)
-        for name, source in found.items()
+        for name, source in sources.items()
         if name.startswith("article-2025.")
-        and (age := re.search("(?m)^age: .*$", found[name.replace("article-2025", "strict.one")]))
+        and (age := re.search("(?m)^age: .*$", sources[name.replace("article-2025", "strict.one")]))
     ]
 
 
@@ -59,13 +59,13 @@ def show_notice(
     number = load_policies(installation).newest_material(now)
     variant = Variant.signup if via == "signup" else Variant.existing
     with transaction(installation.pool) as tx:
-        seen = notice.find(tx, number, "en", variant) if number is not None else None
-        if seen is None:
+        published = notice.find(tx, number, "en", variant) if number is not None else None
+        if published is None:
             return None
         showing = notice_views.record(
             tx,
             account,
-            seen,
+            published,
             place=ShownOn(via),
             surface="app",
             gpc=False,
@@ -117,11 +117,11 @@ def read_as_staff(
                 reason=reason,
                 ticket=ticket,
             )
-            seen = account_view.load_views(
+            views = account_view.load_views(
                 tx, [(account, conversation)], load_policies(installation), now
             )
             turns = account_view.list_turns(tx, account, conversation)
-            staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)
+            staff_reads.read(tx, installation.keyring, views[conversation], turns, reading, random)
     except DeniedError:
         return False
     return True

@@ -79,11 +79,11 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
                     f"\nthe town's pages are served on http://localhost:{port} until you "
                     "press ctrl-c; sign in as"
                 )
-                for link, what in links:
-                    say(f"  http://localhost:{port}{link:<22}  {what}")
+                for link, description in links:
+                    say(f"  http://localhost:{port}{link:<22}  {description}")
                 say("\nand look, as the privacy officer, at")
-                for path, what in SIGHTS:
-                    say(f"  http://localhost:{port}{path:<30}  {what}")
+                for path, description in SIGHTS:
+                    say(f"  http://localhost:{port}{path:<30}  {description}")
                 # raised again by uvicorn after an orderly end
                 with contextlib.suppress(KeyboardInterrupt):
                     server(app, HOST, port).run([listening])
@@ -122,7 +122,7 @@ def build_application(
 
 def pick_people(installation: Installation) -> list[DemoRole]:
     """Picks the people to show: one undecided, one new, and one who said yes."""
-    found = []
+    roles = []
     with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
         names = _names(tx, installation, len(accounts))
@@ -133,14 +133,14 @@ def pick_people(installation: Installation) -> list[DemoRole]:
             _account_with_standing(tx, accounts, standing, preferred)
             for standing in (GrantStanding.undecided, GrantStanding.granted)
         )
-    for word, what, account, to in (
+    for word, description, account, to in (
         ("undecided", "an account that has not decided", undecided, "/notice"),
         ("decided", "an account that said yes, with chats in a release", granted, "/chats"),
     ):
         if account is not None and account in names:
-            found.append(DemoRole(word=word, what=what, name=names[account], to=to))
+            roles.append(DemoRole(word=word, what=description, name=names[account], to=to))
     return [
-        *found,
+        *roles,
         _open_account(installation, "new", 30, "a new user, who signs up", "/signup"),
         _open_account(
             installation, "minor", scenes.MIN_AGE - 2, "somebody too young to be asked", "/notice"

@@ -64,9 +64,11 @@ def language(name: str) -> SpokenLanguage:
     read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe
     topics = {
         topic: SpokenTopic(
-            _lists(given["slots"]), given["ask"].splitlines(), given["answer"].splitlines()
+            _lists(topic_text["slots"]),
+            topic_text["ask"].splitlines(),
+            topic_text["answer"].splitlines(),
         )
-        for topic, given in read.pop("topics").items()
+        for topic, topic_text in read.pop("topics").items()
     }
     share = int(read.pop("share"))
     people = _lists(read.pop("people"))
@@ -147,8 +149,8 @@ class _Slots(dict[str, str]):
             case "card":
                 return random.choice(_CARDS)
             case _ if slot.endswith("_start"):
-                thing = self[slot.removesuffix("_start")]
-                return thing[:1].upper() + thing[1:]
+                subject = self[slot.removesuffix("_start")]
+                return subject[:1].upper() + subject[1:]
             case _:
                 return random.choice(people[slot])
 

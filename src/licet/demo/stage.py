@@ -123,7 +123,7 @@ def plot(forecast: Forecast) -> list[str]:
     lines = []
     for row in range(PLOT_ROWS, 0, -1):
         cells = "".join(
-            _bar(kept / top * PLOT_ROWS - (row - 1)) for kept in forecast.kept[:PLOT_COLUMNS]
+            _bar(size / top * PLOT_ROWS - (row - 1)) for size in forecast.kept[:PLOT_COLUMNS]
         )
         label = (
             f"{top * row / PLOT_ROWS / 1e6:8.2f} MB "
@@ -149,5 +149,5 @@ def _bar(height: float) -> str:
 
 
 def _last(forecast: Forecast) -> int:
-    kept = [n for n, size in enumerate(forecast.kept) if size > 0]
-    return min((kept[-1] if kept else 0) + 1, len(forecast.moments) - 1)
+    months = [n for n, size in enumerate(forecast.kept) if size > 0]
+    return min((months[-1] if months else 0) + 1, len(forecast.moments) - 1)

@@ -287,8 +287,8 @@ class _Play:
 
     def _answer_recalls(self) -> None:
         """Acknowledges week-old recalls for the recipients."""
-        asked = TableView(filters={"state": "open"})
-        for row in staff_tables.read_page(self.installation, staff_tables.RECALLS, asked).rows:
+        view = TableView(filters={"state": "open"})
+        for row in staff_tables.read_page(self.installation, staff_tables.RECALLS, view).rows:
             erasure, handout, *_, recalled, _, _, _, _ = (cell.value for cell in row)
             if isinstance(recalled, datetime) and recalled <= self.clock.now - 7 * ONE_DAY:
                 recall_register.acknowledge(self.installation, str(erasure), str(handout))
@@ -604,7 +604,7 @@ class _Play:
         )
         for role, content in self._words(person, chat, resumed=resumed):
             if waits and role is not TurnRole.user:
-                continue  # nobody answers what is refused at the gate
+                continue  # a message refused at the gate gets no answer
             turn = f"{name}.{self.town.turns[name]}"
             if self.town.turns[name] == 0:
                 title = encode(Content(text=speech.title(content.text)))

@@ -297,10 +297,10 @@ def _certify(
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
-        given = live_leases.lease_rows(
+        leased = live_leases.lease_rows(
             tx, installation.keyring, registry.get(tx, release), ordinals, known, now
         )
-        leasable[release] = len(given)
+        leasable[release] = len(leased)
     places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _remaining_backups(installation, tx, erasure, now)
     document = certificate.build_document(
@@ -400,7 +400,7 @@ def _remaining_backups(
     rotated = rows[0][0]
     if rotated is None and erasure.shredded_at is not None:
         rotated = erasure.shredded_at + Rotation.daily.every
-    kept: list[dict[str, Canonical]] = [
+    backups: list[dict[str, Canonical]] = [
         {
             "backup": format_id(Prefix.backup, backup),
             "made": rfc3339(made_at),
@@ -409,7 +409,7 @@ def _remaining_backups(
         for _, backup, made_at, expires_at in rows
         if backup is not None
     ]
-    return kept, rotated + backup_window(installation) if rotated is not None else None
+    return backups, rotated + backup_window(installation) if rotated is not None else None
 
 
 # Questions
@@ -494,13 +494,13 @@ def certificate_file(installation: Installation, name: str) -> bytes:
         place = documents.place(installation)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.entry_with_proof(leaf[1])
-    whole: dict[str, Canonical] = {
+    file: dict[str, Canonical] = {
         "v": FILE_VERSION,
         "certificate": signed,
         "entry": entry,
         "proof": proof,
     }
-    return canonical(whole) + b"\n"
+    return canonical(file) + b"\n"
 
 
 def certified_places(installation: Installation, name: str) -> tuple[str, ...] | None:

@@ -123,12 +123,12 @@ def sweep(
 
 def sweep_status_in(tx: Transaction) -> SweepStatus:
     """`sweep_status`, in the caller's transaction."""
-    found = select(
+    rows = select(
         tx,
         SweepStatus,
         "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping",
     )
-    return found[0] if found else SweepStatus()
+    return rows[0] if rows else SweepStatus()
 
 
 def _check_allowed(installation: Installation, now: datetime) -> int:

@@ -152,10 +152,10 @@ class Host:
         """Returns the permit for one message of an account. UsageError for a malformed
         reference.
         """
-        asked = self.gates.ask(checked_account(account))
-        if asked.done():
-            return self._permit(account, asked.result())
-        waiting = asyncio.wrap_future(asked)
+        answer = self.gates.ask(checked_account(account))
+        if answer.done():
+            return self._permit(account, answer.result())
+        waiting = asyncio.wrap_future(answer)
         done, _ = await asyncio.wait([waiting], timeout=self.settings.gate_timeout_seconds)
         return self._permit(account, waiting.result() if done else late_gate())
 

@@ -58,8 +58,8 @@ class GateCache:
     def cached(self, account: str) -> GateResult | None:
         """Returns the cached answer about an account while it is fresh."""
         with self._lock:
-            seen = self._seen.get(account)
-        return seen.answer if seen is not None and seen.until > monotonic() else None
+            entry = self._seen.get(account)
+        return entry.answer if entry is not None and entry.until > monotonic() else None
 
     def last(self, account: str) -> GateResult | None:
         """Returns the newest answer about an account."""
@@ -72,11 +72,11 @@ class GateCache:
         """
         now = monotonic()
         with self._lock:
-            seen, away, asking = self._seen.get(account), self._away, self._asking.get(account)
-        if seen is not None and seen.until > now:
-            if seen.refresh_from <= now and asking is None:
+            entry, away, asking = self._seen.get(account), self._away, self._asking.get(account)
+        if entry is not None and entry.until > now:
+            if entry.refresh_from <= now and asking is None:
                 self._request(account)
-            return _completed_future(seen.answer)
+            return _completed_future(entry.answer)
         if away is not None:
             if away[1] <= now:
                 self._try_again(account, away[0])
@@ -102,8 +102,8 @@ class GateCache:
     def forget(self, account_id: str) -> None:
         """Drops the cached answer of an account, by Licet's own id."""
         with self._lock:
-            for account, seen in list(self._seen.items()):
-                if seen.answer.account == account_id:
+            for account, entry in list(self._seen.items()):
+                if entry.answer.account == account_id:
                     del self._seen[account]
 
     def close(self) -> None:

@@ -89,17 +89,17 @@ def from_environment(
     """Reads settings of ``kind`` from the variables that begin with ``prefix``; UsageError names a
     missing, unknown or invalid one.
     """
-    given = {
+    settings = {
         name.removeprefix(prefix).lower(): value
         for name, value in environment.items()
         if name.startswith(prefix) and value  # an empty path would be the current folder
     }
-    unknown = sorted(given.keys() - set(kind.__struct_fields__))
+    unknown = sorted(settings.keys() - set(kind.__struct_fields__))
     if unknown:
         known = ", ".join(prefix + name.upper() for name in kind.__struct_fields__)
         raise UsageError(f"`{prefix}{unknown[0].upper()}` is not known", f"these are: {known}")
     try:
-        return msgspec.convert(given, kind, strict=False, dec_hook=_path)
+        return msgspec.convert(settings, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(f"a setting `{prefix}..`: {str(error).lower()}") from None
 

@@ -163,9 +163,9 @@ def _walk_headers(archive: Path) -> Iterator[ArchiveMember]:
             if header is None:
                 return
             left = size - header.data_offset
-            whole = ArchiveMember(archive, header.path, at, max(left, 0))
+            member = ArchiveMember(archive, header.path, at, max(left, 0))
             packed_bytes = (
-                _measure_member(whole)
+                _measure_member(member)
                 if header.packed_bytes is None
                 else min(header.packed_bytes, left)
             )

@@ -266,7 +266,7 @@ def _text(body: _Body) -> str:
 def _attachments(body: _Body, metadata: _Metadata) -> tuple[str, ...]:
     pointers = [part.asset_pointer for part in body.parts or [] if isinstance(part, _Part)]
     files = [file.name or file.id for file in metadata.attachments or []]
-    return tuple(dict.fromkeys(found for found in (*files, *pointers) if found))
+    return tuple(dict.fromkeys(name for name in (*files, *pointers) if name))
 
 
 def _arguments(text: str) -> str:

@@ -224,8 +224,8 @@ def _split_by_author(
 
 
 def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ...]) -> Content:
-    asked = [block for block in blocks if (block.type or "").endswith("tool_use")]
-    for block in asked:
+    calls = [block for block in blocks if (block.type or "").endswith("tool_use")]
+    for block in calls:
         reading.calls.note(block.id or "", block.name or "")
     return Content(
         text=_text(blocks),
@@ -233,7 +233,7 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
             ToolCall(
                 id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
-            for block in asked
+            for block in calls
         ),
         attachments=attachments,
     )
@@ -281,8 +281,8 @@ def _tool_text(blocks: list[_Block]) -> str:
 
 
 def _attachments(message: _Message) -> tuple[str, ...]:
-    given = [*(message.attachments or []), *(message.files or [])]
-    return tuple(dict.fromkeys(map(_file_name, given)))
+    files = [*(message.attachments or []), *(message.files or [])]
+    return tuple(dict.fromkeys(map(_file_name, files)))
 
 
 def _file_name(file: _File) -> str:

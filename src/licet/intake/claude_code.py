@@ -98,7 +98,7 @@ _COMMAND = re.compile(
 )
 NODES_MAX = 300_000  # records of a file up to which branches are distinguished
 _SYNTHETIC_MODEL = "<synthetic>"
-# before a session's id: what stands above its first prompt; no record's id begins so
+# prefixes a session's id: the parent of its first prompt; no record's id begins with it
 _BEGINNING = "\0"
 
 
@@ -322,12 +322,12 @@ def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | B
             else:
                 yield f"{path}:{line.number}", line.number, line.raw
         return
-    for found in json_stream.elements(chunks(path, one_pass.progress), within="loglines"):
-        place = f"{path}#loglines[{found.index}]"
-        if isinstance(found, json_stream.Flaw):
-            yield place, found.index, BrokenRecord(place=place, message=found.message)
+    for element in json_stream.elements(chunks(path, one_pass.progress), within="loglines"):
+        place = f"{path}#loglines[{element.index}]"
+        if isinstance(element, json_stream.Flaw):
+            yield place, element.index, BrokenRecord(place=place, message=element.message)
         else:
-            yield place, found.index, found.raw
+            yield place, element.index, element.raw
 
 
 def _is_document(path: Source) -> bool:
@@ -342,8 +342,8 @@ def _read_record(
 ) -> Iterator[Read]:
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
-    if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
-        yield _skip_copy(place, seen, session, record.uuid)
+    if record.uuid and (earlier := one_pass.seen.get(record.uuid)) is not None:
+        yield _skip_copy(place, earlier, session, record.uuid)
         return
     if record.uuid in file.left:
         yield elsewhere(place)
@@ -357,8 +357,8 @@ def _read_record(
         yield BrokenRecord(place=place, message=message.message)
         return
     if queued is not None:
-        if queued.source_uuid and (seen := one_pass.seen.get(queued.source_uuid)) is not None:
-            yield _skip_copy(place, seen, session, queued.source_uuid)
+        if queued.source_uuid and (earlier := one_pass.seen.get(queued.source_uuid)) is not None:
+            yield _skip_copy(place, earlier, session, queued.source_uuid)
             return
         record = msgspec.structs.replace(record, type="user", origin=queued.origin)
         message = _Message(content=queued.prompt)

@@ -223,18 +223,18 @@ def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
     head: re.Match[str] | None = None
     for text in (block.text or "" for block in blocks if block.type == "text"):
         is_tools = head is not None and head[1] not in _ASKING
-        found = None if is_tools else _TYPED_IN_TASK.match(text)
-        if found:
-            typed.append(_Block(type="text", text=found[2]))
-            text = text[: found.start(1) - 1] + text[found.end() :]
+        match = None if is_tools else _TYPED_IN_TASK.match(text)
+        if match:
+            typed.append(_Block(type="text", text=match[2]))
+            text = text[: match.start(1) - 1] + text[match.end() :]
         client.append(_Block(type="text", text=text))
-        head = _RESULT_HEAD.match(text) if not found else None
+        head = _RESULT_HEAD.match(text) if not match else None
     return typed, client
 
 
 def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
-    asked = [block for block in blocks if block.type == "tool_use"]
-    for block in asked:
+    calls = [block for block in blocks if block.type == "tool_use"]
+    for block in calls:
         reading.calls.note(block.id or "", block.name or "")
     return Content(
         text=_text(blocks),
@@ -242,7 +242,7 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
             ToolCall(
                 id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
-            for block in asked
+            for block in calls
         ),
         attachments=tuple(
             map(

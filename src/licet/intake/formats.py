@@ -79,14 +79,12 @@ def names() -> tuple[str, ...]:
 
 def detect(path: Path) -> FormatReader:
     """The format of a file, or of the first file in a folder that has one; else InputError."""
-    return next(found.reader for found in _find_files(path) if found.reader)
+    return next(file.reader for file in _find_files(path) if file.reader)
 
 
 def size(path: Path) -> int:
     """The number of bytes on disk that `read` will read."""
-    return sum(
-        _disk_path(found.path).stat().st_size for found in _distinct_files(_find_files(path))
-    )
+    return sum(_disk_path(file.path).stat().st_size for file in _distinct_files(_find_files(path)))
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
@@ -95,15 +93,15 @@ def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
 
 
 def _read(files: list[_FoundFile], one_pass: Pass) -> Iterator[Read]:
-    for found in files:
-        if found.reader:
-            yield from found.reader.read(found.path, one_pass)
-        if found.unread:
-            yield found.unread
-    for found in _distinct_files(files):
-        if isinstance(found.path, ArchiveMember):
+    for file in files:
+        if file.reader:
+            yield from file.reader.read(file.path, one_pass)
+        if file.unread:
+            yield file.unread
+    for file in _distinct_files(files):
+        if isinstance(file.path, ArchiveMember):
             # The bytes between members, and of members that were skipped.
-            archive = found.path.archive
+            archive = file.path.archive
             in_it = (
                 f.path
                 for f in files
@@ -114,7 +112,7 @@ def _read(files: list[_FoundFile], one_pass: Pass) -> Iterator[Read]:
 
 def _distinct_files(files: list[_FoundFile]) -> list[_FoundFile]:
     """The files on disk from which something is read, each once."""
-    return list({_disk_path(found.path): found for found in files if found.reader}.values())
+    return list({_disk_path(file.path): file for file in files if file.reader}.values())
 
 
 def _disk_path(path: Source) -> Path:
@@ -169,13 +167,13 @@ def _list_members(path: Path) -> list[_FoundFile]:
         raise InputError(
             f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path)
         )
-    found = [_recognise(member) for member in members]
+    recognised = [_recognise(member) for member in members]
     if cut:
         end = BrokenRecord(
             place=str(path), message="the archive is cut off: what lies behind its end is not here"
         )
-        found.append(_FoundFile(path, None, end))
-    return found
+        recognised.append(_FoundFile(path, None, end))
+    return recognised
 
 
 def _recognise(path: Source) -> _FoundFile:

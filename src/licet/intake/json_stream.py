@@ -88,15 +88,15 @@ def records(
                 else (f"{path}:{line.number}", line.raw)
             )
         return
-    for found in elements(
+    for element in elements(
         chunks(path, progress), within=within, objects=not within, utf8=bool(within)
     ):
-        place = f"{path}#{within}[{found.index}]"
+        place = f"{path}#{within}[{element.index}]"
         yield (
             place,
-            BrokenRecord(place=place, message=found.message)
-            if isinstance(found, Flaw)
-            else found.raw,
+            BrokenRecord(place=place, message=element.message)
+            if isinstance(element, Flaw)
+            else element.raw,
         )
 
 
@@ -133,7 +133,7 @@ def elements(
 
 def keys(head: bytes) -> frozenset[bytes]:
     """The keys directly in an object that may be cut off anywhere; empty if it is no object."""
-    found: set[bytes] = set()
+    names: set[bytes] = set()
     depth = 0
     if head.lstrip(_SPACE)[:1] != b"{":
         return frozenset()
@@ -141,10 +141,10 @@ def keys(head: bytes) -> frozenset[bytes]:
         byte = token[0][:1]
         depth += (byte in b"[{") - (byte in b"]}")
         if token[2] and depth == 1:
-            found.add(token[1])
-        if token[0] == b'"' or depth == 0 or len(found) == KEYS_MAX:
+            names.add(token[1])
+        if token[0] == b'"' or depth == 0 or len(names) == KEYS_MAX:
             break
-    return frozenset(found)
+    return frozenset(names)
 
 
 def first_keys(head: bytes) -> frozenset[bytes]:
@@ -194,9 +194,9 @@ class _Splitter:
                 continue
             if self.depth == 1 and not (self.in_string or self.held or self.bare):
                 # most steps below are spared where elements are small
-                while found := _SMALL.match(chunk, at):
-                    yield self._element(found[1])
-                    at = begin = found.end()
+                while match := _SMALL.match(chunk, at):
+                    yield self._element(match[1])
+                    at = begin = match.end()
                     self.index, self.after_comma = self.index + 1, True
             end = at if self.in_string else self._run(chunk, at)
             if self.in_string:
@@ -241,10 +241,10 @@ class _Splitter:
         if not self.first:
             return 0
         self.first = False
-        found = (
+        match = (
             re.search(rb'"' + self.within.encode() + rb'"\s*:\s*', chunk) if self.within else None
         )
-        return found.end() if found else 0
+        return match.end() if match else 0
 
     def _open(self, chunk: bytes, at: int) -> int:
         """The position after the bracket that opens an array, or after white space; else stops."""
@@ -260,9 +260,9 @@ class _Splitter:
         return at + 1
 
     def _run(self, chunk: bytes, at: int) -> int:
-        found = (_RUN_BETWEEN if self.depth == 1 else _RUN_INSIDE).match(chunk, at)
-        assert found is not None, "a pattern that may be empty always matches"
-        return found.end()
+        match = (_RUN_BETWEEN if self.depth == 1 else _RUN_INSIDE).match(chunk, at)
+        assert match is not None, "a pattern that may be empty always matches"
+        return match.end()
 
     def _over_brackets(self, chunk: bytes, at: int) -> int:
         """Skips bytes of an element that is nested too deeply, while none can end it or begin a
@@ -284,15 +284,15 @@ class _Splitter:
             self.escaped = False
             self._keep_string(chunk[at : at + 1])
             return at + 1
-        found = REST_OF_STRING.match(chunk, at)
-        assert found is not None, "a pattern that may be empty always matches"
-        stop = chunk[found.end() : found.end() + 1]
+        match = REST_OF_STRING.match(chunk, at)
+        assert match is not None, "a pattern that may be empty always matches"
+        stop = chunk[match.end() : match.end() + 1]
         self.in_string, self.escaped = stop != b'"', stop == b"\\"
-        self._keep_string(chunk[at : found.end()] + (stop if self.in_string else b""))
+        self._keep_string(chunk[at : match.end()] + (stop if self.in_string else b""))
         if not self.in_string:
             self.held += min(self.string_held, self.string_bytes_max)
             self._keep(b'"')
-        return found.end() + len(stop)
+        return match.end() + len(stop)
 
     def _keep_string(self, piece: bytes) -> None:
         before, self.string_held = self.string_held, self.string_held + len(piece)

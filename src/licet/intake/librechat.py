@@ -235,9 +235,9 @@ def _visible_messages(flat: _Flat) -> frozenset[int]:
             parent = number_of.get(places[number].parentMessageId or "", -1)
         parents[str(number)] = str(parent) if parent >= 0 else None
         last_child[parent] = number
-    tip, seen = last_child.get(-1), set[int]()
-    while tip is not None and tip not in seen and tip in last_child:
-        seen.add(tip)
+    tip, visited = last_child.get(-1), set[int]()
+    while tip is not None and tip not in visited and tip in last_child:
+        visited.add(tip)
         tip = last_child[tip]
     return frozenset(map(int, branch(parents, None if tip is None else str(tip))))
 

@@ -126,14 +126,14 @@ def has_several(path: Source, owner: Pattern[bytes]) -> bool:
     checked first, so that no conversation is assigned to the wrong person. Quoted content cannot
     look like a key; if it did, that would only narrow.
     """
-    found: set[bytes] = set()
+    owners: set[bytes] = set()
     tail = b""
     for chunk in chunks(path, lambda _consumed: None):
         if isinstance(chunk, BrokenRecord):
             break
         text = tail + chunk
-        found.update(match[1] for match in owner.finditer(text))
-        if len(found) > 1:
+        owners.update(match[1] for match in owner.finditer(text))
+        if len(owners) > 1:
             return True
         tail = text[-OWNER_BYTES_MAX:]
     return False
@@ -211,12 +211,12 @@ class _LineBuffer:
             begin = at
             if self.escaped:
                 self.escaped, at = False, at + 1
-            found = REST_OF_STRING.match(piece, at)
-            assert found is not None, "a pattern that may be empty always matches"
-            stop = piece[found.end() : found.end() + 1]
-            at = found.end() + len(stop)
+            match = REST_OF_STRING.match(piece, at)
+            assert match is not None, "a pattern that may be empty always matches"
+            stop = piece[match.end() : match.end() + 1]
+            at = match.end() + len(stop)
             self.in_string, self.escaped = stop != b'"', stop == b"\\"
-            self._keep_string(piece[begin : at if self.in_string else found.end()], into)
+            self._keep_string(piece[begin : at if self.in_string else match.end()], into)
             if not self.in_string:
                 into += stop
 

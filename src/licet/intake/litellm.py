@@ -176,19 +176,19 @@ def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Rea
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
     calls = [(call.id, call.name, call.arguments) for call in content.tool_calls]
     tools = [content.tools] if content.tools else []
-    what = stable_id(
+    content_id = stable_id(
         _identity.encode(
             (turn.role, content.text, calls, content.tool_call_id, content.attachments, *tools)
         )
     )
-    times[what] += 1
-    host_turn = what if times[what] == 1 else f"{what}#{times[what]}"
-    seen = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
-    if seen in one_pass.seen:
+    times[content_id] += 1
+    host_turn = content_id if times[content_id] == 1 else f"{content_id}#{times[content_id]}"
+    identity = f"{turn.host_account}\n{turn.host_conversation}\n{host_turn}"
+    if identity in one_pass.seen:
         return SkippedRecord(
             place=turn.place, reason="a repetition of what was said in an earlier call"
         )
-    one_pass.seen.note(seen)
+    one_pass.seen.note(identity)
     return msgspec.structs.replace(turn, host_turn=host_turn)
 
 
@@ -230,10 +230,17 @@ def _session(call: _Call) -> str:
 
 def _account(call: _Call) -> str:
     metadata, parameters = call.metadata or {}, call.model_parameters or {}
-    given = (
+    candidates = (
         call.end_user,
         metadata.get("user_api_key_end_user_id"),
         parameters.get("user"),
         metadata.get("user_api_key_user_id"),
     )
-    return next((str(found) for found in given if isinstance(found, str | int) and found != ""), "")
+    return next(
+        (
+            str(candidate)
+            for candidate in candidates
+            if isinstance(candidate, str | int) and candidate != ""
+        ),
+        "",
+    )

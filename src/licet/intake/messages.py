@@ -229,8 +229,8 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
 
 def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
     role = _ROLES[message.role or ""]
-    asked, parts = calls_of(message), parts_of(message)
-    for call in asked:
+    calls, parts = calls_of(message), parts_of(message)
+    for call in calls:
         dialogue.calls.note(call.id, call.name)
     call_id = message.tool_call_id or ""
     tools = ""
@@ -239,7 +239,7 @@ def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
         tools, dialogue.offered = own or dialogue.offered, ""
     return Content(
         text=text_of(parts, message.refusal),
-        tool_calls=asked,
+        tool_calls=calls,
         tool_call_id=call_id if role is TurnRole.tool else "",
         tool_name=(message.name or dialogue.calls.get(call_id) or "")
         if role is TurnRole.tool
@@ -255,7 +255,7 @@ def _first_moment(*values: object) -> datetime | None:
 
 
 def _name(*ids: str | int | None) -> str:
-    return next((str(found) for found in ids if found not in (None, "")), "")
+    return next((str(name) for name in ids if name not in (None, "")), "")
 
 
 def canonical(raw: bytes) -> bytes:
@@ -305,7 +305,7 @@ def calls_of(message: DialogueMessage) -> tuple[ToolCall, ...]:
 
 def _arguments(function: _Function) -> str:
     """JSON text: the arguments as they were written, or a value of another type in JSON."""
-    given = function.input if function.arguments is None else function.arguments
-    if isinstance(given, str) and function.input is None:
-        return given
-    return msgspec.json.encode({} if given is None else given).decode()
+    arguments = function.input if function.arguments is None else function.arguments
+    if isinstance(arguments, str) and function.input is None:
+        return arguments
+    return msgspec.json.encode({} if arguments is None else arguments).decode()

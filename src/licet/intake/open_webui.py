@@ -277,14 +277,14 @@ def _split_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
         elif item.type == "function_call":
             names[call_id] = item.name or ""
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
-        # a call's output, or what is not known: the assistant's words are messages
+        # a call's output, or an unknown item
         elif item.type != "reasoning":
             yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
-            given = _join_content(item.content if item.output is None else item.output)
-            if given or item.type == "function_call_output":
+            text = _join_content(item.content if item.output is None else item.output)
+            if text or item.type == "function_call_output":
                 yield part_of_role(
                     TurnRole.tool,
-                    Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")),
+                    Content(text=text, tool_call_id=call_id, tool_name=names.get(call_id, "")),
                 )
             texts, calls = [], []
     yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
@@ -297,16 +297,16 @@ def _split_text(text: str, model: str) -> Iterator[RecordedPart]:
         begin = block.end()
         if block["type"] == "reasoning":
             continue
-        given = {
+        results = {
             key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])
         }
-        call_id, called = given.get("id", ""), given.get("name", "")
+        call_id, called = results.get("id", ""), results.get("name", "")
         if called:
             calls.append(
-                ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}")
+                ToolCall(id=call_id, name=called, arguments=results.get("arguments") or "{}")
             )
         yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
-        result = given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
+        result = results.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
         yield part_of_role(
             TurnRole.tool, Content(text=result, tool_call_id=call_id, tool_name=called)
         )

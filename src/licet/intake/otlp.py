@@ -138,11 +138,11 @@ def refusal(encoding: Encoding, why: str) -> bytes:
         return msgspec.json.encode({"message": why})
     message = why.encode()
     size = bytearray()
-    rest = len(message)
-    while rest > 0x7F:
-        size.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return b"\x12" + bytes(size) + bytes([rest]) + message
+    length = len(message)
+    while length > 0x7F:
+        size.append(length & 0x7F | 0x80)
+        length >>= 7
+    return b"\x12" + bytes(size) + bytes([length]) + message
 
 
 # Protobuf
@@ -326,9 +326,9 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
     if value.kvlist_value is not None:
         pairs = value.kvlist_value.values or ()
         return {pair.key: _json_value(pair.value, depth - 1) for pair in pairs} if depth else None
-    given = (value.string_value, value.bool_value, value.double_value)
-    found = next((item for item in given if item is not None), None)
-    return _number(value.int_value) if found is None and value.int_value is not None else found
+    scalars = (value.string_value, value.bool_value, value.double_value)
+    scalar = next((item for item in scalars if item is not None), None)
+    return _number(value.int_value) if scalar is None and value.int_value is not None else scalar
 
 
 def _number(value: int | str) -> int:
@@ -375,14 +375,14 @@ def count_fields(raw: bytes, within: Tree, fields_max: int) -> int:
 
 
 def _count(raw: bytes, within: Tree, fields_max: int) -> int:
-    found = 0
+    count = 0
     waiting = [(0, len(raw), within, 0)]
     while waiting:
         at, end, known, depth = waiting.pop()
         while at < end:
-            found += 1
-            if found > fields_max:
-                return found
+            count += 1
+            if count > fields_max:
+                return count
             tag = raw[at]
             at += 1
             if tag > 0x7F:
@@ -405,7 +405,7 @@ def _count(raw: bytes, within: Tree, fields_max: int) -> int:
                 raise MalformedError("a field is of no kind that is used here")
         if at != end or depth > DEPTH_MAX:
             raise MalformedError("a field ends elsewhere than what it is in")
-    return found
+    return count
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ Progress: TypeAlias = Callable[[int], None]
 
 SEEN_MAX = 4_000_000
 CALLS_MAX = 10_000
-# a record with more escapes of this kind is read as it is, or not at all
+# escapes mended per record; one with more is decoded unmended or refused
 MENDED_ESCAPES_MAX = 200_000
 
 # What is no escape of a surrogate is passed over in one step. Each step ends at one, at a pair of
@@ -161,8 +161,8 @@ def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
 def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | None]) -> list[T]:
     """The parts of a tool's result that is a list; empty for a text, which is not decoded."""
     data = bytes(raw)
-    found = decode_or(data, decoder, None) if data.startswith(b"[") else None
-    return found if isinstance(found, list) else []
+    parts = decode_or(data, decoder, None) if data.startswith(b"[") else None
+    return parts if isinstance(parts, list) else []
 
 
 def mend(raw: bytes) -> bytes:

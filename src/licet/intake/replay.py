@@ -330,13 +330,13 @@ class Import:
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
-            asked = {
+            wanted = {
                 (accounts[turn.host], turn.conversation, turn.name): turn.host
                 for turn in fresh
                 if turn.host in accounts
             }
-            stored = account_view.turns_already_stored(tx, list(asked)) if asked else []
-        return {(asked[key], key[2]) for key in stored}
+            stored = account_view.turns_already_stored(tx, list(wanted)) if wanted else []
+        return {(wanted[key], key[2]) for key in stored}
 
     def _spooled_turn(self, fresh: _Fresh) -> SpooledTurn:
         turn = fresh.turn
@@ -443,8 +443,8 @@ class Import:
         """The accounts of ``hosts`` that the vault already has."""
         names = {self._hmacs.hash("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
-            found = account_view.accounts_by_host(tx, list(names))
-        return {names[name]: account for name, account in found.items()}
+            accounts = account_view.accounts_by_host(tx, list(names))
+        return {names[name]: account for name, account in accounts.items()}
 
     def _has_events(self, host: str) -> bool:
         """Whether the host's account has possibly new events left."""
@@ -457,9 +457,9 @@ class Import:
         append to the end of each index.
         """
         recorded = self._recorded.get(host)
-        found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
+        times = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
         return min(
-            [*(at for at in found if at is not None), *(c.at for c in self._choices.get(host, ()))],
+            [*(at for at in times if at is not None), *(c.at for c in self._choices.get(host, ()))],
             default=self._now,
         )
 
@@ -471,8 +471,8 @@ class Import:
                 if isinstance(command, _Rated):  # what it is about must be there before it
                     if chunk:
                         yield chunk
-                    given = self._feedback_command(command)
-                    chunk, size = [given] if given is not None else [], 0
+                    feedback = self._feedback_command(command)
+                    chunk, size = [feedback] if feedback is not None else [], 0
                     continue
                 chunk.append(command)
                 size += len(command.content or b"") if isinstance(command, commands.AddTurn) else 0
@@ -610,17 +610,17 @@ class Import:
         """The feedback that the vault does not have; none for an account that neither exists nor
         begins.
         """
-        given = self._feedback.pop(host, [])
-        if not given:
+        feedback = self._feedback.pop(host, [])
+        if not feedback:
             return []
         if account is None and not begins:
-            self._skipped["a rating whose chat is not here"] += len(given)
+            self._skipped["a rating whose chat is not here"] += len(feedback)
             return []
         with transaction(self._pool) as tx:
             known = (
                 account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
             )
-        return list({rated.host: rated for rated in given if rated.host not in known}.values())
+        return list({rated.host: rated for rated in feedback if rated.host not in known}.values())
 
     def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[PlacedEvent]:
         """The turns that the vault does not have, each once."""
@@ -645,7 +645,7 @@ class Import:
             evidence=choice.evidence,
             question=choice.question,
             scope=None if choice.scope is None else self._scope(choice.scope),
-            keep=tuple(self._scope(kept) for kept in choice.keep),
+            keep=tuple(self._scope(scope) for scope in choice.keep),
             recorded_at=choice.at if chosen.at != choice.at else None,
         )
 

@@ -125,8 +125,8 @@ def _dialogue_place(span: OtlpSpan, account: str) -> DialoguePlace:
 
 
 def _name(span: OtlpSpan, *keys: str) -> str:
-    given = (place.get(key) for place in (span.attributes, span.resource) for key in keys)
-    return next((str(name) for name in given if isinstance(name, str | int) and str(name)), "")
+    names = (place.get(key) for place in (span.attributes, span.resource) for key in keys)
+    return next((str(name) for name in names if isinstance(name, str | int) and str(name)), "")
 
 
 def _is_redacted(message: Message) -> bool:
@@ -142,22 +142,22 @@ def _call_messages(span: OtlpSpan) -> tuple[list[Message], Message]:
     empty.
     """
     values = _values(span)
-    asked, answered = (
+    questions, answered = (
         _message_list(values.get(f"gen_ai.{side}.messages")) for side in ("input", "output")
     )
-    if not asked and not answered:
-        asked, answered = (
+    if not questions and not answered:
+        questions, answered = (
             list(map(_openinference, _unflatten_list(values, f"llm.{side}_messages.", "message.")))
             for side in ("input", "output")
         )
-    if not asked and not answered:
-        asked, answered = (
+    if not questions and not answered:
+        questions, answered = (
             list(map(_older, _unflatten_list(values, f"gen_ai.{side}.")))
             for side in ("prompt", "completion")
         )
-    if not asked and not answered:
-        asked, answered = _from_events(span)
-    messages = [part for message in asked for part in _split_parts(message)]
+    if not questions and not answered:
+        questions, answered = _from_events(span)
+    messages = [part for message in questions for part in _split_parts(message)]
     first = list(_split_parts({"role": "assistant", **answered[0]})) if answered else []
     return messages, first[-1] if first else {}
 
@@ -258,14 +258,14 @@ def _text(value: object) -> str:
 
 def _unflatten_list(values: Values, prefix: str, inner: str = "") -> list[Values]:
     """The objects of a flattened list, in order: `prefix` N `.` `inner` key."""
-    found: dict[int, Values] = {}
+    items: dict[int, Values] = {}
     for key, value in values.items():
         if not key.startswith(prefix):
             continue
-        number, _, rest = key.removeprefix(prefix).partition(".")
-        if number.isdecimal() and len(number) <= 5 and rest.startswith(inner):
-            found.setdefault(int(number), {})[rest.removeprefix(inner)] = value
-    return [found[number] for number in sorted(found)[: MESSAGES_MAX + 1]]
+        number, _, name = key.removeprefix(prefix).partition(".")
+        if number.isdecimal() and len(number) <= 5 and name.startswith(inner):
+            items.setdefault(int(number), {})[name.removeprefix(inner)] = value
+    return [items[number] for number in sorted(items)[: MESSAGES_MAX + 1]]
 
 
 def _openinference(message: Values) -> Message:
@@ -308,7 +308,7 @@ def _older(message: Values) -> Message:
 
 def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
     """One message per event, from its attributes or from the JSON in `gen_ai.event.content`."""
-    asked, answered = list[Message](), list[Message]()
+    questions, answered = list[Message](), list[Message]()
     for event in span.events:
         named = _EVENT.fullmatch(event.name)
         if named is None and event.name != "gen_ai.choice":
@@ -322,5 +322,5 @@ def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
             inner = body.get("message")
             answered.append({**body, **inner} if isinstance(inner, Mapping) else body)
         else:
-            asked.append({"role": named[1], "tool_call_id": body.get("id"), **body})
-    return asked, answered
+            questions.append({"role": named[1], "tool_call_id": body.get("id"), **body})
+    return questions, answered

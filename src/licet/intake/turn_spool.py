@@ -180,13 +180,13 @@ class WaitingTurns:
 
     def list_by_host(self, host: str) -> list[WaitingTurn]:
         """The turns of an account in the order of reading."""
-        found = [
+        turns = [
             WaitingTurn(
                 _EPOCH + timedelta(microseconds=self._at_us[number]), number, self._place[number]
             )
             for number in self._numbers(host)
         ]
-        return found[::-1]
+        return turns[::-1]
 
     def _numbers(self, host: str) -> Iterator[int]:
         chain = self._of.get(host)

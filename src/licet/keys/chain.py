@@ -130,7 +130,7 @@ def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
     None if another transaction moved that bucket meanwhile, although more may remain: call
     `has_bucket_below`.
     """
-    found = select(
+    buckets = select(
         tx,
         WrappedBucket,
         """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) AS is_fenced FROM buckets
@@ -138,7 +138,7 @@ def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
             ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
         [epoch],
     )
-    return found[0] if found else None
+    return buckets[0] if buckets else None
 
 
 def has_bucket_below(tx: Transaction, epoch: int) -> bool:

@@ -141,10 +141,10 @@ class BucketObjects:
 
     def _frames(self, number: int) -> list[JournalFrame]:
         name = object_name(number)
-        found = self._bucket.read(PREFIX + name)
-        if found is None:
+        content = self._bucket.read(PREFIX + name)
+        if content is None:
             raise damage_error(name, "it is missing")
-        return self._frames_in(found.content, name)
+        return self._frames_in(content.content, name)
 
     def _frames_in(self, content: bytes, name: str) -> list[JournalFrame]:
         if _strip_header(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.tail.journal.bytes:
@@ -186,12 +186,12 @@ class BucketObjects:
 
 
 def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
-    found = sorted(int(name) for name in names if name.isdecimal())
-    if found != list(range(after + 1, after + 1 + len(found))):
+    numbers = sorted(int(name) for name in names if name.isdecimal())
+    if numbers != list(range(after + 1, after + 1 + len(numbers))):
         raise BrokenError(
             "an object of the restriction journal is missing", "restore every object of `journal`"
         )
-    return found
+    return numbers
 
 
 def _strip_header(content: bytes, name: str) -> bytes:

@@ -80,8 +80,8 @@ class _BucketPlace:
         )
 
     def read(self, name: str) -> bytes:
-        found = self._bucket.read(journal_bucket.PREFIX + name)
-        return found.content if found is not None else b""
+        content = self._bucket.read(journal_bucket.PREFIX + name)
+        return content.content if content is not None else b""
 
     def set_aside(self, name: str, content: bytes, *, remove: bool) -> str:
         kept = f"journal-{SET_ASIDE}/{name}-{sha256(content).hexdigest()[:8]}"
@@ -136,14 +136,14 @@ def mend(place: Bucket | Path, journal: UUID | None) -> tuple[str, ...]:
 
 def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:
     names = place.names()
-    kept = [
+    places = [
         place.set_aside(name, place.read(name), remove=True)
         for name in _misplaced_names(names, form)
     ]
     names = place.names()
     identity = _journal_id((form.identity(place.read(name)) for name in names), journal)
     if identity is None:
-        return tuple(kept)  # unknown: opening it begins another journal
+        return tuple(places)  # unknown: opening it begins another journal
     last = int(names[-1].removesuffix(form.suffix)) if names else 1
     for number in range(1, last + 1):
         name = form.name(number)
@@ -152,11 +152,11 @@ def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tup
             continue
         content = place.read(name)
         if not _is_whole(content, name, form, identity, is_last=number == last):
-            kept.append(place.set_aside(name, content, remove=False))
+            places.append(place.set_aside(name, content, remove=False))
             place.write(
                 name, form.head(identity) + b"".join(map(pack_frame, readable_frames(content)))
             )
-    return tuple(kept)
+    return tuple(places)
 
 
 def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:

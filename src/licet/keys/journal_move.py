@@ -52,9 +52,9 @@ def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
     if (moved := moved_folder(folder)).is_dir():
         return _describe(moved)
     _refuse_missing(folder)
-    found = _describe(folder)
-    _refuse_other(bucket, found.id, found.objects)
-    return found
+    described = _describe(folder)
+    _refuse_other(bucket, described.id, described.objects)
+    return described
 
 
 def move_journal(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
@@ -79,8 +79,8 @@ def move_journal(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> Jo
     if bucket.create(*objects[0]) is None:
         raise _other_error()
     for name, content in objects:
-        found = bucket.read(name)
-        if found is None or found.content != content:
+        stored = bucket.read(name)
+        if stored is None or stored.content != content:
             raise BrokenError(
                 f"object `{name}` is not what `{moved}` has",
                 f"keep `{moved}`: it has the restriction journal",
@@ -104,8 +104,8 @@ def _refuse_other(bucket: Bucket, ident: UUID, objects: int) -> None:
     if any(name not in map(object_name, range(2, objects + 1)) for name in names):
         raise _other_error()
     for name in names:
-        found = bucket.read(PREFIX + name)
-        if found is None or found.content[len(MAGIC) : _SEGMENT_HEAD] != ident.bytes:
+        stored = bucket.read(PREFIX + name)
+        if stored is None or stored.content[len(MAGIC) : _SEGMENT_HEAD] != ident.bytes:
             raise _other_error()
 
 

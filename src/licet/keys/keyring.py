@@ -62,7 +62,7 @@ class BucketRow(NamedTuple):
 
 BUCKET_COLUMNS = f"{fence.LIFE}, b.bucket, b.epoch, b.wrapped, {fence.STANDS}"  # of buckets `b`
 _BUCKET = {"bucket": "int4"}
-THEIR_BUCKETS = "JOIN buckets b USING (bucket)"  # for a statement of what has a bucket
+THEIR_BUCKETS = "JOIN buckets b USING (bucket)"  # joins rows that have a bucket
 
 
 class OpenedBuckets(NamedTuple):

@@ -95,7 +95,7 @@ class Stored:
                 map(sum, spans), default=0
             ):
                 raise BrokenError(f"object `{name}` is shorter than its recorded content")
-            found = [
+            parts = [
                 bytes(span)
                 for span in obstore.get_ranges(self._store, name, starts=starts, lengths=lengths)
             ]
@@ -103,7 +103,7 @@ class Stored:
             raise BrokenError(f"object `{name}` is not in the cold store") from None
         except (obstore.exceptions.BaseError, OSError) as error:
             raise _busy("read", error) from None
-        return found
+        return parts
 
     def delete(self, name: str) -> None:
         import obstore

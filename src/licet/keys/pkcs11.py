@@ -69,7 +69,7 @@ class Pkcs11Provider:
 
         def find_or_make(session: Any) -> int:  # noqa: ANN401 untyped module
             kind = {self._api.Attribute.CLASS: self._api.ObjectClass.SECRET_KEY}
-            labels = [str(found.label) for found in session.get_objects(kind)]
+            labels = [str(key.label) for key in session.get_objects(kind)]
             newest = max(
                 (int(match[1]) for label in labels if (match := pattern.fullmatch(label))),
                 default=0,

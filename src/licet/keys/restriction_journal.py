@@ -334,8 +334,8 @@ class Journal:
             before = next(parts, None)
             head = JournalHead(*before.frames[-1][:2]) if before is not None else None
             walk = ChainWalk(key, head)
-            if found := [frame for frame in newest.frames if walk.counts(frame, newest.place)]:
-                self.storage.tail.take_anew(found)
+            if frames := [frame for frame in newest.frames if walk.counts(frame, newest.place)]:
+                self.storage.tail.take_anew(frames)
                 return
             newest = before
 
@@ -473,8 +473,8 @@ class Journal:
                 count is not None and seen >= count and first <= lowest
             )
 
-        walk, found = self._walk_newest(is_enough, heads, since)
-        for place, frame in found:
+        walk, files = self._walk_newest(is_enough, heads, since)
+        for place, frame in files:
             walk.counts(frame, place)
         return walk.finish()
 
@@ -487,7 +487,7 @@ class Journal:
         """Reads the newest files until ``is_enough``; returns them oldest first, with a walk that
         begins before them.
         """
-        found: list[PlacedFrames] = []
+        files: list[PlacedFrames] = []
         head: JournalHead | None = None
         done = False
         for placed in self.storage.batches(newest_first=True):
@@ -496,13 +496,13 @@ class Journal:
             if done:  # the oldest other file continues it
                 head = JournalHead(placed.frames[-1].number, placed.frames[-1].chain)
                 break
-            found.append(placed)
+            files.append(placed)
             done = is_enough(placed.frames)
-        if since is not None and found and found[0].frames[0].number > since.number:
+        if since is not None and files and files[0].frames[0].number > since.number:
             since = None  # not read that far
         walk = ChainWalk(self.storage.tail.unlocked_key(), head, heads, since)
         return walk, [
-            (placed.place, frame) for placed in reversed(found) for frame in placed.frames
+            (placed.place, frame) for placed in reversed(files) for frame in placed.frames
         ]
 
     def newest_life(self) -> JournalLife:
@@ -519,10 +519,10 @@ class Journal:
             seen += len(frames)
             return seen >= count
 
-        walk, found = self._walk_newest(is_enough)
+        walk, files = self._walk_newest(is_enough)
         return [
             decode_restriction(frame.payload, place)
-            for place, frame in found
+            for place, frame in files
             if walk.counts(frame, place)
         ][-count:]
 
@@ -563,7 +563,7 @@ class FolderSegments:
             try:
                 self._write(frames)
             except BusyError as error:
-                if self._number != begins[0]:  # part of it is in the segment before
+                if self._number != begins[0]:  # part of it is in the previous segment
                     raise DiskFailedError(error.message, error.hint) from None
                 self._cut_off(begins[1])
                 raise
@@ -682,9 +682,9 @@ class FolderSegments:
                 os.fsync(self._file)
                 self._begin(self._number + 1, self.tail.journal.bytes)
                 self._seek_end()
-            rest = memoryview(frames)
-            while rest:
-                rest = rest[write_some(self._file, rest, "the restriction journal") :]
+            view = memoryview(frames)
+            while view:
+                view = view[write_some(self._file, view, "the restriction journal") :]
             self._size += len(frames)
             os.fsync(self._file)
 
@@ -692,8 +692,8 @@ class FolderSegments:
         path = self.folder / _name(number)
         self._read_head(path)
         is_last = number == _segments(self.folder)[-1]
-        found = frames_in(path.read_bytes()[_HEAD:end], path.name, is_last=is_last, begins=_HEAD)
-        return PlacedFrames(path.name, list(found))
+        frames = frames_in(path.read_bytes()[_HEAD:end], path.name, is_last=is_last, begins=_HEAD)
+        return PlacedFrames(path.name, list(frames))
 
     def _read_head(self, path: Path) -> bytes:
         with path.open("rb") as file:
@@ -747,13 +747,13 @@ def segment_files(folder: Path) -> list[Path]:
 
 
 def _segments(folder: Path) -> list[int]:
-    found = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
-    if found and found != list(range(1, len(found) + 1)):
+    numbers = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
+    if numbers and numbers != list(range(1, len(numbers) + 1)):
         raise BrokenError(
             "a segment of the restriction journal is missing",
             f"restore every file of `{folder.name}`",
         )
-    return found
+    return numbers
 
 
 def _name(number: int) -> str:

@@ -217,7 +217,7 @@ def _match_rows(
         if e.get("who") in accounts
     )
     made = keys.log_keys(tx, {row.account for row in waits if row.account is not None}, log.year)
-    found: list[tuple[int, int]] = []
+    placed: list[tuple[int, int]] = []
     others: list[tuple[int, tuple[object, ...]]] = []
     for row in waits:
         if row.account is None:
@@ -236,13 +236,13 @@ def _match_rows(
         else:
             continue
         if index is not None:
-            found.append((row.outbox_id, index))
+            placed.append((row.outbox_id, index))
     again = []
     for outbox_id, key in others:
         if open_[key] > 0:
             open_[key] -= 1
             again.append(outbox_id)
-    return found, again
+    return placed, again
 
 
 def _identity(

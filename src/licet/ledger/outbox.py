@@ -55,8 +55,8 @@ class EntryKind(StrEnum):
     feedback = "feedback"
     feedback_taken_back = "feedback_taken_back"
     content_read = "content_read"
-    staff_acted = "staff_acted"  # on something of an account
-    work_acted = "work_acted"  # on something of nobody's
+    staff_acted = "staff_acted"  # on an account's item
+    work_acted = "work_acted"  # on an item without an account
     key_destroyed = "key_destroyed"
     release_decided = "release_decided"  # its rows are decided by the entries before it
     release_sealed = "release_sealed"

@@ -47,8 +47,8 @@ class PublishedLog:
 
     def entries(self, size: int | None = None) -> Iterator[bytes]:
         """Yields the first ``size`` entries, by default all, from the bundles."""
-        whole = self.checkpoint.size
-        return read_entries(self._read, 0, whole if size is None else size, whole)
+        total = self.checkpoint.size
+        return read_entries(self._read, 0, total if size is None else size, total)
 
     def prove(self, index: int) -> InclusionProof:
         """Proves, and checks, that the checkpoint contains an entry."""

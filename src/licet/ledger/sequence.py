@@ -240,9 +240,9 @@ class Sequencer:
             standings = _standings(self._conn)
         known = {standing.year for standing in standings}
         for folder in (self._place.folder, self._place.state):
-            for found in list_names(folder):
-                if found.isdecimal() and int(found) not in known:
-                    raise _restored_error(found, "knows nothing of it")
+            for name in list_names(folder):
+                if name.isdecimal() and int(name) not in known:
+                    raise _restored_error(name, "knows nothing of it")
         for standing in standings:
             self._log_of(standing.year)
 
@@ -265,8 +265,8 @@ class Sequencer:
 
     def _load_or_begin(self, year: int) -> LogStanding:
         origin = self._place.origin(year)
-        found = _standings(self._conn, year)
-        if not found:
+        standings = _standings(self._conn, year)
+        if not standings:
             if any(
                 str(year) in list_names(folder)
                 for folder in (self._place.state, self._place.folder)
@@ -277,13 +277,13 @@ class Sequencer:
                    VALUES (%s, %s, 0, %s, 0, %s, 'epoch')""",
                 [year, origin, tree.EMPTY_ROOT, digest_of(())],
             )
-            found = _standings(self._conn, year)
-        if found[0].origin != origin:
+            standings = _standings(self._conn, year)
+        if standings[0].origin != origin:
             raise BrokenError(
-                f"the log of `{year}` is named `{found[0].origin}`",
+                f"the log of `{year}` is named `{standings[0].origin}`",
                 "a log keeps its name for its year",
             )
-        return found[0]
+        return standings[0]
 
     def _open_log(self, standing: LogStanding) -> LogWriter:
         folder = self._place.folder / str(standing.year)

@@ -85,9 +85,9 @@ class Folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(target, flags, 0o644)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[write_some(descriptor, rest, "the log") :]
+            view = memoryview(data)
+            while view:
+                view = view[write_some(descriptor, view, "the log") :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -213,9 +213,9 @@ class BucketFiles:
         bucket, name = self._folder.bucket, self._folder.prefix + path
         if is_fixed(path):
             return bucket.read_fixed(name)
-        found = bucket.read(name)
-        self._tags[path] = found.tag if found is not None else None
-        return found.content[self._mark_bytes :] if found is not None else None
+        content = bucket.read(name)
+        self._tags[path] = content.tag if content is not None else None
+        return content.content[self._mark_bytes :] if content is not None else None
 
     def write(self, files: Mapping[str, bytes]) -> None:
         fixed = [path for path in files if is_fixed(path)]

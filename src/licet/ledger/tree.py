@@ -87,18 +87,18 @@ def check_inclusion(
     """Raises `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
     if not 0 <= index < size:
         raise refusal_error(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
-    fn, sn, found = index, size - 1, leaf
+    fn, sn, root = index, size - 1, leaf
     for beside in proof:
         if sn == 0:
             raise refusal_error("the inclusion proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
-            found = node_hash(beside, found)
+            root = node_hash(beside, root)
             while fn and not fn & 1:
                 fn, sn = fn >> 1, sn >> 1
         else:
-            found = node_hash(found, beside)
+            root = node_hash(root, beside)
         fn, sn = fn >> 1, sn >> 1
-    if sn or found != expected:
+    if sn or root != expected:
         raise refusal_error("the inclusion proof does not lead to the root", NoteRefusal.unproven)
 
 
@@ -116,11 +116,11 @@ def check_consistency(
     fn, sn = old - 1, size - 1
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
-    rest = list(proof) if old & (old - 1) else [old_root, *proof]
-    if not rest:
+    hashes = list(proof) if old & (old - 1) else [old_root, *proof]
+    if not hashes:
         raise refusal_error("the consistency proof is too short", NoteRefusal.unproven)
-    old_found = new_found = rest[0]
-    for beside in rest[1:]:
+    old_found = new_found = hashes[0]
+    for beside in hashes[1:]:
         if sn == 0:
             raise refusal_error("the consistency proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
@@ -148,10 +148,10 @@ def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """Hashes perfect subtrees that shrink from left to right."""
-    found = hashes[-1]
+    root = hashes[-1]
     for left in reversed(hashes[:-1]):
-        found = node_hash(left, found)
-    return found
+        root = node_hash(left, root)
+    return root
 
 
 def pairs(hashes: Sequence[bytes]) -> list[bytes]:

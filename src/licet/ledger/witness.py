@@ -133,9 +133,9 @@ class Witness:
         self._cosigner, self._logs = cosigner, dict(logs)
         self._latest: dict[str, Checkpoint] = {}
         for origin in self._logs:
-            kept = self._files.read(_file_of(origin))
-            if kept is not None:
-                self._latest[origin] = _decode(kept, origin)
+            stored = self._files.read(_file_of(origin))
+            if stored is not None:
+                self._latest[origin] = _decode(stored, origin)
         self._mutex = threading.Lock()
         self._lock: Lock | None = None
         self._dead = ""

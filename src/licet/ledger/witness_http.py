@@ -136,10 +136,12 @@ def gather(
         files.read(COSIGNED)
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
-        kept, sizes = _known_cosignatures(shown, log, known)
-        pending = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
+        cosignatures, sizes = _known_cosignatures(shown, log, known)
+        pending = [
+            named for named in quorum.witnesses if named.url and named.verifier not in cosignatures
+        ]
         answers = _ask_all(pending, shown, sizes, seconds_max)
-        held = kept | {
+        held = cosignatures | {
             named.verifier: line
             for named, line in answers.items()
             if isinstance(line, NoteSignature)
@@ -147,7 +149,7 @@ def gather(
         lines = "".join(held[verifier].line for verifier in known if verifier in held)
         merged = shown.note + lines.encode()
         # an older checkpoint with enough cosignatures proves more than a newer one with too few
-        if held.keys() - kept.keys() and (quorum.is_met(held) or not quorum.is_met(sizes)):
+        if held.keys() - cosignatures.keys() and (quorum.is_met(held) or not quorum.is_met(sizes)):
             files.write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
     return GatheredCosignatures(
@@ -205,14 +207,14 @@ def _ask_all(
     for named in pending:
         threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
     until = time.monotonic() + seconds_max
-    found: dict[QuorumMember, NoteSignature | str] = {}
-    while len(found) < len(pending):
+    results: dict[QuorumMember, NoteSignature | str] = {}
+    while len(results) < len(pending):
         try:
             named, answer = done.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             break
-        found[named] = answer
-    return found
+        results[named] = answer
+    return results
 
 
 def _ask(witness: QuorumMember, log: PublishedLog, old: int) -> NoteSignature | str:

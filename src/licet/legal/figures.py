@@ -159,13 +159,13 @@ def parse_position(installation: Installation, text: str | None) -> LogPosition:
     if text is None:
         year = int(known[-1])
         return LogPosition(year=year, size=_open_published_log(installation, year).checkpoint.size)
-    found = _POSITION.fullmatch(text)
-    if found is None:
+    match = _POSITION.fullmatch(text)
+    if match is None:
         raise UsageError(
             f"`{text}` is not a position of the log",
             "give the number of entries, for example 2026/1234",
         )
-    position = LogPosition(year=int(found["year"] or known[-1]), size=int(found["size"]))
+    position = LogPosition(year=int(match["year"] or known[-1]), size=int(match["size"]))
     size = (
         _open_published_log(installation, position.year).checkpoint.size
         if str(position.year) in known
@@ -194,8 +194,8 @@ def read_log(
         raise RefusedError(
             "the log names no policy up to there", "give a later position", because="no_policy"
         )
-    found = _finder(installation)
-    releases = tuple(tally.releases(found, only))
+    find = _finder(installation)
+    releases = tuple(tally.releases(find, only))
     figures = PaperFigures(log=tally.figures(), totals=sum_releases(releases), releases=releases)
     return LogReading(
         position=position, time=tally.logged, logs=tuple(logs), policy=tally.policy, figures=figures

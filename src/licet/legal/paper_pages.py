@@ -67,10 +67,10 @@ def _word(text: str, name: str) -> str:
 
 def _period(text: str) -> str:
     """A policy period in words; midnight as its day."""
-    found = _PERIOD.fullmatch(text)
-    if found is None:
+    match = _PERIOD.fullmatch(text)
+    if match is None:
         return text.removesuffix("T00:00:00Z")
-    count, unit = int(found[1]), _UNITS[found[2]]
+    count, unit = int(match[1]), _UNITS[match[2]]
     return f"{count:,} {unit}" + ("s" if count != 1 else "")
 
 
@@ -84,8 +84,8 @@ def fill_answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> s
 
 
 def name_source(says: str) -> str:
-    found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in list_placeholders(says))
-    return ", ".join(found) or FIXED
+    origins = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in list_placeholders(says))
+    return ", ".join(origins) or FIXED
 
 
 def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:
@@ -147,7 +147,7 @@ _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VK
 
 def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
     lines = [f"# {_escape_plain(payload['title'])}", ""]
-    lines += [f"- **{what}**: {_escape_plain(text)}" for what, text in _facts(payload, sha256)]
+    lines += [f"- **{label}**: {_escape_plain(text)}" for label, text in _facts(payload, sha256)]
     for part in payload["sections"]:
         lines += ["", f"## {_escape_plain(' '.join((part['number'], part['title'])).strip())}", ""]
         lines += ["| | answer | from |", "|---|---|---|"]
@@ -203,8 +203,8 @@ def render_html(payload: Mapping[str, Any], sha256: str) -> str:
     return _PAGE.format(
         title=escape(payload["title"]),
         facts="\n".join(
-            f"<dt>{escape(what)}</dt><dd>{escape(text)}</dd>"
-            for what, text in _facts(payload, sha256)
+            f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>"
+            for label, text in _facts(payload, sha256)
         ),
         sections="\n".join(_section(payload, part) for part in payload["sections"]),
         note=escape(_NOTE),

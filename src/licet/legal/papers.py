@@ -100,7 +100,7 @@ def make(
     with transaction(installation.pool) as tx:
         content = build_payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(content, installation.keyring.log_seed(tx), JWS_TYPE)
-        kept = KeptDocument(
+        document_row = KeptDocument(
             sha256=legal_documents.hash_of(document),
             kind=kind.value,
             log_year=position.year,
@@ -109,11 +109,11 @@ def make(
             made_by=actor,
             document=document,
         )
-        is_new = not dry_run and legal_documents.keep(tx, kept)
+        is_new = not dry_run and legal_documents.keep(tx, document_row)
     return MadePaper(
         kind=kind.value,
         position=str(position),
-        sha256=kept.sha256,
+        sha256=document_row.sha256,
         to_be_provided=tuple(_open_questions(content)),
         releases=len(read.figures.releases),
         kept=not dry_run,
@@ -171,7 +171,7 @@ def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
     models = [model for model in model_registry.recorded_until(tx, at) if model.release in within]
-    given = [
+    releases = [
         f"{recipient}: release {release}"
         for recipient, release in recipients.given_until(tx, at)
         if release in within
@@ -182,7 +182,7 @@ def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
             for model in models
         ],
         "first_used": min((rfc3339(model.started_at)[:10] for model in models), default=None),
-        "recipients": given,
+        "recipients": releases,
     }
 
 
@@ -227,8 +227,8 @@ def render_stored(installation: Installation, sha256: str, form: str) -> bytes:
     if form == "json":
         return load_file(installation, sha256)
     with transaction(installation.pool) as tx:
-        kept = legal_documents.get(tx, sha256)
-    return _render_paper(decode_unverified(kept.document), kept.sha256, form)
+        stored = legal_documents.get(tx, sha256)
+    return _render_paper(decode_unverified(stored.document), stored.sha256, form)
 
 
 def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
@@ -239,7 +239,7 @@ def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 def list_papers(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """Newest first."""
     with transaction(installation.pool) as tx:
-        found = legal_documents.list_newest(tx, kind.value if kind else None)
+        papers = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
             kind=document.kind,
@@ -248,15 +248,15 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
             made_at=rfc3339(document.made_at),
             made_by=document.made_by,
         )
-        for document in found
+        for document in papers
     ]
 
 
 def load_file(installation: Installation, sha256: str) -> bytes:
     """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
     with transaction(installation.pool) as tx:
-        kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
-        return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
+        stored, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
+        return legal_documents.encode_file(tx, documents.place(installation), seed, stored)
 
 
 def diff(

@@ -89,7 +89,7 @@ class DomainFigures(Figures, frozen=True, kw_only=True):
 
 
 class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The share of alarms at `REPORTED_POINT` on ordinary prompts that look dangerous."""
+    """The share of alarms at `REPORTED_POINT` on harmless prompts that look dangerous."""
 
     prompts: int
     alarms: float
@@ -169,7 +169,7 @@ class Model:
 
 
 def load_card(folder: Path) -> Card:
-    """The card of the model in ``folder``; UsageError if there is no model."""
+    """The card of the model in ``folder``; UsageError without a model."""
     try:
         return msgspec.json.decode((folder / MODEL_FILE).read_bytes(), type=Card)
     except (OSError, *UNDECODABLE) as error:
@@ -179,7 +179,7 @@ def load_card(folder: Path) -> Card:
 
 
 def load(folder: Path) -> Model:
-    """The model in ``folder``; UsageError if there is none, BrokenError for damage."""
+    """The model in ``folder``; UsageError without one, BrokenError for damage."""
     card = load_card(folder)
     packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
@@ -292,7 +292,9 @@ class _Fitted:
             C=_REGULARISATION, solver="liblinear", random_state=0, max_iter=2000
         )
         solver.fit(hstack(self._features(rows)).tocsr(), truth[rows], weight[rows])
-        self._slopes = np.split(solver.coef_[0], np.cumsum([len(seen) for seen in self._seen])[:-1])
+        self._slopes = np.split(
+            solver.coef_[0], np.cumsum([len(buckets) for buckets in self._seen])[:-1]
+        )
         self._bias = float(solver.intercept_[0])
 
     def __call__(self, rows: Rows) -> Array:
@@ -305,10 +307,10 @@ class _Fitted:
 
     def weights(self) -> _Weights:
         return _Weights(
-            buckets=tuple(seen.astype(np.uint32) for seen in self._seen),
+            buckets=tuple(buckets.astype(np.uint32) for buckets in self._seen),
             idf=tuple(
-                idf[seen].astype(np.float32)
-                for idf, seen in zip(self._idf, self._seen, strict=True)
+                idf[buckets].astype(np.float32)
+                for idf, buckets in zip(self._idf, self._seen, strict=True)
             ),
             coefficients=tuple(slope.astype(np.float32) for slope in self._slopes),
             unseen=self._unseen,
@@ -322,14 +324,14 @@ def _out_of_fold(
     """The out-of-fold raw scores, and the model fitted on all examples."""
     scores = np.zeros(len(folds))
     for fold in range(FOLDS):
-        rest, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        training, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if len(mine):
-            if truth[rest].all() or not truth[rest].any():
+            if truth[training].all() or not truth[training].any():
                 raise UsageError(
                     "all examples of one kind fall into the same fold",
                     "training needs more of them",
                 )
-            scores[mine] = _Fitted(counts, rest, truth, weight)(mine)
+            scores[mine] = _Fitted(counts, training, truth, weight)(mine)
     return scores, _Fitted(counts, np.arange(len(folds)), truth, weight)
 
 
@@ -350,8 +352,8 @@ def _points(scores: Array, truth: NDArray[np.bool_]) -> tuple[Point, ...]:
                 _logistic(_logit(np.array([threshold, np.min(above)])).mean(keepdims=True))[0]
             )
         accused = scores > threshold
-        alarms, found = float(accused[~truth].mean()), float(accused[truth].mean())
-        points.append(Point(threshold=threshold, false_alarms=alarms, found=found))
+        alarms, recall = float(accused[~truth].mean()), float(accused[truth].mean())
+        points.append(Point(threshold=threshold, false_alarms=alarms, found=recall))
     return tuple(points)
 
 

@@ -53,12 +53,12 @@ def open_detector(model: str) -> MisuseDetector:
         return classifier.load(Path(model))
     module, _, name = model.partition(":")
     try:
-        found = getattr(import_module(module), name)
+        model_or_class = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UsageError(
             f"`{model}` cannot be imported: {error}", "install its package in this environment"
         ) from error
-    made = found() if isinstance(found, type) else found
+    made = model_or_class() if isinstance(model_or_class, type) else model_or_class
     if not isinstance(made, MisuseDetector) or _SHA256.fullmatch(made.sha256) is None:
         raise UsageError(
             f"`{model}` is no model of misuse",
@@ -68,7 +68,7 @@ def open_detector(model: str) -> MisuseDetector:
 
 
 class _Checked:
-    """A custom model with checked answers: one score a text, from 0 to 1 or NaN."""
+    """A custom model whose answers are checked: one score a text, from 0 to 1 or NaN."""
 
     def __init__(self, model: MisuseDetector) -> None:
         self._model, self.sha256 = model, model.sha256

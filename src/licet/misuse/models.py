@@ -390,8 +390,8 @@ def _write_model_files(
 
 
 def _results(model: Model) -> dict[str, int | float]:
-    whole, point = model.card.slices[0], model.card.points[classifier.REPORTED_POINT]
-    found = {"auprc": whole.auprc, "auroc": whole.auroc}
+    overall, point = model.card.slices[0], model.card.points[classifier.REPORTED_POINT]
+    found = {"auprc": overall.auprc, "auroc": overall.auroc}
     return {
         "examples": model.card.examples,
         "misuse": model.card.misuse,
@@ -451,7 +451,7 @@ def _replace(folder: Path, out: Path) -> None:
 
 
 def points_file(installation: Installation, model: str) -> Path:
-    """The file of a model's operating points: beside its folder, or in the data directory."""
+    """The operating points of a model: beside its folder, or in the data directory."""
     if detector.is_imported(model):
         return installation.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
     return operating_points.points_beside(Path(model))

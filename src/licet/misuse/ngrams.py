@@ -48,7 +48,7 @@ def inverse_frequencies(counts: Any) -> Array:  # noqa: ANN401 SciPy has no type
 
 
 def document_counts(counts: Any) -> Rows:  # noqa: ANN401 SciPy has no types
-    """The number of texts in which each bucket occurs."""
+    """How many texts have each bucket."""
     return np.bincount(counts.indices, minlength=BUCKETS)
 
 

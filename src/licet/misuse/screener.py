@@ -151,7 +151,7 @@ def _store_all(
     weights: bytes,
     reader: StaffMember,
 ) -> None:
-    """Stores suggestions, each in its own transaction."""
+    """Stores suggestions, each in a transaction."""
     for conversation in scored:
         with transaction(installation.pool) as tx:
             store_suggestion(tx, conversation, weights, installation.clock(), reader)
@@ -210,16 +210,16 @@ def _read_text(
     )
     versions = load_policies(installation)
     with transaction(installation.pool) as tx:
-        seen = account_view.load_views(
+        views = account_view.load_views(
             tx, [(account, conversation)], versions, installation.clock()
         ).get(conversation)
         turns = account_view.list_turns(tx, account, conversation)
         own_turns = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
-        if seen is None or not own_turns:
+        if views is None or not own_turns:
             return None, 0
         try:
             opened = staff_reads.read(
-                tx, installation.keyring, seen, own_turns, reading, installation.keyring.random
+                tx, installation.keyring, views, own_turns, reading, installation.keyring.random
             )
         except DeniedError:  # erased or deleted since it was listed
             return None, 0

@@ -119,7 +119,6 @@ _REFUSED = {
 
 
 def _word(*, dismiss: bool, overturn: bool, uphold: bool) -> str:
-    """The stored word of a decision."""
     words = {"dismissed": dismiss, "overturned": overturn, "upheld": uphold}
     return next((word for word, decided in words.items() if decided), "flagged")
 

@@ -78,15 +78,15 @@ def is_marked(request: object) -> bool:
     check.
     """
     waiting: list[tuple[object, int]] = [(request, 0)]
-    seen: set[int] = set()
+    visited: set[int] = set()
     while waiting:
         message, depth = waiting.pop()
-        if not isinstance(message, Mapping) or id(message) in seen:
+        if not isinstance(message, Mapping) or id(message) in visited:
             continue
-        seen.add(id(message))
+        visited.add(id(message))
         if (
             depth > FLAGS_DEPTH_MAX
-            or len(seen) > FLAGS_PLACES_MAX
+            or len(visited) > FLAGS_PLACES_MAX
             or any(_is_mark(*flag) for flag in message.items())
         ):
             return True
@@ -151,10 +151,12 @@ def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
     """Returns the turn with its id: hash of its content, and number of the occurrence in the
     call.
     """
-    what = content_hash(turn)
-    times[what] += 1
+    digest = content_hash(turn)
+    times[digest] += 1
     return _shorten_names(
-        msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}")
+        msgspec.structs.replace(
+            turn, id=digest if times[digest] == 1 else f"{digest}#{times[digest]}"
+        )
     )
 
 
@@ -179,7 +181,7 @@ def _instruction_turn(
 def content_hash(turn: ConversationTurn) -> str:
     """Returns the hash of a turn's content."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
-    what = (
+    content = (
         turn.role,
         turn.text,
         calls,
@@ -187,7 +189,7 @@ def content_hash(turn: ConversationTurn) -> str:
         turn.attachments,
         *([turn.tools] if turn.tools else []),
     )
-    return blake2b(_identity.encode(what), digest_size=16).hexdigest()
+    return blake2b(_identity.encode(content), digest_size=16).hexdigest()
 
 
 def _to_turn(
@@ -274,9 +276,9 @@ def _attachment(part: Message) -> str:
 
 
 def _calls(message: Message) -> Iterator[ToolCallResult]:
-    asked = message.get("tool_calls")
+    calls = message.get("tool_calls")
     older = message.get("function_call")
-    for call in asked if isinstance(asked, Sequence) else []:
+    for call in calls if isinstance(calls, Sequence) else []:
         function = (
             (call.get("function") or call.get("custom")) if isinstance(call, Mapping) else None
         )
@@ -292,11 +294,11 @@ def _calls(message: Message) -> Iterator[ToolCallResult]:
 
 def _arguments(function: Message) -> str:
     """Returns the arguments as JSON text; text stays unchanged."""
-    given = function.get("arguments")
-    if isinstance(given, str):
-        return given
-    given = function.get("input") if given is None else given
-    return msgspec.json.encode({} if given is None else given).decode()
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        return arguments
+    arguments = function.get("input") if arguments is None else arguments
+    return msgspec.json.encode({} if arguments is None else arguments).decode()
 
 
 def _text(value: object) -> str:

@@ -122,9 +122,13 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is installed only
 
 def _account(key: object, data: dict[str, Any]) -> str:
     """Returns the reference of a call's account; "" without one."""
-    given = (getattr(key, "end_user_id", None), data.get("user"), getattr(key, "user_id", None))
+    candidates = (
+        getattr(key, "end_user_id", None),
+        data.get("user"),
+        getattr(key, "user_id", None),
+    )
     named = next(
-        (str(value) for value in given if isinstance(value, str | int) and value != ""), ""
+        (str(value) for value in candidates if isinstance(value, str | int) and value != ""), ""
     )
     return f"host:{named}" if named else ""
 
@@ -138,20 +142,20 @@ def _answer(response: object) -> object:
 def _offered_tools(payload: dict[str, Any]) -> object:
     """Returns the tools that a call offered its model."""
     parameters = payload.get("model_parameters")
-    given = parameters if isinstance(parameters, dict) else {}
-    return given.get("tools") or given.get("functions")
+    options = parameters if isinstance(parameters, dict) else {}
+    return options.get("tools") or options.get("functions")
 
 
 def _session(payload: dict[str, Any]) -> str:
     metadata = payload.get("metadata") or {}
-    asked = metadata.get("requester_metadata")
-    given = [
+    requester = metadata.get("requester_metadata")
+    values = [
         place.get(key)
-        for place in (metadata, asked)
+        for place in (metadata, requester)
         if isinstance(place, dict)
         for key in _SESSIONS
     ]
-    named = (*given, payload.get("session_id"), payload.get("trace_id"), payload.get("id"))
+    named = (*values, payload.get("session_id"), payload.get("trace_id"), payload.get("id"))
     return next((value for value in named if isinstance(value, str) and value), "")
 
 

@@ -351,17 +351,19 @@ def _in_text(text: str, model: str) -> Iterator[ConversationTurn]:
         begin = block.end()
         if block["type"] == "reasoning":
             continue
-        given = {
+        results = {
             key: html.unescape(value) for key, value in _ATTRIBUTE.findall(block["attributes"])
         }
-        call_id, called = given.get("id", ""), given.get("name", "")
+        call_id, called = results.get("id", ""), results.get("name", "")
         if called:
             calls.append(
-                ToolCallResult(id=call_id, name=called, arguments=given.get("arguments") or "{}")
+                ToolCallResult(id=call_id, name=called, arguments=results.get("arguments") or "{}")
             )
         yield _answer(texts, calls, model)
         yield _result(
-            given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])), call_id, called
+            results.get("result") or html.unescape(_SUMMARY.sub("", block["inner"])),
+            call_id,
+            called,
         )
         texts, calls = [], []
     yield _answer([*texts, text[begin:].strip()], calls, model)

@@ -231,9 +231,12 @@ def _actual_feedback(world: World, name: str, expected: Mapping[str, Any]) -> di
     answer: dict[str, Any] = {"use": decision.use, "because": decision.because.value}
     answer |= {"share": "none", "keep_until": None}
     if name in world.feedback:
-        conversation, given = world.feedback[name]
+        conversation, feedback = world.feedback[name]
         held = bool(world.conversations[conversation].conversation.holds)
-        answer |= {"share": given.share.value, "keep_until": None if held else given.keep_until}
+        answer |= {
+            "share": feedback.share.value,
+            "keep_until": None if held else feedback.keep_until,
+        }
     return answer
 
 
@@ -289,12 +292,19 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
     place = f"case `{case}`: expectation {number}"
     if not isinstance(value, dict):
         raise InputError(f"{place}: is not a mapping", "write {at: ..., turn: ..., ...}", file=file)
-    asked = [key for key in ASKED if key in value]
-    if len(asked) != 1:
+    subjects = [key for key in ASKED if key in value]
+    if len(subjects) != 1:
         raise InputError(
-            f"{place}: asks for {len(asked)} things", f"name one of {', '.join(ASKED)}", file=file
+            f"{place}: asks for {len(subjects)} things",
+            f"name one of {', '.join(ASKED)}",
+            file=file,
         )
-    known = {"at", asked[0], *ASKED[asked[0]], *(["purpose"] if asked[0] == "turn" else [])}
+    known = {
+        "at",
+        subjects[0],
+        *ASKED[subjects[0]],
+        *(["purpose"] if subjects[0] == "turn" else []),
+    }
     for key in value:
         if key not in known:
             raise InputError(
@@ -303,11 +313,11 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
                 file=file,
                 key=str(key),
             )
-    if asked[0] == "turn" and "purpose" not in value:
+    if subjects[0] == "turn" and "purpose" not in value:
         raise InputError(f"{place}: has no purpose", "write `purpose: improve_models`", file=file)
-    if not any(key in value for key in ASKED[asked[0]]):
+    if not any(key in value for key in ASKED[subjects[0]]):
         raise InputError(
-            f"{place}: expects nothing", f"give one of {', '.join(ASKED[asked[0]])}", file=file
+            f"{place}: expects nothing", f"give one of {', '.join(ASKED[subjects[0]])}", file=file
         )
     result = dict(value)
     try:

@@ -24,8 +24,8 @@ from licet.policy.state import (
 
 def _names_one(*names: str | None) -> bool:
     """An empty name counts as none: a conversation without a project has it."""
-    given = [name for name in names if name is not None]
-    return len(given) == 1 and given != [""]
+    present = [name for name in names if name is not None]
+    return len(present) == 1 and present != [""]
 
 
 class NamedScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -478,12 +478,12 @@ def preset(name: str) -> Policy:
 
 def extend(changes: Mapping[str, Any]) -> Policy:
     """Applies ``changes`` to the preset that ``extends`` names, key by key at every depth."""
-    rest = {key: value for key, value in changes.items() if key != "extends"}
+    overrides = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
-        return from_document(rest)
+        return from_document(overrides)
     name = changes["extends"]
     preset(name)
-    return from_document(_merge(_preset_document(name), rest))
+    return from_document(_merge(_preset_document(name), overrides))
 
 
 def from_document(
@@ -611,13 +611,13 @@ class _FieldReader:
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
         names = [question.question for question in found]
         purposes = [purpose for question in found for purpose in sorted(question.covers)]
-        for what, names_given, mend in (
+        for field, names_given, mend in (
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),
         ):
             twice = next((name for name in names_given if names_given.count(name) > 1), None)
             if twice is not None:
-                raise self._error(key, f"has the {what} `{twice}` twice", mend)
+                raise self._error(key, f"has the {field} `{twice}` twice", mend)
         return found
 
     def _question(self, at: str, item: object) -> Question:

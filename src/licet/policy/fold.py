@@ -159,20 +159,22 @@ def choose(
         raise ValueError("a no is for the account: what is in a scope is kept out")
     aged = take_age(account, policies, at, age)
     account, endings = aged.account, aged.endings
-    asked = policies.in_force(at).asks
+    questions = policies.in_force(at).asks
     because = None
     if account.closed_at is not None:
         because = NoEffect.closed
     elif not policies.begun(at):
         because = NoEffect.not_begun
-    elif question is not None and question not in asked:
+    elif question is not None and question not in questions:
         because = NoEffect.not_asked
-    elif question is None and allow and len(asked) > 1:
+    elif question is None and allow and len(questions) > 1:
         because = NoEffect.several_questions
     if because is not None:
-        return ChoiceOutcome(account=account, endings=endings, because=because, could_name=asked)
+        return ChoiceOutcome(
+            account=account, endings=endings, because=because, could_name=questions
+        )
     answers = []
-    for name in asked if question is None else (question,):
+    for name in questions if question is None else (question,):
         if not allow:
             account, answer, ended = _record_no(account, policies, at, name, frozenset(keep))
             endings += ended
@@ -204,14 +206,16 @@ def _record_no(
 ) -> tuple[AccountState, Answer, tuple[Ending, ...]]:
     """Ends the question's grants of every scope, except those kept."""
     grants = [grant for grant in account.grants if grant.question == question]
-    kept = tuple(grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
-    ended = tuple(grant for grant in grants if grant not in kept)
+    affirmed = tuple(
+        grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT
+    )
+    ended = tuple(grant for grant in grants if grant not in affirmed)
     before = account.granted_before(question)
     standing = GrantStanding.withdrawn if before else GrantStanding.declined
     account = _without_grants(account, ended)
     account = _with_standing(account, Standing(question, standing, policies.number(at), before))
     effect = Effect.withdrew if ended else Effect.declined
-    answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=kept)
+    answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=affirmed)
     return account, answer, _endings(account, policies, at, EndingCause.refused, ended)
 
 
@@ -761,7 +765,7 @@ def give_feedback(
     grant = (
         None if question is None else current_grant(account, conversation, policies, at, question)
     )
-    given = Feedback(
+    feedback = Feedback(
         share=Share.rating if conversation.incognito else share,
         version=policies.number(at),
         grant=grant,
@@ -769,9 +773,9 @@ def give_feedback(
         narrowed=conversation.narrowed,
         keep_until=at + timedelta.resolution,
     )
-    usable = decide_feedback(account, conversation, given, policies, at).use
+    usable = decide_feedback(account, conversation, feedback, policies, at).use
     period = version.keep.period(ContentKind.feedback, allowed=usable)
-    return replace(given, keep_until=period.after(at))
+    return replace(feedback, keep_until=period.after(at))
 
 
 _Dated = TypeVar("_Dated", Segment, Feedback)

@@ -141,8 +141,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
         account's.
         """
         found: int | None = None
-        for number, asked, (kind, name) in self.grants:
-            if asked != question:
+        for number, name_asked, (kind, name) in self.grants:
+            if name_asked != question:
                 continue
             if kind is ScopeKind.conversation:
                 if name == conversation.name:

@@ -35,7 +35,7 @@ def extend(
         (s.keep_until for s in conversation.segments if s.keep_until > since), default=since
     )
     period, spoken = policies.period(since), set[bool]()
-    then = fold.as_of(account, under)
+    state = fold.as_of(account, under)
     count, at = 0, since
     for turn_at, role, origin in turns:
         speaks = role is TurnRole.user
@@ -44,7 +44,7 @@ def extend(
         if turn_at is not at and policies.period(turn_at) != period:
             break
         if speaks not in spoken:
-            if fold.stamp(then, conversation, policies, turn_at, role, surface) != last.stamp:
+            if fold.stamp(state, conversation, policies, turn_at, role, surface) != last.stamp:
                 break
             spoken.add(speaks)
         count, at = count + 1, turn_at

@@ -259,10 +259,10 @@ class World:
                 owned.conversation = fold.unhold(before, event.matter)
 
     def _narrow(self, account: str, owned: Owned, at: datetime) -> None:
-        kept = fold.narrow(self.accounts[account], owned.conversation, self.policies, at)
-        if kept.conversation is owned.conversation:
+        narrowed = fold.narrow(self.accounts[account], owned.conversation, self.policies, at)
+        if narrowed.conversation is owned.conversation:
             return
-        self.accounts[account], owned.conversation = kept.account, kept.conversation
+        self.accounts[account], owned.conversation = narrowed.account, narrowed.conversation
         until = (
             self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
         )
@@ -285,11 +285,11 @@ class World:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account or event.feedback in self.feedback:
             return
-        given = fold.give_feedback(
+        feedback = fold.give_feedback(
             self.accounts[event.account], owned.conversation, self.policies, at, event.share
         )
-        if given is not None:
-            self.feedback[event.feedback] = (event.conversation, given)
+        if feedback is not None:
+            self.feedback[event.feedback] = (event.conversation, feedback)
             owned.feedback.append(event.feedback)
 
     # Queries: the caller has advanced the world to their time.

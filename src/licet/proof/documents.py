@@ -276,7 +276,7 @@ def _check_year(
     witness_quorum: Quorum | None,
 ) -> LogChecked:
     log = place(installation).signer(seed, standing.year).verifier
-    seen: dict[Verifier, tuple[int, int | None]] = {}
+    cosigned: dict[Verifier, tuple[int, int | None]] = {}
     fault = ""
     try:
         shown = PublishedLog(place(installation).folder / str(standing.year), log)
@@ -286,7 +286,7 @@ def _check_year(
             signed = note.verify(
                 raw, [log, *(witness.verifier for witness in witness_quorum.witnesses)]
             ).signed
-            seen = {
+            cosigned = {
                 signature.by: (checkpoint.size, signature.at)
                 for signature in signed
                 if signature.by != log
@@ -295,15 +295,15 @@ def _check_year(
         fault = error.message
     return LogChecked(
         origin=standing.origin,
-        met=witness_quorum.is_met(seen) if witness_quorum is not None else None,
+        met=witness_quorum.is_met(cosigned) if witness_quorum is not None else None,
         fault=fault,
         witnesses=tuple(
             WitnessSeen(
                 name=witness.name,
                 url=witness.url,
-                size=seen[witness.verifier][0] if witness.verifier in seen else None,
-                cosigned_at=_moment(seen[witness.verifier][1])
-                if witness.verifier in seen
+                size=cosigned[witness.verifier][0] if witness.verifier in cosigned else None,
+                cosigned_at=_moment(cosigned[witness.verifier][1])
+                if witness.verifier in cosigned
                 else None,
             )
             for witness in (witness_quorum.witnesses if witness_quorum is not None else ())
@@ -434,10 +434,10 @@ def account_named(installation: Installation, name: str) -> UUID:
         found = account_by_host(tx, host_hmac(installation.keyring.host_key(tx), "account", name))
     if found is None:
         kind = next((kind for kind in Prefix if name.startswith(f"{kind}_")), None)
-        what = f"it is the id of a {kind.name}; " if kind else ""
+        explanation = f"it is the id of a {kind.name}; " if kind else ""
         raise NotFoundError(
             f"no account has the host's id `{name}`",
-            f"{what}Licet's account ids begin with acc_",
+            f"{explanation}Licet's account ids begin with acc_",
         )
     return found
 

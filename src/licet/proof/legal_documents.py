@@ -115,13 +115,13 @@ def encode_file(tx: Transaction, place: LogPlace, seed: bytes, document: KeptDoc
     if leaf is not None:
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
         entry, proof = log.entry_with_proof(leaf[1])
-    whole: dict[str, Canonical] = {
+    file: dict[str, Canonical] = {
         "v": VERSION,
         "document": document.document,
         "entry": entry,
         "proof": proof,
     }
-    return canonical(whole) + b"\n"
+    return canonical(file) + b"\n"
 
 
 def _to_document(row: Sequence[object]) -> KeptDocument:

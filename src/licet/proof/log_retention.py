@@ -88,21 +88,21 @@ def retention(installation: Installation) -> Period | None:
 def plan(installation: Installation) -> tuple[YearSeen, ...]:
     """Lists each year with a log, oldest first, and why it is kept."""
     period = retention(installation)
-    seen: list[YearSeen] = []
+    years_seen: list[YearSeen] = []
     with transaction(installation.pool) as tx:
         versions = load_policies(installation)
         for year in map(int, years(installation)):
             reasons = list(_kept_because(tx, versions, year, period, installation.clock()))
-            if any(before.kept_because for before in seen):
+            if any(before.kept_because for before in years_seen):
                 reasons.append("an earlier year is kept")
             entries = PublishedLog(
                 place(installation).folder / str(year), key(installation, year)
             ).checkpoint.size
             until = period.after(_end(year)) if period is not None else None
-            seen.append(
+            years_seen.append(
                 YearSeen(year=year, entries=entries, until=until, kept_because=tuple(reasons))
             )
-    return tuple(seen)
+    return tuple(years_seen)
 
 
 def prune(installation: Installation) -> PrunedLogs:
@@ -114,7 +114,7 @@ def prune(installation: Installation) -> PrunedLogs:
         folders = [folder for folder in (logs.folder, logs.state) if isinstance(folder, Path)]
         if folders:
             _resume_removals(installation, *folders)
-        removable = [seen.year for seen in plan(installation) if not seen.kept_because]
+        removable = [planned.year for planned in plan(installation) if not planned.kept_because]
         for year in removable:
             if not folders:
                 raise UsageError(

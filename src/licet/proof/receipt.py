@@ -124,13 +124,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """The bytes of its file: canonical JSON and a newline."""
-        whole: dict[str, Canonical] = {
+        file: dict[str, Canonical] = {
             "v": VERSION,
             "receipt": self.receipt,
             "entry": self.entry,
             "proof": self.proof,
         }
-        return canonical(whole) + b"\n"
+        return canonical(file) + b"\n"
 
 
 class Issuer:
@@ -233,12 +233,12 @@ def choices(
         )
     key = chain[account].own
     made = account_choices.list_by_account(tx, account, limit=CHOICES_MAX)
-    given = {
+    evidence_by_choice = {
         choice.grant: scope_of(choice.project, choice.conversation)
         for choice in made
         if choice.grant is not None
     }
-    return [_choice(account, key, policies, choice, given) for choice in made]
+    return [_choice(account, key, policies, choice, evidence_by_choice) for choice in made]
 
 
 def _choice(
@@ -317,7 +317,7 @@ def build_payload(
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
     """Returns the purposes of the answered question; of all questions if none was answered."""
-    covers = {asked.question: asked.covers for asked in policy.questions}
+    covers = {question.question: question.covers for question in policy.questions}
     return sorted(covers.get(choice.question or "", policy.covers))
 
 
@@ -351,7 +351,7 @@ _CONCERNS = {
 def _describe_purpose(
     choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
 ) -> dict[str, Canonical]:
-    given = choice.effect in ("began", "affirmed")
+    is_given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
         "purpose": purposes.purpose_url(purpose),
@@ -369,7 +369,7 @@ def _describe_purpose(
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
-        "retention_period": str(policy.keep.of_turn(allowed=given)),
+        "retention_period": str(policy.keep.of_turn(allowed=is_given)),
         "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
     }
 
@@ -402,8 +402,8 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
         "scope": choice.scope.kind.value,
         "of": _scope_urn(choice.scope),
         "kept": [
-            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _scope_urn(kept.scope)}
-            for kept in choice.kept
+            {"grant": grant.grant, "scope": grant.scope.kind.value, "of": _scope_urn(grant.scope)}
+            for grant in choice.kept
         ],
     }
 
@@ -516,7 +516,7 @@ def list_fields(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "Question", event["question"] or "none that is asked"
     yield "For", _describe_target(event)
     if event["kept"]:
-        yield "Kept all the same", ", ".join(_describe_target(kept) for kept in event["kept"])
+        yield "Kept all the same", ", ".join(_describe_target(target) for target in event["kept"])
     processes = cast("Sequence[Canonical]", _value_at(receipt.payload, *record, "processes"))
     yield (
         "About",

@@ -228,14 +228,14 @@ class Builder:
                 return self._resume(taken, order, proofs)
         if known is not None:
             self._discard(known, order)
-        release, kept = self._pin(order, made, at)
+        release, draft = self._pin(order, made, at)
         make_folder(order.folder.parent)
         order.folder.mkdir()
         sync(order.folder.parent)
         with Proofs(
             order.folder, release.release_id, release.purpose, self._keyring.random
         ) as proofs:
-            return self._write(release, kept, order, proofs, iter(()))
+            return self._write(release, draft, order, proofs, iter(()))
 
     def _check_names(self, now: datetime) -> None:
         """Raises RefusedError if nothing detects names and any policy version up to now replaces
@@ -351,13 +351,13 @@ class Builder:
     ) -> ResumedBuild | None:
         """The unfinished build, ready to resume; None if it must start over, which is reported."""
         with transaction(self._pool) as tx:
-            found = Draft.find(tx, self._keyring, release.release_id)
-            opens = found is not None and found[0].opens(tx)
+            unfinished = Draft.find(tx, self._keyring, release.release_id)
+            opens = unfinished is not None and unfinished[0].opens(tx)
         resumed, why = None, "nothing of the unfinished build was kept"
         if order.afresh:
             why = "--afresh was given"
-        elif found is not None and opens:
-            stored, begun_with, stage = found
+        elif unfinished is not None and opens:
+            stored, begun_with, stage = unfinished
             why = resume_obstacle(
                 release,
                 settings,

@@ -174,8 +174,6 @@ class BuildWorkers:
 
 
 class LocalWorker:
-    """A local worker process."""
-
     def __init__(self) -> None:
         # A fork of this process would inherit connections, and locks of threads that it lacks.
         context = multiprocessing.get_context("forkserver")
@@ -289,15 +287,17 @@ class _Pages:
 
     def _answer_waiting(self) -> None:
         """Answers the first page that waits for ordinals, and the first that waits to commit."""
-        while (found := self._waiting.get(self._counted + 1)) and isinstance(found[1], PageRows):
+        while (waiting := self._waiting.get(self._counted + 1)) and isinstance(
+            waiting[1], PageRows
+        ):
             del self._waiting[self._counted + 1]
             self._counted += 1
-            found[0].give(self._turns.rows(found[1].turns, found[1].rows))
-        found = self._waiting.get(self._committed + 1)
-        if found and isinstance(found[1], PageCommits):
+            waiting[0].give(self._turns.rows(waiting[1].turns, waiting[1].rows))
+        waiting = self._waiting.get(self._committed + 1)
+        if waiting and isinstance(waiting[1], PageCommits):
             del self._waiting[self._committed + 1]
             self._turns.commits()
-            found[0].give(None)
+            waiting[0].give(None)
 
 
 def connection_string(pool: Pool) -> str:

@@ -434,7 +434,7 @@ def _reviewed(stated: StatedReview) -> str:
             statement.chance.findings.get(kind, 0),
             statement.risk.findings.get(kind, 0),
         )
-    lines = "\n".join(f"| {what} | {one:,} | {other:,} |" for what, (one, other) in rows.items())
+    lines = "\n".join(f"| {label} | {one:,} | {other:,} |" for label, (one, other) in rows.items())
     return _REVIEWED.format(bound=sentence(statement.bound), rows=lines, sha256=stated.sha256)
 
 
@@ -462,7 +462,7 @@ def _size_category(rows: int) -> str:
 
 
 def _table(numbers: Mapping[str, int]) -> str:
-    return "\n".join(f"| {what} | {number:,} |" for what, number in numbers.items())
+    return "\n".join(f"| {label} | {number:,} |" for label, number in numbers.items())
 
 
 def _by_count(numbers: Mapping[str, int]) -> list[tuple[str, int]]:

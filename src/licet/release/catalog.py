@@ -114,7 +114,7 @@ def verify_release(installation: Installation, name: str) -> list[folder_check.B
     """Every contradiction between a release's folder and the sealed release."""
     folder, known = sealed_release(installation, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
-    found = folder_check.verify(
+    broken = folder_check.verify(
         folder,
         manifest_sha256=sealed,
         living=_living(installation, known),
@@ -124,15 +124,15 @@ def verify_release(installation: Installation, name: str) -> list[folder_check.B
         (review.SIGNED, sample.is_stated, ReleasePromise.REVIEW),
         (measurement.SIGNED, measurement.is_stated, ReleasePromise.MEASUREMENT),
     ):
-        if any(one.promise is promise for one in found) or (stated := kind.read(folder)) is None:
+        if any(one.promise is promise for one in broken) or (stated := kind.read(folder)) is None:
             continue
         with transaction(installation.pool) as tx:
             if not is_stated(tx, known.release_id, stated.jws):
                 unknown = (
                     f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
                 )
-                found.append(BrokenPromise(file=kind.file, promise=promise, found=unknown))
-    return found
+                broken.append(BrokenPromise(file=kind.file, promise=promise, found=unknown))
+    return broken
 
 
 def open_release(

@@ -82,7 +82,6 @@ COLUMNS = {
 
 
 def render(manifest: ReleaseManifest, chain: Chain) -> str:
-    """The description of a release."""
     parts = [
         part
         for promised in manifest.parts

@@ -148,17 +148,17 @@ class DecisionPage:
         self.judged: Sequence[JudgedRows] = ()
         self._chosen: list[tuple[ConversationRow, list[_Chosen]]] = []
         for _, conversation in places:
-            here, mine = self.seen[conversation], list[_Chosen]()
+            view, mine = self.seen[conversation], list[_Chosen]()
             for turns in self.candidates.get(conversation, ()):
-                for alike in _by_flag(turns, here.turns.segments[turns.segment].flagged_turn):
-                    decided = here.decide_segment(
+                for alike in _by_flag(turns, view.turns.segments[turns.segment].flagged_turn):
+                    decided = view.decide_segment(
                         alike.segment, alike.numbers[0], set(alike.origins), policies, purpose
                     )
-                    mine += self._select_permitted(here, alike, decided, permit)
+                    mine += self._select_permitted(view, alike, decided, permit)
             if mine:
-                self._chosen.append((here.conversation, mine))
+                self._chosen.append((view.conversation, mine))
             if self._numbers(conversation, TurnRole.tool) and policies.leaves_out_rows(
-                here.turns.segments[0].stamp.version, policies.number(here.at)
+                view.turns.segments[0].stamp.version, policies.number(view.at)
             ):
                 self._leaves_out_rows.add(conversation)
 
@@ -172,13 +172,13 @@ class DecisionPage:
         """The usable ``turns``, by the decision on each origin; the others are counted. All
         decisions that permit use are equal.
         """
-        conversation, given = view.conversation.conversation_id, None
+        conversation, permission = view.conversation.conversation_id, None
         for origin, decision in decided.items():
             if decision.until is not None:
-                given = decision
+                permission = decision
             else:
                 self._drop_origin(conversation, turns, origin, decision.because)
-        if given is None or given.until is None:
+        if permission is None or permission.until is None:
             return
         if any(decision.until is None for decision in decided.values()):
             turns = turns.select(
@@ -186,11 +186,11 @@ class DecisionPage:
             )
         try:
             row = view.conversation
-            allowed = permit(given, view.account, row, turns.segment, turns.numbers)
+            allowed = permit(permission, view.account, row, turns.segment, turns.numbers)
         except DeniedError:  # a sweep with a clock ahead of this one
             self._leave_out(conversation, ERASED, turns.numbers)
         else:
-            yield _Chosen(allowed, turns, given.until)
+            yield _Chosen(allowed, turns, permission.until)
 
     def _drop_origin(
         self, conversation: UUID, turns: TurnColumns, origin: str, because: DecisionReason
@@ -212,11 +212,9 @@ class DecisionPage:
         return sum(map(self.count_turns, self.candidates))
 
     def count_turns(self, conversation: UUID) -> int:
-        """The number of decided turns of a conversation."""
         return sum(len(turns.numbers) for turns in self.candidates.get(conversation, ()))
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
-        """Counts excluded turns."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
     def _leave_out(self, conversation: UUID, because: str, numbers: Sequence[int]) -> None:
@@ -308,7 +306,6 @@ def _by_flag(turns: TurnColumns, flagged_turn: int) -> Sequence[TurnColumns]:
 
 
 def turn_numbers(parts: Sequence[ThreadPart]) -> Sequence[int]:
-    """The numbers of all turns, in order."""
     if len(parts) == 1:
         return parts[0].turns.numbers
     return [number for part in parts for number in part.turns.numbers]
@@ -332,13 +329,13 @@ def find_gaps(
     last = thread[-1]
     if len(thread) == last:  # every turn up to its last, as of most conversations
         return ()
-    here = {
+    present = {
         number
         for number, (content, role) in zip(turn_numbers(opened), list_contents(opened), strict=True)
         if content.thread != name or _has_words(content) or role is TurnRole.assistant
     }
     missing = [
-        number for number in range(1, last) if number not in here and number not in instructions
+        number for number in range(1, last) if number not in present and number not in instructions
     ]
     before = [bisect_left(missing, number) for number in thread]
     return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
@@ -355,7 +352,7 @@ def results_left_out(
 
     With fewer results than calls one was never recorded, so a marker would be false.
     """
-    found, gaps_before, numbers = [], set(places), turn_numbers(thread)
+    gaps, gaps_before, numbers = [], set(places), turn_numbers(thread)
     messages = list(list_contents(thread))
     for place in places:
         if place == 0:
@@ -364,8 +361,8 @@ def results_left_out(
         missing = [number for number in between if number not in instructions]
         calls = _calls_before(messages, place, gaps_before)
         if calls and len(missing) >= calls and all(number in results for number in missing):
-            found.append(place)
-    return tuple(found)
+            gaps.append(place)
+    return tuple(gaps)
 
 
 def _calls_before(

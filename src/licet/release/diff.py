@@ -47,8 +47,6 @@ class DiffSide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManifestChange(msgspec.Struct, frozen=True):
-    """The values of a manifest's ``key``."""
-
     key: str
     old: Plain
     new: Plain
@@ -69,20 +67,19 @@ class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def diff(tx: Transaction, keyring: Keyring, old: DiffSide, new: DiffSide) -> ReleaseDiff:
-    """Compares ``old`` with ``new``."""
     ids = {"old": old.known.release_id, "new": new.known.release_id}
     came: list[_Moved] = []
     went: list[_Moved] = []
-    kept = 0
+    common = 0
     for account, conversation, before, after in tx.execute(_COUNTED, ids):
-        kept += min(before, after)
+        common += min(before, after)
         if after > before:
             came.append((account, conversation, after - before))
         elif before > after:
             went.append((account, conversation, before - after))
     return ReleaseDiff(
         changes=tuple(_changes(old.manifest, new.manifest)),
-        kept=kept,
+        kept=common,
         came=_reasons(tx, keyring, old, came, NEW),
         went=_reasons(tx, keyring, new, went, GONE),
     )
@@ -150,8 +147,10 @@ def _salts(
     keys, ordered = LogKeys(keyring), sorted(accounts)
     salts: dict[UUID, bytes] = {}
     for start in range(0, len(ordered), ACCOUNTS_MAX):
-        found = keys.log_keys(tx, ordered[start : start + ACCOUNTS_MAX], side.known.begun_at.year)
-        salts |= {account: entries.derive_salt(key) for account, key in found.items()}
+        log_keys = keys.log_keys(
+            tx, ordered[start : start + ACCOUNTS_MAX], side.known.begun_at.year
+        )
+        salts |= {account: entries.derive_salt(key) for account, key in log_keys.items()}
     return salts
 
 

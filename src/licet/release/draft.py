@@ -272,9 +272,11 @@ class Draft:
             "DELETE FROM build_parts WHERE release_id = %s AND part >= %s", [self._id, first_part]
         )
         if cut:
-            kept = [[one for one in batch if one.ordinal < end.rows] for batch in self.gone(tx)]
+            remaining = [
+                [one for one in batch if one.ordinal < end.rows] for batch in self.gone(tx)
+            ]
             tx.execute("DELETE FROM build_gone WHERE release_id = %s", [self._id])
-            for batch in filter(None, kept):
+            for batch in filter(None, remaining):
                 self.keep_gone(tx, batch)
             self.set_stage(tx, Stage.reading)
         return cut > 0

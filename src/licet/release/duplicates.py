@@ -47,9 +47,9 @@ class DuplicateClusters(msgspec.Struct, frozen=True, kw_only=True):
 
 def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
     """Groups clusters by their conversations, at least 2: 2, 3 to 4, 5 to 8, and so on."""
-    found: dict[int, list[int]] = {}
+    clusters: dict[int, list[int]] = {}
     for count in conversations:
-        found.setdefault((count - 1).bit_length(), []).append(count)
+        clusters.setdefault((count - 1).bit_length(), []).append(count)
     return tuple(
         ClusterSizes(
             least=2 ** (power - 1) + 1,
@@ -57,7 +57,7 @@ def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
             clusters=len(counts),
             conversations=sum(counts),
         )
-        for power, counts in sorted(found.items())
+        for power, counts in sorted(clusters.items())
     )
 
 

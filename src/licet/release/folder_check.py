@@ -129,8 +129,8 @@ def verify(
     if proofs and not contradictions:
         report = verifier.check_release(verifier.FolderFiles(folder))
         contradictions += [
-            _contradiction(found.place, ReleasePromise.PROOF, found.promise)
-            for found in report.findings
+            _contradiction(finding.place, ReleasePromise.PROOF, finding.promise)
+            for finding in report.findings
         ]
     return contradictions
 
@@ -153,9 +153,9 @@ def _chain(
     try:
         return purge.read_chain(folder, promised, manifest_sha256, key), []
     except (LicetError, OSError) as error:
-        found = error.message if isinstance(error, LicetError) else "cannot be read"
+        problem = error.message if isinstance(error, LicetError) else "cannot be read"
         return purge.empty_chain(promised, manifest_sha256), [
-            _contradiction("purge-1.json", ReleasePromise.PURGES, found)
+            _contradiction("purge-1.json", ReleasePromise.PURGES, problem)
         ]
 
 
@@ -163,8 +163,8 @@ def _files(folder: Path, promised: ReleaseManifest, chain: Chain) -> Iterator[Br
     expected = {manifest.FILE, card.FILE, croissant.FILE, *(made.file for made in chain.purges)}
     expected |= {part.file for part in promised.parts if chain.current_state(part).part is not None}
     expected |= {proof.file for proof in promised.proof.files}
-    found = (entry for entry in folder.rglob("*") if entry != folder / manifest.PROOF_FOLDER)
-    present = {entry.relative_to(folder).as_posix() for entry in found}
+    entries = (entry for entry in folder.rglob("*") if entry != folder / manifest.PROOF_FOLDER)
+    present = {entry.relative_to(folder).as_posix() for entry in entries}
     for name in sorted(expected - present):
         yield _contradiction(name, ReleasePromise.FILES, "missing")
     for name in sorted(present - expected - {review.SIGNED.file, measurement.SIGNED.file}):
@@ -178,7 +178,7 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
     """Yields contradictions in the card, the review and the measurement. The card is written after
     the statements that it quotes: until then one without them is correct too.
     """
-    found: list[BrokenPromise] = []
+    broken: list[BrokenPromise] = []
     beside: list[Any] = []
     for kind, promise in (
         (review.SIGNED, ReleasePromise.REVIEW),
@@ -190,15 +190,15 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
                 jws.verify(stated.jws, key(), kind.typ)
             beside.append(stated)
         except (LicetError, OSError) as error:
-            found.append(
+            broken.append(
                 _contradiction(
                     kind.file,
                     promise,
                     error.message if isinstance(error, LicetError) else "cannot be read",
                 )
             )
-    if found:
-        return found
+    if broken:
+        return broken
     whole: list[BrokenPromise] = []
     for reviewed, measured in product(
         *((None,) if stated is None else (stated, None) for stated in beside)
@@ -226,7 +226,7 @@ def _text(folder: Path, name: str, promise: ReleasePromise, text: str) -> Iterat
 
 def _missing(folder: Path, removed: set[int]) -> dict[int, bytes]:
     """The leaves of removed rows, from the row proofs, whose hash the manifest has."""
-    found: dict[int, bytes] = {}
+    leaves: dict[int, bytes] = {}
     with gzip.open(folder / manifest.PROOF_NAMES["rows"]) as lines:
         for line in lines:
             row: dict[str, Any] = msgspec.json.decode(line)
@@ -237,10 +237,10 @@ def _missing(folder: Path, removed: set[int]) -> dict[int, bytes]:
                     bytes.fromhex(row["row_id"]),
                     bytes.fromhex(row["sealed_sha256"]),
                 )
-                found[row["ordinal"]] = merkle.leaf_from_hash(
+                leaves[row["ordinal"]] = merkle.leaf_from_hash(
                     row["ordinal"], row_id, until_us, sealed_sha256
                 )
-    return found
+    return leaves
 
 
 def _part(
@@ -275,8 +275,8 @@ def _rows(
             digest, size = file_digest(file, sha256).hexdigest(), file.tell()
             if (size, digest) != (part.bytes, part.sha256):
                 before = any(state.part and state.part.sha256 == digest for state in states)
-                found = UNFINISHED if before else f"`{size}` bytes with hash `{digest}`"
-                yield _contradiction(part.file, ReleasePromise.HASH, found)
+                difference = UNFINISHED if before else f"`{size}` bytes with hash `{digest}`"
+                yield _contradiction(part.file, ReleasePromise.HASH, difference)
                 return
             file.seek(0)
             rows, last = 0, part.first_ordinal - 1

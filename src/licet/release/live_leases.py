@@ -82,27 +82,27 @@ def decide_rows(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, now: datetime
 ) -> list[RowDecision]:
     """Decides each row at ``now``, by the rule that admitted it."""
-    seen = account_view.load_views(
+    views = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
     result = []
     for row in rows:
-        here = seen.get(row.conversation)
-        if here is None:
+        view = views.get(row.conversation)
+        if view is None:
             raise BrokenError("a row of a release was made from a conversation that does not exist")
         refused: dict[DecisionReason, int] = {}
         until = datetime.max.replace(tzinfo=now.tzinfo)
         for source in row.sources:
             of = source.segment, source.turn, [source.origin]
-            decision = here.decide_segment(*of, policies, purpose)[source.origin]
+            decision = view.decide_segment(*of, policies, purpose)[source.origin]
             if decision.until is None:
                 refused[decision.because] = refused.get(decision.because, 0) + source.count
             else:
                 until = min(until, decision.until)
         slots = [
-            here.conversation.keys[n].safety_slot
+            view.conversation.keys[n].safety_slot
             if place is CopyPlace.safety
-            else here.conversation.keys[n].key_slot
+            else view.conversation.keys[n].key_slot
             for n, place in row.keys
         ]
         living = tuple(slot for slot in slots if slot is not None)
@@ -111,7 +111,7 @@ def decide_rows(
                 row=row,
                 refused=refused,
                 until=until,
-                account=here.account,
+                account=view.account,
                 slots=living if len(living) == len(slots) else (),
             )
         )
@@ -247,9 +247,9 @@ def lease_columns(
     now: datetime,
 ) -> LeasedRows:
     """As `lease_rows`, in columns."""
-    found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
+    leased = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
-        return found
+        return leased
     values = population.parameters(policies, release.purpose, now) | _block_masks(ordinals)
     values |= {
         "release": release.release_id,
@@ -262,11 +262,11 @@ def lease_columns(
         if account != holder:
             key = unwrap_account_keys(keyring.bucket_key(*bucket), account, wrapped_key).slots
             holder = account
-        before = len(found.ordinals)
-        _add(found, keys, account, key, *row[_RUN_COLUMNS:])
+        before = len(leased.ordinals)
+        _add(leased, keys, account, key, *row[_RUN_COLUMNS:])
         if is_rated:
-            found.rated.extend(found.ordinals[before:])
-    return found
+            leased.rated.extend(leased.ordinals[before:])
+    return leased
 
 
 def _add(

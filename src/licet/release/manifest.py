@@ -250,7 +250,6 @@ _decode = msgspec.json.Decoder(ReleaseManifest).decode
 
 
 def encode(manifest: ReleaseManifest) -> bytes:
-    """The canonical file of ``manifest``."""
     return _encode(manifest)
 
 
@@ -336,10 +335,10 @@ def _check_counts(manifest: ReleaseManifest) -> None:
     if min((*numbers, *made.counts.values(), *unread)) < 0:
         raise BrokenError("a count in the manifest is negative")
     if counts.candidates != counts.included + dropped:
-        found = (
+        counted = (
             f"`{counts.candidates}` candidates, `{counts.included}` included, `{dropped}` dropped"
         )
-        raise BrokenError(f"the manifest does not reconcile: {found}")
+        raise BrokenError(f"the manifest does not reconcile: {counted}")
     if manifest.rows != sum(part.rows for part in manifest.parts):
         raise BrokenError(
             f"the manifest does not reconcile: `{manifest.rows}` rows are not those of its parts"

@@ -186,8 +186,8 @@ def _make_pages(channel: BuildChannel) -> None:
             # blocks the previous page would be a deadlock that the database cannot see: so waits
             # have a timeout.
             tx.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")
-            found = Draft.find(tx, keyring, job.release.release_id)
-        if found is None:
+            stored = Draft.find(tx, keyring, job.release.release_id)
+        if stored is None:
             raise BrokenError("the build that a worker was started for is not in the database")
         base = None
         if job.base is not None:
@@ -199,7 +199,7 @@ def _make_pages(channel: BuildChannel) -> None:
             keyring,
             job.policies,
             job.release,
-            found[0],
+            stored[0],
             job.curation,
             base=base,
             page_bytes_max=job.page_bytes_max,

@@ -57,10 +57,10 @@ class PartPromise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def number(self) -> int:
-        found = PART_FILE.fullmatch(self.file)
-        if found is None:
+        match = PART_FILE.fullmatch(self.file)
+        if match is None:
             raise BrokenError(f"`{self.file}` is not the name of a part")
-        return int(found[1])
+        return int(match[1])
 
 
 @cache
@@ -122,10 +122,10 @@ def rewrite_part(
     ``declare`` is called with the new part just before it is replaced.
     """
     with path.open("rb") as file:
-        kept = (row for row in rows(file) if row.ordinal not in drop)
-        first = next(kept, None)
+        remaining = (row for row in rows(file) if row.ordinal not in drop)
+        first = next(remaining, None)
         if first is not None:
-            return _write(path, chain([first], kept), declare)
+            return _write(path, chain([first], remaining), declare)
     declare(None)
     path.unlink()
     sync(path.parent)

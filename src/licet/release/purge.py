@@ -93,7 +93,6 @@ class Purge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return sum(last - first + 1 for part in self.parts for first, last in part.gone)
 
     def payload(self) -> dict[str, Canonical]:
-        """The signed content."""
         made: dict[str, Canonical] = msgspec.to_builtins(self)
         return made
 
@@ -106,7 +105,6 @@ class Addendum(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data(self) -> bytes:
-        """The file."""
         return canonical({"purge": self.jws, "v": 2})
 
     @property
@@ -367,12 +365,12 @@ def _update_part(folder: Path, chain: Chain, purge: Purge, purged: PurgedPart) -
         next(n for n, state in enumerate(states) if state.part and state.part.sha256 == purged.was)
         + 1
     )
-    with open_state(folder, states, purged.file) as found:
-        if found is None:
+    with open_state(folder, states, purged.file) as opened:
+        if opened is None:
             raise BrokenError(
                 f"part `{purged.file}` is in no state that the manifest or a purge names"
             )
-        if states.index(found[1]) >= place:
+        if states.index(opened[1]) >= place:
             return
     with TemporaryDirectory(dir=folder, prefix=TEMPORARY) as beside:
         made = _beside(folder, purged.file, beside)

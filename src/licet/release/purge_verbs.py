@@ -76,8 +76,8 @@ def _list_recorded(installation: Installation, release: Release, chain: Chain) -
     """The addenda in the database, then others in the folder, if they removed only dead rows."""
     with transaction(installation.pool) as tx:
         key = log_key_in(installation, tx)
-        found = purge_rows.list_recorded(tx, release.release_id, key)
-        beyond = chain.addenda[len(found) :]
+        recorded = purge_rows.list_recorded(tx, release.release_id, key)
+        beyond = chain.addenda[len(recorded) :]
         parts = [part for one in beyond for part in one.purge.parts]
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
         if gone and (alive := purge_rows.find_living(tx, release.release_id, gone, key)):
@@ -85,7 +85,7 @@ def _list_recorded(installation: Installation, release: Release, chain: Chain) -
                 f"the row `{min(alive)}` was removed from the release, but is not dead"
             )
     # a database restored from before a purge has fewer addenda than the folder
-    return [*found, *beyond]
+    return [*recorded, *beyond]
 
 
 def _forecast(

@@ -33,9 +33,9 @@ class QualityTally:
         for one in judged:
             rows, refused = self._counts.get(one.language, (0, 0))
             self._counts[one.language] = rows + one.rows, refused + one.refused
-            seen = self._accounts.setdefault(one.language, set())
-            if len(seen) < ACCOUNTS_MIN:
-                seen.add(one.account)
+            accounts = self._accounts.setdefault(one.language, set())
+            if len(accounts) < ACCOUNTS_MIN:
+                accounts.add(one.account)
 
     def by_language(self) -> Mapping[str, LanguageQuality]:
         """The counts of each language with enough accounts, and of the others together."""

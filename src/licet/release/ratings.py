@@ -73,29 +73,29 @@ def load_ratings(
         "last": max(ordinals) // BLOCK_ROWS,
     }
     values |= unnest_values({"ordinals": "int4"}, {"ordinals": ordinals})
-    given = [
+    feedback = [
         _read(row)
         for row in tx.cursor(binary=True).execute(_GIVEN, values | {"expires": expires}).fetchall()
     ]
-    if not given:
+    if not feedback:
         return {}
     rows = {
         row.ordinal: row
-        for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in given}))
+        for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in feedback}))
     }
-    usable = _usable(tx, given, rows, policies, now)
+    usable = _usable(tx, feedback, rows, policies, now)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
     turns = account_view.turns_by_conversation(
         tx, sorted({(row.account, row.conversation) for row in placed})
     )
     places = {row.ordinal: _places(row, turns[row.conversation]) for row in placed}
-    found: dict[int, list[RatedMessage]] = {}
+    rated: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, (rating, check, score), _ in usable:
         place = places[ordinal].get(turn) if turn else None
         if turn == 0 or place is not None:
             one = RatedMessage(message=place, rating=rating, check=check, score=score)
-            found.setdefault(ordinal, []).append(one)
-    return {ordinal: tuple(some) for ordinal, some in found.items()}
+            rated.setdefault(ordinal, []).append(one)
+    return {ordinal: tuple(some) for ordinal, some in rated.items()}
 
 
 def _read(row: Sequence[Any]) -> _Given:
@@ -138,12 +138,12 @@ def _usable(
 ) -> list[_Given]:
     """The feedback that the rule permits; none for rows removed since the first statement."""
     keys = {(row.account, row.conversation) for row in rows.values()}
-    seen = account_view.load_views(tx, sorted(keys), policies, now)
+    views = account_view.load_views(tx, sorted(keys), policies, now)
     return [
         one
         for one in feedback
         if one[0] in rows
-        and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, now).use
+        and decide_feedback(views[one[1]].state, views[one[1]].turns, one[4], policies, now).use
     ]
 
 

@@ -242,11 +242,11 @@ class LoadedRows(Iterator[LoadedRow]):
 
     def _groups(self, part: PartPromise, file: BinaryIO) -> Iterator[RowGroup]:
         """The row groups of a part in order, or shuffled rows of `DEALT_ROWS` ordinals each."""
-        found = self._in_order(part, file)
+        groups = self._in_order(part, file)
         if self._seed is None:
-            yield from found
+            yield from groups
             return
-        for rows in _windows(found):
+        for rows in _windows(groups):
             mixed = sorted(rows, key=lambda row: _shuffle_key(self._release_id, self._seed, row[0]))
             ordinals, row_ids, until_us, sealed = (
                 list(column) for column in zip(*mixed, strict=True)
@@ -267,13 +267,13 @@ class LoadedRows(Iterator[LoadedRow]):
     @contextmanager
     def _present(self, part: PartPromise) -> Iterator[tuple[BinaryIO | None, PartState]]:
         """A part in any state of the chain, which a concurrent purge may have extended."""
-        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as found:
-            if found is not None:
-                yield found
+        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as opened:
+            if opened is not None:
+                yield opened
                 return
         self._chain = self._purged()
-        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as found:
-            if found is None:
+        with purge.open_state(self._folder, self._chain.states[part.file], part.file) as opened:
+            if opened is None:
                 is_there = (self._folder / part.file).exists()
                 found_is = (
                     "is not the file that the manifest names: its hash differs"
@@ -281,7 +281,7 @@ class LoadedRows(Iterator[LoadedRow]):
                     else "cannot be read"
                 )
                 raise BrokenError(f"part `{part.file}` {found_is}")
-            yield found
+            yield opened
 
     def _purged(self) -> Chain:
         return purge.read_chain(

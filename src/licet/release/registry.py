@@ -164,11 +164,11 @@ _AT = "block = ANY(release_blocks(%(ordinals)s::int[])) AND ordinal = ANY(%(ordi
 
 
 def rows_at(tx: Transaction, release_id: UUID, ordinals: Sequence[int]) -> list[RowSources]:
-    found = tx.execute(
+    rows = tx.execute(
         f"{_SELECT_ROWS} AND {_AT} ORDER BY ordinal",
         {"release": release_id, "ordinals": list(ordinals)},
     )
-    return [_row(row) for row in found]
+    return [_row(row) for row in rows]
 
 
 def rows_by_account(tx: Transaction, release_id: UUID | None = None) -> dict[UUID, int]:
@@ -196,7 +196,7 @@ def rows_by_conversation(
     tx: Transaction, release_id: UUID, ended: Collection[tuple[UUID, UUID | None]]
 ) -> list[RowSources]:
     """The rows of these conversations, given with their accounts; None: all of an account."""
-    found = tx.execute(
+    rows = tx.execute(
         f"""{_SELECT_ROWS} AND account_id = ANY(%(accounts)s)
              AND (account_id = ANY(%(whole)s) OR conversation_id = ANY(%(conversations)s))""",
         {
@@ -208,12 +208,12 @@ def rows_by_conversation(
             ),
         },
     )
-    return [_row(row) for row in found]
+    return [_row(row) for row in rows]
 
 
 def sealed_rows_by_account(tx: Transaction, account: UUID) -> dict[UUID, dict[int, UUID]]:
     """The account's rows by sealed release: the conversation of each ordinal."""
-    found: dict[UUID, dict[int, UUID]] = {}
+    conversations: dict[UUID, dict[int, UUID]] = {}
     rows = tx.execute(
         """SELECT x.release_id, x.ordinal, x.conversation_id FROM release_rows x
             JOIN releases r USING (release_id)
@@ -221,13 +221,13 @@ def sealed_rows_by_account(tx: Transaction, account: UUID) -> dict[UUID, dict[in
         [account],
     )
     for release, ordinal, conversation in rows:
-        found.setdefault(release, {})[ordinal] = conversation
-    return found
+        conversations.setdefault(release, {})[ordinal] = conversation
+    return conversations
 
 
 def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int]:
     """The ordinals of rows from ``first`` up to ``end``, exclusive."""
-    found = tx.execute(
+    rows = tx.execute(
         """SELECT ordinal FROM release_rows WHERE release_id = %(release)s
               AND block BETWEEN %(from)s AND %(to)s
               AND ordinal >= %(first)s AND ordinal < %(end)s""",
@@ -239,7 +239,7 @@ def ordinals(tx: Transaction, release_id: UUID, first: int, end: int) -> set[int
             "to": end // BLOCK_ROWS,
         },
     )
-    return {ordinal for (ordinal,) in found}
+    return {ordinal for (ordinal,) in rows}
 
 
 def rows_end(tx: Transaction, release_id: UUID) -> int:
@@ -257,13 +257,13 @@ def drop_from(tx: Transaction, release_id: UUID, first: int, runs: int) -> int:
     """Removes a build's last rows, of at most ``runs`` runs, from ordinal ``first`` on; returns how
     many.
     """
-    found = tx.execute(
+    rows = tx.execute(
         f"""{_SELECT_ROWS} AND ordinal >= %(first)s AND block >= %(block)s AND block >= coalesce(
                (SELECT first / {BLOCK_ROWS} FROM release_runs WHERE release_id = %(release)s
                  ORDER BY first / {BLOCK_ROWS} DESC OFFSET %(runs)s LIMIT 1), 0)""",
         {"release": release_id, "first": first, "block": first // BLOCK_ROWS, "runs": runs - 1},
     )
-    gone = [_row(row).ordinal for row in found]
+    gone = [_row(row).ordinal for row in rows]
     drop_rows(tx, release_id, gone)
     return len(gone)
 
@@ -272,12 +272,12 @@ def rows_within(
     tx: Transaction, release_id: UUID, first: tuple[UUID, UUID], last: tuple[UUID, UUID]
 ) -> list[RowSources]:
     """The rows of the conversations from ``first`` to ``last``, by account and id."""
-    found = tx.execute(
+    rows = tx.execute(
         f"""{_SELECT_ROWS} AND account_id BETWEEN %(a)s AND %(c)s
              AND (account_id, conversation_id) BETWEEN (%(a)s, %(b)s) AND (%(c)s, %(d)s) ORDER BY ordinal""",
         {"release": release_id, "a": first[0], "b": first[1], "c": last[0], "d": last[1]},
     )
-    return [_row(row) for row in found]
+    return [_row(row) for row in rows]
 
 
 _GONE = f"r.first + (get_byte(m.sources, 0) & {BLOCK_ROWS - 1}) = ANY(%(ordinals)s::int[])"

@@ -159,9 +159,9 @@ def delete_unreferenced(
             installation, bucket, known, installation.config.releases / known.name
         )
         with home.exclude_writers() as mine:
-            if mine and (found := home.leftovers(now - timedelta(days=LEFT_DAYS))):
-                gone[known.name] = found
-                for name in () if dry_run else found:
+            if mine and (leftovers := home.leftovers(now - timedelta(days=LEFT_DAYS))):
+                gone[known.name] = leftovers
+                for name in () if dry_run else leftovers:
                     bucket.delete(_object(known, name))
     return gone
 
@@ -183,8 +183,8 @@ def verify_objects(installation: Installation, release: Release) -> ReleaseObjec
     home = _BucketRelease(
         installation, bucket, release, installation.config.releases / release.name
     )
-    found = home.index()
-    return home.compared(found) if found is not None else None
+    index = home.index()
+    return home.compared(index) if index is not None else None
 
 
 class _BucketRelease:
@@ -228,10 +228,10 @@ class _BucketRelease:
     def load_state(self) -> _FolderState | None:
         """The record of the folder; None for one that was neither published nor fetched."""
         try:
-            found = msgspec.json.decode(self._file.read_bytes(), type=_FolderState)
+            state = msgspec.json.decode(self._file.read_bytes(), type=_FolderState)
         except (FileNotFoundError, *UNDECODABLE):
             return None
-        return found if found.release == self._known.release_id.hex else None
+        return state if state.release == self._known.release_id.hex else None
 
     def index(self) -> TaggedObject | None:
         return self._bucket.read(_object(self._known, INDEX_FILE))
@@ -241,8 +241,8 @@ class _BucketRelease:
         caller excludes other writers.
         """
         for _ in range(ATTEMPTS_MAX):
-            found = self.index()
-            if found is None:
+            index = self.index()
+            if index is None:
                 if not self._is_whole():
                     return False
                 if is_alone:
@@ -251,10 +251,10 @@ class _BucketRelease:
                     self.publish_new()  # its builder was killed before publishing
                 return True
             standing = self.load_state()
-            if standing is not None and standing.tag == found.tag and self._place.is_dir():
+            if standing is not None and standing.tag == index.tag and self._place.is_dir():
                 os.utime(self._file)
                 return True
-            if self._fetch(self._files(found), found.tag):
+            if self._fetch(self._files(index), index.tag):
                 self._make_room()
                 return True
         raise BusyError(
@@ -279,9 +279,9 @@ class _BucketRelease:
         """Publishes the changes of a killed process, unless another host changed the release since:
         its changes then win.
         """
-        found = self.index()
-        if found is not None and found.tag == standing.tag:
-            self.publish(found)
+        index = self.index()
+        if index is not None and index.tag == standing.tag:
+            self.publish(index)
         else:
             self.fetch(is_alone=True)
 
@@ -301,8 +301,8 @@ class _BucketRelease:
 
     def leftovers(self, before: datetime) -> list[str]:
         """The unreferenced objects written before ``before``, thus by killed processes."""
-        written, found = self._bucket.written(_object(self._known, "")), self.index()
-        named = {INDEX_FILE, *(self._files(found).values() if found is not None else ())}
+        written, index = self._bucket.written(_object(self._known, "")), self.index()
+        named = {INDEX_FILE, *(self._files(index).values() if index is not None else ())}
         return sorted(name for name, at in written.items() if name not in named and at < before)
 
     def publish(self, before: TaggedObject | None) -> None:
@@ -384,25 +384,27 @@ class _BucketRelease:
 
     def _digests(self) -> dict[str, str]:
         """The hash of each complete file of the folder."""
-        found = {
+        digests = {
             path.relative_to(self._place).as_posix(): path
             for path in self._place.rglob("*")
             if path.is_file()
         }
-        return {name: digest(path) for name, path in sorted(found.items()) if _NAME.fullmatch(name)}
+        return {
+            name: digest(path) for name, path in sorted(digests.items()) if _NAME.fullmatch(name)
+        }
 
     def _make_room(self) -> None:
         """Removes cached folders, least recently used first, until the rest fits."""
-        found = []
+        cached = []
         for file in self._place.parent.glob(".*.json"):
             place = file.with_name(file.name[1 : -len(".json")])
             if place != self._place and place.is_dir():
                 bytes_ = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-                found.append((file.stat().st_mtime, bytes_, file, place))
+                cached.append((file.stat().st_mtime, bytes_, file, place))
         own = sum(path.stat().st_size for path in self._place.rglob("*") if path.is_file())
-        total = own + sum(bytes_ for _, bytes_, _, _ in found)
+        total = own + sum(bytes_ for _, bytes_, _, _ in cached)
         now = self._file.stat().st_mtime  # written a moment ago
-        for used, bytes_, file, place in sorted(found):
+        for used, bytes_, file, place in sorted(cached):
             if total <= self._installation.config.store.releases_bytes or now - used < KEPT_SECONDS:
                 return
             if _removed(file, place):

@@ -130,19 +130,19 @@ def _complete_parts(
     litter: dict[int, set[int]] = {}
     with transaction(pool) as tx:
         known = draft.parts(tx)
-    for kept in known:
-        first = kept.part * rows_per_part
+    for stored in known:
+        first = stored.part * rows_per_part
         if first != tally.rows:  # the previous one is incomplete
             break
         with transaction(pool) as tx:
-            registered = registry.ordinals(tx, release.release_id, first, kept.ends)
-        lying = _complete_part(folder / part_file(kept.part), kept, registered)
+            registered = registry.ordinals(tx, release.release_id, first, stored.ends)
+        lying = _complete_part(folder / part_file(stored.part), stored, registered)
         if lying is None:
             break
         if lying.part is not None:
-            parts[kept.part] = lying.part
-            litter[kept.part] = lying.litter
-        for ordinal in range(first, kept.ends):
+            parts[stored.part] = lying.part
+            litter[stored.part] = lying.litter
+        for ordinal in range(first, stored.ends):
             if ordinal in lying.leaves:
                 tally.add(*lying.leaves[ordinal])
             else:

@@ -156,8 +156,8 @@ def risk(messages: Sequence[MessageShape]) -> float:
 def shapes(text: str) -> Iterator[tuple[int, int]]:
     """The places that `risk` counts in a text, highest weight first."""
     for shape, _ in sorted(_SHAPES, key=lambda one: -one[1]):
-        for found in shape.finditer(text[:SCANNED_CHARACTERS_MAX]):
-            yield found.span()
+        for match in shape.finditer(text[:SCANNED_CHARACTERS_MAX]):
+            yield match.span()
 
 
 # The bound
@@ -238,7 +238,7 @@ def build_statement(
 ) -> ReviewStatement:
     """The statement on a sample, from the draw and finding of each row."""
     chance, by_risk = (
-        _count_findings([found for drawn, found in rows if drawn is each]) for each in DrawnBy
+        _count_findings([finding for drawn, finding in rows if drawn is each]) for each in DrawnBy
     )
     return ReviewStatement(
         release=release,
@@ -254,7 +254,7 @@ def build_statement(
 
 
 def _count_findings(findings: Sequence[ReviewFinding]) -> FindingCounts:
-    kinds = Counter(found.value for found in findings)
+    kinds = Counter(finding.value for finding in findings)
     nothing, away = (
         kinds.pop(ReviewFinding.nothing.value, 0),
         kinds.pop(ReviewFinding.out_of_reach.value, 0),

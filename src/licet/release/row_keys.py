@@ -123,8 +123,8 @@ def open_row(
     aead, ids = AESGCM(key), release_id + row_id
     payload = rows.decode(_decrypt(aead, sealed[end:], ids + sealed[:end], row_id))
     if labels and end > _HEAD_BYTES:
-        found = _decrypt(aead, sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
-        msgspec.structs.force_setattr(payload, "labels", rows.decode_labels(found))
+        content = _decrypt(aead, sealed[_HEAD_BYTES:end], ids + SEALED_V2, row_id)
+        msgspec.structs.force_setattr(payload, "labels", rows.decode_labels(content))
     return payload
 
 

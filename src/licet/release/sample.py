@@ -255,12 +255,12 @@ def open_rows(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[
         }
         if not mine:
             continue
-        with purge.open_state(copy.folder, copy.chain.states[part.file], part.file) as found:
-            if found is None or found[0] is None:
+        with purge.open_state(copy.folder, copy.chain.states[part.file], part.file) as opened:
+            if opened is None or opened[0] is None:
                 raise BrokenError(
                     f"part `{part.file}` is missing, or is not the file that the manifest names"
                 )
-            for group in groups(found[0]):
+            for group in groups(opened[0]):
                 for ordinal, row_id, sealed in zip(
                     group.ordinals, group.row_ids, group.sealed, strict=True
                 ):

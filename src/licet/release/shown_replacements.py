@@ -70,17 +70,15 @@ def mark(
 
 
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:
-    found = tx.execute(
+    rows = tx.execute(
         "SELECT ordinal, place FROM shown_replacements WHERE release_id = %s AND no_name_at "
         "IS NOT NULL",
         [release],
     ).fetchall()
-    return {PlaceRef(*one) for one in found}
+    return {PlaceRef(*one) for one in rows}
 
 
 def counts(tx: Transaction, release: UUID) -> Mapping[str, MarkCounts]:
     """The counts of shown and marked places of a release, by kind."""
-    found = tx.execute(_COUNTS, [release]).fetchall()
-    return {
-        kind: MarkCounts(shown=shown, no_name=no_name) for kind, shown, no_name in sorted(found)
-    }
+    rows = tx.execute(_COUNTS, [release]).fetchall()
+    return {kind: MarkCounts(shown=shown, no_name=no_name) for kind, shown, no_name in sorted(rows)}

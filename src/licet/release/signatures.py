@@ -370,8 +370,8 @@ def _sample_view(tx: Transaction, drawn: Review) -> SampleSeen:
     rows = sample.list_rows(tx, drawn)
     done = sum(row.finding is not None for row in rows)
     chance = [row.stated for row in rows if row.drawn_by is DrawnBy.chance]
-    read = [found for found in chance if found not in (None, ReviewFinding.out_of_reach)]
-    holds = sum(found is not ReviewFinding.nothing for found in read)
+    read = [finding for finding in chance if finding not in (None, ReviewFinding.out_of_reach)]
+    holds = sum(finding is not ReviewFinding.nothing for finding in read)
     return SampleSeen(
         drawn=len(rows),
         done=done,
@@ -479,7 +479,7 @@ def get_standing(
             if count_dead
             else None
         )
-        seen = _sample_view(tx, drawn) if drawn else None
+        sample_view = _sample_view(tx, drawn) if drawn else None
         measured = measurement.newest(tx, of.known.release_id)
     stated = (
         review.SIGNED.decode(review.SIGNED.encode(newest.stated))
@@ -494,7 +494,7 @@ def get_standing(
         looked_for_names=of.manifest.looked_for_names,
         rows_purged=len(of.chain.gone),
         rows_dead=None if dead is None else len(dead),
-        sample=seen,
+        sample=sample_view,
         statement=stated.statement if stated else None,
         statement_sha256=stated.sha256 if stated else None,
         says=review.sentence(stated.statement.bound) if stated else None,
@@ -502,7 +502,7 @@ def get_standing(
         signatures=tuple(signatures),
         signatures_needed=SIGNATURES_NEEDED,
         second_identity=is_two,
-        signed_off=seen is None
+        signed_off=sample_view is None
         and len(signatures) >= SIGNATURES_NEEDED
         and (is_two or not installation.config.web.second_identity),
     )

@@ -35,9 +35,7 @@ class Statement(Protocol):
     @property
     def manifest_sha256(self) -> str: ...
 
-    def payload(self) -> dict[str, Canonical]:
-        """The signed content."""
-        ...
+    def payload(self) -> dict[str, Canonical]: ...
 
 
 StatementT = TypeVar("StatementT", bound=Statement)

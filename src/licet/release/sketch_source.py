@@ -61,9 +61,9 @@ class Passes:
                 places = page_after(tx, after, bytes_max=self._page_bytes_max)
                 if not places:
                     return
-                found = self._threads(tx, [place for place in places if selects(place[1])])
-                carried = base.find_reusable(tx, found) if base is not None else {}
-                documents = KnownNames(finder).documents(tx, found)
+                threads = self._threads(tx, [place for place in places if selects(place[1])])
+                carried = base.find_reusable(tx, threads) if base is not None else {}
+                documents = KnownNames(finder).documents(tx, threads)
             yield [(one, number in carried) for number, one in enumerate(documents)]
             after = places[-1]
 
@@ -81,8 +81,10 @@ class Passes:
                 if not places:
                     return
                 rows = registry.rows_within(tx, release_id, places[0], places[-1])
-                found = self._threads(tx, sorted({(row.account, row.conversation) for row in rows}))
-            yield list(_row_documents(rows, found))
+                threads = self._threads(
+                    tx, sorted({(row.account, row.conversation) for row in rows})
+                )
+            yield list(_row_documents(rows, threads))
             after = places[-1]
 
     def _threads(self, tx: Transaction, places: Sequence[Place]) -> list[Thread]:
@@ -101,9 +103,9 @@ def _row_documents(
         by_chat.setdefault(thread.row.conversation_id, []).append(thread)
     for row in rows:
         made = (_restrict(row, thread) for thread in by_chat.get(row.conversation, ()))
-        found = next((one for one in made if one is not None), None)
-        if found is not None:
-            yield row.ordinal, found
+        document = next((one for one in made if one is not None), None)
+        if document is not None:
+            yield row.ordinal, document
 
 
 def _restrict(row: RowSources, thread: Thread) -> Document | None:

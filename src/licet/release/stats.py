@@ -143,16 +143,18 @@ class _Counts:
                 self._number(f"quality.{signal}", value)
             for scorer, value in labels["scores"].items():
                 self._number(f"scores.{scorer}", value)
-        for what, word in words.items():
-            of = self.words.setdefault(what, {}).setdefault(word, Counter())
+        for name, word in words.items():
+            of = self.words.setdefault(name, {}).setdefault(word, Counter())
             of.update({"rows": 1, "turns": turns, "tokens": tokens})
 
     def _number(self, figure: str, value: float) -> None:
         self.numbers.setdefault(figure, array("d")).append(value)
 
     def slices(self, column: str) -> dict[str, StatsSlice]:
-        found = {word: StatsSlice(**counts) for word, counts in self.words.get(column, {}).items()}
-        return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
+        by_word = {
+            word: StatsSlice(**counts) for word, counts in self.words.get(column, {}).items()
+        }
+        return dict(sorted(by_word.items(), key=lambda one: (-one[1].rows, one[0])))
 
 
 def _count_rows(installation: Installation, name: str, progress: Progress) -> _Counts:
@@ -204,18 +206,18 @@ def spread(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _distances(old: _Counts, new: _Counts) -> dict[str, float]:
-    found: dict[str, float] = {}
+    distances: dict[str, float] = {}
     if not old.rows or not new.rows:
-        return found
-    for what in ("language", "topic"):
+        return distances
+    for name in ("language", "topic"):
         one, other = (
-            {word: c["rows"] for word, c in of.words.get(what, {}).items()} for of in (old, new)
+            {word: c["rows"] for word, c in of.words.get(name, {}).items()} for of in (old, new)
         )
-        found[what] = total_variation(one, other)
-    for what, values in new.numbers.items():
-        if values and old.numbers.get(what):
-            found[what] = kolmogorov_smirnov(old.numbers[what], values)
-    return {what: round(distance, 4) for what, distance in found.items()}
+        distances[name] = total_variation(one, other)
+    for name, values in new.numbers.items():
+        if values and old.numbers.get(name):
+            distances[name] = kolmogorov_smirnov(old.numbers[name], values)
+    return {name: round(distance, 4) for name, distance in distances.items()}
 
 
 def total_variation(left: Mapping[str, int], right: Mapping[str, int]) -> float:

@@ -65,13 +65,13 @@ def options(settings: BucketSettings, name: str) -> dict[str, Any]:
     """Returns the options for obstore; UsageError, naming the store ``name``, if the secret's file
     cannot be read.
     """
-    given = {
+    credentials = {
         "endpoint": settings.endpoint,
         "region": settings.region,
         "access_key_id": settings.access_key_id,
         "secret_access_key": _secret(settings.secret_access_key_file, name),
     }
-    options_: dict[str, Any] = {name: value for name, value in given.items() if value}
+    options_: dict[str, Any] = {name: value for name, value in credentials.items() if value}
     options_["client_options"] = {
         "connect_timeout": f"{CONNECT_SECONDS_MAX}s",
         "timeout": f"{REQUEST_SECONDS_MAX}s",
@@ -200,10 +200,10 @@ class Bucket:
         import obstore
 
         try:
-            found = obstore.get(self.store, name)
-            if found.meta["size"] > OBJECT_BYTES_MAX:
+            response = obstore.get(self.store, name)
+            if response.meta["size"] > OBJECT_BYTES_MAX:
                 raise BrokenError(f"object `{name}` has more than `{OBJECT_BYTES_MAX}` bytes")
-            return TaggedObject(bytes(found.bytes()), found.meta["e_tag"] or "")
+            return TaggedObject(bytes(response.bytes()), response.meta["e_tag"] or "")
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
             return None
 
@@ -213,28 +213,28 @@ class Bucket:
             if (known := self._fixed.get(name)) is not None:
                 self._fixed.move_to_end(name)
                 return known
-        found = self.read(name)
-        if found is None:
+        stored = self.read(name)
+        if stored is None:
             return None
         with self._mutex:
             if name not in self._fixed:
-                self._fixed[name] = found.content
-                self._fixed_bytes += len(found.content)
+                self._fixed[name] = stored.content
+                self._fixed_bytes += len(stored.content)
             while self._fixed_bytes > CACHE_BYTES_MAX:
                 self._fixed_bytes -= len(self._fixed.popitem(last=False)[1])
-        return found.content
+        return stored.content
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
         """Reads existing objects in order, concurrently; BrokenError if one is missing."""
         with ThreadPoolExecutor(READS_AT_ONCE_MAX) as pool:
             for start in range(0, len(names), READS_AT_ONCE_MAX * 4):
                 part = names[start : start + READS_AT_ONCE_MAX * 4]
-                for name, found in zip(part, pool.map(self.read, part), strict=True):
-                    if found is None:
+                for name, stored in zip(part, pool.map(self.read, part), strict=True):
+                    if stored is None:
                         raise BrokenError(
                             f"object `{name}` is missing", "restore it from a copy of the bucket"
                         )
-                    yield found.content
+                    yield stored.content
 
     def chunks(self, name: str) -> Iterator[bytes] | None:
         """Streams an object of any size; None if there is none."""
@@ -242,10 +242,10 @@ class Bucket:
 
         with self._calling("read"):
             try:
-                found = obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES)
+                stream = obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES)
             except (obstore.exceptions.NotFoundError, FileNotFoundError):
                 return None
-        return self._pieces(found)
+        return self._pieces(stream)
 
     def _pieces(self, parts: Iterable[Any]) -> Iterator[bytes]:
         with self._calling("read"):
@@ -275,20 +275,20 @@ class Bucket:
         """Writes an object unconditionally, reads it back and compares it. For a single writer:
         BusyError if another one interferes.
         """
-        found = self.read(name)
-        if found is None or found.content != content:
+        stored = self.read(name)
+        if stored is None or stored.content != content:
             done = (
                 self.create(name, content)
-                if found is None
-                else self.replace(name, content, found.tag)
+                if stored is None
+                else self.replace(name, content, stored.tag)
             )
             if done is None:
                 raise BusyError(
                     f"another program writes object `{name}`",
                     "let one program use the bucket, then try again",
                 )
-            found = self.read(name)
-        if found is None or found.content != content:
+            stored = self.read(name)
+        if stored is None or stored.content != content:
             raise BrokenError(
                 f"object `{name}` is not what was written to the bucket", "use another bucket"
             )
@@ -306,8 +306,8 @@ class Bucket:
                 )
             except (*taken, *missing):  # the replaced object may be gone too
                 pass
-        found = self.read(name)
-        return found.tag if found is not None and found.content == content else None
+        stored = self.read(name)
+        return stored.tag if stored is not None and stored.content == content else None
 
     def names(self, prefix: str) -> list[str]:
         """Lists the names below ``prefix``, which ends with `/`, at any depth, without
@@ -350,10 +350,10 @@ class Bucket:
         import obstore
 
         with self._calling("listed"):
-            found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
-        parts = {entry["path"].removeprefix(prefix) for entry in found["objects"]}
+            listing = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
+        parts = {entry["path"].removeprefix(prefix) for entry in listing["objects"]}
         return sorted(
-            parts | {entry.removeprefix(prefix).rstrip("/") for entry in found["common_prefixes"]}
+            parts | {entry.removeprefix(prefix).rstrip("/") for entry in listing["common_prefixes"]}
         )
 
     def delete(self, name: str) -> None:
@@ -409,9 +409,9 @@ def probe_bucket(bucket: Bucket, now: datetime) -> BucketProbe:
     written = bucket.written(PROBE_FOLDER).get(name.removeprefix(PROBE_FOLDER))
     if bucket.create(name, b"second") is not None:
         ignored.append("If-None-Match")
-    found = bucket.read(name)
-    is_new = found is not None and bucket.replace(name, b"third", found.tag) is not None
-    if not is_new or found is None or bucket.replace(name, b"fourth", found.tag) is not None:
+    stored = bucket.read(name)
+    is_new = stored is not None and bucket.replace(name, b"third", stored.tag) is not None
+    if not is_new or stored is None or bucket.replace(name, b"fourth", stored.tag) is not None:
         ignored.append("If-Match")
     try:
         bucket.delete(name)

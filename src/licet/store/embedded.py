@@ -68,7 +68,7 @@ MEGABYTE = 2**20
 BUFFERS_SHARE, BUFFERS_MAX = 16, 1024
 MAINTENANCE_SHARE, MAINTENANCE_MAX = 64, 512
 CACHE_SHARE = 2
-LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # of what is free on the disk
+LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # shares of the free disk space
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -100,7 +100,7 @@ _UNDURABLE = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 class Identity(enum.StrEnum):
     """The user as which the server runs."""
 
-    OWN = "own"  # as the caller, who is not root
+    OWN = "own"  # as the caller, if not root
     NAMESPACE = "namespace"  # in a user namespace of root's
     OTHER = "other"  # as `postgres` or `nobody`
 
@@ -470,9 +470,9 @@ class Cluster:
     def prepare_folders(self) -> None:
         sockets = self.sockets
         sockets.mkdir(mode=0o700, exist_ok=True)
-        seen = sockets.lstat()
+        stat = sockets.lstat()
         owners = {os.geteuid(), self.other.pw_uid if self.other else os.geteuid()}
-        if sockets.is_symlink() or seen.st_uid not in owners or seen.st_mode & 0o077:
+        if sockets.is_symlink() or stat.st_uid not in owners or stat.st_mode & 0o077:
             raise BrokenError(
                 f"the socket folder `{sockets}` is not ours alone", "remove it and try again"
             )
@@ -711,13 +711,13 @@ def _zombie(proc: Path) -> bool:
 
 def memory_bytes() -> int:
     """Returns the memory available to this process: the machine's, or less in a container."""
-    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in map(Path, _LIMITS):
         try:
-            found = min(found, int(limit.read_text("ascii")))
-        except (OSError, ValueError):  # there is none, or it says `max`
+            memory = min(memory, int(limit.read_text("ascii")))
+        except (OSError, ValueError):  # missing, or `max`
             continue
-    return found
+    return memory
 
 
 def machine_settings(memory: int, free: int) -> str:

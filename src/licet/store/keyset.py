@@ -132,36 +132,38 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
 def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> TablePage:
     """Returns a page of a list; UsageError for an unknown filter, order or cursor."""
     order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
-    looked, kept, values, scanned = _conditions(listing, view, now)
-    if not kept:  # every scanned row is on the page: join these few by key, not a whole table
+    scan_conditions, row_conditions, values, scanned = _conditions(listing, view, now)
+    if (
+        not row_conditions
+    ):  # every scanned row is on the page: join these few by key, not a whole table
         scanned = min(scanned, rows_max + 1)
     if view.after:
-        looked.append(_after_condition(order))
+        scan_conditions.append(_after_condition(order))
         values |= _read_cursor(order, view.after)
     by = _order_by(order)
-    found = tx.execute(
-        _statement(listing, order, looked, kept),
+    rows = tx.execute(
+        _statement(listing, order, scan_conditions, row_conditions),
         {**values, "scanned": scanned, "most": rows_max + 1},
     ).fetchall()
     width = len(order.columns)
-    if len(found) > rows_max:
+    if len(rows) > rows_max:
         return TablePage(
-            rows=_cut(found[:rows_max], width),
-            after=_cursor(order, found[rows_max - 1][-width:]),
+            rows=_cut(rows[:rows_max], width),
+            after=_cursor(order, rows[rows_max - 1][-width:]),
             stopped=False,
-            keys=_keys(found[:rows_max], width),
+            keys=_keys(rows[:rows_max], width),
         )
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source}
-             WHERE {_conjunction(looked)}
+             WHERE {_conjunction(scan_conditions)}
              ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
         {**values, "skipped": scanned - 1},
     ).fetchone()
     return TablePage(
-        rows=_cut(found, width),
+        rows=_cut(rows, width),
         after=_cursor(order, last) if last else "",
         stopped=last is not None,
-        keys=_keys(found, width),
+        keys=_keys(rows, width),
         last=last,
     )
 
@@ -173,12 +175,13 @@ def first_rows(
     row or two.
     """
     order = _order(listing, view)
-    looked, kept, values, scanned = _conditions(listing, view, now)
-    found = tx.execute(
-        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": view.rows}
+    scan_conditions, row_conditions, values, scanned = _conditions(listing, view, now)
+    rows = tx.execute(
+        _statement(listing, order, scan_conditions, row_conditions),
+        {**values, "scanned": scanned, "most": view.rows},
     ).fetchall()
     width = len(order.columns)
-    return list(zip(_cut(found, width), _keys(found, width), strict=True))
+    return list(zip(_cut(rows, width), _keys(rows, width), strict=True))
 
 
 def _statement(
@@ -250,7 +253,7 @@ def _conditions(
     """Returns indexed conditions, conditions tested row by row, their values, and the bound of
     rows.
     """
-    looked, kept, values, scanned = (
+    scan_conditions, row_conditions, values, scanned = (
         list[str](),
         list[str](),
         dict[str, object]({"at": now}),
@@ -268,20 +271,20 @@ def _conditions(
                     f"the value of `{name}` is longer than {TEXT_CHARACTERS_MAX} characters"
                 )
             values[f"value_{name}"] = chosen_filter.read(text)
-            (looked if chosen_filter.indexed else kept).append(
+            (scan_conditions if chosen_filter.indexed else row_conditions).append(
                 chosen_filter.sql.replace("%(value)s", f"%(value_{name})s")
             )
         elif text in chosen_filter.choices:
             chosen = chosen_filter.choices[text]
-            looked += [chosen.looked] if chosen.looked else []
-            kept += [chosen.kept] if chosen.kept else []
+            scan_conditions += [chosen.looked] if chosen.looked else []
+            row_conditions += [chosen.kept] if chosen.kept else []
             scanned = min(scanned, chosen.scanned_max)
         else:
             raise UsageError(
                 f"`{text[:40]}` is no value of `{name}`",
                 f"it is one of {', '.join(chosen_filter.choices)}",
             )
-    return looked, kept, values, scanned
+    return scan_conditions, row_conditions, values, scanned
 
 
 def _conjunction(conditions: Sequence[str]) -> str:
@@ -294,8 +297,8 @@ def _order_by(order: ListOrder) -> str:
 
 def _after_condition(order: ListOrder) -> str:
     columns = ", ".join(c.sql for c in order.columns)
-    given = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
-    return f"({columns}) {'<' if order.descending else '>'} ({given})"
+    keys = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
+    return f"({columns}) {'<' if order.descending else '>'} ({keys})"
 
 
 def _cut(rows: Sequence[Row], width: int) -> tuple[Row, ...]:

@@ -70,7 +70,7 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
     """Returns the steps in ``folder`` (default: the package's), in order; their numbers run from 1
     without a gap.
     """
-    found = []
+    steps = []
     for file in (folder or files("licet.store") / "migrations").iterdir():
         if file.name.endswith(".sql"):
             match = _NAME.fullmatch(file.name)
@@ -78,12 +78,12 @@ def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
                 raise BrokenError(
                     f"`{file.name}` is not the name of a migration", "name it like `0001_words.sql`"
                 )
-            found.append(Migration(int(match[1]), match[2], file.read_bytes()))
-    found.sort(key=lambda m: m.number)
-    for place, step in enumerate(found, start=1):
+            steps.append(Migration(int(match[1]), match[2], file.read_bytes()))
+    steps.sort(key=lambda m: m.number)
+    for place, step in enumerate(steps, start=1):
         if step.number != place:
             raise BrokenError(f"migration `{place}` is missing or `{step.number}` is there twice")
-    return tuple(found)
+    return tuple(steps)
 
 
 def migrate(
@@ -208,7 +208,7 @@ def drift(ours: Transaction, theirs: Transaction) -> str:
     """Returns the schema differences of two databases on one server as a diff; empty if there are
     none.
     """
-    import difflib  # here, so that no command waits for it
+    import difflib  # slow to import
 
     lines = difflib.unified_diff(
         dump_schema(ours).splitlines(),

@@ -85,10 +85,10 @@ def outages(folder: Path, since: datetime) -> list[DependencyOutage]:
             began.setdefault(line.dependency, line.at)
             seen_by[line.process] = line.at
         elif seen_by.pop(line.process, None) is not None and not seen_by:
-            whole = DependencyOutage(
+            merged = DependencyOutage(
                 dependency=line.dependency, began=began.pop(line.dependency), ended=line.at
             )
-            found += [whole] if line.at >= since else []
+            found += [merged] if line.at >= since else []
     for name, at in began.items():
         if at >= since or any(_runs(process) for process in standing[name]):
             found.append(DependencyOutage(dependency=name, began=at, ended=None))

@@ -31,8 +31,8 @@ def select(tx: Transaction, kind: type[Value], query: str, params: Params = ()) 
     Not for hot paths.
     """
     with tx.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(query, params).fetchall()
-    return [msgspec.convert(row, kind, builtin_types=(UUID, datetime, bytes)) for row in found]
+        rows = cursor.execute(query, params).fetchall()
+    return [msgspec.convert(row, kind, builtin_types=(UUID, datetime, bytes)) for row in rows]
 
 
 @contextmanager

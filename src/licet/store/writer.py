@@ -200,7 +200,7 @@ class BatchWriter(Generic[Item, Result]):
             try:
                 for act in acts:
                     act()
-            except BaseException as error:  # it is committed: nobody is tried again
+            except BaseException as error:  # committed already: no retry
                 _fail(batch, error)
             else:
                 _answer(batch, results)

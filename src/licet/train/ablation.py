@@ -142,10 +142,10 @@ def _check(held: Sequence[MeasuredRow]) -> None:
 
 def _arms(rows: Sequence[MeasuredRow]) -> dict[str, list[MeasuredRow]]:
     """The training rows of each model, by the omitted step; the empty name omits none."""
-    kept = [row for row in rows if not row.left_out]
+    released = [row for row in rows if not row.left_out]
     filters = sorted({row.left_out for row in rows} - {""})
     with_them = {name: [row for row in rows if row.left_out in ("", name)] for name in filters}
-    return {"": kept, ORIGINAL: kept, **with_them}
+    return {"": released, ORIGINAL: released, **with_them}
 
 
 def _in_words(arm: str) -> str:

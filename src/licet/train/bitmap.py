@@ -89,14 +89,14 @@ def encode_file(signed: bytes, bitmap: bytes) -> bytes:
 
 def split_file(data: bytes) -> tuple[bytes, bytes]:
     """Splits a file into signed head and bitmap, both unverified; BrokenError."""
-    found = _FIRST_LINE.match(data)
-    length = int(found[1]) if found else 0
-    if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
+    match = _FIRST_LINE.match(data)
+    length = int(match[1]) if match else 0
+    if match is None or length > HEAD_BYTES_MAX or len(data) < match.end() + length:
         raise BrokenError("the file does not contain the withdrawn rows of a release")
-    start = found.end() + length
+    start = match.end() + length
     if len(data) - start > BITMAP_BYTES_MAX:
         raise BrokenError(f"the bitmap of withdrawn rows has more than `{BITMAP_BYTES_MAX}` bytes")
-    return data[found.end() : start], data[start:]
+    return data[match.end() : start], data[start:]
 
 
 def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:

@@ -137,11 +137,11 @@ def _list(env: Mapping[str, str], home: Path) -> Path:
 
 def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """Finds release content below ``places``, as the largest units that are wholly ours."""
-    found: dict[Path, CacheFound] = {}
+    caches: dict[Path, CacheFound] = {}
     for root in places:
         for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
-            found.setdefault(cache.path, cache)
-    return sorted(found.values(), key=lambda cache: str(cache.path))
+            caches.setdefault(cache.path, cache)
+    return sorted(caches.values(), key=lambda cache: str(cache.path))
 
 
 def _find_in_root(root: CacheRoot, excluded: set[Path]) -> Iterator[CacheFound]:
@@ -174,13 +174,13 @@ def _files(path: Path) -> list[Path]:
 
 def _folders(top: Path, excluded: set[Path]) -> Iterator[tuple[Path, list[Path]]]:
     """The readable folders below ``top`` outside other roots, without following links."""
-    seen = 0
+    count = 0
     for top_folder, folders, names in os.walk(top, followlinks=False):
         folder = Path(top_folder)
         deep = len(folder.relative_to(top).parts) >= DEPTH_MAX
         folders[:] = [] if deep else [name for name in folders if folder / name not in excluded]
-        seen += len(names)
-        if seen > FILES_MAX:
+        count += len(names)
+        if count > FILES_MAX:
             raise UsageError(
                 f"`{top}` contains more than `{FILES_MAX}` files",
                 "name the caches with their environment variables",

@@ -100,11 +100,11 @@ class ConsumedLog:
         sync(path.parent)  # the creator of the file may have been killed before it synced the name
 
     def _resume(self, path: Path, identity: RunIdentity) -> None:
-        found, whole = parse(path.read_bytes())
-        if found.identity != identity:
+        record, end = parse(path.read_bytes())
+        if record.identity != identity:
             raise BrokenError(f"`{path}` is the record of a run on another release")
-        os.ftruncate(self._file, whole)
-        for frame in found.frames:
+        os.ftruncate(self._file, end)
+        for frame in record.frames:
             if isinstance(frame, GateState):
                 self._withdrawn |= frame.added
 
@@ -170,8 +170,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 def read_record(path: Path) -> Record:
     """Reads a record; BrokenError if it is none, or truncated."""
     data = path.read_bytes()
-    record, whole = parse(data)
-    if whole != len(data):
+    record, end = parse(data)
+    if end != len(data):
         raise BrokenError(
             f"`{path}` is truncated", "open it as the run did, which repairs it, and close it"
         )

@@ -84,11 +84,11 @@ class RowDataset(Sequence[LoadedRow]):
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
         places = _check_positions(positions, len(self))
         withdrawn = self.gate.glance()
-        found = self._opener.read_rows(
+        rows = self._opener.read_rows(
             {o for place in places if (o := self.ordinals[place]) not in withdrawn}
         )
         return [
-            found.get(self.ordinals[place]) or self._substitute_row(place, withdrawn)
+            rows.get(self.ordinals[place]) or self._substitute_row(place, withdrawn)
             for place in places
         ]
 
@@ -111,8 +111,8 @@ class RowDataset(Sequence[LoadedRow]):
             for place in _check_positions(places, len(self))
             if (o := self.ordinals[place]) not in withdrawn
         ]
-        found = self._opener.read_rows(wanted, where)
-        return [found[ordinal] for ordinal in wanted if ordinal in found]
+        rows = self._opener.read_rows(wanted, where)
+        return [rows[ordinal] for ordinal in wanted if ordinal in rows]
 
     def __iter__(self) -> Iterator[LoadedRow]:
         """All rows, in order."""
@@ -127,8 +127,8 @@ class RowDataset(Sequence[LoadedRow]):
             position, len(self), lambda place: self.ordinals[place] not in withdrawn
         )
         for ordinal in map(self.ordinals.__getitem__, islice(places, REPLACEMENTS_MAX)):
-            if found := self._opener.read_rows([ordinal]):
-                return found[ordinal]
+            if rows := self._opener.read_rows([ordinal]):
+                return rows[ordinal]
         raise DeniedError(f"no row of release `{self.manifest.name}` may still be used")
 
     def shuffled(self, seed: int, epoch: int = 0) -> list[int]:

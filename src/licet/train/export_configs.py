@@ -129,41 +129,41 @@ def config_files(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str,
     """The configuration files of ``to`` for the kinds that have lines, and a sentence on how to run
     them.
     """
-    found = [kind for kind in ExportKind if lines.get(kind)]
+    kinds = [kind for kind in ExportKind if lines.get(kind)]
     if to in READ_WITH:
-        return {}, READ_WITH[to].format(file=f"{found[0] if found else ExportKind.sft}.{to}")
+        return {}, READ_WITH[to].format(file=f"{kinds[0] if kinds else ExportKind.sft}.{to}")
     match to:
         case Format.trl:
-            return {f"train_{kind}.py": _script(kind).encode() for kind in found}, _run(
+            return {f"train_{kind}.py": _script(kind).encode() for kind in kinds}, _run(
                 "python train_sft.py BASE_MODEL OUT"
             )
         case Format.unsloth:
-            made = {f"train_{kind}.py": _unsloth(kind).encode() for kind in found}
+            made = {f"train_{kind}.py": _unsloth(kind).encode() for kind in kinds}
             return made, "Run `python train_sft.py BASE_MODEL OUT INSTRUCTION_PART RESPONSE_PART`"
         case Format.axolotl:
-            return {f"{kind}.yaml": _axolotl(kind) for kind in found}, _run(
+            return {f"{kind}.yaml": _axolotl(kind) for kind in kinds}, _run(
                 "axolotl train sft.yaml"
             )
         case Format.openai:
-            jobs = {f"job_{kind}.json": _job(kind) for kind in found}
+            jobs = {f"job_{kind}.json": _job(kind) for kind in kinds}
             return jobs, "Run a job with `job_sft.json`, after its file was uploaded"
         case Format.llama_factory:
-            made = {f"{kind}.yaml": _llama_factory(kind) for kind in found}
-            return {"dataset_info.json": _dataset_table(found), **made}, _run(
+            made = {f"{kind}.yaml": _llama_factory(kind) for kind in kinds}
+            return {"dataset_info.json": _dataset_table(kinds), **made}, _run(
                 "llamafactory-cli train sft.yaml"
             )
         case Format.torchtune:
-            made = {f"{kind}.yaml": _torchtune(kind) for kind in found}
+            made = {f"{kind}.yaml": _torchtune(kind) for kind in kinds}
             return made, (
                 "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and "
                 "run `tune run RECIPE`"
             )
         case Format.verl:
-            return {"train_sft.sh": _VERL.encode()} if found else {}, _run(
+            return {"train_sft.sh": _VERL.encode()} if kinds else {}, _run(
                 "sh train_sft.sh BASE_MODEL OUT"
             )
         case Format.nemo:
-            made = {f"{kind}.yaml": _nemo(kind) for kind in found}
+            made = {f"{kind}.yaml": _nemo(kind) for kind in kinds}
             return made, (
                 "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`"
             )

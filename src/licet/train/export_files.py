@@ -201,11 +201,11 @@ def _splits(promise: manifest.ReleaseManifest, requested: Sequence[str]) -> tupl
 
 def _ordinals(promise: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
     """The possible ordinals of the splits; the whole range without splits."""
-    found = BitMap()
+    ordinals = BitMap()
     for split in splits:
         for first, last in split_runs(promise, split) if split else [(0, ROWS_MAX - 1)]:
-            found.add_range(first, last + 1)
-    return found
+            ordinals.add_range(first, last + 1)
+    return ordinals
 
 
 def line_file_name(kind: ExportKind, split: str, to: Format) -> str:
@@ -290,11 +290,11 @@ def judge_answers(row: LoadedRow) -> dict[int, bool]:
     checked: dict[int | None, set[bool]] = {}
     for check in row.get("checks", ()):
         checked.setdefault(check["message"], set()).add(check["passed"])
-    found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
-    found |= {rated["message"]: rated["rating"] == UP for rated in row.get("ratings", ())}
+    judged = {message: each.pop() for message, each in checked.items() if len(each) == 1}
+    judged |= {rated["message"]: rated["rating"] == UP for rated in row.get("ratings", ())}
     return {
         place: good
-        for place, good in found.items()
+        for place, good in judged.items()
         if place is not None and messages[place]["role"] == "assistant"
     }
 
@@ -398,8 +398,8 @@ def _select_export(installation: Installation, name: str) -> tuple[_ExportRow, s
         ).fetchone()
         if row is None:
             raise NotFoundError(f"no export `{name}`", "`licet export list` shows them")
-        found = _ExportRow(*row)
-        return found, registry.get(tx, found.release).name
+        export = _ExportRow(*row)
+        return export, registry.get(tx, export.release).name
 
 
 def get(installation: Installation, name: str) -> Export:

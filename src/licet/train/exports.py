@@ -68,8 +68,8 @@ class ExportKind(StrEnum):
 
 # a row ends before its first call
 WITHOUT_TOOLS = frozenset({Format.llama_factory, Format.torchtune, Format.verl})
-# Unsloth counts all that stands between the assistant's beginning and the person's next words, a
-# tool's message too.
+# Unsloth trains on all text from the assistant's beginning to the person's next words, including
+# tools' messages.
 WITHOUT_MARKERS = frozenset({Format.unsloth})
 # folders that loaders stream, of lines as TRL's
 AS_SHARDS = frozenset({Format.mds, Format.webdataset, Format.lance})
@@ -187,9 +187,9 @@ def _dpo(
         return {"prompt": before, "chosen": [chosen], "rejected": [rejected], **offers}
     match to:
         case Format.openai:
-            given = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
+            prompt = {"messages": before, "tools": list(offered), "parallel_tool_calls": True}
             return {
-                "input": given,
+                "input": prompt,
                 "preferred_output": [chosen],
                 "non_preferred_output": [rejected],
             }

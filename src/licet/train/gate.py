@@ -145,12 +145,12 @@ class TrainingGate:
         if self._failure is not None:
             raise self._failure
         try:
-            found = os.stat(self._path)  # noqa: PTH116 a third of the time of Path.stat
+            stat = os.stat(self._path)  # noqa: PTH116 a third of the time of Path.stat
         except OSError:
-            found = None
+            stat = None
         if (
-            found is not None
-            and (found.st_mtime_ns, found.st_ino, found.st_size) == self._file_stat
+            stat is not None
+            and (stat.st_mtime_ns, stat.st_ino, stat.st_size) == self._file_stat
             and self._monotonic() < self._deadline
             and self._clock() < self._until
         ):
@@ -247,8 +247,8 @@ class TrainingGate:
         """Reads the file if it exists and has changed."""
         try:
             with Path(self._path).open("rb") as file:
-                found = os.fstat(file.fileno())
-                file_stat = (found.st_mtime_ns, found.st_ino, found.st_size)
+                stat = os.fstat(file.fileno())
+                file_stat = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
                 if file_stat == self._file_stat:
                     return
                 data = file.read(bitmap.BITMAP_BYTES_MAX + bitmap.HEAD_BYTES_MAX)

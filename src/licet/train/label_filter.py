@@ -104,10 +104,10 @@ class _Parser:
 
     def _accept(self, *texts: str) -> bool:
         """Consumes these words or signs if they come next."""
-        found = self._tokens[self._place : self._place + len(texts)]
-        if len(found) < len(texts) or any(
+        tokens = self._tokens[self._place : self._place + len(texts)]
+        if len(tokens) < len(texts) or any(
             token.kind not in ("word", "sign") or token.text != text
-            for token, text in zip(found, texts, strict=True)
+            for token, text in zip(tokens, texts, strict=True)
         ):
             return False
         self._place += len(texts)
@@ -205,20 +205,20 @@ class _Parser:
 
 
 def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     position, end = 0, len(text.rstrip())
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            rest = text[position:].lstrip()
-            raise _error(_Token("", rest[:1], len(text) - len(rest)), "a label, a value or a sign")
+            tail = text[position:].lstrip()
+            raise _error(_Token("", tail[:1], len(text) - len(tail)), "a label, a value or a sign")
         assert match.lastgroup is not None
         kind, word = match.lastgroup, match[match.lastgroup]
         if kind == "name" and word.lower() in _WORDS:
             kind, word = "word", word.lower()
-        found.append(_Token(kind, word, match.start(match.lastgroup)))
+        tokens.append(_Token(kind, word, match.start(match.lastgroup)))
         position = match.end()
-    return [*found, _Token("end", "", len(text))]
+    return [*tokens, _Token("end", "", len(text))]
 
 
 def _error(token: _Token, expected: str) -> UsageError:
@@ -233,20 +233,20 @@ def _when_known(read: _Reads, test: Callable[[Any], bool]) -> Test:
     """Applies ``test`` to a label that is present and known."""
 
     def tested(labels: Mapping[str, Any]) -> Answer:
-        found = read(labels)
-        return found if found is None or found is _UNKNOWN else test(found)
+        value = read(labels)
+        return value if value is None or value is _UNKNOWN else test(value)
 
     return tested
 
 
 def _is_null(read: _Reads) -> Test:
-    return lambda labels: _UNKNOWN if (found := read(labels)) is _UNKNOWN else found is None
+    return lambda labels: _UNKNOWN if (value := read(labels)) is _UNKNOWN else value is None
 
 
 def _negate(test: Test) -> Test:
     def opposed(labels: Mapping[str, Any]) -> Answer:
-        found = test(labels)
-        return found if found is None or found is _UNKNOWN else not found
+        answer = test(labels)
+        return answer if answer is None or answer is _UNKNOWN else not answer
 
     return opposed
 
@@ -262,6 +262,6 @@ def _any(answers: Iterable[Answer]) -> Answer:
 def _first(answers: Sequence[Answer], decisive: bool) -> Answer:
     """``decisive`` if any answer is; else unknown, else missing, else its opposite."""
     for answer in (decisive, _UNKNOWN, None):
-        if any(found is answer for found in answers):
+        if any(result is answer for result in answers):
             return answer
     return not decisive

@@ -327,10 +327,10 @@ def _models_affected(
 
 
 def _ordinals_in(raw: bytes) -> BitMap:
-    found, whole = consumption.parse(raw)
-    if whole != len(raw):
+    record, end = consumption.parse(raw)
+    if end != len(raw):
         raise BrokenError("the record of a model is incomplete")
-    return found.ordinals
+    return record.ordinals
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:

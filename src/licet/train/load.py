@@ -131,8 +131,8 @@ def load(
         from licet.train import node  # here, so that no other command has to import it
 
         chosen = config or Configuration.from_environment(os.environ, data)
-        given = leases or node.local_leases(chosen, clock)
-        dealt = node.rows(node.find_folder(release, chosen), gate, given, clock=clock, split=split)
+        source = leases or node.local_leases(chosen, clock)
+        dealt = node.rows(node.find_folder(release, chosen), gate, source, clock=clock, split=split)
         if seed is not None:
             dealt.deal(seed)
         return dealt

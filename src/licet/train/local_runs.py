@@ -73,7 +73,7 @@ class LocalGate(TrainingGate):
         )
 
     def current(self) -> Any:  # noqa: ANN401 as the gate's own
-        # The publisher's cache may be seconds old: good enough for nodes, not for each step here.
+        # The publisher's cache may be seconds old, too old for a step.
         published = self._publisher.publish(self._release, GATE_SECONDS)
         now = time.monotonic()
         if published.number != self._given or now - self._given_at > GATE_SECONDS * REFRESHED:
@@ -349,12 +349,12 @@ def write_documents(
             )
         },
     )
-    whole = statement.hash_files(out)
+    hashes = statement.hash_files(out)
     statement.write_files(
         out,
         {
             statement.SIGNATURE_FILE: statement.sign_model(
-                run.name, whole, statement.derive_p256(seed)
+                run.name, hashes, statement.derive_p256(seed)
             )
         },
     )
@@ -368,10 +368,10 @@ def _hash_folder(folder: Path) -> str:
 
 def list_versions(libraries: Sequence[str]) -> Mapping[str, str]:
     """The versions of Licet and of installed ``libraries``."""
-    found = {}
+    versions = {}
     for library in ("licet", *libraries):
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -109,9 +109,9 @@ def mix(
             _narrowed(rows, before) if before else _select_rows(rows, source, where, tokens_of)
         )
         opened.append(rows)
-    whole = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
-    mix_plan.check(whole)
-    return ReleaseMix(whole, opened)
+    state_made = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
+    mix_plan.check(state_made)
+    return ReleaseMix(state_made, opened)
 
 
 def _new_source(name: str, weight: float) -> MixedSource:
@@ -139,7 +139,7 @@ def _select_rows(
 ) -> MixedSource:
     """Selects usable, matching rows: narrows ``rows``, and returns ``source`` with their tokens."""
     label_filter = LabelFilter(where) if where else None
-    found, tokens, scores = BitMap(), 0, set[str]()
+    chosen, tokens, scores = BitMap(), 0, set[str]()
 
     def matches(labels: LabelsShape | None) -> bool:
         if labels is None:
@@ -152,21 +152,21 @@ def _select_rows(
     for start in range(0, len(rows), READ_ROWS):
         places = range(start, min(start + READ_ROWS, len(rows)))
         for row in rows.readable(places, matches if label_filter is not None else None):
-            found.add(row["ordinal"])
+            chosen.add(row["ordinal"])
             tokens += tokens_of(row)
-    if label_filter is not None and not found and (unknown := label_filter.scores - scores):
+    if label_filter is not None and not chosen and (unknown := label_filter.scores - scores):
         available = ", ".join(f"`{score}`" for score in sorted(scores)) or "none"
         raise UsageError(
             f"no row of `{source.name}` has the score `{min(unknown)}`",
             f"its rows have {available}",
         )
-    rows.narrow(found)
+    rows.narrow(chosen)
     return msgspec.structs.replace(
         source,
         release=rows.gate.release,
         manifest_sha256=rows.gate.manifest_sha256,
         tokens=tokens,
-        chosen=MixedSource.encode_ordinals(found),
+        chosen=MixedSource.encode_ordinals(chosen),
     )
 
 
@@ -201,9 +201,10 @@ class MixGate:
         for source, gate in enumerate(
             self._all
         ):  # sources without an ordinal too: ranks compare their numbers
-            found = places.get(source, [])
+            refused = places.get(source, [])
             withdrawn += [
-                found[place] for place in gate.check([ordinals[place] & _WITHIN for place in found])
+                refused[place]
+                for place in gate.check([ordinals[place] & _WITHIN for place in refused])
             ]
         return sorted(withdrawn)
 
@@ -282,12 +283,12 @@ class ReleaseMix(Sequence[Any]):
     def __getitems__(self, positions: Sequence[int]) -> list[dict[str, Any]]:
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
         wanted = [self._order[place] for place in positions]
-        found: dict[int, dict[int, LoadedRow]] = {}
+        rows: dict[int, dict[int, LoadedRow]] = {}
         for source in {place >> SOURCE_BITS for place in wanted}:
             places = sorted({place & _WITHIN for place in wanted if place >> SOURCE_BITS == source})
-            found[source] = dict(zip(places, self._rows[source].__getitems__(places), strict=True))
+            rows[source] = dict(zip(places, self._rows[source].__getitems__(places), strict=True))
         return [
-            self._mixed(place >> SOURCE_BITS, found[place >> SOURCE_BITS][place & _WITHIN])
+            self._mixed(place >> SOURCE_BITS, rows[place >> SOURCE_BITS][place & _WITHIN])
             for place in wanted
         ]
 

@@ -115,9 +115,9 @@ def check(state: MixState) -> None:
                 else f"no row of `{source.name}` may be used in the split `{state.split}`",
                 "leave the source out",
             )
-    whole = _budget(state)
+    budget = _budget(state)
     for source in state.sources:
-        needed = _share(state, source) * whole / source.tokens
+        needed = _share(state, source) * budget / source.tokens
         if needed > state.epochs * (1 + 1e-9):
             raise UsageError(
                 f"`{source.name}` has `{source.tokens}` tokens, and its share of `{state.tokens}` "
@@ -141,10 +141,10 @@ def _budget(state: MixState) -> float:
 
 
 def count_rows(state: MixState) -> list[int]:
-    whole = _budget(state)
+    budget = _budget(state)
     counts = []
     for source in state.sources:
-        share = _share(state, source) * whole / source.tokens  # of a pass
+        share = _share(state, source) * budget / source.tokens  # of a pass
         counts.append(round(share * len(source.ordinals)))
     return counts
 
@@ -174,8 +174,8 @@ def position_order(state: MixState) -> array[int]:
 
 
 def _shuffled_passes(source: MixedSource, seed: int, count: int) -> array[int]:
-    rows, found, epoch = len(source.ordinals), array("L"), 0
-    while len(found) < count:
-        found.extend(shuffle_positions(rows, f"{source.release} {seed} {epoch}"))
+    rows, positions, epoch = len(source.ordinals), array("L"), 0
+    while len(positions) < count:
+        positions.extend(shuffle_positions(rows, f"{source.release} {seed} {epoch}"))
         epoch += 1
-    return found[:count]
+    return positions[:count]

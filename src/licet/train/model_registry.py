@@ -77,10 +77,10 @@ _SELECT = """SELECT model_id, name, release_id, recipe, rows, first_gate, last_g
 
 def get(tx: Transaction, model: UUID) -> RecordedModel:
     """A model by its id; NotFoundError."""
-    found = _to_models(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
-    if not found:
+    models = _to_models(tx, tx.execute(f"{_SELECT} WHERE model_id = %s", [model]).fetchall())
+    if not models:
         raise NotFoundError(f"no model `{format_id(Prefix.model, model)}`")
-    return found[0]
+    return models[0]
 
 
 def list_all(tx: Transaction) -> list[RecordedModel]:
@@ -90,7 +90,7 @@ def list_all(tx: Transaction) -> list[RecordedModel]:
 
 def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
     """The models registered by ``moment``, oldest first; later retirements are ignored."""
-    found = _to_models(
+    models = _to_models(
         tx,
         tx.execute(
             f"{_SELECT} WHERE recorded_at <= %s ORDER BY recorded_at, model_id", [moment]
@@ -98,7 +98,7 @@ def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
     )
     return [
         msgspec.structs.replace(model, retired_at=None, retired_by=None, retired_reason=None)
-        for model in found
+        for model in models
     ]
 
 

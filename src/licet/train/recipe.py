@@ -347,10 +347,10 @@ def _last_span(
     tools: Sequence[dict[str, Any]],
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
     prompt = _tokens(tokenizer, messages[:-1], tools, prompting=True)
-    whole = _tokens(tokenizer, messages, tools, prompting=False)
-    if prompt is None or whole is None or whole[: len(prompt)] != prompt:
+    tokens = _tokens(tokenizer, messages, tools, prompting=False)
+    if prompt is None or tokens is None or tokens[: len(prompt)] != prompt:
         return None, []
-    return whole, [(len(prompt), len(whole))]
+    return tokens, [(len(prompt), len(tokens))]
 
 
 # What a foreign chat template may raise: its own refusals, or operations that fail on a message.

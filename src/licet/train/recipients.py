@@ -94,7 +94,7 @@ def recall_ended(installation: Installation) -> int:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
         names = registry.names(tx, [row[1] for row in rows])
-    found = [
+    exports = [
         _OpenExport(
             export=export,
             release=release,
@@ -107,10 +107,10 @@ def recall_ended(installation: Installation) -> int:
     ]
     gone = {
         release: export_files.withdrawn_ordinals(installation, release)
-        for release in {open_export.release for open_export in found}
+        for release in {open_export.release for open_export in exports}
     }
     return sum(
-        _recall(installation, open_export, gone[open_export.release]) for open_export in found
+        _recall(installation, open_export, gone[open_export.release]) for open_export in exports
     )
 
 
@@ -186,8 +186,8 @@ def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
         due, answered = (rfc3339(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
         form = "plain text" if entry.plain else "sealed rows"
         given_at = rfc3339(entry.given_at)
-        given = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
-        rows.writerow([*given, entry.state.value, due, answered])
+        fields = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
+        rows.writerow([*fields, entry.state.value, due, answered])
     return FILE, text.getvalue().encode()
 
 
@@ -214,8 +214,8 @@ class GivenRows(msgspec.Struct, frozen=True, kw_only=True):
 def list_by_account(installation: Installation, account: UUID) -> list[RecipientSeen]:
     """Every recipient of an account's rows, the newest first, and the state of the rows."""
     with transaction(installation.pool) as tx:
-        given = given_rows(tx, account)
-    return describe(installation, given)
+        holdings = given_rows(tx, account)
+    return describe(installation, holdings)
 
 
 def given_rows(tx: Transaction, account: UUID) -> GivenRows:
@@ -239,7 +239,7 @@ def describe(installation: Installation, holdings: GivenRows) -> list[RecipientS
         release: export_files.withdrawn_ordinals(installation, release)
         for release in {row[1] for row in (*exports, *sealed)}
     }
-    now, found = installation.clock(), []
+    now, described = installation.clock(), []
     for export, release, handout, ordinals, recipient, made_at, due_at, acknowledged_at in exports:
         rows = BitMap.deserialize(bytes(ordinals)) & BitMap(own_rows[release])
         if not rows:
@@ -250,7 +250,7 @@ def describe(installation: Installation, holdings: GivenRows) -> list[RecipientS
                 _DeletionRequest(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=rows)
             )
         state, due, answered = _recall_state(rows, withdrawn[release], requests, now, plain=True)
-        found.append(
+        described.append(
             RecipientSeen(
                 recipient=recipient,
                 release=names[release],
@@ -268,7 +268,7 @@ def describe(installation: Installation, holdings: GivenRows) -> list[RecipientS
         state, due, answered = _recall_state(
             rows, withdrawn[release], requests_by_copy.get(handout, []), now, plain=False
         )
-        found.append(
+        described.append(
             RecipientSeen(
                 recipient=recipient,
                 release=names[release],
@@ -281,7 +281,7 @@ def describe(installation: Installation, holdings: GivenRows) -> list[RecipientS
                 acknowledged_at=answered,
             )
         )
-    return sorted(found, key=lambda recipient: recipient.given_at, reverse=True)[:LISTED_MAX]
+    return sorted(described, key=lambda recipient: recipient.given_at, reverse=True)[:LISTED_MAX]
 
 
 _EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at,
@@ -308,14 +308,14 @@ def _select_requests(
     tx: Transaction, account: UUID, own_rows: dict[UUID, dict[int, UUID]]
 ) -> dict[UUID, list[_DeletionRequest]]:
     """The deletion requests for an account's rows, by export or, after an erasure, by handout."""
-    found: dict[UUID, list[_DeletionRequest]] = {}
+    requests: dict[UUID, list[_DeletionRequest]] = {}
     rows = tx.execute(
         "SELECT export_id, ordinals, due_at, acknowledged_at FROM export_recalls WHERE "
         "account_id = %s",
         [account],
     )
     for export, ordinals, due_at, acknowledged_at in rows:
-        found.setdefault(export, []).append(
+        requests.setdefault(export, []).append(
             _DeletionRequest(
                 due_at=due_at, acknowledged_at=acknowledged_at, ordinals=BitMap(ordinals)
             )
@@ -331,10 +331,10 @@ def _select_requests(
         ordinals = BitMap(
             n for n, chat in own_rows.get(release, {}).items() if about is None or chat == about
         )
-        found.setdefault(handout, []).append(
+        requests.setdefault(handout, []).append(
             _DeletionRequest(due_at=due_at, acknowledged_at=acknowledged_at, ordinals=ordinals)
         )
-    return found
+    return requests
 
 
 def _recall_state(

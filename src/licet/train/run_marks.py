@@ -43,7 +43,7 @@ class UnfinishedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_unfinished(data: Path) -> list[UnfinishedRun]:
     """Lists local runs that wrote no model, oldest first; removes marks without a folder."""
-    found: list[UnfinishedRun] = []
+    runs: list[UnfinishedRun] = []
     for path in sorted((data / RUNS).glob(f"*{MARK_SUFFIX}")):
         is_running = _is_locked(path)
         try:
@@ -60,10 +60,10 @@ def list_unfinished(data: Path) -> list[UnfinishedRun]:
                 started_at=mark.started_at,
                 is_running=is_running,
             )
-            found.append(run)
+            runs.append(run)
         else:
             path.unlink(missing_ok=True)
-    return sorted(found, key=lambda run: run.started_at)
+    return sorted(runs, key=lambda run: run.started_at)
 
 
 @contextmanager

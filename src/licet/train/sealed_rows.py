@@ -52,7 +52,7 @@ class _Part:
     def __init__(self, reader: PartReader, closing: ExitStack) -> None:
         self.reader, self.closing = reader, closing
         self.firsts = [
-            found[0] for number in range(reader.groups) if (found := reader.ordinals(number))
+            ordinals[0] for number in range(reader.groups) if (ordinals := reader.ordinals(number))
         ]
 
 
@@ -222,16 +222,16 @@ class RowOpener:
 
     def _group(self, part: PartPromise, held: _Part, number: int) -> _Opened:
         name = (part.file, number)
-        if (found := self._groups.get(name)) is None:
-            found = self._groups[name] = _Opened(group=held.reader.group(number))
+        if (group := self._groups.get(name)) is None:
+            group = self._groups[name] = _Opened(group=held.reader.group(number))
             if len(self._groups) > GROUPS_MAX:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(name)
-        return found
+        return group
 
     def _part(self, part: PartPromise) -> _Part | None:
         """The verified, open part; None if no row of it is left."""
-        if (found := self._parts.get(part.file)) is None:
+        if (opened := self._parts.get(part.file)) is None:
             closing = ExitStack()
             self._stored.provide(part.file)
             held = closing.enter_context(
@@ -251,8 +251,8 @@ class RowOpener:
                 )
             if held[0] is None:
                 return None
-            found = self._parts[part.file] = _Part(PartReader(held[0]), closing)
+            opened = self._parts[part.file] = _Part(PartReader(held[0]), closing)
             if len(self._parts) > PARTS_OPEN_MAX:
                 self._parts.popitem(last=False)[1].closing.close()
         self._parts.move_to_end(part.file)
-        return found
+        return opened

@@ -76,10 +76,10 @@ class SequenceGroup:
 
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
         device = next((value.device for value in tensors.values()), torch.device("cpu"))
-        given = self.broadcast({**batch, **{name: value.cpu() for name, value in tensors.items()}})
+        shared = self.broadcast({**batch, **{name: value.cpu() for name, value in tensors.items()}})
         return {
             name: value.to(device) if isinstance(value, torch.Tensor) else value
-            for name, value in given.items()
+            for name, value in shared.items()
         }
 
     def cut(self, batch: Mapping[str, Any], ordinal: str = ORDINAL) -> dict[str, Any]:
@@ -144,16 +144,16 @@ def slice_batch(
         )
     if ordinal not in batch:
         raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")
-    whole = dict(batch)
-    if "labels" in whole:
-        whole["shift_labels"] = _next_labels(whole["labels"], torch.as_tensor(whole[ordinal]))
+    sliced = dict(batch)
+    if "labels" in sliced:
+        sliced["shift_labels"] = _next_labels(sliced["labels"], torch.as_tensor(sliced[ordinal]))
     width = tokens // size
     columns = slice(place * width, (place + 1) * width)
     return {
         name: value[:, columns].clone()
         if isinstance(value, torch.Tensor) and value.shape[:2] == (rows, tokens)
         else value
-        for name, value in whole.items()
+        for name, value in sliced.items()
     }
 
 

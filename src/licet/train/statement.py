@@ -181,14 +181,14 @@ def verify(signed: bytes, key: Verifier) -> dict[str, Any]:
     if len(signed) > STATEMENT_BYTES_MAX:
         raise BrokenError(f"the statement has more than `{STATEMENT_BYTES_MAX}` bytes")
     try:
-        found = msgspec.json.decode(signed, type=_Envelope)
-        payload = base64.b64decode(found.payload, validate=True)
+        envelope = msgspec.json.decode(signed, type=_Envelope)
+        payload = base64.b64decode(envelope.payload, validate=True)
         signatures = [
-            base64.b64decode(signature.sig, validate=True) for signature in found.signatures
+            base64.b64decode(signature.sig, validate=True) for signature in envelope.signatures
         ]
     except (*UNDECODABLE, binascii.Error):
         raise BrokenError("the statement about the model cannot be read") from None
-    if found.payload_type != PAYLOAD_TYPE:
+    if envelope.payload_type != PAYLOAD_TYPE:
         raise BrokenError("the statement about the model has another type")
     if not any(_is_signed(key, signature, payload) for signature in signatures):
         raise RefusedError(

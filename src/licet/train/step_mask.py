@@ -60,9 +60,9 @@ class TorchRanks:
         import torch.distributed as dist
 
         device = "cuda" if dist.get_backend(self._group) == "nccl" else "cpu"
-        given = torch.tensor(list(numbers), dtype=torch.int64, device=device)
-        dist.all_reduce(given, op=dist.ReduceOp.MAX, group=self._group)
-        return [int(each) for each in given.tolist()]
+        tensor = torch.tensor(list(numbers), dtype=torch.int64, device=device)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self._group)
+        return [int(each) for each in tensor.tolist()]
 
 
 class MaskedSteps:
@@ -92,9 +92,9 @@ class MaskedSteps:
 
     def __iter__(self) -> Iterator[MaskedStep]:
         self._before, batches = self.step, iter(self.loader)
-        while len(found := list(islice(batches, self._accumulate))) == self._accumulate:
+        while len(step_batches := list(islice(batches, self._accumulate))) == self._accumulate:
             self.step += 1
-            yield MaskedStep(found, self._mask, self.used, self.step - 1)
+            yield MaskedStep(step_batches, self._mask, self.used, self.step - 1)
 
     def state_dict(self) -> dict[str, int]:
         """The state to save with a checkpoint after a step, equal on every rank: the steps taken,
@@ -113,14 +113,14 @@ class MaskedSteps:
     def _batches(self) -> Any:  # noqa: ANN401 `mix.RankBatches`, which imports what imports this
         """The sampler of this rank's positions."""
         loader: Any = self.loader
-        while (found := getattr(loader, "batch_sampler", None)) is None:
+        while (sampler := getattr(loader, "batch_sampler", None)) is None:
             if (loader := getattr(loader, "loader", None)) is None:
                 raise UsageError(
                     "this loader has no `batch_sampler` that knows its position", _DEAL
                 )
-        if not hasattr(found, "position"):
+        if not hasattr(sampler, "position"):
             raise UsageError("the `batch_sampler` of this loader does not know its position", _DEAL)
-        return found
+        return sampler
 
 
 class MaskedTogether(NamedTuple):
@@ -149,14 +149,14 @@ class AgreedMask:
         while True:
             before = self._gate.numbers
             check = _CountingHandOff(self._gate)
-            found = [
+            refused = [
                 mask_batch(batch, check, step, pad=self._pad, ordinal=self._ordinal)
                 for batch in batches
             ]
-            batches = [batch for batch, _ in found]
+            batches = [batch for batch, _ in refused]
             gone += check.gone
             if self._agree(before, started):
-                left = [is_left for _, is_left in found]
+                left = [is_left for _, is_left in refused]
                 return MaskedTogether(
                     batches, sorted(check.passed), left, self.ranks.highest([gone])[0]
                 )

@@ -276,15 +276,15 @@ class Streamed:
 
     def _make_room(self, part: Path) -> None:
         """Evicts parts of any release, least recently used first, until the cache fits."""
-        found = []
+        cached = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
             try:
-                seen = path.stat()
+                stat = path.stat()
             except FileNotFoundError:
                 continue
-            found.append((seen.st_mtime_ns, seen.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
+            cached.append((stat.st_mtime_ns, stat.st_size, path))
+        total = sum(size for _, size, _ in cached)
+        for _, size, path in sorted(cached):
             if total <= self._stream.bytes_max:
                 return
             if path != part:

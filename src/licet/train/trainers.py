@@ -48,18 +48,18 @@ class Collator:
                 f"an example has no `{self._ordinal}`",
                 f"keep that column of the release's rows; {PACKING}",
             )
-        found = [example[self._ordinal] for example in examples]
+        ordinals = [example[self._ordinal] for example in examples]
         batch = self.collate(
             [{k: v for k, v in example.items() if k != self._ordinal} for example in examples]
         )
-        if not isinstance(found[0], Sequence):
-            batch[self._ordinal] = torch.tensor(found)
+        if not isinstance(ordinals[0], Sequence):
+            batch[self._ordinal] = torch.tensor(ordinals)
             return batch
         shape = batch["input_ids"].shape
         if len(examples) != shape[0]:  # padding-free: all of them are one sequence
-            found = [[ordinal for sequence in found for ordinal in sequence]]
+            ordinals = [[ordinal for sequence in ordinals for ordinal in sequence]]
         placed = torch.full(shape, NO_ROW)
-        for row, sequence in enumerate(found):
+        for row, sequence in enumerate(ordinals):
             placed[row, : len(sequence)] = torch.tensor(sequence[: shape[1]])
         batch[self._ordinal] = placed
         return batch
@@ -164,12 +164,12 @@ def pack_rows(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: AN
     """
     from trl.data_utils import pack_dataset
 
-    whole = rows.map(
+    tokenized = rows.map(
         lambda row: {ORDINAL: [row[ORDINAL]] * len(row["input_ids"])},
         keep_in_memory=True,
         load_from_cache_file=False,
     )
-    kept = whole.select_columns(["input_ids", "labels", ORDINAL])
+    columns = tokenized.select_columns(["input_ids", "labels", ORDINAL])
     return pack_dataset(
-        kept, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False}
+        columns, tokens, strategy, {"keep_in_memory": True, "load_from_cache_file": False}
     )

@@ -124,8 +124,8 @@ def first_endings(pool: Pool, release: Release) -> dict[int, datetime]:
     row. Ends by date alone are not included.
     """
     with transaction(pool) as tx:
-        found = tx.execute(_ENDED, {"after": release.position, "release": release.release_id})
-        return dict(found.fetchall())
+        rows = tx.execute(_ENDED, {"after": release.position, "release": release.release_id})
+        return dict(rows.fetchall())
 
 
 def _update_stored(

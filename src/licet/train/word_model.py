@@ -104,13 +104,13 @@ def _context_hashes(words: Hashes) -> list[tuple[Hashes, Hashes]]:
     """For each length up to `ORDER`, the hashes of the context before each word and of the sequence
     that it ends.
     """
-    found, context = [], np.zeros(len(words), np.uint64)
+    hashes, context = [], np.zeros(len(words), np.uint64)
     for length in range(1, ORDER + 1):
-        found.append((context, finalise(context * np.uint64(GOLDEN) + words)))
+        hashes.append((context, finalise(context * np.uint64(GOLDEN) + words)))
         before = np.zeros_like(words)
         before[length:] = words[:-length]
         context = finalise(context + before * np.uint64(GOLDEN) + np.uint64(length))
-    return found
+    return hashes
 
 
 def _count_sequences(contexts: Hashes, sequences: Hashes) -> _Counts:

@@ -109,12 +109,12 @@ def newest_by_grant(
              ORDER BY c.seq""",
         {"account": account, "grants": list(grants)},
     )
-    found: dict[int, StoredChoice] = {}
+    newest: dict[int, StoredChoice] = {}
     for made in map(_parse_choice, rows):
         for grant in (made.grant, *made.kept):
             if grant is not None and grant in grants:
-                found[grant] = made
-    return found
+                newest[grant] = made
+    return newest
 
 
 def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
@@ -187,6 +187,6 @@ _SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, 
 
 def _parse_choice(row: Sequence[Any]) -> StoredChoice:
     """A choice from `_SELECT`."""
-    *fields, kept = row
+    *fields, grants = row
     read = dict(zip(StoredChoice.__struct_fields__, fields, strict=False))
-    return StoredChoice(**read, kept=tuple(int(grant) for grant in kept.split(",") if grant))
+    return StoredChoice(**read, kept=tuple(int(grant) for grant in grants.split(",") if grant))

@@ -146,11 +146,11 @@ def skip_positions(tx: Transaction, count: int) -> None:
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
     """The endings after ``position``, unordered, each place once."""
-    found = tx.execute(
+    rows = tx.execute(
         "SELECT DISTINCT account_id, conversation_id FROM journal WHERE ends AND position > %s",
         [position],
     )
-    return [JournalEnding(*row) for row in found]
+    return [JournalEnding(*row) for row in rows]
 
 
 def first(
@@ -210,8 +210,8 @@ def list_by_account(
 
 
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:
-    """When grants of the account lapsed after ``seq``, in order, and the event just before each at
-    the same moment.
+    """When grants of the account lapsed after ``seq``, in order, each with the immediately
+    preceding event if it has the same time.
     """
     return tx.execute(
         """SELECT j.occurred_at, b.event FROM journal j

@@ -170,10 +170,10 @@ class AccountVerbs(BatchState):
                 row.state = after
                 self.writes.conversations[row.conversation_id] = row
         states = {row.conversation_id: row.state for row in rows}
-        for given, (conversation, state) in feedback.items():
+        for feedback_id, (conversation, state) in feedback.items():
             nearer = fold.feedback_after(ending, states[conversation], state, self.policies)
             if nearer != state:
-                self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
+                self.writes.shorten_one_feedback(account.account_id, feedback_id, nearer.keep_until)
 
     def _lapsed(self, account: AccountRow, now: datetime, ending: outcomes.Ending) -> None:
         policy = self.policies.in_force(now).version
@@ -193,10 +193,10 @@ class AccountVerbs(BatchState):
 
     def _narrow(self, account: AccountRow, row: ConversationRow, now: datetime) -> bool:
         """Keeps a conversation out; returns whether that changed anything."""
-        kept = fold.narrow(account.state, row.state, self.policies, now)
-        if kept.conversation is row.state:
+        narrowed = fold.narrow(account.state, row.state, self.policies, now)
+        if narrowed.conversation is row.state:
             return False
-        row.state, account.state = kept.conversation, kept.account
+        row.state, account.state = narrowed.conversation, narrowed.account
         self.writes.conversations[row.conversation_id] = row
         self.writes.change(account)
         until = (
@@ -204,7 +204,7 @@ class AccountVerbs(BatchState):
         )
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
         self.note(account, row, now, EntryKind.narrowed, ends=True)
-        for grant in kept.ended:
+        for grant in narrowed.ended:
             self.ended.append(grant)
             self.log_entry(
                 account,
@@ -324,15 +324,15 @@ class AccountVerbs(BatchState):
 
     def _choose(self, account: AccountRow, command: Choose, now: datetime) -> CommandResult:
         """Applies a choice: its age first, then its answer, unless repeated or a refused yes."""
-        asked = choice_references.resolve(
+        resolved = choice_references.resolve(
             command, self, self.choices, self.policies, now, replay=self.replay
         )
         if self.replay and command.at < now and command.recorded_at is None:
             command = replace(command, recorded_at=command.at)
-        before, scope = account.state, asked.scope
+        before, scope = account.state, resolved.scope
         aged = fold.take_age(before, self.policies, now, command.age)
         chosen = outcomes.ChoiceOutcome(account=aged.account, endings=aged.endings)
-        answered = not asked.refused and not (command.allow and asked.repeated)
+        answered = not resolved.refused and not (command.allow and resolved.repeated)
         if answered:
             scope = self._begun_scope(account, command.scope, scope, now)
             chosen = fold.choose(
@@ -342,11 +342,11 @@ class AccountVerbs(BatchState):
                 command.allow,
                 question=command.question,
                 scope=scope,
-                conversation=asked.conversation,
-                keep=asked.keep,
+                conversation=resolved.conversation,
+                keep=resolved.keep,
                 age=command.age,
             )
-            answered = not asked.repeated or chosen.account != aged.account
+            answered = not resolved.repeated or chosen.account != aged.account
         is_aged = aged.account.age != before.age
         if is_aged:
             self.journal(account, now, EntryKind.age_found.value, None, ends=True)
@@ -363,7 +363,7 @@ class AccountVerbs(BatchState):
                 self._chose(account, command, scope, answer, chosen.because, now)
             self.happened += leaving  # a host gets the event of the no before its consequences
         done = self._choice_result(
-            command, asked, chosen, now, is_answered=answered, is_aged=is_aged
+            command, resolved, chosen, now, is_answered=answered, is_aged=is_aged
         )
         counts = done.outcome in (Outcome.done, Outcome.unchanged)
         refuses = counts and not command.allow
@@ -484,8 +484,8 @@ class AccountVerbs(BatchState):
         version = self.policies.number(now)
         question = command.question if answer is None else answer.question
         # A question unknown to the policy is text of the sender, which the log must not contain.
-        asked = question if question in self.policies[version].asks else None
-        kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
+        named = question if question in self.policies[version].asks else None
+        grants = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
         # The leaf commits to the hash of the evidence, so that a receipt cannot name another notice.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
         # an amendment may change `decide_by`, so the leaf has it beside the policy's hash
@@ -499,9 +499,9 @@ class AccountVerbs(BatchState):
             effect=(outcomes.Effect.none if answer is None else answer.effect).value,
             version=version,
             evidence=evidence,
-            question=asked,
+            question=named,
             **scope_facts(scope),
-            **({"kept": kept} if kept else {}),
+            **({"kept": grants} if grants else {}),
             policy=terms.sha256().hex(),
             decide_by=terms.decide_by.isoformat() if terms.decide_by is not None else None,
             via=command.via,
@@ -537,12 +537,12 @@ def _merge_endings(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
     Usefulness only shrinks, so the dates are the same; and a no to every question reads and writes
     each conversation once.
     """
-    found: list[outcomes.Ending] = []
+    merged: list[outcomes.Ending] = []
     for ending in endings:
-        if found and (found[-1].cause, found[-1].at) == (ending.cause, ending.at):
-            ending = replace(ending, grants=found.pop().grants + ending.grants)
-        found.append(ending)
-    return found
+        if merged and (merged[-1].cause, merged[-1].at) == (ending.cause, ending.at):
+            ending = replace(ending, grants=merged.pop().grants + ending.grants)
+        merged.append(ending)
+    return merged
 
 
 def _question_names(ending: outcomes.Ending) -> list[str]:

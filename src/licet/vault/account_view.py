@@ -370,14 +370,14 @@ def stored_turns(
             ORDER BY b.conversation_id, b.first_turn""",
         [account, list(conversations)],
     )
-    found: dict[UUID, list[tuple[TurnState, datetime | None]]] = {id: [] for id in conversations}
+    turns: dict[UUID, list[tuple[TurnState, datetime | None]]] = {id: [] for id in conversations}
     for conversation, *packed in rows:
-        found[conversation] += [
+        turns[conversation] += [
             (turn.state(), None if turn.number == blocks.TITLE else turn.at)
             for turn in blocks.unpack(*packed)
             if turn.size
         ]
-    return found
+    return turns
 
 
 def turn_by_host(
@@ -386,15 +386,15 @@ def turn_by_host(
     """The conversation and turn with these ids of the host, given as HMACs; the turn is None if
     only the conversation is known.
     """
-    found = tx.execute(
+    rows = tx.execute(
         "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s",
         [account, conversation],
     ).fetchone()
-    if found is None:
+    if rows is None:
         return None
-    key = (account, found[0])
+    key = (account, rows[0])
     named = turn_numbers(tx, {key: [turn]}) if turn is not None else {}
-    return found[0], named.get(found[0], {}).get(turn or b"")
+    return rows[0], named.get(rows[0], {}).get(turn or b"")
 
 
 def turn_numbers(
@@ -433,11 +433,11 @@ def request_turn_numbers(
     ]
 
     def read() -> dict[UUID, dict[bytes, int]]:
-        found: dict[UUID, dict[bytes, int]] = {}
+        numbers: dict[UUID, dict[bytes, int]] = {}
         for rows in sent:
             for conversation, first_turn, hosts in rows:
-                found.setdefault(conversation, {}).update(blocks.hosts_within(first_turn, hosts))
-        return found
+                numbers.setdefault(conversation, {}).update(blocks.hosts_within(first_turn, hosts))
+        return numbers
 
     return read
 
@@ -450,7 +450,7 @@ def turns_already_stored(
     Each is looked up by its indexes: without statistics a join would be planned for empty tables.
     """
     pairs = list(dict.fromkeys((account, host) for account, host, _ in turns))
-    found = tx.execute(
+    rows = tx.execute(
         """SELECT account, host, (SELECT conversation_id FROM conversations
                                    WHERE account_id = account AND host_hmac = host)
              FROM unnest(%b::uuid[], %b::bytea[]) AS asked(account, host)""",
@@ -458,17 +458,19 @@ def turns_already_stored(
     ).fetchall()
     ours = {
         (account, bytes(host)): conversation
-        for account, host, conversation in found
+        for account, host, conversation in rows
         if conversation is not None
     }
     if not ours:
         return []
     # hashing a UUID is Python: once a run, not once a turn
     runs = [(ours[key], list(run)) for key, run in groupby(turns, itemgetter(0, 1)) if key in ours]
-    asked: dict[tuple[UUID, UUID], list[bytes]] = {}
+    turns_by_conversation: dict[tuple[UUID, UUID], list[bytes]] = {}
     for conversation, run in runs:
-        asked.setdefault((run[0][0], conversation), []).extend(name for *_, name in run)
-    named = turn_numbers(tx, asked)
+        turns_by_conversation.setdefault((run[0][0], conversation), []).extend(
+            name for *_, name in run
+        )
+    named = turn_numbers(tx, turns_by_conversation)
     return [
         turn
         for conversation, run in runs
@@ -534,7 +536,7 @@ def turns_by_conversation(
     tx: Transaction, keys: Sequence[tuple[UUID, UUID]]
 ) -> dict[UUID, list[TurnState]]:
     """The turns of each (account, conversation), in order, erased ones included."""
-    found: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
+    turns: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
     rows = tx.execute(
         f"""SELECT k.conversation_id, b.*
              FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id,
@@ -549,8 +551,8 @@ def turns_by_conversation(
         },
     )
     for conversation, *packed in rows:
-        found[conversation] += [turn.state() for turn in blocks.turns([packed])]
-    return found
+        turns[conversation] += [turn.state() for turn in blocks.turns([packed])]
+    return turns
 
 
 def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:
@@ -636,10 +638,10 @@ def load_gates(tx: Transaction, ids: Sequence[UUID], now: datetime) -> list[Acco
     known, rows = tables.load_accounts_with_policies(tx, ids)
     version, newest = known.in_force(now).version, known.newest_material(now)
     decide_by = known[newest].decide_by if newest is not None else None
-    found: dict[UUID, AccountGate] = {}
+    gates: dict[UUID, AccountGate] = {}
     for account, row in rows.items():
         state = account_at(row, known, now).account
-        found[account] = AccountGate(
+        gates[account] = AccountGate(
             gate=gate(state, known, now),
             standings={question: state.standing(question) for question in known.in_force(now).asks},
             unanswered=unanswered_questions(state, known, now),
@@ -647,4 +649,4 @@ def load_gates(tx: Transaction, ids: Sequence[UUID], now: datetime) -> list[Acco
             version=version,
             decide_by=decide_by,
         )
-    return [found.get(account) for account in ids]
+    return [gates.get(account) for account in ids]

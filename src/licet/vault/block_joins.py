@@ -85,14 +85,14 @@ def join_steps(installation: Installation, after: timedelta | None = None) -> It
     after = (
         after if after is not None else timedelta(days=installation.config.sweep.join_after_days)
     )
-    rest = {"before": at - after, "soon": at + timedelta(days=DUE_DAYS_MIN)}
+    cutoffs = {"before": at - after, "soon": at + timedelta(days=DUE_DAYS_MIN)}
     unopened = 0
-    for batch in _batches(installation, rest):
+    for batch in _batches(installation, cutoffs):
         step = JoinResult()
         if batch:
             with transaction(installation.pool) as tx:
                 fence.check(tx)
-                step = _join_batch(tx, installation.keyring, batch, rest)
+                step = _join_batch(tx, installation.keyring, batch, cutoffs)
         unopened += step.unopened
         yield step
     if unopened:

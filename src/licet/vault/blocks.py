@@ -28,7 +28,7 @@ from licet.policy.state import TurnRole, TurnState
 TURNS_MAX = 128
 BYTES_MAX = 2**18
 HOST_BYTES = 16
-TITLE = 0  # the number of a conversation's title, which stands in its first block
+TITLE = 0  # the number of a conversation's title, stored in its first block
 
 _NO_HOST = bytes(HOST_BYTES)
 _TITLE_LETTER = "h"
@@ -62,7 +62,7 @@ COLUMNS = {
 }
 # What `unpack` reads of a block `b`.
 PACKED = "b.first_turn, b.segment, b.roles, b.origins, b.times, b.sizes"
-# How many turns a block `b` has, and of how many of them content is stored.
+# The number of turns of a block `b`, and of those with stored content.
 TURNS = "(length(b.roles) - (b.first_turn = 0)::int)"
 TURNS_STORED = """(SELECT count(*)
     FROM generate_series((b.first_turn = 0)::int, length(b.roles) - 1) n
@@ -299,14 +299,14 @@ def turns(rows: Sequence[Sequence[Any]]) -> Iterator[UnpackedTurn]:
 
 def envelopes(first_turn: int, sizes: bytes, content: bytes) -> dict[int, bytes]:
     """The envelopes in a block's opened content, by turn number."""
-    found, begin = {}, 0
+    by_turn, begin = {}, 0
     for number, size in enumerate(struct.unpack(f">{len(sizes) // 4}i", sizes), first_turn):
         if size:
-            found[number] = content[begin : begin + size]
+            by_turn[number] = content[begin : begin + size]
             begin += size
     if begin != len(content):
         raise BrokenError("the content of a block is not as long as its turns")
-    return found
+    return by_turn
 
 
 def associated_data(
@@ -316,8 +316,8 @@ def associated_data(
     return block_place(account, conversation, segment, first_turn) + sizes
 
 
-# The host's ids. Those of a conversation are looked up in its blocks: an index over all turns would
-# be a third of what is stored of them.
+# The host's ids. A conversation's are looked up in its blocks: an index over all turns would take a
+# third of their space.
 
 
 def hosts_within(first_turn: int, hosts: bytes) -> Iterator[tuple[bytes, int]]:
@@ -328,7 +328,7 @@ def hosts_within(first_turn: int, hosts: bytes) -> Iterator[tuple[bytes, int]]:
             yield name, first_turn + start // HOST_BYTES
 
 
-# Of blocks `b`, those that may hold one of `k.names`. A lone one is sought by the database, so that
-# a long conversation does not send all of its own; several are compared here.
+# Selects the blocks `b` that may contain one of `k.names`. The database searches for a single one, so
+# that a long conversation does not send all its blocks; several are compared in Python.
 MAY_HOLD = f"""b.hosts IS NOT NULL
     AND (length(k.names) > {HOST_BYTES} OR position(k.names IN b.hosts) > 0)"""

@@ -99,12 +99,12 @@ class PlaceOutcome(StrEnum):
 
     erased = "erased"  # its keys are destroyed and its rows deleted; read back
     kept = "kept"  # it stays until a date of its own, for the investigation of misuse; read back
-    # rows of a release: no key of them is given out any more; asked for, and refused
+    # rows of a release: a lease was requested and refused
     refused = "refused"
-    # an export in a recipient's hands: they were asked to delete it, and did not answer
+    # an export: its recipient was asked to delete it, and has not answered
     recalled = "recalled"
-    answered = "answered"  # the same, and the recipient answered that they deleted it
-    untouched = "untouched"  # an export that holds nothing of what was to go
+    answered = "answered"  # an export that its recipient has deleted, as they answered
+    untouched = "untouched"  # an export without erased content
 
 
 class RecipientAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +193,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     return _parse_erasure(row)
 
 
-# By when all of it is to be gone, and whether a hold keeps any of it.
+# When all of its content is due, and whether a hold keeps any.
 _DUE = """CROSS JOIN LATERAL (SELECT CASE WHEN t.state = 'verified'
     THEN NULL WHEN t.cause = 'hold_released' THEN t.requested_at
     WHEN t.conversation_id IS NULL THEN greatest(t.requested_at,
@@ -270,15 +270,15 @@ def open_by_age(
     """Counts unfinished erasures by the time since their request: under each of the rising
     ``ages``, and `older`. Only the oldest ``limit`` are counted.
     """
-    found = dict.fromkeys([*ages, "older"], 0)
+    counts = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
         "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
         "erasure_id LIMIT %s",
         [limit],
     )
     for (requested_at,) in rows:
-        found[next((name for name, age in ages.items() if now - requested_at < age), "older")] += 1
-    return found
+        counts[next((name for name, age in ages.items() if now - requested_at < age), "older")] += 1
+    return counts
 
 
 def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
@@ -491,10 +491,10 @@ def is_under_disclosed_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
     )
 
 
-# Each place of the register, and each release with rows of it: what is left there, until when it is
-# kept, and what a recipient answered to a recall.
+# Each place of the register, and each release with its rows: the remaining content, its end date, and
+# a recipient's answer to a recall.
 # A safety copy stays until its own date, which a deletion does not shorten; without a key nothing
-# of it may stay.
+# may remain.
 _READ_BACK = f"""
     SELECT c.place, c.reference, c.registered_at, c.copies,
            CASE c.place WHEN 'vault' THEN (SELECT count(*) {_BODIES}) + {account_keys.STRAY_KEYS}
@@ -547,7 +547,7 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
         answered_at,
         signed,
     ) = row
-    seen = PlaceSeen(
+    outcome = PlaceSeen(
         place=CopyPlace(name),
         reference=reference,
         registered_at=registered_at,
@@ -555,19 +555,19 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
         left=left,
         done=PlaceOutcome.erased,
     )
-    match seen.place:
+    match outcome.place:
         case CopyPlace.vault | CopyPlace.feedback:
-            return seen
+            return outcome
         case CopyPlace.safety:
             kept = (
-                seen
+                outcome
                 if kept_until is None
-                else msgspec.structs.replace(seen, done=PlaceOutcome.kept)
+                else msgspec.structs.replace(outcome, done=PlaceOutcome.kept)
             )
             return msgspec.structs.replace(kept, kept_until=kept_until)
         case CopyPlace.release:
             return msgspec.structs.replace(
-                seen, done=PlaceOutcome.refused, left=leasable.get(reference, 0)
+                outcome, done=PlaceOutcome.refused, left=leasable.get(reference, 0)
             )
         case CopyPlace.export:
             answer = (
@@ -578,10 +578,10 @@ def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID,
             recalled = None if due_at is None else (recalled_at, due_at)
             done = _export_outcome(erasure, reference, answer, recalled)
             return msgspec.structs.replace(
-                seen, done=done, left=None, recalled=recalled, answer=answer
+                outcome, done=done, left=None, recalled=recalled, answer=answer
             )
         case _:
-            assert_never(seen.place)
+            assert_never(outcome.place)
 
 
 def _export_outcome(
@@ -630,10 +630,10 @@ def build_document(
     """Builds the certificate's content; BrokenError if content was found, because then nothing can
     be certified.
     """
-    for seen in places:
-        if seen.left and seen.done is not PlaceOutcome.kept:
+    for place in places:
+        if place.left and place.done is not PlaceOutcome.kept:
             raise BrokenError(
-                f"`{seen.left}` erased items are still in the place `{seen.place.value}`"
+                f"`{place.left}` erased items are still in the place `{place.place.value}`"
             )
     return {
         "v": VERSION,
@@ -649,7 +649,7 @@ def build_document(
         "shredded": _time(erasure.shredded_at),
         "swept": _time(erasure.swept_at),
         "verified": rfc3339(now),
-        "places": [_place_entry(seen, now) for seen in places],
+        "places": [_place_entry(place, now) for place in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
         "backups": list(backups),

@@ -63,7 +63,7 @@ def resolve(
     missing scope is not recorded.
     """
     scope = _scope(command.account, command.scope, rows)
-    kept = [_scope(command.account, named, rows) for named in command.keep]
+    scopes = [_scope(command.account, named, rows) for named in command.keep]
     answered = _newest_answers(command, newest, policies, now)
     named = (
         rows.conversation_named(command.account, command.scope)
@@ -74,11 +74,11 @@ def resolve(
     # what a yes may do
     begins = command.scope is not None and command.scope.host_project is not None
     not_taken += ["scope"] if scope.name == NOTHING and not begins else []
-    not_taken += [f"keep[{place}]" for place, one in enumerate(kept) if one.name == NOTHING]
+    not_taken += [f"keep[{place}]" for place, one in enumerate(scopes) if one.name == NOTHING]
     return ResolvedChoice(
         scope=scope,
         conversation=named.state if named is not None else None,
-        keep=frozenset(kept),
+        keep=frozenset(scopes),
         refused=(_why_not_replayed(command, scope, now) if replay else "")
         or _why_refused(command, answered, policies, now),
         repeated=tuple(answered) if _is_repeated(command, answered) else (),

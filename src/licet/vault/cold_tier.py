@@ -92,15 +92,15 @@ def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
     for n, (_, object_id, _, _) in enumerate(places):
         if object_id is not None:
             wanted.setdefault(object_id, []).append(n)
-    found: dict[int, bytes] = {}
+    stored: dict[int, bytes] = {}
     for object_id, rows in wanted.items():
         if objects is None:
             raise BrokenError(
                 "sealed content is in the cold store, but no cold store is configured"
             )
         spans = [(places[n][2] or 0, places[n][3] or 0) for n in rows]
-        found |= dict(zip(rows, objects.read(name_of(object_id), spans), strict=True))
-    return [found[n] if sealed is None else sealed for n, (sealed, *_) in enumerate(places)]
+        stored |= dict(zip(rows, objects.read(name_of(object_id), spans), strict=True))
+    return [stored[n] if sealed is None else sealed for n, (sealed, *_) in enumerate(places)]
 
 
 _COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(before)s AND s.due_on > %(soon)s"""

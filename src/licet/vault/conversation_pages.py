@@ -51,9 +51,8 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnColumns]]:
     """The turns of these conversations whose content is stored, in order, block by block."""
-    # A conversation is identified by its place here: an id is made for each block, and hashed, in
-    # Python.
-    found: dict[int, list[TurnColumns]] = {}
+    # by place, not id: a UUID would be built and hashed for each block
+    blocks_by_place: dict[int, list[TurnColumns]] = {}
     rows = tx.cursor(binary=True).execute(
         f"""
         SELECT k.place, {blocks.PACKED},
@@ -71,12 +70,12 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         },
     )
     for place, *packed, copied in rows.fetchall():
-        turns, kept = blocks.columns(*packed), set(copied or ())
+        turns, numbers = blocks.columns(*packed), set(copied or ())
         stored = [
             nth
             for nth, (number, size) in enumerate(zip(turns.numbers, turns.sizes, strict=True))
-            if (size or number in kept) and number != blocks.TITLE
+            if (size or number in numbers) and number != blocks.TITLE
         ]
         if stored:
-            found.setdefault(place, []).append(turns.select(stored))
-    return {places[place - 1][1]: turns for place, turns in found.items()}
+            blocks_by_place.setdefault(place, []).append(turns.select(stored))
+    return {places[place - 1][1]: turns for place, turns in blocks_by_place.items()}

@@ -346,10 +346,10 @@ class ConversationVerbs(AccountVerbs):
             case _:
                 return None
         self.flush()  # it may have been given in this batch
-        found = self.tx.execute(
+        rows = self.tx.execute(
             f"SELECT feedback_id FROM feedback WHERE account_id = %s AND {column} = %s", key
         ).fetchone()
-        return found[0] if found is not None else None
+        return rows[0] if rows is not None else None
 
     def _delete(self, account: AccountRow, row: ConversationRow, now: datetime) -> UUID | None:
         """Deletes the conversation; returns the erasure that begins unless nothing changes."""

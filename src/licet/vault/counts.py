@@ -70,7 +70,7 @@ _ACCOUNTS = f"SELECT {_LIVE.format(age='counted_age(age)')}"
 _CONTENT = """SELECT k.* FROM segments s, counted_segment(s) k
     UNION ALL SELECT k.* FROM feedback f, counted_feedback(f) k
     UNION ALL SELECT k.* FROM conversations c, counted_conversation(c) k"""
-# The same, with the sizes of what is stored and not those that its rows tell.
+# The same, with the sizes of stored content instead of those in the counted rows.
 _STORED = f"""SELECT what, ends_on, is_long, items, turns, 0 AS bytes FROM ({_CONTENT}) k
     UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, {SIZE} FROM blocks b
                 JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k
@@ -158,7 +158,7 @@ def content(tx: Transaction) -> list[CountedContent]:
         f"""SELECT {_CONTENT_CLASS}, {_CONTENT_SUMS} FROM content_counts GROUP BY {_CONTENT_CLASS}
              ORDER BY {_CONTENT_CLASS}"""
     )
-    return [CountedContent(CountedKind(what), *row) for what, *row in rows]
+    return [CountedContent(CountedKind(kind), *row) for kind, *row in rows]
 
 
 def held(tx: Transaction) -> list[CountedContent]:
@@ -177,7 +177,7 @@ def held(tx: Transaction) -> list[CountedContent]:
                  WHERE c.placed_at < f.keep_until) h
              GROUP BY {_CONTENT_CLASS}"""
     )
-    return [CountedContent(CountedKind(what), *row) for what, *row in rows]
+    return [CountedContent(CountedKind(kind), *row) for kind, *row in rows]
 
 
 def held_conversations(tx: Transaction) -> int:
@@ -192,9 +192,9 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
     """Each kind of account, as a representative state, with its number of accounts. If a version
     asks for an age above `AGE_MAX`, reads the accounts themselves.
     """
-    asked = [version.min_ages for version in policies.versions]
+    ages = [version.min_ages for version in policies.versions]
     if all(
-        (age or 0) <= AGE_MAX for one in asked for age in (one.elsewhere, *one.by_region.values())
+        (age or 0) <= AGE_MAX for one in ages for age in (one.elsewhere, *one.by_region.values())
     ):
         counted = "account_counts"
     else:
@@ -203,7 +203,7 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
         f"SELECT {_ACCOUNT_CLASS}, sum(accounts) FROM {counted} GROUP BY {_ACCOUNT_CLASS} "
         "HAVING sum(accounts) <> 0"
     )
-    for plan, age, region, seen, under, closed, answers, count in rows:
+    for plan, age, region, version_seen, under, closed, answers, count in rows:
         opened_at = (
             policies.versions[0].effective - timedelta(days=1)
             if under is None
@@ -218,7 +218,7 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
                 region=region,
                 opened_at=opened_at,
                 last_at=opened_at,
-                seen=seen,
+                seen=version_seen,
                 closed_at=opened_at if closed else None,
                 standings=tuple(
                     Standing(

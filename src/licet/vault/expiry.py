@@ -60,8 +60,8 @@ class DueContent(NamedTuple):
     feedback: list[DueFeedback]
 
 
-# What a hold keeps of a segment or of feedback `s`: a hold that was placed after the end of the
-# period keeps nothing of it. Every statement about what is due, or what will be kept, uses these.
+# Whether a hold keeps a segment or feedback `s`: not one placed after the end of its period. Every
+# statement about due or kept content uses these.
 _HELD = """EXISTS (SELECT FROM holds h WHERE h.account_id = s.account_id
                      AND h.conversation_id = s.conversation_id
                      AND h.placed_at < s.keep_until)"""
@@ -163,8 +163,8 @@ def kept_count(tx: Transaction) -> int:
         {"limit": KEPT_COUNTED_MAX},
     ).fetchone()
     assert row is not None
-    counted, seen = row
-    return max(counted, seen) if counted == KEPT_COUNTED_MAX else int(counted)
+    counted, estimate = row
+    return max(counted, estimate) if counted == KEPT_COUNTED_MAX else int(counted)
 
 
 def _count(tx: Transaction, statement: str, now: datetime) -> int:

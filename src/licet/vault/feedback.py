@@ -136,17 +136,17 @@ def open_shared(
             USING (account_id, feedback_id) ORDER BY b.feedback_id, b.turn""",
         {"account": [row.account for row in mine.values()], "feedback": list(mine)},
     ).fetchall()
-    found: dict[UUID, list[tuple[int, Content]]] = {}
+    shared: dict[UUID, list[tuple[int, Content]]] = {}
     for feedback, turn, sealed in bodies:
         row = mine[feedback]
         key = keys.get((row.account, row.key_slot)) if row.key_slot is not None else None
         if key is not None:
             content = decode(unseal(key, sealed, feedback_place(feedback, turn)))
-            found.setdefault(feedback, []).append((turn, content))
+            shared.setdefault(feedback, []).append((turn, content))
     return {
         feedback: SharedFeedback(
             comment=next((content.text for turn, content in contents if turn == COMMENT), ""),
             turns=tuple((turn, content) for turn, content in contents if turn != COMMENT),
         )
-        for feedback, contents in found.items()
+        for feedback, contents in shared.items()
     }

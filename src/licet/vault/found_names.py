@@ -33,7 +33,7 @@ from licet.store.connect import Transaction
 from licet.store.rows import unnest_sql, unnest_values
 from licet.undecodable import UNDECODABLE
 
-# of what is found in one segment; the texts beyond it are read by each build
+# findings of one segment; each build searches the other texts again
 RECORD_BYTES_MAX = 2**20
 MARK_BYTES = 16
 _SEALS, _MARKS = b"licet found names 1", b"licet marks of texts 1"
@@ -72,15 +72,15 @@ def seal_record(
     """Seals the findings of ``finder`` by the marks of their texts, in order, up to a record's
     maximum size.
     """
-    kept: dict[bytes, bytes] = {}
+    record: dict[bytes, bytes] = {}
     size = 0
     for mark, packed in names.items():
         size += MARK_BYTES + len(packed) + 8
         if size > RECORD_BYTES_MAX:
             break
-        kept[mark] = packed
+        record[mark] = packed
     return seal(
-        _seal_key(segment), msgspec.msgpack.encode(_Record(finder, kept)), _place(segment), random
+        _seal_key(segment), msgspec.msgpack.encode(_Record(finder, record)), _place(segment), random
     )
 
 
@@ -127,12 +127,12 @@ def save(
         [accounts],
     ).fetchall()
     locked = {account for (account,) in free}
-    mine = [(segment, found) for segment, found in records if segment.account in locked]
+    mine = [(segment, record) for segment, record in records if segment.account in locked]
     if not mine:
         return 0
     values = _places([segment for segment, _ in mine]) | {
         "slot": [segment.slot for segment, _ in mine],
-        "sealed": [seal_record(segment, finder, found) for segment, found in mine],
+        "sealed": [seal_record(segment, finder, record) for segment, record in mine],
     }
     return tx.execute(
         f"""INSERT INTO found_names (account_id, conversation_id, segment, sealed)

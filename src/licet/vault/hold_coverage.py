@@ -99,14 +99,16 @@ def coverage(
             "placing": placing,
         },
     ).fetchall()
-    found: dict[tuple[UUID, UUID], dict[str, dict[str, int]]] = {name: {} for name in conversations}
+    amounts: dict[tuple[UUID, UUID], dict[str, dict[str, int]]] = {
+        name: {} for name in conversations
+    }
     for account, conversation, kind, place, count, turns in rows:
-        counts = found[account, conversation].setdefault(place, {})
+        counts = amounts[account, conversation].setdefault(place, {})
         counts[kind] = int(count)
         if kind == "segments":
             counts["turns"] = int(turns)
     return {
-        name: msgspec.convert(_all_places(places), HoldCoverage) for name, places in found.items()
+        name: msgspec.convert(_all_places(places), HoldCoverage) for name, places in amounts.items()
     }
 
 
@@ -133,11 +135,11 @@ def describe_coverage(coverage: HoldCoverage) -> str:
 
 
 def _amount(count: HoldCount) -> str:
-    found = [
+    amounts = [
         (count.turns, "turn", "turns"),
         (count.feedback, "rating", "ratings"),
         (count.safety_copies, "safety copy", "safety copies"),
     ]
     return ", ".join(
-        f"{number:,} {one if number == 1 else many}" for number, one, many in found if number
+        f"{number:,} {one if number == 1 else many}" for number, one, many in amounts if number
     )

@@ -83,8 +83,8 @@ def place(
     at = installation.clock()
     review_at = review_at or at + HOLD_REVIEW
     with transaction(installation.pool) as tx:
-        found = _owners(tx, conversations)
-        known = _held_by_matter(installation, tx, found, matter)
+        owners = _owners(tx, conversations)
+        known = _held_by_matter(installation, tx, owners, matter)
     holds = [
         Hold(
             account=account,
@@ -96,12 +96,12 @@ def place(
             is_told=is_told,
             by=by,
         )
-        for account, conversation in found
+        for account, conversation in owners
     ]
-    done = dict(zip(found, _apply_unless_dry(installation, holds, dry_run), strict=False))
-    covered = _coverage(installation, found, matter, placing=True)
+    done = dict(zip(owners, _apply_unless_dry(installation, holds, dry_run), strict=False))
+    covered = _coverage(installation, owners, matter, placing=True)
     acts = []
-    for name in found:
+    for name in owners:
         would = Outcome.done if covered[name].held.segments else Outcome.refused
         outcome = (
             done[name].outcome if name in done else Outcome.unchanged if name in known else would
@@ -144,9 +144,9 @@ def end(
     """
     at = installation.clock()
     with transaction(installation.pool) as tx:
-        found = _owners(tx, conversations)
-        known = _held_by_matter(installation, tx, found, matter)
-    free = [format_id(Prefix.conversation, name[1]) for name in found if name not in known]
+        owners = _owners(tx, conversations)
+        known = _held_by_matter(installation, tx, owners, matter)
+    free = [format_id(Prefix.conversation, name[1]) for name in owners if name not in known]
     if free:
         raise NotFoundError(
             f"no hold for that matter on `{free[0]}`",
@@ -154,10 +154,10 @@ def end(
         )
     _apply_unless_dry(
         installation,
-        [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found],
+        [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in owners],
         dry_run,
     )
-    covered = _coverage(installation, found, matter, placing=False)
+    covered = _coverage(installation, owners, matter, placing=False)
     return [
         HoldAct(
             conversation=format_id(Prefix.conversation, name[1]),
@@ -165,7 +165,7 @@ def end(
             outcome=Outcome.done,
             coverage=covered[name],
         )
-        for name in found
+        for name in owners
     ]
 
 
@@ -176,8 +176,8 @@ def review(
     without a hold.
     """
     with transaction(installation.pool) as tx:
-        found = _owners(tx, [conversation])
-        account, named = found[0]
+        owners = _owners(tx, [conversation])
+        account, named = owners[0]
         row = tx.execute(
             f"{_HOLDS} WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s",
             [account, named, matter_hash(installation, tx, matter)],
@@ -349,7 +349,7 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
         raise UsageError(
             f"`{len(conversations)}` conversations at once", f"name {CONVERSATIONS_MAX} at most"
         )
-    found: list[tuple[UUID, UUID]] = []
+    owners: list[tuple[UUID, UUID]] = []
     for text in dict.fromkeys(conversations):
         conversation = parse(Prefix.conversation, text)
         account = owner(tx, conversation)
@@ -358,8 +358,8 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
                 f"no conversation `{text}`",
                 "ids begin with conv_; `licet explain ACCOUNT` helps to find them",
             )
-        found.append((account, conversation))
-    return found
+        owners.append((account, conversation))
+    return owners
 
 
 def _held_by_matter(

@@ -350,8 +350,8 @@ class ErasedConversation(NamedTuple):
     is_left: bool
 
 
-# `ErasedConversation` of the segments `k`, in the statement that erases them, which still sees them
-# as they were; none if no endpoint hears of it.
+# `ErasedConversation` of the segments `k`, in the statement that erases them, which sees them
+# unchanged; none without an endpoint.
 ERASED = """
     SELECT s.account_id, s.conversation_id, min(k.because),
       array_agg(s.first_turn ORDER BY s.segment),

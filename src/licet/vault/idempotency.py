@@ -58,11 +58,11 @@ def make_call(secret: bytes, caller: bytes, key: str, *request: bytes) -> Idempo
         raise UsageError(
             f"`Idempotency-Key` must have 1 to {KEY_CHARACTERS_MAX} printable characters"
         )
-    whole = b"".join(len(part).to_bytes(8, "big") + part for part in request)
+    joined = b"".join(len(part).to_bytes(8, "big") + part for part in request)
     return IdempotentCall(
         caller=caller,
         key=hmac.digest(secret, b"idempotency" + key.encode(), "sha256")[:16],
-        request=hmac.digest(secret, b"request" + whole, "sha256")[:16],
+        request=hmac.digest(secret, b"request" + joined, "sha256")[:16],
     )
 
 
@@ -90,10 +90,10 @@ def claim(
             "since": now - KEPT,
         },
     )
-    kept = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
+    stored = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
     for one in calls:
-        if one.place in kept:
-            request, answer = kept[one.place]
+        if one.place in stored:
+            request, answer = stored[one.place]
             known[one.place] = (
                 msgspec.json.decode(answer, type=CommandResult)
                 if request == one.request
@@ -129,12 +129,12 @@ def save_answers(
     tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], now: datetime
 ) -> None:
     """Stores the answers to requests that were not refused."""
-    kept = [
+    rows = [
         (one, answer)
         for one, answer in done
         if answer.outcome not in (Outcome.refused, Outcome.unknown)
     ]
-    if not kept:
+    if not rows:
         return
     tx.execute(
         """INSERT INTO idempotency_keys (caller_hmac, key_hmac, request_hmac, answer, kept_at)
@@ -144,10 +144,10 @@ def save_answers(
               SET (request_hmac, answer, kept_at) = (excluded.request_hmac, excluded.answer,
                 excluded.kept_at)""",
         {
-            "caller": [one.caller for one, _ in kept],
-            "key": [one.key for one, _ in kept],
-            "request": [one.request for one, _ in kept],
-            "answer": [msgspec.json.encode(answer).decode() for _, answer in kept],
+            "caller": [one.caller for one, _ in rows],
+            "key": [one.key for one, _ in rows],
+            "request": [one.request for one, _ in rows],
+            "answer": [msgspec.json.encode(answer).decode() for _, answer in rows],
             "at": now,
         },
     )

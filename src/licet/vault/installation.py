@@ -160,7 +160,7 @@ def from_pool(
                 _refuse_older(pool, journal, clock())
             if config.database_url is not None and not behind_fence:
                 with transaction(pool) as tx:
-                    guard.examine(tx)  # what was an empty database is bound to its server
+                    guard.examine(tx)  # binds a new database to its server
             yield Installation(config=config, pool=pool, keyring=keyring, clock=clock)
 
 

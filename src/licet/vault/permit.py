@@ -213,14 +213,14 @@ def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, list[bytes]]]:
     together = _group_by_key(permits)
-    found = _fetch_sealed(tx, keyring, together)
+    fetched = _fetch_sealed(tx, keyring, together)
     sealed = [
         (key, sealed.bytes, _place(run[0], sealed))
-        for run, (key, each) in zip(together, found, strict=True)
+        for run, (key, each) in zip(together, fetched, strict=True)
         for sealed in each
     ]
     opened = unseal_each(sealed)
-    for run, (key, each) in zip(together, found, strict=True):
+    for run, (key, each) in zip(together, fetched, strict=True):
         envelopes: dict[int, bytes] = {}
         for one in each:
             envelopes |= _envelopes(one, next(opened))
@@ -267,8 +267,8 @@ def _envelopes(sealed: _Sealed, opened: bytes) -> dict[int, bytes]:
     return blocks.envelopes(sealed.first_turn, sealed.sizes, opened)
 
 
-# Keys and what they open in one statement: the chain at one moment. The key is cut out of its page
-# here: a page is thirty-two times as long.
+# Reads keys and sealed content in one statement, as of one moment. Cuts the key out of its page, which
+# is thirty-two times as long.
 _RUNS = {
     "account_id": "uuid",
     "conversation_id": "uuid",
@@ -314,7 +314,7 @@ _FOUND = {
 def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     """The parameters of a statement about groups of permits, by group number."""
     turns = [list(chain.from_iterable(permit.turns for permit in run)) for run in runs.values()]
-    given = unnest_values(
+    columns = unnest_values(
         _RUNS,
         {
             "account_id": [run[0].account.account_id for run in runs.values()],
@@ -327,7 +327,10 @@ def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
             "number": runs,
         },
     )
-    return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.keys_sql` gives
+    return {
+        **columns,
+        "runs": len(runs),
+    }  # a limit, for the reason that `store.rows.keys_sql` gives
 
 
 def _fetch_sealed(
@@ -336,22 +339,22 @@ def _fetch_sealed(
     """The key of each group of permits, and its sealed content; DeniedError if a key was
     destroyed.
     """
-    found: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
+    fetched: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
     for where, statement in _FOUND.items():
-        asked = {number: run for number, run in enumerate(together) if run[0].place is where}
-        if not asked:
+        runs = {number: run for number, run in enumerate(together) if run[0].place is where}
+        if not runs:
             continue
-        rows = tx.cursor(binary=True).execute(statement, _run_parameters(asked)).fetchall()
+        rows = tx.cursor(binary=True).execute(statement, _run_parameters(runs)).fetchall()
         chains = {row[0]: row[1:7] for row in rows}
-        keys = _keys(keyring, [(asked[number][0], chain) for number, chain in chains.items()])
-        if len(keys) < len(asked):
+        keys = _keys(keyring, [(runs[number][0], chain) for number, chain in chains.items()])
+        if len(keys) < len(runs):
             raise DeniedError("the key was destroyed after the decision")
-        found |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
+        fetched |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
         stored = [row for row in rows if row[7] is not None]
         sealed = cold_tier.contents(keyring.cold, [row[9:] for row in stored])
         for row, content in zip(stored, sealed, strict=True):
-            found[row[0]][1].append(_Sealed(row[7], row[8], content))
-    return [found[number] for number in range(len(together))]
+            fetched[row[0]][1].append(_Sealed(row[7], row[8], content))
+    return [fetched[number] for number in range(len(together))]
 
 
 def _keys(keyring: Keyring, chains: Sequence[tuple[Permit, Sequence[Any]]]) -> list[KeyMaterial]:

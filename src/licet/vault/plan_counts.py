@@ -132,8 +132,8 @@ def count(
     """Runs the statements one after the other; the caller enables plans for many rows
     (`population.for_many`).
     """
-    asked = statements(change, [at for _, at in horizons], given_origins(tx))
-    whole = asked["segments"]
+    queries = statements(change, [at for _, at in horizons], given_origins(tx))
+    whole = queries["segments"]
     row = tx.execute(whole.sql, whole.values).fetchone()
     assert row is not None
     nearer, shortened, split, *sums = (int(value or 0) for value in row)
@@ -142,8 +142,8 @@ def count(
         sums[3 * len(purposes) :][: 2 * len(horizons)],
         sums[3 * len(purposes) + 2 * len(horizons) :],
     )
-    if split and "turns" in asked:
-        part = asked["turns"]
+    if split and "turns" in queries:
+        part = queries["turns"]
         turns = tx.execute(part.sql, part.values).fetchone()
         assert turns is not None
         looked_up = [int(value) for value in turns]
@@ -200,8 +200,8 @@ def statements(
     }
     is_split = any(_lists_some(side, *one) for side in (before, after) for one in origin_lists)
     segments = _segments(change, before, after, sides, endings, len(horizons), is_split=is_split)
-    found = {"segments": SqlStatement(segments, values)}
-    return found | (
+    queries = {"segments": SqlStatement(segments, values)}
+    return queries | (
         {"turns": SqlStatement(_turns(change, before, after, sides), values)} if is_split else {}
     )
 
@@ -231,7 +231,7 @@ def _rule_text(sql: str, name: str, side: str) -> str:
 _GIVEN = """given AS MATERIALIZED (
         SELECT * FROM unnest(%(given_versions)s::smallint[],
           %(given_origins)s::text[]) AS g(version, origins))"""
-# Each version with the origins that its segments have, and how many of them are listed.
+# Each version with each list of its segments' origins, and whether some or not all are listed.
 _LISTED = f"""(SELECT v.*, g.origins AS of_origins,
         string_to_array(g.origins, ',') && string_to_array(v.origins, ',') AS some_listed,
         NOT string_to_array(g.origins, ',') <@ string_to_array(v.origins, ',') AS some_unlisted
@@ -296,7 +296,7 @@ def _values(sides: Iterable[_Side]) -> dict[str, Any]:
 
 def _endings(side: _Side, since: int) -> list[_Ending]:
     """The versions after ``since`` that end grants up to the side's moment."""
-    found = []
+    ending_versions = []
     for number in range(since + 1, side.policies.number(side.at) + 1):
         if _ends_grants(side.policies, number):
             effective = side.policies[number].effective
@@ -307,8 +307,8 @@ def _endings(side: _Side, since: int) -> list[_Ending]:
                 if is_now
                 else _Side(f"{side.name}{number}v", side.policies, effective, sorted(covers))
             )
-            found.append(_Ending(number, under))
-    return found
+            ending_versions.append(_Ending(number, under))
+    return ending_versions
 
 
 def _ends_grants(policies: Policies, number: int) -> bool:
@@ -415,12 +415,12 @@ def period_of_segment(keep: Keep, *, incognito: str, useful: str, surface: str) 
             if (rule.kind, rule.allowed) != (kind, allowed):
                 continue
             values[f"period_{rule.name}"] = str(period)
-            found = f"%(period_{rule.name})s::interval"
+            interval = f"%(period_{rule.name})s::interval"
             if rule.surface is None:
-                general = found
+                general = interval
             else:
                 values[f"surface_{rule.name}"] = rule.surface
-                cases += f" WHEN {surface} = %(surface_{rule.name})s THEN {found}"
+                cases += f" WHEN {surface} = %(surface_{rule.name})s THEN {interval}"
         return f"CASE{cases} ELSE {general} END" if cases else general
 
     return SqlStatement(
@@ -455,7 +455,7 @@ def _segments(
     rows = "".join(
         f", {_segment_sums(place, purpose)}" for place, purpose in enumerate(change.purposes)
     )
-    kept = "".join(
+    bytes_kept = "".join(
         f", sum(stored_bytes) FILTER (WHERE {until} > %(horizon_{place})s)"
         for until in ("until_b", "until_n")
         for place in range(horizons)
@@ -476,7 +476,7 @@ def _segments(
     WITH {ended}{_GIVEN}
     SELECT count(*) FILTER (WHERE is_here AND until_n < until_b),
       count(*) FILTER (WHERE is_shortened),
-           count(*) FILTER (WHERE is_split OR is_flagged){rows}{kept}{summed}
+           count(*) FILTER (WHERE is_split OR is_flagged){rows}{bytes_kept}{summed}
       FROM (SELECT d.*, {_of_segment(change, before, after, endings)}{looked_up}
               FROM (SELECT s.account_id, s.conversation_id, s.segment,
                 s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,

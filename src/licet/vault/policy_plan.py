@@ -261,16 +261,16 @@ _PLAN_DATES = (
 
 def counts_of(plan: PolicyPlan) -> dict[str, int]:
     """All numbers of a plan, by name."""
-    found = {
+    counts = {
         name: getattr(plan, name)
         for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")
     }
-    found |= {f"gate {move}": count for move, count in plan.gates.items()}
+    counts |= {f"gate {move}": count for move, count in plan.gates.items()}
     for question, affected in plan.questions.items():
-        found |= {f"{question} asked": affected.asked, f"{question} ended": affected.ended}
+        counts |= {f"{question} asked": affected.asked, f"{question} ended": affected.ended}
     for purpose, rows in plan.purposes.items():
-        found |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
-    return found
+        counts |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
+    return counts
 
 
 def differing_counts(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
@@ -337,7 +337,7 @@ def _accounts(
     tx: Transaction, policies: Policies, after: Policies, now: datetime
 ) -> _AccountEffects:
     moved: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
+    newly_asked: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     again = 0
     for account in tables.every_account(tx):
@@ -349,13 +349,13 @@ def _accounts(
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         again += becomes in ASKING and was not in ASKING
-        asked.update(
+        newly_asked.update(
             set(unanswered_questions(two, after, now))
             - set(unanswered_questions(one, policies, now))
         )
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _AccountEffects(
-        gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended
+        gates=dict(moved.most_common()), asked_again=again, asked=newly_asked, ended=ended
     )
 
 

@@ -189,12 +189,12 @@ def load(tx: Transaction) -> Policies | None:
 
 def applied(tx: Transaction) -> Policies:
     """All versions; RefusedError before the first is applied."""
-    found = load(tx)
-    if found is None:
+    versions = load(tx)
+    if versions is None:
         raise RefusedError(
             "no policy has been applied", "run `licet init` first", because="no_policy"
         )
-    return found
+    return versions
 
 
 def current(tx: Transaction) -> Policies:
@@ -213,13 +213,13 @@ def load_marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool
     if is_fenced:
         raise fence.fenced_error()
     mark = tuple(hashes or ())
-    found = _current.get(mark)
-    if found is None:
-        found = applied(tx)
+    versions = _current.get(mark)
+    if versions is None:
+        versions = applied(tx)
         if len(_current) >= PARSED_VERSIONS_MAX:
             _current.clear()
-        _current[mark] = found
-    return found
+        _current[mark] = versions
+    return versions
 
 
 # The SHA-256 of every version, in order, and whether the fence stands.

@@ -121,17 +121,17 @@ def _claim_keys(
     """The places of the writes to do now; puts into ``results`` what was done, or is in progress,
     under the same key.
     """
-    asked = [write.once for write in writes if write.once is not None]
-    if not asked:
+    calls = [write.once for write in writes if write.once is not None]
+    if not calls:
         return list(range(len(writes)))
-    remembered = idempotency.claim(tx, asked, now)
+    remembered = idempotency.claim(tx, calls, now)
     doing = []
     for place, write in enumerate(writes):
-        found = remembered.get(write.once.place) if write.once is not None else None
-        if isinstance(found, CommandResult):
-            results[place] = WriteResult(answer=found, replayed=True)
-        elif found is not None:
-            results[place] = found
+        earlier = remembered.get(write.once.place) if write.once is not None else None
+        if isinstance(earlier, CommandResult):
+            results[place] = WriteResult(answer=earlier, replayed=True)
+        elif earlier is not None:
+            results[place] = earlier
         else:
             doing.append(place)
             # the same key again in this batch waits for the first request with it

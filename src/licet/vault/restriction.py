@@ -97,12 +97,12 @@ def record_request(
     """Writes the deletion or closure behind an erasure to the journal before it is certified, in
     case its process was killed before doing so: no restore may bring back certified content.
     """
-    asked = _EVENTS["closed" if conversation is None else "deleted"]
-    row = account_journal.first(tx, account, asked.value, conversation)
+    events = _EVENTS["closed" if conversation is None else "deleted"]
+    row = account_journal.first(tx, account, events.value, conversation)
     if row is not None:
         record = Restriction(
             life=fence.current_life(tx),
-            kind=asked,
+            kind=events,
             at=row[1],
             account=account,
             seq=row[0],
@@ -206,7 +206,7 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
                 age=record.age,
                 via=REPLAYED,
                 question=record.question or None,
-                keep=tuple(_parse_scope(kept) for kept in record.kept),
+                keep=tuple(_parse_scope(scope) for scope in record.kept),
             )
         case RestrictionKind.project_kept_out:
             return KeepProjectOut(account=account, at=at, host_project=record.host)
@@ -276,12 +276,12 @@ def catch_up(tx: Transaction, journal: Journal, new_life: int | None = None) -> 
     earlier opening wrote what precedes it. A killed process may have left a gap between records of
     other processes. Duplicate records are harmless. The plan, age and region are today's.
     """
-    kept = set[tuple[UUID, int]]()
+    recorded = set[tuple[UUID, int]]()
     present = fence.newest_life(tx)
     life, begun = (present.life, present.position) if present is not None else (0, 0)
     for record in journal.newest(NEWEST_RECORDS_MAX):
         if record.account is not None and record.life == life:
-            kept.add((record.account, record.seq))
+            recorded.add((record.account, record.seq))
     rows = tx.execute(
         f"""
         WITH kept AS (SELECT * FROM unnest(%(account)b::uuid[], %(seq)b::bigint[]) AS k(account_id, seq)),
@@ -294,8 +294,8 @@ def catch_up(tx: Transaction, journal: Journal, new_life: int | None = None) -> 
          ORDER BY j.position
         """,
         {
-            "account": [account for account, _ in kept],
-            "seq": [seq for _, seq in kept],
+            "account": [account for account, _ in recorded],
+            "seq": [seq for _, seq in recorded],
             "whole": _WHOLE,
             "events": list(_EVENTS),
             "begun": begun,

@@ -43,8 +43,8 @@ def open_bodies(
              ORDER BY b.first_turn""",
         [row.account_id, row.conversation_id],
     ).fetchall()
-    found = cold_tier.contents(writes.keyring.cold, [row[3:] for row in rows])
-    for (first_turn, segment, sizes, *_), sealed in zip(rows, found, strict=True):
+    contents = cold_tier.contents(writes.keyring.cold, [row[3:] for row in rows])
+    for (first_turn, segment, sizes, *_), sealed in zip(rows, contents, strict=True):
         slot = row.keys[segment].key_slot
         if slot is not None and row.state.segments[segment].keep_until > now:
             key = writes.slot_key(account, slot)

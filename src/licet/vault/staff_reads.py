@@ -195,14 +195,14 @@ def newest(
     """The newest ``limit`` readings before ``before``: of all content, an account's, or one
     conversation's.
     """
-    asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
-    given = {test: value for test, value in asked.items() if value is not None}
-    where = " AND ".join([f"{test} %s" for test in given] or ["true"])
+    tests = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
+    conditions = {test: value for test, value in tests.items() if value is not None}
+    where = " AND ".join([f"{test} %s" for test in conditions] or ["true"])
     rows = tx.execute(
         f"""SELECT read_id, account_id, conversation_id, staff_id, role, reason, ticket, turns,
              read_at FROM staff_reads
              WHERE {where} ORDER BY read_id DESC LIMIT %s""",
-        [*given.values(), limit],
+        [*conditions.values(), limit],
     )
     return [StaffRead(**dict(zip(StaffRead.__struct_fields__, row, strict=True))) for row in rows]
 

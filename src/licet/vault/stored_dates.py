@@ -247,11 +247,11 @@ def shorten_batch(
     known = policy_versions.applied(tx)
     page = account_view.account_ids_after(tx, after, limit)
     last, at = page[-1] if len(page) == limit else None, max(now, new.effective)
-    found = sorted({one.account for one in _changes(tx, known, new, at, page)})
-    if not found:
+    accounts = sorted({one.account for one in _changes(tx, known, new, at, page)})
+    if not accounts:
         return ShortenedBatch(segments=0, changed_accounts=0, last=last)
     # A turn that was taken before the lock has moved the dates: they are computed again.
-    locked = list(tables.lock_accounts(tx, found))
+    locked = list(tables.lock_accounts(tx, accounts))
     planned = _planned(tx, shortening, locked)
     changes = dict(_by_account(_changes(tx, known, new, at, locked)))
     agreed = [

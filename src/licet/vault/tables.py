@@ -116,7 +116,7 @@ def read_account(row: Sequence[Any]) -> AccountRow:
         age,
         opened_at,
         last_at,
-        seen,
+        seen_version,
         closed_at,
         granted,
         region,
@@ -128,7 +128,7 @@ def read_account(row: Sequence[Any]) -> AccountRow:
         region=region,
         opened_at=opened_at,
         last_at=last_at,
-        seen=seen,
+        seen=seen_version,
         closed_at=closed_at,
         granted=granted,
         standings=consent.standings,
@@ -203,11 +203,11 @@ def request_locked_accounts(
     """
     named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
-    asked = tx.execute(_READ_LOCKED, named, prepare=True)
+    cursor = tx.execute(_READ_LOCKED, named, prepare=True)
 
     def read() -> LockedAccounts:
         locked.fetchall()
-        rows = asked.fetchall()
+        rows = cursor.fetchall()
         own = [read_account(row[_BUCKET_FIELDS:]) for row in rows]
         return LockedAccounts(
             {row.account_id: row for row in own}, [BucketRow(*row[:_BUCKET_FIELDS]) for row in rows]
@@ -400,11 +400,11 @@ def request_conversations(
             "host_account": uuids(account for account, _ in hosts),
             "host": [host for _, host in hosts],
         }
-    asked = tx.execute(statement, key, prepare=True)
+    cursor = tx.execute(statement, key, prepare=True)
 
     def read() -> tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]:
         rows, pages = [], {}
-        for document, page, slots in asked.fetchall():
+        for document, page, slots in cursor.fetchall():
             rows.append(_conversations.decode(document).row())
             if slots is not None:
                 pages[rows[-1].account_id, page] = slots
@@ -514,15 +514,15 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
         },
     ).fetchall()
     accounts: dict[UUID, AccountRow] = {}
-    found: list[_ReadConversation] = []
+    conversations: list[_ReadConversation] = []
     for account, consent_columns, conversation in rows:
         if account is None:
-            found.append(_conversations.decode(conversation))
+            conversations.append(_conversations.decode(conversation))
         else:
             one = _accounts.decode(account).row(_consent.decode(consent_columns))
             accounts[one.account_id] = one
     return AccountTables(
         accounts=accounts,
-        conversations=[one.row() for one in found],
-        turns={one.conversation_id: one.turns for one in found if one.turns is not None},
+        conversations=[one.row() for one in conversations],
+        turns={one.conversation_id: one.turns for one in conversations if one.turns is not None},
     )

@@ -79,12 +79,12 @@ def conversations_of(installation: Installation, host: str) -> list[str]:
         account = account_view.account_by_host(
             tx, host_hmac(installation.keyring.host_key(tx), "account", host)
         )
-        found = (
+        rows = (
             account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
             if account is not None
             else []
         )
-    return [format_id(Prefix.conversation, one) for one in found]
+    return [format_id(Prefix.conversation, one) for one in rows]
 
 
 def advance(pool: Pool, policies: Policies, now: datetime) -> int:

@@ -110,10 +110,10 @@ class Writes:
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
         self._blocks: list[PendingBlock] = []
-        self._turns = 0  # in them
-        # those of them that may take further turns, by conversation and segment
+        self._turns = 0  # in the blocks
+        # blocks that can take further turns, by conversation and segment
         self._open_blocks: dict[tuple[UUID, int], PendingBlock] = {}
-        self._account: AccountRow | None = None  # the last that was changed
+        self._account: AccountRow | None = None  # the last changed one
         self._conversation: ConversationRow | None = None
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
@@ -468,13 +468,13 @@ class Writes:
         is_opening = any(row.is_new for row in self.accounts.values())
         if not (is_opening or self.conversations or self._projects or self._endings or self._begun):
             return nullcontext()
-        most = max(
+        rows = max(
             len(self.entries),
             len(self._journal),
             self._turns,
             *map(len, self._rows.values()),
         )
-        return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
+        return pipelined(self.tx) if rows <= INSERTED_ROWS_MAX else nullcontext()
 
     def flush(self, records: Sequence[Change] = ()) -> None:
         """Writes all gathered rows in a fixed order; ``records`` in one statement with the appended

@@ -133,8 +133,8 @@ class VerifierReport:
             part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)
         ]
         answers += [
-            Verdict.contradicted if found.readable else Verdict.unreadable
-            for found in self.findings
+            Verdict.contradicted if finding.readable else Verdict.unreadable
+            for finding in self.findings
         ]
         return worst([*answers, Verdict.unproved] if self.lacks else answers)
 
@@ -179,14 +179,14 @@ class VerifierReport:
         """Runs one check and adds it as a part with the verdict ``level`` if it holds. Returns
         False after a contradiction.
         """
-        found, lacks = len(self.findings), len(self.lacks)
+        findings, lacks = len(self.findings), len(self.lacks)
         try:
             check()
         except ContradictionError as contradiction:
             self.findings.append(contradiction.finding)
         except MALFORMED_ERRORS:
             self.findings.append(VerifierFinding(name, "it has the form of its kind"))
-        new_findings = self.findings[found:]
+        new_findings = self.findings[findings:]
         if new_findings:
             answer = (
                 Verdict.contradicted

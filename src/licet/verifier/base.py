@@ -77,10 +77,10 @@ def _read_base_manifest(
         raise ContradictionError(MANIFEST, "it is the base that the release's manifest names")
     if facts is not None and facts["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
         raise ContradictionError(MANIFEST, "the release's log entry names its hash")
-    first, then = (
+    first, second = (
         read_time(either["built_at"], MANIFEST, "built_at") for either in (base_manifest, manifest)
     )
-    if first > then or _curation_settings(base_manifest) != _curation_settings(manifest):
+    if first > second or _curation_settings(base_manifest) != _curation_settings(manifest):
         raise ContradictionError(MANIFEST, CURATED_ALIKE)
     return base_manifest
 
@@ -101,10 +101,10 @@ def count_carriable(rows: Iterable[Row], base_rows: Iterable[Row], is_same_year:
     sides = merge(_with_side(rows, 0), _with_side(base_rows, 1), key=itemgetter(0))
     count = 0
     for _, chat in groupby(sides, itemgetter(0)):
-        found: tuple[Counter[Any], Counter[Any]] = Counter(), Counter()
+        carriable: tuple[Counter[Any], Counter[Any]] = Counter(), Counter()
         for _, side, row in chat:
-            found[side][row["who"], _count_turns(row)] += 1
-        count += (found[0] & found[1]).total()
+            carriable[side][row["who"], _count_turns(row)] += 1
+        count += (carriable[0] & carriable[1]).total()
     return count
 
 

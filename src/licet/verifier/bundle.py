@@ -116,8 +116,8 @@ def parse_module(name: str, text: str) -> BundlePart:
                 f"{name}: line {node.lineno}: neither a definition nor an import without `as`"
             )
     code = "\n".join(text.splitlines()[end:]).strip("\n")
-    kept = tuple(name for name in imports if name[0] != "__future__")
-    return BundlePart(name, docstring or "", kept, tuple(defines), code)
+    needed = tuple(name for name in imports if name[0] != "__future__")
+    return BundlePart(name, docstring or "", needed, tuple(defines), code)
 
 
 def _is_ours(module: str) -> bool:

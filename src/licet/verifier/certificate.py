@@ -174,7 +174,7 @@ def _check_places(certificate: dict[str, Any], place: str) -> None:
     for place_stated in certificate["places"]:
         done = place_stated["done"]
         read_back = place_stated["read_back"]
-        kept = place_stated["kept_until"]
+        until = place_stated["kept_until"]
         later = [
             value["at"] for value in (place_stated["recalled"], place_stated["answered"]) if value
         ] + [place_stated["registered"]]
@@ -197,8 +197,8 @@ def _check_places(certificate: dict[str, Any], place: str) -> None:
             ),
             (
                 "kept data has a date of its own, after it was read back",
-                (kept is not None) == (done == "kept")
-                and (kept is None or read_time(kept, place, "kept_until") > verified),
+                (until is not None) == (done == "kept")
+                and (until is None or read_time(until, place, "kept_until") > verified),
             ),
             (
                 "a recall and an answer fit the action",

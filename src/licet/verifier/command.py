@@ -85,10 +85,10 @@ def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
 
 def report_lines(report: VerifierReport) -> list[str]:
     """The answer as text: the whole, broken promises, missing evidence, and each part."""
-    what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
+    subject = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     fields = report.fields()
-    lines = [f"{report.answer}: {what}{size}", *stated_line(fields)]
+    lines = [f"{report.answer}: {subject}{size}", *stated_line(fields)]
     for finding in report.findings:
         word = "contradiction" if finding.readable else "unreadable"
         lines.append(f"{word}: {finding.place}: broken promise: {finding.promise}")
@@ -183,9 +183,9 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
         parse_proof(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
     )
     logs = read_logs([_open_files(place) for place in call.log], keys, call.origin) if keys else []
-    report, found, proof = check_conversation_in(files, call.handle, call.salt, kept_proof, logs)
+    report, content, proof = check_conversation_in(files, call.handle, call.salt, kept_proof, logs)
     if call.json:
-        found_fields = None if found is None else asdict(found)
+        found_fields = None if content is None else asdict(content)
         print(
             json.dumps(
                 {
@@ -200,7 +200,7 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
             )
         )
     else:
-        print("\n".join(([found.text] if found is not None else []) + report_lines(report)))
+        print("\n".join(([content.text] if content is not None else []) + report_lines(report)))
     return EXITS[report.answer]
 
 

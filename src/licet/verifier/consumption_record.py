@@ -37,10 +37,10 @@ def find_signer_key(
     keys: Sequence[VerifierKey], name: str, report: VerifierReport, place: str, hint: str
 ) -> VerifierKey | None:
     """The key with the signer's name; reports a lack if none was given."""
-    found = next((key for key in keys if key.name == name), None)
-    if found is None:
+    signer = next((key for key in keys if key.name == name), None)
+    if signer is None:
         report.add_lack(place, f"its signature by `{name}` was not checked", f"{hint}: --key VKEY")
-    return found
+    return signer
 
 
 class ConsumedRows:

@@ -223,7 +223,7 @@ def _verify_lines(
     """The conversation's lines, proved complete by their neighbours."""
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
-    found, keys, indexes = [], [], []
+    verified, keys, indexes = [], [], []
     for shown in proof[name]:
         line, index = shown["line"].encode(), shown["index"]
         path = [bytes.fromhex(digest) for digest in shown["path"]]
@@ -236,18 +236,18 @@ def _verify_lines(
         record = read_candidate(line, "proof") if name == "candidates" else read_row(line, "proof")
         keys.append(record["conversation"])
         indexes.append(index)
-        found += [record] if record["conversation"] == handle else []
+        verified += [record] if record["conversation"] == handle else []
     if keys != sorted(keys) or indexes != list(
         range(indexes[0] if indexes else 0, size)[: len(indexes)]
     ):
         raise ContradictionError("proof", "its lines are neighbours, in order")
     # a handle occurs once among the candidates
-    is_single = name == "candidates" and len(keys) == 1 and bool(found)
+    is_single = name == "candidates" and len(keys) == 1 and bool(verified)
     before = not indexes or indexes[0] == 0 or keys[0] < handle
     after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
     if not is_single and not (before and after and (indexes or size == 0)):
         raise ContradictionError("proof", "its neighbours prove that no line is missing")
-    return found
+    return verified
 
 
 def check_conversation_in(
@@ -259,14 +259,14 @@ def check_conversation_in(
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
     report = VerifierReport("conversation")
     shown = list[dict[str, Any]]()
-    found = list[ConversationFound]()
+    contents = list[ConversationFound]()
     raw = b""
 
     def check_lines() -> None:
         nonlocal raw
         raw = read_bounded(files, MANIFEST, report)
         shown.append(prove_conversation(files, handle) if kept_proof is None else kept_proof)
-        found.append(check_conversation(raw, shown[0], handle, salt))
+        contents.append(check_conversation(raw, shown[0], handle, salt))
 
     def check_manifest_logged() -> None:
         year = str(_parse_manifest(raw).get("built_at"))[:4]
@@ -291,4 +291,4 @@ def check_conversation_in(
         report.parts[0] = ArtefactPart(
             "conversation", Verdict.unproved, f"it agrees with `{MANIFEST}`, which is not proved"
         )
-    return report, found[0] if found else None, shown[0] if shown else None
+    return report, contents[0] if contents else None, shown[0] if shown else None

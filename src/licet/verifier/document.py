@@ -76,7 +76,7 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 class EntryCounts:
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
-        # the newest that was applied or stands
+        # the newest version applied, or repeated in this log
         self.policy: tuple[int, str] | None = None
         self.kinds: dict[str, int] = {}
         self.answers: dict[str, int] = {}
@@ -274,17 +274,17 @@ class _DocumentCheck:
 
     def count_entries(self) -> None:
         """Counts the entries of each listed log, up to the stated number."""
-        given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
+        logs = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for counted in self.payload["logs"]:
-            if counted["origin"] not in given:
+            if counted["origin"] not in logs:
                 self.report.add_lack(
                     counted["origin"],
                     "its numbers come from a log that was not given",
                     "give the published folder: --log",
                 )
                 return
-            trusted, log = given[counted["origin"]]
+            trusted, log = logs[counted["origin"]]
             story = DocumentStory(new_story(trusted.origin).year, counted["size"], counts)
             checked = check_log(log, trusted, (), story)
             self.report.merge(checked)
@@ -334,7 +334,9 @@ class _DocumentCheck:
             "totals": _total_figures(counted),
         }
         for where, value in _flat_values(expected):
-            if (found := _value_at(stated, where)) != value or type(found) is not type(value):
+            if (stated_value := _value_at(stated, where)) != value or type(
+                stated_value
+            ) is not type(value):
                 name = f"{self.place}, figures.{'.'.join(map(str, where))}"
                 raise ContradictionError(
                     name, f"it equals the count from the log and the manifests: {value}"

@@ -87,7 +87,7 @@ WITHOUT_ACCOUNT = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
     "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
     "journal_head", "release_decided"})  # fmt: skip
-# The keys of an entry, by those of them that identify its account.
+# The keys of an entry, by its keys for the account.
 KEYS = {
     own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]
 }

@@ -141,8 +141,8 @@ def _misfit_keys(value: object, shape: dict[str, Shape], path: str) -> str | Non
             continue
         if name not in value:
             return f"{path}.{name}"
-        if found := find_misfit(value[name], inner, f"{path}.{name}"):
-            return found
+        if misfit := find_misfit(value[name], inner, f"{path}.{name}"):
+            return misfit
     for key, element in value.items():
         if key not in expected and (
             other == "" or (other is not None and find_misfit(element, other))
@@ -159,9 +159,9 @@ def check_shape(
     error: type[ContradictionError] = ContradictionError,
 ) -> None:
     """Raises ``error`` unless the value has the fields of ``kind``, each of its type."""
-    found = find_misfit(value, shape)
-    if found:
-        raise error(place, f"it has the fields of {kind}: `{found.lstrip('.') or kind}`")
+    misfit = find_misfit(value, shape)
+    if misfit:
+        raise error(place, f"it has the fields of {kind}: `{misfit.lstrip('.') or kind}`")
 
 
 def fits_kind(value: object, shape: str) -> bool:

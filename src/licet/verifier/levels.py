@@ -190,12 +190,12 @@ def _names_below(node: dict[str, Any]) -> Iterator[str]:
 
 def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
     """The level of each field that ``value`` has; `ContradictionError` for a field without one."""
-    table, found = levels_by_field(artefact), set[str]()
+    table, fields = levels_by_field(artefact), set[str]()
     for at, name in _field_names(value, _field_tree(artefact), ""):
         if name is None:
             raise ContradictionError(place, f"it has the fields of its kind, and no other: `{at}`")
-        found.add(name)
-    return {name: level for name, level in table.items() if name in found}
+        fields.add(name)
+    return {name: level for name, level in table.items() if name in fields}
 
 
 def short_names(names: Iterable[str], excluded: Iterable[str]) -> list[str]:
@@ -205,14 +205,14 @@ def short_names(names: Iterable[str], excluded: Iterable[str]) -> list[str]:
         for name in excluded
         for end in range(1, len(_keys_of(name)) + 1)
     }
-    found: dict[str, None] = {}
+    short: dict[str, None] = {}
     for name in names:
         keys = _keys_of(name)
         end = next(
             (end for end in range(1, len(keys)) if tuple(keys[:end]) not in taken), len(keys)
         )
-        found[".".join(keys[:end]).replace(".[]", "[]").removesuffix("[]")] = None
-    return list(found)
+        short[".".join(keys[:end]).replace(".[]", "[]").removesuffix("[]")] = None
+    return list(short)
 
 
 def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
@@ -231,11 +231,11 @@ def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
 
 def stated_line(fields: dict[str, dict[str, Verdict]]) -> list[str]:
     """The merely stated fields, in at most one line."""
-    found = []
+    stated = []
     for artefact, levels in fields.items():
         own = [name for name, level in levels.items() if level is Verdict.stated]
         if own:
             others = [name for name, level in levels.items() if level is not Verdict.stated]
             short = [name.rpartition(".")[2] for name in short_names(own, others)]
-            found.append(f"{artefact}: {', '.join(dict.fromkeys(short))}")
-    return [f"stated by the operator, not proved: {'; '.join(found)}"] if found else []
+            stated.append(f"{artefact}: {', '.join(dict.fromkeys(short))}")
+    return [f"stated by the operator, not proved: {'; '.join(stated)}"] if stated else []

@@ -85,9 +85,9 @@ def check_log(
 
     if not report.step("checkpoint", f"the log's key `{trusted.key.name}` signed it", open_head):
         return report
-    kept = f", and so do the {len(older)} checkpoints seen before" if older else ""
+    note = f", and so do the {len(older)} checkpoints seen before" if older else ""
     report.step(
-        "entries and tiles", f"each byte of them leads to the signed root{kept}", check_tree
+        "entries and tiles", f"each byte of them leads to the signed root{note}", check_tree
     )
     if story is not None:
         report.step(
@@ -116,9 +116,11 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
         )
     elif excess is not None:
         number, question, scope = excess
-        what = f"number {number} for `{question}`, for {'an' if scope == ACCOUNT else 'a'} {scope}"
+        grant = f"number {number} for `{question}`, for {'an' if scope == ACCOUNT else 'a'} {scope}"
         report.add_lack(
-            "carried", f"more grants of {what} are carried over than were in force at its end", mend
+            "carried",
+            f"more grants of {grant} are carried over than were in force at its end",
+            mend,
         )
 
 
@@ -252,9 +254,9 @@ def _check_tile(
             report.add_contradiction(piece.path, f"it holds {piece.width} hashes of 32 bytes")
         for offset, digest in enumerate(hashes[: piece.width]):
             if data[32 * offset : 32 * offset + 32] != digest:
-                what = "entry" if level == 0 else f"subtree of level {8 * level}, number"
+                node = "entry" if level == 0 else f"subtree of level {8 * level}, number"
                 report.add_contradiction(
-                    piece.path, f"its hash {offset} is that of {what} {index * TILE + offset}"
+                    piece.path, f"its hash {offset} is that of {node} {index * TILE + offset}"
                 )
                 break
 
@@ -320,7 +322,7 @@ def read_logs(
 
     A log of another year than a key's is trusted with the same public key under the year's name.
     """
-    found: list[tuple[Trust, Files]] = []
+    logs: list[tuple[Trust, Files]] = []
     for files in places:
         checkpoint = files.read("checkpoint")
         years = (
@@ -339,8 +341,8 @@ def read_logs(
             origin_line = (
                 (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
             )
-            found.append((_trust_for(origin_line, keys, origin), log))
-    return found
+            logs.append((_trust_for(origin_line, keys, origin), log))
+    return logs
 
 
 def _trust_for(origin_line: str, keys: Sequence[Trust], origin: str | None) -> Trust:

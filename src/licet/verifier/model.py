@@ -234,7 +234,7 @@ def _matches_head(dependency: dict[str, Any], head: dict[str, Any]) -> bool:
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         raise ContradictionError(STATEMENT, "each of its fields occurs once")
-    return found
+    return mapping

@@ -91,12 +91,12 @@ def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, byt
             raise ValueError("not a Parquet file")
         (size,) = struct.unpack("<I", data[-8:-4])
         footer = ThriftReader(data, len(data) - 8 - size).structure()
-        found = [_row_group(data, group) for group in footer[4]]
-        if footer[3] != sum(map(len, found)):
+        groups = [_row_group(data, group) for group in footer[4]]
+        if footer[3] != sum(map(len, groups)):
             raise ValueError("the row count differs")
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):
         raise ContradictionError(place, "the part contains sealed rows") from None
-    for group in found:
+    for group in groups:
         yield from group
 
 

@@ -93,10 +93,10 @@ def _check_consistency(
             "new checkpoint", f"the log never shrinks: it had {first.size} entries"
         )
     if first.size == 0:
-        found = None if proof else (tree_hash([]), second.root)
+        roots = None if proof else (tree_hash([]), second.root)
     else:
-        found = roots_of_proof(first.size, second.size, first.root, proof)
-    if found != (first.root, second.root):
+        roots = roots_of_proof(first.size, second.size, first.root, proof)
+    if roots != (first.root, second.root):
         raise ContradictionError(
             "new checkpoint", f"its first {first.size} entries are those of the old checkpoint"
         )

@@ -323,17 +323,17 @@ def _derive_pseudonyms(salt: str, facts: dict[str, Any]) -> dict[str, str]:
     """The pseudonyms that the salt gives to the ids in the private record."""
     return {
         name: hmac.digest(
-            bytes.fromhex(salt), what.encode() + bytes.fromhex(facts[what]), "sha256"
+            bytes.fromhex(salt), kind.encode() + bytes.fromhex(facts[kind]), "sha256"
         ).hex()
-        for name, what in ID_OF_PSEUDONYM.items()
-        if what in facts
+        for name, kind in ID_OF_PSEUDONYM.items()
+        if kind in facts
     }
 
 
 def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
     question = facts.get("question", TRAINING if "scope" not in facts else None)
     target = next(
-        (f"urn:licet:{what}:{facts[what]}" for what in ID_OF_PSEUDONYM.values() if what in facts),
+        (f"urn:licet:{kind}:{facts[kind]}" for kind in ID_OF_PSEUDONYM.values() if kind in facts),
         None,
     )
     stated = (event.get("question", TRAINING), event.get("scope", ACCOUNT), event.get("of"))
@@ -341,7 +341,7 @@ def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 
 def _kept_grants(event: dict[str, Any]) -> str:
-    return ",".join(str(kept["grant"]) for kept in event.get("kept", ()))
+    return ",".join(str(grant["grant"]) for grant in event.get("kept", ()))
 
 
 def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:

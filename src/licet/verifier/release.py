@@ -259,7 +259,7 @@ class _ReleaseCheck:
                 REVIEW,
                 "it reconciles: each row was read or out of reach, its bound follows, in enough rows",
             )
-        found = sum(
+        findings = sum(
             sum(part["findings"].values()) for part in (statement["chance"], statement["risk"])
         )
         facts = {
@@ -267,7 +267,7 @@ class _ReleaseCheck:
             "manifest_sha256": statement["manifest_sha256"],
             "bound_ppm": statement["bound"]["ppm"],
             "rows": statement["chance"]["read"] + statement["risk"]["read"],
-            "findings": found,
+            "findings": findings,
         }
         sha256 = hashlib.sha256(file["review"].encode()).hexdigest()
         self._check_logged("release_reviewed", sha256, REVIEW, statement["closed_at"], facts)
@@ -386,12 +386,12 @@ class _ReleaseCheck:
         )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        what = (
+        description = (
             "base",
             "it was sealed before, and its rows were carried or dropped",
             self.check_base_logged,
         )
-        return (what,) if "base" in self.manifest else ()
+        return (description,) if "base" in self.manifest else ()
 
     def check_base_logged(self) -> None:
         stated = self.manifest.get("base")
@@ -415,12 +415,12 @@ class _ReleaseCheck:
     def carried_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
         if self.base_files is None or "base" not in self.manifest:
             return ()
-        what = (
+        description = (
             "carried rows",
             "their base was curated alike, and has at least as many rows of the same turns",
             self.check_carried,
         )
-        return (what,)
+        return (description,)
 
     def check_carried(self) -> None:
         assert self.base_files is not None
@@ -497,11 +497,11 @@ class _ReleaseCheck:
                 self._check_part(was["file"], held)
 
     def _check_part(self, path: str, expected: list[tuple[int, bytes]]) -> None:
-        found = rows_in_part(self.files.read(path) or b"", path)
+        rows = rows_in_part(self.files.read(path) or b"", path)
         try:
             leaves = [
                 (ordinal, leaf_in_parts(ordinal, row_id, until_us, hashlib.sha256(sealed).digest()))
-                for ordinal, row_id, until_us, sealed in found
+                for ordinal, row_id, until_us, sealed in rows
             ]
         except CompressedError:
             self.report.add_lack(

@@ -32,15 +32,15 @@ def read_roaring(data: bytes) -> dict[int, int]:
         raise ValueError("too many containers")
     heads = struct.unpack_from(f"<{2 * count}H", data, offset)
     offset += 4 * count + (0 if has_runs and count < OFFSETS_FROM else 4 * count)
-    found: dict[int, int] = {}
+    containers: dict[int, int] = {}
     for n in range(count):
         bits, offset = _container(data, offset, heads[2 * n + 1] + 1, is_run=bool(flags >> n & 1))
         if bits.bit_count() != heads[2 * n + 1] + 1 or (n and heads[2 * n] <= heads[2 * n - 2]):
             raise ValueError("a container is not in order, or its size differs")
-        found[heads[2 * n]] = bits
+        containers[heads[2 * n]] = bits
     if offset != len(data):
         raise ValueError("more bytes than containers")
-    return found
+    return containers
 
 
 def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[int, int]:
@@ -119,11 +119,11 @@ def _serialize(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
 def _set_bits(bits: int) -> list[int]:
     """The positions of the set bits, in order."""
     text = bin(bits)[:1:-1]
-    found, index = [], text.find("1")
+    positions, index = [], text.find("1")
     while index >= 0:
-        found.append(index)
+        positions.append(index)
         index = text.find("1", index + 1)
-    return found
+    return positions
 
 
 def set_union(left: RowSet, right: RowSet) -> dict[int, int]:
@@ -154,10 +154,10 @@ def set_size(numbers: RowSet) -> int:
 
 def set_of(runs: list[tuple[int, int]]) -> dict[int, int]:
     """The numbers from each first to each last."""
-    found: dict[int, int] = {}
+    containers: dict[int, int] = {}
     for first, last in runs:
         for key in range(first // CHUNK_BITS, last // CHUNK_BITS + 1):
             low = max(first - key * CHUNK_BITS, 0)
             high = min(last - key * CHUNK_BITS, CHUNK_BITS - 1)
-            found[key] = found.get(key, 0) | ((1 << high + 1) - (1 << low))
-    return found
+            containers[key] = containers.get(key, 0) | ((1 << high + 1) - (1 << low))
+    return containers

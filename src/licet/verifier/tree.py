@@ -71,10 +71,10 @@ def roots_of_proof(
         return None
     cut = _largest_power_below(size)
     if old <= cut:
-        found = roots_of_proof(old, cut, old_root, proof[:-1], whole)
-        return None if found is None else (found[0], node(found[1], proof[-1]))
-    found = roots_of_proof(old - cut, size - cut, old_root, proof[:-1], False)
-    return None if found is None else (node(proof[-1], found[0]), node(proof[-1], found[1]))
+        roots = roots_of_proof(old, cut, old_root, proof[:-1], whole)
+        return None if roots is None else (roots[0], node(roots[1], proof[-1]))
+    roots = roots_of_proof(old - cut, size - cut, old_root, proof[:-1], False)
+    return None if roots is None else (node(proof[-1], roots[0]), node(proof[-1], roots[1]))
 
 
 def _largest_power_below(size: int) -> int:

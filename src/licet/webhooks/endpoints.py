@@ -309,18 +309,18 @@ def list_names(tx: Transaction) -> list[str]:
 def backlog_of(installation: Installation, name: str) -> EndpointBacklog:
     """Returns an endpoint's backlog, with its last answers; NotFoundError for an unknown name."""
     with transaction(installation.pool) as tx:
-        found = _backlog(installation.keyring, tx, name, installation.clock())
-    if found is None:
+        backlog = _backlog(installation.keyring, tx, name, installation.clock())
+    if backlog is None:
         raise _unknown_error(name)
-    return found
+    return backlog
 
 
 def list_backlogs(installation: Installation) -> list[EndpointBacklog]:
     """Returns each endpoint's backlog, by name."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
-        found = [_backlog(installation.keyring, tx, name, now) for name in list_names(tx)]
-    return [endpoint_backlog for endpoint_backlog in found if endpoint_backlog is not None]
+        backlogs = [_backlog(installation.keyring, tx, name, now) for name in list_names(tx)]
+    return [endpoint_backlog for endpoint_backlog in backlogs if endpoint_backlog is not None]
 
 
 def _backlog(keyring: Keyring, tx: Transaction, name: str, now: datetime) -> EndpointBacklog | None:

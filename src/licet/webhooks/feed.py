@@ -40,17 +40,17 @@ def events_after(
     """
     number = host_events.number_of(cursor)
     with transaction(installation.pool) as tx:
-        found = host_events.list_since(tx, number, min(limit, EVENTS_MAX))
+        events = host_events.list_since(tx, number, min(limit, EVENTS_MAX))
         has_endpoint = tx.execute(
             "SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)"
         ).fetchone()
-    if not found and has_endpoint == (False,):
+    if not events and has_endpoint == (False,):
         raise RefusedError(
             "there is no endpoint, so no events are stored",
             "`licet webhooks add NAME --pull` starts storing them",
             because="nobody_hears",
         )
-    return EventPage(items=tuple(found), next=found[-1].cursor if found else cursor)
+    return EventPage(items=tuple(events), next=events[-1].cursor if events else cursor)
 
 
 def acknowledge(installation: Installation, event: str, endpoint: str, bound: UUID) -> HostDelivery:

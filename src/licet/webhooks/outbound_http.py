@@ -127,8 +127,8 @@ def resolve(host: str, port: int) -> Sequence[str]:
     # As bytes: the standard library first converts text to Punycode. `parse_target` accepts only
     # ASCII.
     return [
-        str(found[4][0])
-        for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        str(entry[4][0])
+        for entry in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
     ]
 
 
@@ -136,18 +136,18 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
     """Returns the address to connect to; RefusedError if any of the name's addresses is not
     permitted, OSError if there is none.
     """
-    found = [_parse_address(text.partition("%")[0]) for text in resolved(to.host, to.port)]
-    if not found:
+    addresses = [_parse_address(text.partition("%")[0]) for text in resolved(to.host, to.port)]
+    if not addresses:
         raise OSError("the name has no address")
-    if to.scheme == "http" and not all(address.is_loopback for address in found):
+    if to.scheme == "http" and not all(address.is_loopback for address in addresses):
         raise RefusedError("plain http is permitted only to this machine", because="http")
-    if to.host not in inside and not all(is_public(address) for address in found):
+    if to.host not in inside and not all(is_public(address) for address in addresses):
         raise RefusedError(
             f"`{to.host}` has an address that is not public",
             "name the host in LICET_WEBHOOKS__INSIDE if it is yours",
             because="inside",
         )
-    return str(found[0])
+    return str(addresses[0])
 
 
 @functools.lru_cache(1_024)
@@ -217,10 +217,10 @@ class Poster:
         place = (to.scheme, to.host, address, to.port)
         request = _request(to, body, headers)
         try:
-            kept = self._take(place)
-            if kept is not None:
+            connection = self._take(place)
+            if connection is not None:
                 with contextlib.suppress(ConnectionError):  # `RemoteDisconnected` is one
-                    return self._exchange(place, kept, request)
+                    return self._exchange(place, connection, request)
             return self._exchange(place, self._connect(place), request)
         except TimeoutError:
             return HttpReply(status=0, outcome="timeout")
@@ -236,18 +236,18 @@ class Poster:
 
     def close(self) -> None:
         with self._lock:
-            kept, self._kept = self._kept, []
-        for _, connection in kept:
+            idle, self._kept = self._kept, []
+        for _, connection in idle:
             connection.close()
 
     def _take(self, place: _Place) -> socket.socket | None:
         """Takes an idle connection to ``place`` that is still open and has no unread bytes."""
         with self._lock:
-            found = [entry for entry in self._kept if entry[0] == place]
-            if not found:
+            idle = [entry for entry in self._kept if entry[0] == place]
+            if not idle:
                 return None
-            self._kept.remove(found[-1])
-        connection = found[-1][1]
+            self._kept.remove(idle[-1])
+        connection = idle[-1][1]
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         if poll.poll(0):
@@ -318,9 +318,9 @@ def _whole_reply(begun: bytes) -> HttpReply | None:
         return None
     headers = dict[bytes, bytes]()
     for line in lines:
-        if (found := _HEADER_LINE.fullmatch(line)) is None or found[1].lower() in headers:
+        if (header := _HEADER_LINE.fullmatch(line)) is None or header[1].lower() in headers:
             return None
-        headers[found[1].lower()] = found[2].strip(b" \t")
+        headers[header[1].lower()] = header[2].strip(b" \t")
     status = int(first[9:12])
     length = headers.get(b"content-length", b"0" if status == 204 else b"")
     if length != str(len(body)).encode() or not headers.keys().isdisjoint(_CHANGES_CONNECTION):
