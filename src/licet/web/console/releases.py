@@ -49,7 +49,6 @@ from licet.service.release_view import ReleaseView
 from licet.store.connect import transaction
 from licet.vault.installation import load_policies
 from licet.web.api import shared
-from licet.web.api.shared import member_of
 from licet.web.console import chart
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -169,7 +168,7 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
         may_sign=seen is not None and _may_sign(visit, seen),
         wanted=SampleSizeForm(),
         slice=SliceForm(),
-        seconds=signatures.rows_for_second(visit.installation, str(folder), member_of(visit.staff))
+        seconds=signatures.rows_for_second(visit.installation, str(folder), visit.member)
         if folder
         else 0,
         names=FINDINGS,
@@ -302,7 +301,7 @@ def read_slice(
     recorded, and its person sees it.
     """
     known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), visit.member
     if data.row:
         read = slice_sample.read_rows(visit.installation, folder, reader, [release_count(data.row)])
     else:
@@ -331,13 +330,13 @@ def finding(
         signatures.undo(
             visit.installation,
             find_folder(visit.installation, known),
-            member_of(visit.staff),
+            visit.member,
             second=second,
         )
         return _next(visit, known, second)
     if data.finding not in {each.value for each in FINDINGS}:
         raise UsageError(f"`{data.finding}` is no finding")
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), visit.member
     signatures.record_finding(
         visit.installation,
         folder,
@@ -353,7 +352,7 @@ def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
         visit.installation,
         find_folder(visit.installation, release),
-        member_of(visit.staff),
+        visit.member,
         second=second,
     )
     if read is None:
@@ -444,7 +443,7 @@ def read_replacements(
     found = replacements.read_replacements(
         visit.installation,
         find_folder(visit.installation, known),
-        member_of(visit.staff),
+        visit.member,
         release_count(data.rows),
     )
     title = f"Replaced names of {known.name}"
@@ -464,7 +463,7 @@ def mark_replacements(visit: RouteVisit, release: FromPath[str], data: Fields) -
     teach nothing.
     """
     known = release_shown(visit, release)
-    folder, reader = find_folder(visit.installation, known), member_of(visit.staff)
+    folder, reader = find_folder(visit.installation, known), visit.member
     for ref in map(_place_ref, chosen_of(data)):
         replacements.mark_replacement(visit.installation, folder, reader, ref)
     return seen_other(f"{release_path(known)}#replacements")

@@ -32,7 +32,6 @@ from licet.service.inbox_acts import ActValues, InboxAct
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
-from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import RouteVisit, Visit
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
@@ -68,7 +67,7 @@ def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
 
     def calling(call: Callable[..., str]) -> RowAct:
         return lambda visit, names, _: call(
-            visit.installation, member_of(visit.staff), "+".join(names), ActValues(reason="")
+            visit.installation, visit.member, "+".join(names), ActValues(reason="")
         )
 
     return TableAct(
@@ -271,7 +270,7 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
     name, why = wanted.name.replace("-", "_"), _why(data)
     return lambda visit, names, form: inbox_verbs.run_recorded(
         visit.installation,
-        member_of(visit.staff),
+        visit.member,
         item(visit, names, form),
         name,
         why,
