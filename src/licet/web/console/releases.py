@@ -486,7 +486,6 @@ def models(visit: RouteVisit) -> Response[Any]:
         "console_models.html",
         visit,
         models=model_view.list_models(visit.installation),
-        retires=visit.allows(RETIRE.may),
     )
 
 
