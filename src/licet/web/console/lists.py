@@ -127,15 +127,15 @@ FLAGS = ConsoleTable(
 # Legal holds
 
 
-def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowAct:
+def _by_row(verb: AnyVerb, says: Callable[[Any], str]) -> RowAct:
     """A verb on a conversation, called with the fields of the form."""
 
-    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
+    def run(visit: Visit, names: Sequence[str], data: Mapping[str, Any], dry_run: bool) -> str:
         call = forms.call_of(visit, verb, data, names[0])
         (done,) = verb.run(msgspec.structs.replace(call, dry_run=dry_run))
         return says(done)
 
-    return act
+    return run
 
 
 def _check(verb: AnyVerb, what: str) -> Callable[[Visit, Mapping[str, Any]], Faults]:
@@ -167,20 +167,15 @@ def _freed(done: HoldAct) -> str:
     )
 
 
-def _reviewing(*, dry_run: bool) -> RowAct:
+_PLACING, _ENDING = _by_row(PLACE, _placed), _by_row(END, _freed)
+
+
+def _review(visit: Visit, names: Sequence[str], data: Mapping[str, Any], dry_run: bool) -> str:
     """Places a hold that is there again, with another day of review; NotFoundError where the matter
     holds nothing.
     """
-    ended, placed = (
-        _by_row(END, _freed, dry_run=True),
-        _by_row(PLACE, _placed, dry_run=dry_run),
-    )
-
-    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
-        ended(visit, names, data)
-        return placed(visit, names, data)
-
-    return act
+    _ENDING(visit, names, data, True)
+    return _PLACING(visit, names, data, dry_run)
 
 
 CONVERSATIONS = ConsoleTable(
@@ -204,8 +199,7 @@ CONVERSATIONS = ConsoleTable(
                 "makes nothing usable."
             ),
             check=_check(PLACE, "place"),
-            forecast=_by_row(PLACE, _placed, dry_run=True),
-            apply=_by_row(PLACE, _placed, dry_run=False),
+            run=_PLACING,
         ),
     ),
 )
@@ -226,8 +220,7 @@ HELD = ConsoleTable(
                 "day of review that you write."
             ),
             check=_check(PLACE, "place"),
-            forecast=_reviewing(dry_run=True),
-            apply=_reviewing(dry_run=False),
+            run=_review,
         ),
         TableAct(
             name="end",
@@ -240,8 +233,7 @@ HELD = ConsoleTable(
                 "The hold of one matter ends. What nothing else holds and is over its time is "
                 "erased by the next sweep."
             ),
-            forecast=_by_row(END, _freed, dry_run=True),
-            apply=_by_row(END, _freed, dry_run=False),
+            run=_ENDING,
         ),
     ),
 )

@@ -38,15 +38,16 @@ from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_
 
 CHOSEN_MAX = 200
 ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
-RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
+RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any], bool], str]
 Fields: TypeAlias = URLEncodedBody[dict[str, Any]]
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     """An act on selected rows. ``does`` is its effect on their people, in a sentence or two.
 
-    ``forecast`` describes the effect on one row, ``apply`` performs it and describes the result;
-    both take the row's names and the form, and an error they raise is reported for that row.
+    ``run`` performs it on one row and describes the result, or with `dry_run`, its last argument,
+    what that would be; it takes the row's names and the form, and an error it raises is reported
+    for that row.
     ``fields`` are the form's further fields, which ``check`` validates. ``item`` is the row's item
     in the inbox, where the reason is kept; an act without it asks for a reason of its own.
     """
@@ -54,8 +55,7 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     means: str
-    forecast: RowAct
-    apply: RowAct
+    run: RowAct
     destroys: bool = False
     fields: str = ""
     item: ItemName | None = None
@@ -65,18 +65,16 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
     """An act of the inbox (`service.inbox_acts`), on rows that are named as its items of a kind."""
 
-    def calling(call: Callable[..., str]) -> RowAct:
-        return lambda visit, names, _: call(
-            visit.installation, visit.member, "+".join(names), ActValues(reason="")
-        )
+    def run(visit: Visit, names: Sequence[str], _: Mapping[str, Any], dry_run: bool) -> str:
+        call = act.forecast if dry_run else act.does
+        return call(visit.installation, visit.member, "+".join(names), ActValues(reason=""))
 
     return TableAct(
         name=act.name,
         label=act.label,
         means=act.means,
         destroys=act.destroys,
-        forecast=calling(act.forecast),
-        apply=calling(act.does),
+        run=run,
         item=lambda _, names, __: f"{kind.value}:{'+'.join(names)}",
     )
 
@@ -241,8 +239,8 @@ def act(visit: Visit, table: ConsoleTable, data: Mapping[str, Any]) -> Response[
     if confirmed and not asks and wanted.item is not None:
         faults = shell.why_faults(_why(data))
         confirmed = not faults
-    do = _recorded(wanted, data) if confirmed else wanted.forecast
-    lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
+    run = _recorded(wanted, data) if confirmed else wanted.run
+    lines = [] if asks else [_line(visit, run, one, data, not confirmed) for one in chosen]
     return shell.page(
         "console_act.html",
         visit,
@@ -266,15 +264,15 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
     """The act, with its reason on record first."""
     item = wanted.item
     if item is None:
-        return wanted.apply
+        return wanted.run
     name, why = wanted.name.replace("-", "_"), _why(data)
-    return lambda visit, names, form: inbox_verbs.run_recorded(
+    return lambda visit, names, form, dry_run: inbox_verbs.run_recorded(
         visit.installation,
         visit.member,
         item(visit, names, form),
         name,
         why,
-        lambda: wanted.apply(visit, names, form),
+        lambda: wanted.run(visit, names, form, dry_run),
     )
 
 
@@ -289,10 +287,10 @@ def chosen_of(data: Mapping[str, Any]) -> list[str]:
     return chosen
 
 
-def _line(visit: Visit, do: RowAct, word: str, data: Mapping[str, Any]) -> ActLine:
+def _line(visit: Visit, run: RowAct, word: str, data: Mapping[str, Any], dry_run: bool) -> ActLine:
     names = tuple(word.split("+"))
     try:
-        return ActLine(names, do(visit, names, data), False)
+        return ActLine(names, run(visit, names, data, dry_run), False)
     except LicetError as error:
         return ActLine(names, error.message.replace("`", ""), True)
 
