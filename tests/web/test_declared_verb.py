@@ -28,6 +28,7 @@ from licet.vault.commands import Flag
 from licet.vault.simulated_clock import save
 from licet.web.api.verb_routes import route_of
 from licet.web.app import create_app
+from licet.web.console import look_up
 from licet.web.console.verb_forms import form_of
 
 from .served import NOTICE, ApplicationClient, World, world
@@ -103,7 +104,7 @@ def app(flagged: Chat) -> Litestar:
     lived = flagged[0]
     made = create_app(lived.installation, lived.web, wall=lambda: lived.wall)
     made.register(route_of(UPHOLD))
-    made.register(form_of(UPHOLD))
+    made.register(look_up.router_of([form_of(UPHOLD)]))
     return made
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from litestar import Response, get, post, put
 from litestar.params import JSONBody
@@ -27,7 +26,7 @@ from licet.vault.ids import Prefix, format_id, host_hmac, uuid7
 from licet.vault.installation import load_policies
 from licet.web.api import schema
 from licet.web.api import shared as shell
-from licet.web.api.references import account_of, not_found, site_of
+from licet.web.api.references import account_of, not_found, require_account, site_of
 from licet.web.api.shared import (
     READS,
     WRITES,
@@ -230,11 +229,6 @@ def _fresh_seconds(account_gate: account_view.AccountGate, now: datetime) -> int
     return max(0, min(schema.GATE_SECONDS, int((end - now).total_seconds())))
 
 
-def _must_exist(tx: Transaction, account: UUID) -> None:
-    if account not in account_view.load_accounts(tx, [account]):
-        raise not_found()
-
-
 @get("/v1/accounts/{account:str}/explain", may=SEES, responses=READS, tags=TAG)
 async def explain_account(request: AnyRequest, account: AccountRef) -> explanations.AccountSeen:
     """Which content of the account may be used, and why the rest may not."""
@@ -261,7 +255,7 @@ async def list_reads(
     holder, before = await account_of(request, account), shell.uuid_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ReadPage:
-        _must_exist(tx, holder)
+        require_account(tx, holder)
         found = staff_reads.newest(tx, limit + 1, account=holder, before=before)
         return schema.ReadPage(
             items=tuple(
@@ -294,7 +288,7 @@ async def export(request: AnyRequest, account: AccountRef) -> Stream:
     """
     site, holder = site_of(request), await account_of(request, account)
     at = site.now()
-    await site.reading(lambda tx: _must_exist(tx, holder))
+    await site.reading(lambda tx: require_account(tx, holder))
     known = await site.calling(lambda: load_policies(site.installation))
 
     def lines(at: datetime = at) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from licet.errors import NotFoundError, UsageError
 from licet.policy.outcomes import Answer, Effect, NoEffect
 from licet.policy.state import Grant
 from licet.store.connect import Transaction
-from licet.vault import account_choices, account_view, policy_versions
+from licet.vault import account_choices, policy_versions
 from licet.vault.account_choices import StoredChoice
 from licet.vault.commands import ChoiceFault, ChosenScope, CommandResult
 from licet.vault.ids import Prefix, format_id, host_hmac, parse
@@ -29,7 +29,14 @@ from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.accounts import SEES
 from licet.web.api.problems import ContradictoryRequestError
-from licet.web.api.references import HOST, account_of, not_found, own, project_of, site_of
+from licet.web.api.references import (
+    HOST,
+    account_of,
+    own,
+    project_of,
+    require_account,
+    site_of,
+)
 from licet.web.api.shared import (
     READS,
     WRITES,
@@ -184,8 +191,7 @@ async def list_choices(
     holder, before = await account_of(request, account), shell.int_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ChoicePage:
-        if holder not in account_view.load_accounts(tx, [holder]):
-            raise not_found()
+        require_account(tx, holder)
         made = account_choices.list_by_account(
             tx, holder, newest_first=True, limit=limit + 1, before=before
         )

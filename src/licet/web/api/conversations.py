@@ -15,13 +15,20 @@ from licet.consent.own_conversations import OwnConversation
 from licet.errors import RefusedError
 from licet.service import explanations
 from licet.store.connect import Transaction
-from licet.vault import account_view, policy_versions
+from licet.vault import policy_versions
 from licet.vault.commands import Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, format_id, host_hmac, parse_turn
 from licet.web.api import schema
 from licet.web.api import shared as shell
-from licet.web.api.references import account_of, conversation_of, not_found, own, site_of
+from licet.web.api.references import (
+    account_of,
+    conversation_of,
+    not_found,
+    own,
+    require_account,
+    site_of,
+)
 from licet.web.api.shared import (
     READS,
     WRITES,
@@ -57,8 +64,7 @@ async def list_conversations(
     before, titled = shell.uuid_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.ConversationPage:
-        if holder not in account_view.load_accounts(tx, [holder]):
-            raise not_found()
+        require_account(tx, holder)
         known = policy_versions.current(tx)
         page = own_conversations.list_page(
             tx, site.installation.keyring, known, holder, site.now(), before=before

@@ -8,7 +8,6 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.params import PathParameter
 
 from licet.access.roles import HELPS, TEAM, Person, Scope, may
 from licet.erasure import certificates, sweeper
@@ -16,22 +15,17 @@ from licet.erasure.certificates import ErasureStatus
 from licet.erasure.sweeper import SweepStatus
 from licet.store.connect import Transaction
 from licet.train import recipients
-from licet.vault import account_view, certificate
+from licet.vault import certificate
 from licet.vault.ids import Prefix, parse
 from licet.web.api import schema
 from licet.web.api import shared as shell
-from licet.web.api.references import account_of, not_found, own, site_of
-from licet.web.api.shared import READS, AccountRef, AnyRequest
+from licet.web.api.references import account_of, not_found, own, require_account, site_of
+from licet.web.api.shared import READS, AccountRef, AnyRequest, id_parameter
 
 TAG = ["erasures"]
 SEES = may(person=True, scope=Scope.accounts_read, staff=HELPS)
 
-ErasureRef = Annotated[
-    str,
-    PathParameter(
-        description="`era_..`, as the answer to a deletion has it.", min_length=1, max_length=64
-    ),
-]
+ErasureRef = Annotated[str, id_parameter("`era_..`, as the answer to a deletion has it.")]
 
 
 async def erasure_of(request: AnyRequest, text: str) -> str:
@@ -55,11 +49,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
     """Every erasure of the account, oldest first."""
     site, holder = site_of(request), await account_of(request, account)
 
-    def known(tx: Transaction) -> bool:
-        return holder in account_view.load_accounts(tx, [holder])
-
-    if not await site.reading(known):
-        raise not_found()
+    await site.reading(lambda tx: require_account(tx, holder))
     is_person = isinstance(request.auth, Person)
     found = await site.calling(
         lambda: certificates.list_by_account(site.installation, holder, for_person=is_person)
@@ -74,11 +64,7 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
     """
     site, holder = site_of(request), await account_of(request, account)
 
-    def known(tx: Transaction) -> bool:
-        return holder in account_view.load_accounts(tx, [holder])
-
-    if not await site.reading(known):
-        raise not_found()
+    await site.reading(lambda tx: require_account(tx, holder))
     return schema.Recipients(
         items=tuple(
             await site.calling(lambda: recipients.list_by_account(site.installation, holder))

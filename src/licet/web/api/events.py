@@ -11,13 +11,13 @@ import asyncio
 from typing import Annotated
 
 from litestar import get, post
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from licet.access.roles import Scope, Service, may
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest
+from licet.web.api.shared import AnyRequest, id_parameter
 from licet.webhooks import feed
 from licet.webhooks.acknowledgements import HostDelivery
 from licet.webhooks.feed import EventPage
@@ -28,10 +28,7 @@ WAITS_MAX = 64
 LOOK_SECONDS = 0.5
 EVENTS = 100
 
-EventRef = Annotated[
-    str,
-    PathParameter(description="`evt_..`, as an event names itself.", min_length=1, max_length=64),
-]
+EventRef = Annotated[str, id_parameter("`evt_..`, as an event names itself.")]
 Since = Annotated[
     str,
     QueryParameter(

@@ -5,22 +5,27 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Response, delete, get
-from litestar.params import PathParameter
 
 from licet.consent import feedback
 from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.store.connect import Transaction
-from licet.vault import account_view, policy_versions
+from licet.vault import policy_versions
 from licet.vault.ids import Prefix, format_id, parse
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.conversations import CHANGES, SEES, TAG
-from licet.web.api.references import account_of, not_found, own, site_of
-from licet.web.api.shared import READS, WRITES, AccountRef, AnyRequest, Cursor, IdempotencyKey
+from licet.web.api.references import account_of, own, require_account, site_of
+from licet.web.api.shared import (
+    READS,
+    WRITES,
+    AccountRef,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+    id_parameter,
+)
 
-FeedbackRef = Annotated[
-    str, PathParameter(description="`fb_..`, as giving it answered.", min_length=1, max_length=64)
-]
+FeedbackRef = Annotated[str, id_parameter("`fb_..`, as giving it answered.")]
 
 
 @get("/v1/accounts/{account:str}/feedback", may=SEES, responses=READS, tags=TAG)
@@ -32,8 +37,7 @@ async def list_feedback(
     before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.FeedbackPageAnswer:
-        if holder not in account_view.load_accounts(tx, [holder]):
-            raise not_found()
+        require_account(tx, holder)
         page = feedback.list_feedback(
             tx,
             site.installation.keyring,

@@ -13,7 +13,7 @@ import base64
 from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import HeaderParameter, JSONBody
 
 from licet.access.roles import Scope, Service, may
 from licet.release.reader import RatedMessage
@@ -23,18 +23,13 @@ from licet.train.remote import HEAD_HEADER, LOG_KEY_HEADER
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest
+from licet.web.api.shared import AnyRequest, id_parameter
 
 TAG = ["releases"]
 MAY = may(scope=Scope.release_lease)
 MEDIA_TYPE = "application/octet-stream"
 
-ReleaseRef = Annotated[
-    str,
-    PathParameter(
-        description="The release's id, 32 hexadecimal digits.", min_length=1, max_length=64
-    ),
-]
+ReleaseRef = Annotated[str, id_parameter("The release's id, 32 hexadecimal digits.")]
 IfNoneMatch = Annotated[
     str | None,
     HeaderParameter(

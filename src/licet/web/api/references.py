@@ -16,6 +16,7 @@ from litestar import Request
 
 from licet.access.roles import Caller, Person
 from licet.errors import NotFoundError, UsageError
+from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.commands import ChosenScope
 from licet.vault.ids import Prefix, host_hmac, parse
@@ -40,6 +41,12 @@ def own(caller: Caller) -> UUID | None:
 
 def not_found() -> NotFoundError:
     return NotFoundError("no such thing, or not yours")
+
+
+def require_account(tx: Transaction, account: UUID) -> None:
+    """NotFoundError for an account that does not exist."""
+    if account not in account_view.load_accounts(tx, [account]):
+        raise not_found()
 
 
 async def account_of(request: AnyRequest, text: str) -> UUID:

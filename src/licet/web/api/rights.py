@@ -9,7 +9,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, get, post, put
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from licet import wire
@@ -43,15 +43,14 @@ from licet.web.api.shared import (
     AnyRequest,
     Cursor,
     IdempotencyKey,
+    id_parameter,
 )
 
 TAG = ["rights"]
 SENDS = may(person=True, scope=Scope.accounts_write)
 OWN = may(person=True)
 LISTS = may(staff=HELPS)
-RequestRef = Annotated[
-    str, PathParameter(description="`req_..`, as sending it answered.", min_length=1, max_length=64)
-]
+RequestRef = Annotated[str, id_parameter("`req_..`, as sending it answered.")]
 Kind = Annotated[
     RightKind | None, QueryParameter(name="kind", required=False, description="Only of this kind.")
 ]

@@ -76,6 +76,13 @@ Limit = Annotated[
         name="limit", ge=1, le=PAGE_ROWS_MAX, required=False, description="Items a page at most."
     ),
 ]
+
+
+def id_parameter(description: str) -> Any:  # noqa: ANN401 Litestar's
+    """The parameter of a path that is an id of ours."""
+    return PathParameter(description=description, min_length=1, max_length=64)
+
+
 AccountRef = Annotated[
     str,
     PathParameter(
@@ -90,12 +97,7 @@ ConversationRef = Annotated[
         description="`conv_..`, or `host:` and the host's own id.", min_length=1, max_length=600
     ),
 ]
-HandoutRef = Annotated[
-    str,
-    PathParameter(
-        description="`hand_..`, as the recalls of an erasure have it.", min_length=1, max_length=64
-    ),
-]
+HandoutRef = Annotated[str, id_parameter("`hand_..`, as the recalls of an erasure have it.")]
 OfAccount = Annotated[
     str | None,
     QueryParameter(

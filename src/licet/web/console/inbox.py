@@ -24,7 +24,6 @@ from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
 from licet.service.inbox_acts import ActField
 from licet.service.inbox_sources import InboxItem, ItemKind
 from licet.service.staff_verb import AnyCall, AnyVerb
-from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
@@ -51,7 +50,7 @@ def waiting(visit: RouteVisit) -> Response[Any]:
     """The open items of the caller's roles."""
     asked = visit.query
     if asked.get("as") == "csv":
-        lines = inbox.as_csv(visit.installation, member_of(visit.staff), _view(asked))
+        lines = inbox.as_csv(visit.installation, visit.member, _view(asked))
         return tables.csv_file(visit, "inbox", lines)
     values, faults = _queue(visit, asked)
     return shell.page(
@@ -69,7 +68,7 @@ def _queue(visit: Visit, query: Mapping[str, str]) -> tuple[dict[str, Any], Faul
     faults, view = NO_FAULTS, InboxView()
     try:
         view = _view(query)
-        found = inbox.page(visit.installation, member_of(visit.staff), view)
+        found = inbox.page(visit.installation, visit.member, view)
     except UsageError as error:
         faults, found = shell.fault("filters", error), InboxPage(items=(), next=None)
     groups: dict[tuple[Any, ...], list[InboxItem]] = {}
@@ -117,7 +116,7 @@ def one_item(visit: RouteVisit, item: FromPath[str]) -> Response[Any]:
 def _item(
     visit: Visit, item: str, kept: Mapping[str, Any] | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
-    by = member_of(visit.staff)
+    by = visit.member
     seen = inbox.get(visit.installation, by, item)
     queue, wrong = _queue(visit, visit.query)
     names = queue["names"]

@@ -125,15 +125,15 @@ FLAGS = ConsoleTable(
 # Legal holds
 
 
-def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowAct:
+def _by_row(verb: AnyVerb, says: Callable[[Any], str]) -> RowAct:
     """A verb on a conversation, called with the form's fields."""
 
-    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
+    def run(visit: Visit, names: Sequence[str], data: Mapping[str, Any], dry_run: bool) -> str:
         call = forms.call_of(visit, verb, data, names[0])
         done: Any = verb.forecast(call)[0] if dry_run else verb.run(call)
         return says(done[0])
 
-    return act
+    return run
 
 
 def _check(verb: AnyVerb, what: str) -> Callable[[Visit, Mapping[str, Any]], Faults]:
@@ -165,15 +165,13 @@ def _freed(done: HoldAct) -> str:
     )
 
 
-def _reviewing(*, dry_run: bool) -> RowAct:
+_PLACING, _ENDING = _by_row(PLACE, _placed), _by_row(END, _freed)
+
+
+def _review(visit: Visit, names: Sequence[str], data: Mapping[str, Any], dry_run: bool) -> str:
     """Sets another review date for an existing hold; NotFoundError if the matter holds nothing."""
-    ended, placed = (_by_row(END, _freed, dry_run=True), _by_row(PLACE, _placed, dry_run=dry_run))
-
-    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
-        ended(visit, names, data)
-        return placed(visit, names, data)
-
-    return act
+    _ENDING(visit, names, data, True)
+    return _PLACING(visit, names, data, dry_run)
 
 
 CONVERSATIONS = ConsoleTable(
@@ -197,8 +195,7 @@ CONVERSATIONS = ConsoleTable(
                 "permits no use."
             ),
             check=_check(PLACE, "place"),
-            forecast=_by_row(PLACE, _placed, dry_run=True),
-            apply=_by_row(PLACE, _placed, dry_run=False),
+            run=_PLACING,
         ),
     ),
 )
@@ -219,8 +216,7 @@ HELD = ConsoleTable(
                 "review that you enter."
             ),
             check=_check(PLACE, "place"),
-            forecast=_reviewing(dry_run=True),
-            apply=_reviewing(dry_run=False),
+            run=_review,
         ),
         TableAct(
             name="end",
@@ -233,8 +229,7 @@ HELD = ConsoleTable(
                 "The hold of one matter ends. Content that is past its retention and under "
                 "no other hold is erased by the next sweep."
             ),
-            forecast=_by_row(END, _freed, dry_run=True),
-            apply=_by_row(END, _freed, dry_run=False),
+            run=_ENDING,
         ),
     ),
 )

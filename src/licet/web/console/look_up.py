@@ -24,6 +24,7 @@ import msgspec
 from litestar import Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.roles import ForbiddenError, Staff, UnauthenticatedError
@@ -409,16 +410,21 @@ PAGES = (
     *system.ROUTES,
     *webhooks.ROUTES,
 )
-ROUTES = (
-    Router(
+
+
+def router_of(handlers: Sequence[HTTPRouteHandler]) -> Router:
+    """The router of pages of the console, which gives each its visit."""
+    return Router(
         path="/",
         include_in_schema=False,
         dependencies={"visit": Provide(shell.opened, sync_to_thread=False)},
-        route_handlers=[*PAGES, *verb_forms.forms_beside(PAGES)],
+        route_handlers=handlers,
         exception_handlers={
             LicetError: on_refusal,
             HTTPException: on_refusal,
             Exception: on_refusal,
         },
-    ),
-)
+    )
+
+
+ROUTES = (router_of([*PAGES, *verb_forms.forms_beside(PAGES)]),)

@@ -66,7 +66,6 @@ from licet.service.staff_verb import AnyVerb, VerbCall
 from licet.store.connect import transaction
 from licet.vault.installation import load_policies
 from licet.web.api import shared
-from licet.web.api.shared import member_of
 from licet.web.console import chart
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -157,7 +156,7 @@ def show_release(visit: RouteVisit, release: FromPath[str]) -> Response[Any]:
         may_sign=seen is not None and _may_sign(visit, seen),
         wanted=NewSample(),
         slice=ReadSlice(where="language = 'en' and words > 20"),
-        seconds=signatures.rows_for_second(visit.installation, str(folder), member_of(visit.staff))
+        seconds=signatures.rows_for_second(visit.installation, str(folder), visit.member)
         if folder
         else 0,
         names=FINDINGS,
@@ -388,7 +387,6 @@ def models(visit: RouteVisit) -> Response[Any]:
         "console_models.html",
         visit,
         models=model_view.list_models(visit.installation),
-        retires=visit.allows(RETIRE.may),
     )
 
 

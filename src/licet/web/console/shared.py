@@ -31,6 +31,7 @@ from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
+from licet.release.signatures import StaffMember
 from licet.service import inbox, orders
 from licet.service.hold_verbs import REASONS
 from licet.service.inbox import InboxView
@@ -134,7 +135,7 @@ def waiting(visit: Visit) -> WaitingCounts:
     until, found = known.get(visit.staff.roles, (0.0, WaitingCounts()))
     if until < monotonic() and visit.allows(STAFF):
         asked = InboxView(limit=COUNTED_MAX + 1)
-        items = inbox.page(visit.installation, member_of(visit.staff), asked).items
+        items = inbox.page(visit.installation, visit.member, asked).items
         found = WaitingCounts(
             kinds=Counter(item.kind for item in items), overdue=sum(item.overdue for item in items)
         )
@@ -192,6 +193,10 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def installation(self) -> Installation:
         return self.site.installation
+
+    @property
+    def member(self) -> StaffMember:
+        return member_of(self.staff)
 
     def orders(self, *kinds: OrderKind, target: str | None = None) -> list[StaffOrder]:
         """The newest orders of these kinds, for the page that gives them."""

@@ -32,30 +32,28 @@ from licet.service.inbox_acts import ActValues, InboxAct
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
-from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import RouteVisit, Visit
 from licet.web.pages.shared import NO_FAULTS, Faults, get_page, post_page, seen_other
 
 CHOSEN_MAX = 200
 ItemName: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
-RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any]], str]
+RowAct: TypeAlias = Callable[[Visit, Sequence[str], Mapping[str, Any], bool], str]
 Fields: TypeAlias = URLEncodedBody[dict[str, Any]]
 
 
 class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     """An act on selected rows. ``does`` describes its effect on people, in a sentence or two.
-    ``forecast`` describes the effect on one row, ``apply`` performs it and describes the result;
-    both take the row's names and the form, and their errors are reported per row. ``fields`` are
-    the form's further fields, which ``check`` validates. ``item`` is the row's inbox item, where
-    the reason is stored; an act without it asks for a reason of its own.
+    ``run`` performs it on one row and describes the result, or with `dry_run`, its last argument,
+    describes what that would be; it takes the row's names and the form, and its errors are reported
+    per row. ``fields`` are the form's further fields, which ``check`` validates. ``item`` is the
+    row's inbox item, where the reason is stored; an act without it asks for a reason of its own.
     """
 
     name: str
     label: str
     means: str
-    forecast: RowAct
-    apply: RowAct
+    run: RowAct
     destroys: bool = False
     fields: str = ""
     item: ItemName | None = None
@@ -65,18 +63,16 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
 def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
     """An inbox act (`service.inbox_acts`) on rows named like its items of a kind."""
 
-    def calling(call: Callable[..., str]) -> RowAct:
-        return lambda visit, names, _: call(
-            visit.installation, member_of(visit.staff), "+".join(names), ActValues(reason="")
-        )
+    def run(visit: Visit, names: Sequence[str], _: Mapping[str, Any], dry_run: bool) -> str:
+        call = act.forecast if dry_run else act.does
+        return call(visit.installation, visit.member, "+".join(names), ActValues(reason=""))
 
     return TableAct(
         name=act.name,
         label=act.label,
         means=act.means,
         destroys=act.destroys,
-        forecast=calling(act.forecast),
-        apply=calling(act.does),
+        run=run,
         item=lambda _, names, __: f"{kind.value}:{'+'.join(names)}",
     )
 
@@ -241,8 +237,8 @@ def act(visit: Visit, table: ConsoleTable, data: Mapping[str, Any]) -> Response[
     if confirmed and not asks and wanted.item is not None:
         faults = shell.why_faults(_why(data))
         confirmed = not faults
-    do = _recorded(wanted, data) if confirmed else wanted.forecast
-    lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
+    run = _recorded(wanted, data) if confirmed else wanted.run
+    lines = [] if asks else [_line(visit, run, one, data, not confirmed) for one in chosen]
     return shell.page(
         "console_act.html",
         visit,
@@ -266,15 +262,15 @@ def _recorded(wanted: TableAct, data: Mapping[str, Any]) -> RowAct:
     """The act, which first records its reason."""
     item = wanted.item
     if item is None:
-        return wanted.apply
+        return wanted.run
     name, why = wanted.name.replace("-", "_"), _why(data)
-    return lambda visit, names, form: inbox_verbs.run_recorded(
+    return lambda visit, names, form, dry_run: inbox_verbs.run_recorded(
         visit.installation,
-        member_of(visit.staff),
+        visit.member,
         item(visit, names, form),
         name,
         why,
-        lambda: wanted.apply(visit, names, form),
+        lambda: wanted.run(visit, names, form, dry_run),
     )
 
 
@@ -289,10 +285,10 @@ def chosen_of(data: Mapping[str, Any]) -> list[str]:
     return chosen
 
 
-def _line(visit: Visit, do: RowAct, word: str, data: Mapping[str, Any]) -> ActLine:
+def _line(visit: Visit, run: RowAct, word: str, data: Mapping[str, Any], dry_run: bool) -> ActLine:
     names = tuple(word.split("+"))
     try:
-        return ActLine(names, do(visit, names, data), False)
+        return ActLine(names, run(visit, names, data, dry_run), False)
     except LicetError as error:
         return ActLine(names, error.message.replace("`", ""), True)
 

@@ -21,7 +21,6 @@ from licet.errors import LicetError, RefusedError, UsageError
 from licet.policy.period import instant
 from licet.service.staff_verb import VERBATIM, AnyVerb, VerbCall, is_reason, unwrapped
 from licet.service.staff_verbs import VERBS
-from licet.web.api.shared import member_of
 from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import RouteVisit, Visit
@@ -128,7 +127,7 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
     return VerbCall(
         installation=visit.installation,
         actor=visit.staff.recorded_as,
-        member=member_of(visit.staff),
+        member=visit.member,
         wall=visit.site.wall(),
         url=visit.site.settings.url or "",
         sent=sent,

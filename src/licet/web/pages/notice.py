@@ -70,7 +70,7 @@ def _load_notice_page(
         return _page(reader, prompt, saved=saved, made=made, tx=tx)
     if reader.query.get("whole") == "1" and prompt.notice is not None:
         title = reader.words.mark_language(prompt.notice.text.title, prompt.notice.language)
-        return shell.page("whole.html", reader, title=title)
+        return shell.page("whole.html", reader, title=title, **_text(prompt.notice))
     if made or (reader.query.get("flash") == "terms" and prompt.terms_accepted_at is not None):
         return _done(reader, prompt, saved, made)
     return _nothing(

@@ -12,10 +12,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from licet.consent import conversation_search, differences, notice_views, scope_forms
@@ -37,7 +37,6 @@ from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import conversation_line, dates_of
 from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import (
-    PageForm,
     PageReader,
     RouteReader,
     Sent,
@@ -208,47 +207,44 @@ def _scope_values(
 # The acts
 
 
-async def submit_scope(
-    reader: PageReader,
-    sent: PageForm,
-    act: ScopeAct,
-    *,
-    chat: UUID | None = None,
-    project: UUID | None = None,
-) -> Response[Any]:
-    """Performs the act, and redirects to the page, which describes the new state."""
-    path = (
-        f"/chats/{format_id(Prefix.conversation, chat)}"
-        if chat
-        else f"/projects/{_shown_project(project)}"
-    )
-    form = ScopeForm(
-        account=reader.account,
-        at=reader.site.now(),
-        act=act,
-        conversation=chat,
-        project=project,
-        question=sent.question,
-        showing=sent.showing,
-        surface=reader.surface,
-        gpc=reader.gpc,
-        narrowings=int(sent.narrowings) if sent.narrowings.isdecimal() else None,
-        out_at=_moment(sent.out_at),
-    )
-    try:
-        result = (await reader.site.write(form)).finished
-    except RefusedError as error:
-        if error.because != STALE:
-            raise
-        return shell.redirect_to(reader, path, flash="again")
-    assert isinstance(result, ScopeFormResult)
-    done = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.redirect_to(reader, path, flash=done, question=sent.question)
+def _form(path: str, act: ScopeAct, about: str) -> HTTPRouteHandler:
+    """The route that performs an act on a chat or a project, and redirects to its page, which
+    describes the new state.
+    """
 
+    async def submit(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
+        chat = project = None
+        if path.startswith("/chats"):
+            chat = shell.conversation_of(name)
+            page = f"/chats/{format_id(Prefix.conversation, chat)}"
+        else:
+            project = shell.project_of(name)
+            page = f"/projects/{format_id(Prefix.project, project)}"
+        form = ScopeForm(
+            account=reader.account,
+            at=reader.site.now(),
+            act=act,
+            conversation=chat,
+            project=project,
+            question=data.question,
+            showing=data.showing,
+            surface=reader.surface,
+            gpc=reader.gpc,
+            narrowings=int(data.narrowings) if data.narrowings.isdecimal() else None,
+            out_at=_moment(data.out_at),
+        )
+        try:
+            result = (await reader.site.write(form)).finished
+        except RefusedError as error:
+            if error.because != STALE:
+                raise
+            return shell.redirect_to(reader, page, flash="again")
+        assert isinstance(result, ScopeFormResult)
+        done = act.value if result.done else "none" if result.because is not None else "again"
+        return shell.redirect_to(reader, page, flash=done, question=data.question)
 
-def _shown_project(project: UUID | None) -> str:
-    assert project is not None
-    return format_id(Prefix.project, project)
+    submit.__doc__ = about
+    return fenced_form(f"{path}/{{name:str}}/{act.value.replace('_', '-')}")(submit)
 
 
 def _moment(text: str) -> datetime | None:
@@ -345,36 +341,14 @@ def project(reader: RouteReader, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@fenced_form("/projects/{name:str}/use")
-async def use_project(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Allows the project by itself; lets it in first if it is kept out."""
-    return await submit_scope(reader, data, ScopeAct.use, project=shell.project_of(name))
-
-
-@fenced_form("/projects/{name:str}/keep-out")
-async def keep_project_out(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Keeps out the project's chats, and those that begin in it later."""
-    return await submit_scope(reader, data, ScopeAct.keep_out, project=shell.project_of(name))
-
-
-@fenced_form("/projects/{name:str}/as-settings")
-async def project_as_settings(
-    reader: RouteReader, name: FromPath[str], data: Sent
-) -> Response[Any]:
-    """Removes the project's own choice, so that the settings apply."""
-    return await submit_scope(reader, data, ScopeAct.as_settings, project=shell.project_of(name))
-
-
-@fenced_form("/chats/{name:str}/use")
-async def use_chat(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Allows the chat by itself; lets it in first if it is kept out."""
-    return await submit_scope(reader, data, ScopeAct.use, chat=shell.conversation_of(name))
-
-
-@fenced_form("/chats/{name:str}/as-settings")
-async def chat_as_settings(reader: RouteReader, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Removes the chat's own choice, so that the settings apply."""
-    return await submit_scope(reader, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
-
-
-ROUTES = (project, use_project, keep_project_out, project_as_settings, use_chat, chat_as_settings)
+_OF_SETTINGS = "Removes the {}'s own choice, so that the settings apply."
+_USES = "Allows the {} by itself; where it is kept out, lets it in first."
+_KEEPS_OUT = "From now on none of its chats is used, and none that begins in it later."
+ROUTES = (
+    project,
+    _form("/projects", ScopeAct.use, _USES.format("project")),
+    _form("/projects", ScopeAct.keep_out, _KEEPS_OUT),
+    _form("/projects", ScopeAct.as_settings, _OF_SETTINGS.format("project")),
+    _form("/chats", ScopeAct.use, _USES.format("chat")),
+    _form("/chats", ScopeAct.as_settings, _OF_SETTINGS.format("chat")),
+)
