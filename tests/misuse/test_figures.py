@@ -55,9 +55,15 @@ def test_a_point_lets_through_as_many_as_its_bound_allows_and_counts_them() -> N
 @pytest.mark.parametrize(("is_learnt", "says"), [(True, False), (False, True)])
 def test_a_card_says_where_the_model_abstains_and_only_there(is_learnt: bool, says: bool) -> None:
     domain = SimpleNamespace(
-        slice="app", examples=9, misuse=1, auprc=None, auroc=None, found=None, false_alarms=None,
+        slice="app",
+        examples=9,
+        misuse=1,
+        auprc=None,
+        auroc=None,
+        found=None,
+        false_alarms=None,
         is_learnt=is_learnt,
-    )  # fmt: skip
+    )
     text = card._domains(cast("Any", SimpleNamespace(domains=(domain,))))
     assert ("are from `app`: the model abstains there." in text) is says
     assert ("abstains" in text) is says
