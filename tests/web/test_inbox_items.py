@@ -122,7 +122,7 @@ def test_of_two_who_take_an_item_at_once_one_has_it_and_the_other_is_told_who(
 def test_what_somebody_has_is_listed_by_when_it_is_due(lived: World, ada: StaffMember) -> None:
     new, old, between = (f"request:{asked(lived, days_ago=days)}" for days in (1, 20, 10))
     for item in (between, new, old):
-        inbox_verbs.take_item(lived.installation, ada, item)
+        step(lived, ada, item, "take")
     assert names(lived, ada, held=HeldFilter.me) == [old, between, new]
 
 
