@@ -29,14 +29,6 @@ from licet.store.connect import Transaction, open_pool
 from licet.store.migrate import migrate
 from licet.vault.population import DECISIONS, Rank, for_many, parameters
 
-# The permitted segments. Conditions that need one table alone are repeated beside the rule, so that
-# PostgreSQL excludes the other rows before it joins.
-PERMITTED = f"""
-    SELECT * FROM ({DECISIONS}
-     WHERE s.in_scope AND NOT s.narrowed AND s.keep_until > %(at)s AND c.deleted_at IS NULL
-       AND NOT c.incognito AND NOT c.narrowed AND a.closed_at IS NULL
-       AND %(is_asked)s AND v.covers) d
-     WHERE rank = {Rank.PERMITTED}"""
 ROUNDS = 5
 CHATS = 10  # an account's
 BLOCK_ROWS = 5_000
