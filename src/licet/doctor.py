@@ -354,7 +354,7 @@ def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFin
         yield _warning(
             "database",
             f"{session.waiting:,} sessions wait for the open transaction of session {session.pid}, "
-            f"`{session.application}`, {state}for {session.seconds or 0:,.0f} s",
+            f"`{session.application}`, {state}for {session.seconds:,.0f} s",
             f"end it: `{recent_faults.end_session_command(installation.config, session)}`",
         )
 

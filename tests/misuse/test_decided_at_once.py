@@ -9,6 +9,7 @@ import pytest
 from licet.access import sessions
 from licet.errors import DeniedError, RefusedError
 from licet.misuse import screener, suggestions
+from licet.policy.state import TurnRole
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import Prefix, format_id
@@ -80,3 +81,11 @@ def test_who_neither_reviews_nor_protects_privacy_decides_nothing(house: House) 
 def test_who_may_not_read_conversations_has_none_screened(house: House) -> None:
     with pytest.raises(DeniedError, match="may not read conversations"):
         screener._check_call(member(house, "cora", "curator", "owner"), "ticket-1", 1, 0.01)
+
+
+def test_a_chat_in_which_its_person_said_nothing_is_not_read(house: House) -> None:
+    house.say("ana", "other", "good morning", TurnRole.assistant)
+    ids = house.accounts["ana"], house.chats["other"]
+    reader = member(house, "dana", "privacy_officer")
+    assert screener._read_text(house.installation, *ids, reader, "T-1") == (None, 0)
+    assert house.query("SELECT count(*) FROM staff_reads") == [(0,)]

@@ -297,7 +297,7 @@ def _activity(installation: Installation, _: datetime, until: datetime) -> Itera
         state = f", {session.state}" if session.state else ""
         yield RecentFault(
             what=DATABASE_LOCKED,
-            began=until - timedelta(seconds=session.seconds or 0),
+            began=until - timedelta(seconds=session.seconds),
             ended=None,
             seen=f"the open transaction of session {session.pid} (`{session.application}`{state}) "
             f"blocks others: {session.waiting:,}",

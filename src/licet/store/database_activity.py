@@ -15,13 +15,13 @@ BLOCKERS_MAX = 10
 
 class BlockingSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session whose open transaction blocks ``waiting`` others and waits for none. ``state`` is
-    PostgreSQL's; it and ``seconds`` are empty where the session's user hides them.
+    PostgreSQL's; it is empty and ``seconds`` 0 where its user hides them.
     """
 
     pid: int
     application: str
     state: str
-    seconds: float | None
+    seconds: float
     waiting: int
 
 
@@ -52,7 +52,7 @@ _BLOCKING = f"""
          WHERE datname = current_database() AND wait_event_type = 'Lock'
            AND clock_timestamp() - query_start > interval '{SLOW_SECONDS} s')
     SELECT pid, coalesce(application_name, ''), coalesce(state, ''),
-           extract(epoch FROM clock_timestamp() - xact_start)::float8,
+           coalesce(extract(epoch FROM clock_timestamp() - xact_start)::float8, 0),
            (SELECT count(DISTINCT waiting.pid) FROM waiting)
       FROM pg_stat_activity
      WHERE pid IN (SELECT blocker FROM waiting) AND pid NOT IN (SELECT pid FROM waiting)
