@@ -771,16 +771,17 @@ def test_every_field_of_a_manifest_is_proved(place: Place) -> None:
         "archive": "../elsewhere",
         "ended_at": "2025-01-01T00:00:00Z",
         "mac": "0" * 64,
+        "v": backup_manifest.VERSION - 1,
     }
-    assert lies.keys() == told.keys() - {"v", "proof"}
+    assert lies.keys() == told.keys() - {"proof"}
     for field, lie in lies.items():
         (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, field: lie}))
         with pytest.raises(ContradictedError, match="was changed"):
             archives.verify(place.config, folder)
-    for field, lie in {"v": 2, "proof": base64.b64encode(bytes(64)).decode()}.items():
-        (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, field: lie}))
-        with pytest.raises(RefusedError, match="not proved"):
-            archives.verify(place.config, folder)
+    proof = base64.b64encode(bytes(64)).decode()
+    (folder / backup_manifest.MANIFEST).write_text(json.dumps({**told, "proof": proof}))
+    with pytest.raises(RefusedError, match="not proved"):
+        archives.verify(place.config, folder)
     (folder / backup_manifest.MANIFEST).write_text(json.dumps(told))
     assert archives.verify(place.config, folder).life == 0
 
