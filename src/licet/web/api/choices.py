@@ -71,7 +71,7 @@ WHAT_TO_DO: dict[NoEffect, str] = {
     NoEffect.deleted: (
         "the conversation was deleted, and what was deleted is never used: choose for another one"
     ),
-    NoEffect.expired: "the conversation's time has passed: choose for another one",
+    NoEffect.expired: "the conversation has expired: choose for another one",
     NoEffect.incognito: "incognito conversations are never used: choose for another one",
     NoEffect.covered: "a grant that covers it is in force already: there is nothing to do",
 }

@@ -144,7 +144,7 @@ _REFUSED = {
     "too_many_segments": "the conversation changed its surface, plan or permission too often: begin another one",
     "closed": "the account is closed",
     "deleted": "the conversation was deleted",
-    "expired": "the conversation's time has passed",
+    "expired": "the conversation has expired",
     "stale": (
         "it answers a question that is older than the newest choice or than the terms in force: "
         "show it again"
