@@ -36,6 +36,10 @@ def test_a_row_explains_one_of_several_refusals_that_read_alike() -> None:
         for mutant in possible("web/api/references.py")
         if (mutant.text, mutant.what) == ("raise not_found()", "authorization removed")
     ]
-    assert {mutant.function for mutant in refusals} == {"account_of", "conversation_of"}
+    assert {mutant.function for mutant in refusals} == {
+        "account_of",
+        "conversation_of",
+        "require_account",
+    }
     explained = [mutant for mutant in refusals if mutant.identity in bench.equivalents()]
     assert [(mutant.function, mutant.nth) for mutant in explained] == [("conversation_of", 1)]

@@ -199,7 +199,7 @@ def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page
     showing = desk.show(account)
     desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)
     made = history.load_history(desk.tx, desk.keyring, account).choices
-    assert [(one.question, one.evidence.shown if one.evidence else None) for one in made] == [
+    assert [(one.question, one.unsealed.shown if one.unsealed else None) for one in made] == [
         ("safety", showing.hex),
         ("models", showing.hex),
     ]

@@ -411,13 +411,13 @@ def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: De
     showing = desk.show(account)
     desk.choose(account, False, showing=showing, gpc=True)
     made = history.load_history(desk.tx, desk.keyring, account).choices[0]
-    assert made.evidence is not None
-    assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (
+    assert made.unsealed is not None
+    assert (made.unsealed.shown, made.unsealed.default_state, made.unsealed.gpc) == (
         showing.hex,
         "none",
         True,
     )
-    assert made.evidence.sha256 == desk.published[0].sha256
+    assert made.unsealed.sha256 == desk.published[0].sha256
     row = desk.tx.execute("SELECT evidence FROM choices").fetchone()
     assert row is not None
     assert showing.hex.encode() not in row[0], "it is sealed where it lies"
@@ -427,7 +427,7 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
     account = desk.account()
     command = Choose(account=account, at=NOW, allow=False, via="cli", evidence="pressed the button")
     apply.apply(desk.tx, desk.keyring, desk.known, [command])
-    assert history.load_history(desk.tx, desk.keyring, account).choices[0].evidence is None
+    assert history.load_history(desk.tx, desk.keyring, account).choices[0].unsealed is None
 
 
 def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) -> None:
@@ -436,7 +436,7 @@ def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) ->
         desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")]
     )
     made = history.load_history(desk.tx, desk.keyring, account).choices
-    assert [(one.allow, one.via, one.evidence) for one in made] == [(False, "cli", None)] * 2
+    assert [(one.allow, one.via, one.unsealed) for one in made] == [(False, "cli", None)] * 2
 
 
 def test_a_yes_to_anothers_showing_gives_nothing_and_a_no_counts_beside_it(desk: Desk) -> None:
@@ -451,7 +451,7 @@ def test_a_yes_to_anothers_showing_gives_nothing_and_a_no_counts_beside_it(desk:
     said = desk.choose(ben, False, showing=desk.show(ana))
     assert (said.outcome, said.not_taken) == (Outcome.done, ("showing",))
     made = history.load_history(desk.tx, desk.keyring, ben).choices
-    assert [(one.allow, one.evidence.shown if one.evidence else None) for one in made] == [
+    assert [(one.allow, one.unsealed.shown if one.unsealed else None) for one in made] == [
         (False, "")
     ] * 2
 

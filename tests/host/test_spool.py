@@ -183,7 +183,7 @@ def test_a_key_that_others_may_read_or_that_is_none_is_refused(tmp_path) -> None
     key = tmp_path / "key"
     assert key_of(key) == key_of(key)
     key.chmod(0o640)
-    with pytest.raises(UsageError, match="others may read"):
+    with pytest.raises(UsageError, match="readable by others"):
         key_of(key)
     key.chmod(0o600)
     key.write_bytes(b"short")

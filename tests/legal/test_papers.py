@@ -113,7 +113,7 @@ def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(
     house.open("later", allow=True)
     house.choose("p3", False)
     documents.append(house.installation)
-    again = made(house, kind, at=first.position)
+    again = made(house, kind, log_position=first.position)
     assert (again.document, again.sha256, again.again) == (first.document, first.sha256, True)
     assert (
         json.loads(papers.load_file(house.installation, first.sha256))["document"]
@@ -149,7 +149,7 @@ def test_a_position_that_is_none_is_refused(
     house: House, at: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        made(house, at=at)
+        made(house, log_position=at)
 
 
 def test_before_there_is_a_log_there_is_no_paper(pool: Pool, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_paper_may_be_about_some_releases_only(house: House) -> None:
         made(house, releases=("autumn",))
     ((first,),) = house.query("SELECT min(index) FROM outbox WHERE entry = 'release_sealed'")
     with pytest.raises(RefusedError, match="is not in the log up to there"):
-        made(house, releases=("summer",), at=str(first + 1))
+        made(house, releases=("summer",), log_position=str(first + 1))
 
 
 # What nobody answered

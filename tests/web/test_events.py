@@ -172,24 +172,6 @@ def test_a_key_answers_no_more_once_its_endpoint_was_removed_though_another_has_
     assert answer.status_code == 403
 
 
-def test_a_key_of_before_that_is_bound_to_nothing_acknowledges_nothing(
-    api: Any, world: World, reader: dict[str, str]
-) -> None:
-    world.open("ana", allow=True)
-    choose(world, "ana", False)
-    leaving = api.get("/v1/events", headers=reader).json()["items"][-1]
-    with transaction(world.installation.pool) as tx:
-        tx.execute("UPDATE api_keys SET endpoint_id = NULL")
-    # another look-up than the one that is remembered for a second
-    key = world.service(Scope.events_read)
-    with transaction(world.installation.pool) as tx:
-        tx.execute("UPDATE api_keys SET scopes = scopes || '{events:acknowledge}'::text[]")
-    answer = api.post(
-        f"/v1/events/{leaving['id']}/acknowledge", json={"endpoint": "chat"}, headers=key
-    )
-    assert answer.status_code == 403
-
-
 def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(
     api: Any, world: World
 ) -> None:
