@@ -42,7 +42,9 @@ def test_a_form_warns_of_what_cannot_be_taken_back_and_of_nothing_else() -> None
 
 
 @pytest.mark.parametrize("days", [(DAY, None), (None, DAY), (DAY, DAY)])
-def test_a_policy_in_a_file_of_one_s_own_has_its_own_days(days: tuple[date | None, ...]) -> None:
+def test_a_policy_in_a_file_of_one_s_own_has_its_own_days(
+    days: tuple[date | None, date | None],
+) -> None:
     with pytest.raises(UsageError, match="its own days"):
         _check_days(Path("own.yaml"), *days, DAY - timedelta(days=1))
     _check_days(Path("own.yaml"), None, None, DAY)
