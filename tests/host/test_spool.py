@@ -187,7 +187,7 @@ def test_a_key_that_others_may_read_or_that_is_none_is_refused(tmp_path) -> None
         key_of(key)
     key.chmod(0o600)
     key.write_bytes(b"short")
-    with pytest.raises(UsageError, match="is no key"):
+    with pytest.raises(UsageError, match="the wrong size"):
         key_of(key)
 
 

@@ -309,7 +309,7 @@ def test_a_long_chat_with_none_before_it_is_read_to_its_end_too(house: House) ->
     house.installation = msgspec.structs.replace(house.installation, config=config)
     ana = house.open("ana", allow=True)
     for n in range(6):
-        house.say("ana", "long", f"{n} " + "Jane Poole went to see the gardens. " * 10)
+        house.say("ana", "long", f"{n} " + "Mary Hale went to see the gardens. " * 10)
     found = pages(house, ana, PreviewBounds(names_max=1_000))
     assert found[0].conversations[0].unread > 0
     assert found[-1].conversations[0].unread == 0
