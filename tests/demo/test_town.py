@@ -126,7 +126,7 @@ def console(played: Played, tmp_path: Path) -> Iterator[tuple[TestClient[Any], d
     """The town's pages, and the headers of somebody of the staff with every role."""
     key = tmp_path / "token.key"
     key.write_bytes(TOKEN_KEY)
-    web = Web(token_key_file=key)
+    web = Web(token_key_file=key, person_requests_per_minute=60_000)
     installation = msgspec.structs.replace(
         played.installation, config=msgspec.structs.replace(played.installation.config, web=web)
     )
