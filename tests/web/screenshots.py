@@ -219,7 +219,7 @@ def shoot_console(site: Site, town: Town, out: Path) -> None:
             page.goto(site.url + path)
             page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
         page.goto(site.url + console(town)["console-conversation"])
-        page.get_by_text("Read it", exact=True).click()
+        page.get_by_text("Read content", exact=True).click()
         page.locator("#reason").select_option("misuse_review")
         page.get_by_label("Ticket").fill("M-17")
         page.get_by_role("button", name="Read and record").click()

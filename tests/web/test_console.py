@@ -129,7 +129,7 @@ def test_support_sees_why_something_may_be_used_and_no_words_of_a_request(
     assert "Who are you?" not in api.get(path, headers=headers).text
     seen = api.get(f"/console/conversations/{lived.conversation}", headers=headers).text
     assert "Decisions" in seen
-    assert "Read it" not in seen
+    assert "Read content" not in seen
     assert "Place a legal hold" not in seen
     assert "/console/releases" not in seen
 

@@ -230,7 +230,7 @@ def test_a_sweep_that_waits_is_approved_here_for_the_amount_that_was_shown(
 
 
 def test_keys_backups_and_endpoints_are_for_the_owner(lived: World) -> None:
-    assert found(lived, StaffRole.owner)["backup"].what == "No backup is on record"
+    assert found(lived, StaffRole.owner)["backup"].what == "No backups recorded"
     with transaction(lived.installation.pool) as tx:
         at = lived.clock.now
         tx.execute(

@@ -230,13 +230,13 @@ def test_going_back_after_a_form_and_its_fault_shows_the_page_of_the_form(site: 
     flagged = lived_in(site)
     path = f"/console/conversations/conv_{flagged.hex}"
     page = site.visit_as(EVERY, path)
-    page.get_by_text("Read it", exact=True).click()
+    page.get_by_text("Read content", exact=True).click()
     page.get_by_role("button", name="Read and record").click()
     assert page.get_by_role("alert").is_visible()
     page.goto(site.url + "/console/policy")
     page.go_back()
     page.wait_for_url(f"**{path}")
-    assert page.get_by_text("Read it", exact=True).is_visible()
+    assert page.get_by_text("Read content", exact=True).is_visible()
     with transaction(site.town.installation.pool) as tx:
         assert tx.execute("SELECT count(*) FROM staff_reads").fetchall() == [(0,)]
 
@@ -323,7 +323,7 @@ def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out
     assert "granted" in text(page)
     assert "Pear trees" not in text(page)
     page.locator("a[href^='/console/conversations/']").last.click()
-    page.get_by_text("Read it", exact=True).click()
+    page.get_by_text("Read content", exact=True).click()
     page.locator("#reason").select_option("person_request")
     page.get_by_label("Ticket").fill("REQ-17")
     page.get_by_role("button", name="Read and record").click()

@@ -600,7 +600,7 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
     known = archives.list_registered(reading.installation, 1, reading.tx)
     if not known:
         act = "Make one: licet backup make."
-        return [_item(ItemKind.backup, "none", "No backup is on record", act, BACKUPS)]
+        return [_item(ItemKind.backup, "none", "No backups recorded", act, BACKUPS)]
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due > reading.at:
         return []
@@ -646,10 +646,7 @@ def _log(reading: InboxReading) -> list[InboxItem]:
     if waits.since is None or waits.since > reading.at - timedelta(hours=LOG_HOURS):
         return []
     more = " and more" if waits.rows == ENTRIES_COUNTED_MAX else ""
-    what = (
-        f"{waits.rows:,}{more} {'entry waits' if waits.rows == 1 else 'entries wait'} to reach "
-        "the log"
-    )
+    what = f"{waits.rows:,}{more} log {'entry' if waits.rows == 1 else 'entries'} pending"
     act = "See that licet serve runs, or run licet ledger append."
     due = waits.since + timedelta(hours=LOG_HOURS)
     return [_item(ItemKind.log, "waiting", what, act, "/console/log", due_at=due, overdue=True)]
