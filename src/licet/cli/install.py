@@ -366,11 +366,11 @@ def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
     return EXIT_CHANGES if dry_run and taken else 0
 
 
-def _upgrade_text(found: SchemaUpgrade) -> str:
-    does = "would take" if found.dry_run else "took"
-    lines = [f"{does:<11}{step}" for step in found.taken]
-    lines += [f"{'waits':<11}{step}" for step in found.waiting]
-    if found.waiting:
+def _upgrade_text(upgrade: SchemaUpgrade) -> str:
+    does = "would take" if upgrade.dry_run else "took"
+    lines = [f"{does:<11}{step}" for step in upgrade.taken]
+    lines += [f"{'waits':<11}{step}" for step in upgrade.waiting]
+    if upgrade.waiting:
         lines.append(
             "servers of the version before do not work after what waits: reload them "
             "all, then `licet upgrade --contract`"

@@ -166,7 +166,7 @@ def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
         )
 
 
-def _say_allowed(as_json: bool, what: str, result: Sequence[Allowed]) -> None:
+def _say_allowed(as_json: bool, subject: str, result: Sequence[Allowed]) -> None:
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     else:
@@ -177,7 +177,7 @@ def _say_allowed(as_json: bool, what: str, result: Sequence[Allowed]) -> None:
                 if allowed.effect == "began"
                 else f"unchanged ({why or allowed.effect})"
             )
-            click.echo(f"{what}, {allowed.question}: {text}")
+            click.echo(f"{subject}, {allowed.question}: {text}")
     if not any(
         allowed.effect == "began" or allowed.because == NoEffect.covered.value for allowed in result
     ):
@@ -316,12 +316,12 @@ def _keep_out(config: Configuration, name: str) -> bool:
         return False
 
 
-def _print_choice(as_json: bool, name: str, what: str, is_sent: bool) -> None:
-    text = f"{name} is {what}" + (
+def _print_choice(as_json: bool, name: str, state: str, is_sent: bool) -> None:
+    text = f"{name} is {state}" + (
         "" if is_sent else "; Licet hears of it before anything more is recorded"
     )
     click.echo(
-        msgspec.json.encode({"session": name, "now": what, "told": is_sent}).decode()
+        msgspec.json.encode({"session": name, "now": state, "told": is_sent}).decode()
         if as_json
         else text
     )

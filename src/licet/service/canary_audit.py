@@ -154,25 +154,25 @@ def check_model(installation: Installation, model: str) -> None:
 
 
 def record_audit(
-    installation: Installation, model: str, found: Audit, *, actor: str
+    installation: Installation, model: str, audit: Audit, *, actor: str
 ) -> RecordedAudit:
     """Records an audit's figures for a model; NotFoundError."""
     now = installation.clock()
-    excluded = [group for group in found.groups if group.group is not CanaryGroup.permitted]
+    excluded = [group for group in audit.groups if group.group is not CanaryGroup.permitted]
     new = RecordedAudit(
         audited_at=now,
         audited_by=actor,
         licet=__version__,
         recipe=local_runs.RECIPE,
-        verdict=found.verdict,
+        verdict=audit.verdict,
         planted=sum(figures.planted for figures in excluded),
         exposed=sum(figures.planted for figures in excluded if figures.p < ALPHA),
         bound=ALPHA,
-        rows=found.rows,
-        steps=found.steps,
-        seed=found.seed,
-        broken=found.broken,
-        groups=msgspec.convert(found.groups, tuple[AuditedGroup, ...], from_attributes=True),
+        rows=audit.rows,
+        steps=audit.steps,
+        seed=audit.seed,
+        broken=audit.broken,
+        groups=msgspec.convert(audit.groups, tuple[AuditedGroup, ...], from_attributes=True),
     )
     with transaction(installation.pool) as tx:
         named = parse(Prefix.model, model)

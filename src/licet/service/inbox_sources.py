@@ -195,25 +195,25 @@ class InboxSource(Protocol):
 def _item(
     kind: ItemKind,
     subject: str,
-    what: str,
+    title: str,
     act: str,
     page: str = "",
     *,
     due_at: datetime | None = None,
     overdue: bool = False,
-    who: tuple[StaffRole, ...] = (),
+    roles: tuple[StaffRole, ...] = (),
     account: UUID | None = None,
     begun_at: datetime | None = None,
 ) -> InboxItem:
     return InboxItem(
         item=f"{kind.value}:{subject}",
         kind=kind,
-        what=what,
+        what=title,
         act=act,
         page=page,
         due_at=due_at,
         overdue=overdue,
-        who=who or KINDS[kind],
+        who=roles or KINDS[kind],
         account=format_id(Prefix.account, account) if account is not None else None,
         begun_at=begun_at,
     )
@@ -563,7 +563,7 @@ def _release(unsigned: UnsignedRelease) -> InboxItem:
     if unsigned.left:
         rows = f"{unsigned.left:,} sample {'row' if unsigned.left == 1 else 'rows'} unread"
         return _item(
-            ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING
+            ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, roles=LOOKING
         )
     if unsigned.left == 0:
         return _item(ItemKind.review, subject, f"{name}: sample read", "State the findings.", page)
@@ -622,7 +622,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
                     f"{WEBHOOKS}/{endpoint.endpoint}",
                     due_at=endpoint.disabled_at,
                     overdue=True,
-                    who=OWNER,
+                    roles=OWNER,
                 )
             )
         elif endpoint.overdue:

@@ -128,11 +128,11 @@ class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
     kinds: Mapping[str, ReplacementKindCounts]
 
     @classmethod
-    def from_marks(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
+    def from_marks(cls, marks: Mapping[str, MarkCounts]) -> ReplacementCounts:
         return cls(
-            shown=sum(counts.shown for counts in found.values()),
-            no_name=sum(counts.no_name for counts in found.values()),
-            kinds=msgspec.convert(found, dict[str, ReplacementKindCounts], from_attributes=True),
+            shown=sum(counts.shown for counts in marks.values()),
+            no_name=sum(counts.no_name for counts in marks.values()),
+            kinds=msgspec.convert(marks, dict[str, ReplacementKindCounts], from_attributes=True),
         )
 
 

@@ -54,10 +54,10 @@ async def list_feedback(
     return await site.reading(read)
 
 
-def _feedback_answer(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
-    row, decision = given.row, given.decision
+def _feedback_answer(feedback: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
+    row, decision = feedback.row, feedback.decision
     return schema.KeptFeedbackAnswer(
-        id=given.shown_id,
+        id=feedback.shown_id,
         conversation=format_id(Prefix.conversation, row.conversation),
         turn=row.turn,
         rating=row.rating,
@@ -66,14 +66,14 @@ def _feedback_answer(given: PersonFeedback, is_own: bool) -> schema.KeptFeedback
         share=row.state.share,
         given_at=row.given_at,
         taken_back_at=row.taken_back_at,
-        keep_until=given.keep_until,
+        keep_until=feedback.keep_until,
         use=decision.use,
         because=decision.because,
         until=decision.until,
-        comment=given.shared.comment if is_own else "",
+        comment=feedback.shared.comment if is_own else "",
         shared=tuple(
             schema.SharedTurnAnswer(number=n, text=content.text)
-            for n, content in given.shared.turns
+            for n, content in feedback.shared.turns
         )
         if is_own
         else (),

@@ -23,7 +23,7 @@ from licet.web.console.tables import FIELDS
 from licet.web.pages.shared import Faults
 
 
-def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
+def _form(verb: AnyVerb, act: str) -> HTTPRouteHandler:
     def refused(
         visit: Visit, conversation: str, data: Mapping[str, Any], error: LicetError
     ) -> Response[Any]:
@@ -33,24 +33,24 @@ def _form(verb: AnyVerb, what: str) -> HTTPRouteHandler:
         return shell.page(
             "console_hold.html",
             visit,
-            title=f"{what.capitalize()} a legal hold",
-            errors=fault(what, error),
+            title=f"{act.capitalize()} a legal hold",
+            errors=fault(act, error),
             status_code=409 if isinstance(error, RefusedError) else 422,
             conversation=conversation,
             kept={name: str(data.get(name, "")) for name in FIELDS},
-            what=what,
+            what=act,
         )
 
     return forms.form_of(verb, refused=refused)
 
 
-def fault(what: str, error: LicetError) -> Faults:
+def fault(act: str, error: LicetError) -> Faults:
     """The error of a hold form, beside its field."""
     text = error.message
     place = (
         "reason" if "reason" in text else "review" if "day" in text or "_at" in text else "matter"
     )
-    found = shell.fault(f"hold-{place}", error, f"{what}-matter" if place == "matter" else "")
+    found = shell.fault(f"hold-{place}", error, f"{act}-matter" if place == "matter" else "")
     ((name, at, message),) = found.found
     return Faults(((name, at, message.replace("Review_at", "Its day")),))
 

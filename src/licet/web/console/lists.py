@@ -136,12 +136,12 @@ def _by_row(verb: AnyVerb, says: Callable[[Any], str]) -> RowAct:
     return run
 
 
-def _check(verb: AnyVerb, what: str) -> Callable[[Visit, Mapping[str, Any]], Faults]:
+def _check(verb: AnyVerb, form: str) -> Callable[[Visit, Mapping[str, Any]], Faults]:
     def check(visit: Visit, data: Mapping[str, Any]) -> Faults:
         try:
             forms.call_of(visit, verb, data, "-")
         except UsageError as error:
-            return hold_forms.fault(what, error)
+            return hold_forms.fault(form, error)
         return NO_FAULTS
 
     return check

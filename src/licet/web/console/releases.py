@@ -352,7 +352,7 @@ def release_shown(visit: Visit, release: str) -> Release:
 
 
 def _show_replacements(
-    visit: Visit, call: VerbCall[ReadReplacements], found: ReplacementsRead
+    visit: Visit, call: VerbCall[ReadReplacements], read: ReplacementsRead
 ) -> Response[Any]:
     known = release_shown(visit, call.target)
     title = f"Replaced names of {known.name}"
@@ -361,7 +361,7 @@ def _show_replacements(
         visit,
         title=title,
         release=known,
-        read=found,
+        read=read,
         wanted=call.sent,
     )
 

@@ -83,7 +83,7 @@ async def close(request: AnyRequest, reader: RouteReader) -> Response[Any]:
     return shell.redirect_to(reader, "/erasures", flash="closed")
 
 
-def _ask(reader: PageReader, what: str) -> Response[Any]:
+def _ask(reader: PageReader, act: str) -> Response[Any]:
     at, words, account = reader.now, reader.words, reader.account
     with policy_snapshot(reader.installation) as (tx, known):
         row = account_view.load_accounts(tx, [account])[account]
@@ -103,8 +103,8 @@ def _ask(reader: PageReader, what: str) -> Response[Any]:
     until = known.in_force(at).keep.period(ContentKind.deleted).after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
     lines = [
-        words.count(f"{what}.means.chats", there.conversations),
-        words.say(f"{what}.means.keys", **days),
+        words.count(f"{act}.means.chats", there.conversations),
+        words.say(f"{act}.means.keys", **days),
     ]
     lines.append(
         words.say("end.means.releases", names=words.join_names([one.name for one in holding[:10]]))
@@ -123,15 +123,15 @@ def _ask(reader: PageReader, what: str) -> Response[Any]:
     )
     if copied:
         lines.append(words.say("end.means.safety"))
-    lines += [words.say(f"{what}.means.after"), words.say("end.means.certificate")]
+    lines += [words.say(f"{act}.means.after"), words.say("end.means.certificate")]
     return shell.page(
         "end.html",
         reader,
-        title=words.say(f"{what}.title"),
+        title=words.say(f"{act}.title"),
         place="chats",
         lines=lines,
-        what=what,
-        empty=what == "everything" and not left,
+        what=act,
+        empty=act == "everything" and not left,
         saved=words.say("everything.more") if reader.query.get("flash") == "more" and left else "",
     )
 

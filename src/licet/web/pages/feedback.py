@@ -75,8 +75,8 @@ async def take_back(request: AnyRequest, reader: RouteReader, name: FromPath[str
     return shell.redirect_to(reader, "/feedback", flash="taken_back")
 
 
-def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
-    row, decision = given.row, given.decision
+def _line(words: Catalogue, feedback: PersonFeedback) -> FeedbackLine:
+    row, decision = feedback.row, feedback.decision
     because = words.say(f"because.{decision.because.value}")
     rated = words.say(f"feedback.{'check' if row.check else 'rating'}.{row.rating}")
     used = (
@@ -85,21 +85,21 @@ def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
         else words.say("feedback.not_used", because=because)
     )
     return FeedbackLine(
-        id=given.shown_id,
+        id=feedback.shown_id,
         conversation=format_id(Prefix.conversation, row.conversation),
         title=words.say("feedback.of", day=words.moment(row.given_at)),
         about=f"{rated}. {words.say(f'feedback.share.{row.state.share.value}')}",
         use="" if row.taken_back_at is not None else used,
-        note=_note(words, given),
-        comment=given.shared.comment,
-        messages=words.count("chats.messages", len(given.shared.turns)),
-        shared=tuple(shared.text for _, shared in given.shared.turns),
+        note=_note(words, feedback),
+        comment=feedback.shared.comment,
+        messages=words.count("chats.messages", len(feedback.shared.turns)),
+        shared=tuple(shared.text for _, shared in feedback.shared.turns),
         can_take_back=row.taken_back_at is None,
     )
 
 
-def _note(words: Catalogue, given: PersonFeedback) -> str:
-    taken, until = given.row.taken_back_at, given.keep_until
+def _note(words: Catalogue, feedback: PersonFeedback) -> str:
+    taken, until = feedback.row.taken_back_at, feedback.keep_until
     if taken is not None:
         return words.say(
             "feedback.taken.held" if until is None else "feedback.taken", day=words.day(taken)

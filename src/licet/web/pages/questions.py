@@ -148,7 +148,7 @@ VIAS = frozenset({"notice", "signup", "settings", "chats", "host", "api", "cli",
 
 def scope_lines(
     words: Catalogue,
-    whole: Differences,
+    differences: Differences,
     own: Sequence[ScopedGrant],
     *,
     out: bool,
@@ -165,7 +165,7 @@ def scope_lines(
         )
         return
     for grant in own:
-        asked = whole.question(grant.question)
+        asked = differences.question(grant.question)
         purposes = shell.allowed_phrase(words, asked.covers) if asked is not None else ""
         yield words.say("scope.own", purposes=purposes)
         if grant.act is not None:
@@ -188,9 +188,9 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     below: str
 
 
-def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
+def now_lines(words: Catalogue, differences: Differences) -> list[NowLine]:
     """The present standing, question by question."""
-    several = len(whole.questions) > 1
+    several = len(differences.questions) > 1
     return [
         NowLine(
             question=one.question,
@@ -201,7 +201,7 @@ def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
             statement=act_line(words, one.act, how="said.answer"),
             below=_exceptions_text(words, one),
         )
-        for one in whole.questions
+        for one in differences.questions
     ]
 
 

@@ -223,7 +223,10 @@ def _ask(reader: PageReader, chosen: Sequence[UUID], view: ListView) -> Response
 
 
 def deletion_lines(
-    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], given: Sequence[RecipientSeen]
+    words: Catalogue,
+    dates: Dates,
+    mine: Sequence[OwnConversation],
+    recipients: Sequence[RecipientSeen],
 ) -> list[str]:
     """The effects and limits of a deletion: text, releases, recipients and models."""
     several = ".several" if len(mine) > 1 else ""
@@ -242,7 +245,7 @@ def deletion_lines(
     releases = list(dict.fromkeys(name for one in mine for name in one.releases))
     if releases:
         lines.append(words.say("delete.means.releases.named", names=_listed(words, releases)))
-    holders = list(dict.fromkeys(one.recipient for one in given if one.release in releases))
+    holders = list(dict.fromkeys(one.recipient for one in recipients if one.release in releases))
     if holders:
         lines.append(words.say("delete.means.recipients", names=_listed(words, holders)))
     lines.append(words.say(f"delete.means.models{several}"))

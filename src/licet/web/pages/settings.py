@@ -250,7 +250,7 @@ def _questions(
     tx: Transaction,
     reader: PageReader,
     prompt: Prompt,
-    whole: Differences,
+    differs: Differences,
 ) -> tuple[tuple[QuestionAsked, ...], str]:
     """The questions that can be answered here, and the id of their recorded showing."""
     if prompt.gate not in (Gate.open, Gate.notice, Gate.must_decide) or prompt.notice is None:
@@ -261,7 +261,7 @@ def _questions(
         prompt.notice,
         prompt.in_force.asks,
         page="settings",
-        below=whole.questions,
+        below=differs.questions,
     )
     asked_in = strip_marks(
         "\n".join(
@@ -283,17 +283,20 @@ def _questions(
     return asks, showing.hex
 
 
-def _now(reader: PageReader, prompt: Prompt, whole: Differences) -> list[NowLine]:
+def _now(reader: PageReader, prompt: Prompt, differs: Differences) -> list[NowLine]:
     if prompt.gate is Gate.closed or prompt.gate is Gate.not_asked:
         lines, pill = uncovered_text(reader, prompt), reader.words.say("use.none")
         return [
             NowLine(question="", name="", use="none", pill=pill, text=lines, statement="", below="")
         ]
-    return now_lines(reader.words, whole)
+    return now_lines(reader.words, differs)
 
 
 def _if_no(
-    words: Catalogue, prompt: Prompt, on_record: ChoiceHistory, given: Sequence[RecipientSeen]
+    words: Catalogue,
+    prompt: Prompt,
+    on_record: ChoiceHistory,
+    recipients_seen: Sequence[RecipientSeen],
 ) -> list[tuple[str, str]]:
     """The effects of a no on stored, given and learnt content, with icons; empty if nothing is
     allowed.
@@ -311,14 +314,14 @@ def _if_no(
         )
     ]
     releases, models = len(on_record.holdings), len({one.model for one in on_record.consumed})
-    recipients = len({one.recipient for one in given})
+    recipients = len({one.recipient for one in recipients_seen})
     if releases:
         lines.append(
             ("lock", words.count("if_no.releases", releases, minutes=LEASE_SECONDS_MAX // 60))
         )
     if recipients:
         lines.append(("shield", words.count("if_no.recipients", recipients)))
-    if any(one.plain for one in given):
+    if any(one.plain for one in recipients_seen):
         lines.append(
             (
                 "undo",
@@ -354,14 +357,16 @@ class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _places(
-    words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
+    words: Catalogue, differs: Differences, places: Sequence[PlaceDiffers]
 ) -> list[BelowLine]:
     """Lines for projects or chats; an empty list links to the page where one can be changed."""
     return [
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
             what=one.title or _untitled(words, one),
-            lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, now=one.kept_out_at)),
+            lines=tuple(
+                scope_lines(words, differs, one.own, out=one.kept_out, now=one.kept_out_at)
+            ),
         )
         for one in places
     ]
@@ -374,7 +379,9 @@ def _untitled(words: Catalogue, place: PlaceDiffers) -> str:
     return words.say(f"below.{place.kind.value}.heading")
 
 
-def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
+def _means(
+    words: Catalogue, policy: Policy, recipients_seen: list[RecipientSeen]
+) -> list[tuple[str, str]]:
     """The effects of a no, part by part."""
     out = words.period(policy.keep.of_turn(allowed=False))
     flagged = words.period(policy.keep.period(ContentKind.flagged))
@@ -390,7 +397,7 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
     shut = words.say(
         "settings.means.releases.text", period=words.units(LEASE_SECONDS_MAX // 60, "minute")
     )
-    if any(one.plain for one in given):
+    if any(one.plain for one in recipients_seen):
         shut = (
             f"{shut} "
             f"{words.say('settings.means.releases.plain', period=words.units(RECALL_DAYS, 'day'))}"
