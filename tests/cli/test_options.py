@@ -94,16 +94,6 @@ def test_what_destroys_can_show_first_what_it_would_destroy() -> None:
     assert {name for name, how in DESTROYS.items() if how not in options(known[name])} == set()
 
 
-def position_help() -> str:
-    """`--at` of the papers is a position of the log: they hold no time of their own."""
-    paper = dict(working())["document ropa"]
-    return next(
-        str(one.help)
-        for one in paper.params
-        if isinstance(one, click.Option) and "--at" in one.opts
-    )
-
-
 def test_an_option_of_many_commands_is_one_declaration() -> None:
     """The same words everywhere, but for `--dry-run` and `--by`, which say of what."""
     told: dict[str, set[str | None]] = {}
@@ -116,7 +106,7 @@ def test_an_option_of_many_commands_is_one_declaration() -> None:
                 "--host",
             ):
                 told.setdefault(parameter.opts[0], set()).add(parameter.help)
-    by_itself = {"The folder of the demo.", "Answer as JSON, one line per look.", position_help()}
+    by_itself = {"The folder of the demo.", "Answer as JSON, one line per look."}
     assert {name: len(words - by_itself) for name, words in told.items()} == dict.fromkeys(told, 1)
 
 

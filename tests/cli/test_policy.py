@@ -186,6 +186,59 @@ def test_a_plan_forecasts_the_sealed_bytes_that_stay(counsel: Counsel) -> None:
     }
 
 
+def test_a_proposal_is_applied_by_somebody_else_with_its_plan_and_a_reason(
+    counsel: Counsel,
+) -> None:
+    file = counsel.file(keep={"opted_in": "P3Y"})
+    seen = counsel.json("propose", file, "--by", "ada")
+    proposal, plan = seen["proposal"]["id"], seen["plan_sha256"]
+    assert seen["proposal"]["proposed_by"] == "user:ada"
+    assert counsel.json("propose", file, "--by", "eve")["proposal"]["id"] == proposal
+    assert plan in counsel.run("plan-proposal", proposal).stdout
+    assert f"{proposal}  open " in counsel.run("proposals").stdout
+    own = counsel.run(
+        "apply-proposal", proposal, "--plan", plan, "--reason", "-", "--by", "ADA", code=1
+    )
+    assert "whoever proposed a version does not apply it" in own.stderr
+    unreasoned = counsel.run("apply-proposal", proposal, "--plan", plan, "--by", "ben", code=64)
+    assert "--reason" in unreasoned.stderr
+    assert counsel.versions() == ["2025-08-28"]
+    told = counsel.run(
+        "apply-proposal", proposal, "--plan", plan, "--reason", "the board", "--by", "ben"
+    )
+    assert "version new is applied" in told.stdout
+    assert "not confirmed by a second identity" in told.stdout
+    assert counsel.house.query("SELECT applied_by FROM policies WHERE number = 1") == [
+        ("user:ben",)
+    ]
+
+
+def test_a_withdrawn_proposal_keeps_its_reason_and_is_not_applied(counsel: Counsel) -> None:
+    seen = counsel.json("propose", counsel.file())
+    proposal = seen["proposal"]["id"]
+    ended = counsel.json("withdraw-proposal", proposal, "--reason", "the dates are wrong")
+    assert (ended["state"], ended["reason"]) == ("withdrawn", "the dates are wrong")
+    refused = counsel.run(
+        "apply-proposal",
+        proposal,
+        "--plan",
+        seen["plan_sha256"],
+        "--reason",
+        "-",
+        "--by",
+        "ben",
+        code=1,
+    )
+    assert "was withdrawn by" in refused.stderr
+
+
+def test_a_proposal_that_is_no_policy_is_refused_with_its_line(counsel: Counsel) -> None:
+    file = counsel.folder / "wrong.yaml"
+    file.write_text("policy: article-2025\nversion: [\n", encoding="utf-8")
+    assert "policy.yaml:" in counsel.run("propose", file, code=64).stderr
+    assert counsel.run("proposals").stdout.strip().endswith("no proposals")
+
+
 def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel) -> None:
     file = counsel.file(keep={"opted_in": "P3Y"})
     planned = counsel.json("plan", file, "--by", "counsel", code=2)
@@ -199,7 +252,7 @@ def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel
     row = counsel.house.query(
         "SELECT encode(sha256, 'hex'), applied_by, applied_at FROM policies WHERE number = 1"
     )[0]
-    assert row == (planned["sha256"], "counsel", NOW)
+    assert row == (planned["sha256"], "user:counsel", NOW)
     assert (
         counsel.house.query(
             "SELECT payload FROM outbox WHERE entry = 'policy_applied' ORDER BY outbox_id"

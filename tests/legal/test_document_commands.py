@@ -42,43 +42,47 @@ def typed(house: House, dsn: str) -> Type:
     return run
 
 
-def test_a_paper_is_printed_or_written_and_what_is_open_is_said(
-    typed: Type, tmp_path: Path
-) -> None:
-    shown = typed("document", "ropa")
+def test_a_paper_is_made_and_printed_in_three_formats(typed: Type, tmp_path: Path) -> None:
+    shown = typed("document", "make", "ropa", "--by", "counsel")
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.startswith("# Record of processing activities")
-    assert "to be provided: representative" in shown.stderr
-    file = tmp_path / "ropa.html"
-    told = json.loads(
-        typed("document", "ropa", "--format", "html", "--out", str(file), "--json").stdout
+    told = json.loads(typed("document", "make", "ropa", "--json").stdout)
+    assert (told["kind"], told["again"], told["to_be_provided"][0]) == (
+        "ropa",
+        True,
+        "representative",
     )
-    assert (told["kind"], told["again"], told["file"]) == ("ropa", True, str(file))
+    (listed,) = json.loads(typed("document", "list", "--json").stdout)
+    assert (listed["made_by"], listed["sha256"]) == ("user:counsel", told["sha256"])
+    assert typed("document", "show", "ropa", "--format", "markdown").stdout == shown.stdout
+    file = tmp_path / "ropa.html"
+    assert typed("document", "show", "ropa", "--format", "html", "--out", str(file)).exit_code == 0
     assert file.read_text("utf-8").startswith("<!doctype html>")
-    signed = tmp_path / "ropa.json"
-    assert typed("document", "ropa", "--format", "json", "--out", str(signed)).exit_code == 0
-    assert json.loads(signed.read_text("utf-8"))["document"].count(".") == 2, "a signature"
+    signed = json.loads(typed("document", "show", told["sha256"][:8]).stdout)
+    assert signed["document"].count(".") == 2, "a signature"
 
 
-def test_a_dry_run_keeps_nothing_and_signs_nothing(typed: Type, house: House) -> None:
-    assert typed("document", "ab2013", "--dry-run").exit_code == 0
+def test_a_dry_run_prints_the_paper_and_keeps_none(typed: Type, house: House) -> None:
+    dry = typed("document", "make", "ab2013", "--dry-run")
+    assert (dry.exit_code, dry.stdout[:2]) == (0, "# ")
+    told = json.loads(typed("document", "make", "ab2013", "--dry-run", "--json").stdout)
+    assert set(told) == {"kind", "position", "sha256", "again", "to_be_provided"}
     assert house.query("SELECT count(*) FROM documents") == [(0,)]
-    refused = typed("document", "ab2013", "--dry-run", "--format", "json")
-    assert (refused.exit_code, "makes no signed file" in refused.stderr) == (64, True)
+    assert typed("document", "show", "ab2013").exit_code == 1
 
 
 def test_papers_are_listed_shown_verified_and_compared(
     typed: Type, house: House, tmp_path: Path
 ) -> None:
     assert "no paper was made yet" in typed("document", "list").stdout
-    made = json.loads(typed("document", "ab2013", "--json").stdout)
+    made = json.loads(typed("document", "make", "ab2013", "--json").stdout)
     assert typed("document", "diff", "ab2013").exit_code == 1
     documents.append(house.installation)
     documents.publish(house.installation, tmp_path / "public")
     controller.write(
         house.installation.config.controller, controller.Controller(name="Another Ltd")
     )
-    typed("document", "ab2013")
+    typed("document", "make", "ab2013")
     changed = typed("document", "diff", "ab2013")
     assert (changed.exit_code, f"stated.name: {STATED.name} -> Another Ltd" in changed.stdout) == (
         2,
@@ -97,5 +101,5 @@ def test_papers_are_listed_shown_verified_and_compared(
 
 
 def test_a_position_that_is_none_is_a_wrong_call(typed: Type) -> None:
-    refused = typed("document", "ropa", "--at", "99999")
+    refused = typed("document", "make", "ropa", "--position", "99999")
     assert (refused.exit_code, "entries, not `99999`" in refused.stderr) == (64, True)

@@ -47,7 +47,7 @@ def logged(house: House, paper: MadePaper) -> Path:
     documents.append(house.installation)
     documents.publish(house.installation, house.installation.config.data / "published")
     file = house.installation.config.data / "paper.json"
-    file.write_bytes(papers.load_file(house.installation, paper.sha256))
+    file.write_bytes(papers.render(house.installation, paper.sha256, "json"))
     return file
 
 
@@ -116,7 +116,7 @@ def test_a_paper_at_a_position_is_byte_equal_whatever_came_since(
     again = made(house, kind, log_position=first.position)
     assert (again.document, again.sha256, again.again) == (first.document, first.sha256, True)
     assert (
-        json.loads(papers.load_file(house.installation, first.sha256))["document"]
+        json.loads(papers.render(house.installation, first.sha256, "json"))["document"]
         == json.loads(file)["document"]
     )
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'document_made'") == [(1,)]
@@ -178,7 +178,7 @@ def test_a_paper_is_proved_with_the_log_and_the_manifests_and_by_the_verifier_al
 def test_a_paper_that_no_log_tells_of_is_not_proved(house: House) -> None:
     paper = made(house)
     file = house.installation.config.data / "paper.json"
-    file.write_bytes(papers.load_file(house.installation, paper.sha256))
+    file.write_bytes(papers.render(house.installation, paper.sha256, "json"))
     documents.publish(house.installation, house.installation.config.data / "published")
     seen = checked(house, file)
     assert (seen.answer, seen.lacks[0][1].startswith("it is signed, and not in the log")) == (
@@ -341,8 +341,8 @@ def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_fo
 
 def test_an_answer_cannot_change_the_page_that_it_stands_in(house: House) -> None:
     paper = made(house, PaperKind.risk_assessment)
-    page = papers.render(house.installation, paper, "html").decode()
-    text = papers.render(house.installation, paper, "markdown").decode()
+    page = papers.render(house.installation, paper.sha256, "html").decode()
+    text = papers.render(house.installation, paper.kind, "markdown").decode()
     assert "Better answers &lt;for everybody&gt; | in a {table}." in page
     assert r"Better answers \<for everybody\> \| in a {table}." in text
     assert "<script" not in page
@@ -391,12 +391,8 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.installation, PaperKind.ropa)
     first = made(house, PaperKind.ropa)
-    assert papers.render_stored(house.installation, first.sha256, "json").startswith(
-        b'{"document":'
-    )
-    assert papers.render_stored(house.installation, first.sha256, "markdown").startswith(
-        b"# Record of"
-    )
+    assert papers.render(house.installation, first.sha256, "json").startswith(b'{"document":')
+    assert papers.render(house.installation, first.sha256, "markdown").startswith(b"# Record of")
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.installation, PaperKind.ropa, after=first.sha256)
     assert (

@@ -16,6 +16,7 @@ import pytest
 from licet.access.roles import StaffRole
 from licet.erasure import certificates, recall_register
 from licet.errors import LicetError
+from licet.proof import documents
 from licet.service import inbox_acts, staff_verbs
 from licet.service.inbox_acts import ActValues
 from licet.service.inbox_sources import ItemKind
@@ -84,6 +85,7 @@ class Busy:
             held = f"{cy}+{holds.matter_hash(installation, tx, HOLD['matter']).hex()}"
         recalled = f"{self.deleted('bo', bo)}+{handout}"
         certificates.advance_erasures(installation, at_once=True)
+        documents.append(installation)
         erasure, request = self.deleted("ana", world.say("ana", "gone")), asked(world)
         self.named = {
             "conversation": cy,

@@ -307,6 +307,6 @@ def test_with_more_accounts_than_a_request_can_plan_the_page_names_the_command(
     seen = proposed(world, text_of("2026-03-01", decide_by="2026-04-01"))
     assert seen.plan is None
     page = api.get(f"{PAGE}/{seen.proposal.id}", headers=ada).text
-    assert f"<code>licet policy proposals {seen.proposal.id} --plan</code>; it is valid" in page
+    assert f"<code>licet policy plan-proposal {seen.proposal.id}</code>; it is valid" in page
     assert "Compute the plan again" not in page
     assert api.post(f"{PAGE}/{seen.proposal.id}/plan", data={}, headers=ada).status_code == 409

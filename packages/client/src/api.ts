@@ -287,7 +287,7 @@ export interface paths {
          * Keeps a project out: each of its conversations, and later ones from their first turn on; its own grants end
          * @description Keeps a project out: each of its conversations, and later ones from their first turn on; its own grants end.
          *
-         *     Answers: a person.
+         *     Answers: a person, `conversations:write`.
          */
         post: operations["keep_project_out"];
         delete?: never;

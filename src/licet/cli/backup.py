@@ -19,6 +19,7 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     PATH,
     CliCall,
+    actor_name,
     answer_options,
     by_option,
     choice,
@@ -28,7 +29,6 @@ from licet.cli.shell import (
     moment,
     pluralize,
     stop_on_signals,
-    user,
 )
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
@@ -187,7 +187,7 @@ def drill(folder: Path | None, dry_run: bool, by: str | None, call: CliCall) -> 
             found = drills.choose_backup(installation, folder)
             call.show({"folder": found}, lambda: f"would restore {found} into a scratch place")
             return 0
-        done = drills.drill(installation, folder, by=f"user:{by or user()}")
+        done = drills.drill(installation, folder, by=actor_name(by))
         call.show(done, lambda: _drill_text(done))
         return 0 if done.outcome is DrillOutcome.proved else EXIT_NO
 

@@ -11,11 +11,11 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     PATH,
     CliCall,
+    actor_name,
     answer_options,
     by_option,
     json_option,
     show,
-    user,
 )
 from licet.consent import lint, rendered_page
 from licet.policy.file import load
@@ -46,7 +46,7 @@ def notice_publish(
     sources = [file.read_text(encoding="utf-8") for file in files] or None
     with call.installation() as installation:
         made = policy_changes.publish_notices(
-            installation, sources, version=version, actor=by or user()
+            installation, sources, version=version, actor=actor_name(by)
         )
         lines = [
             (

@@ -13,12 +13,13 @@ from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     PATH,
     CliCall,
+    actor_name,
     answer_options,
     by_option,
     json_option,
+    local_options,
     pluralize,
     show,
-    user,
 )
 from licet.errors import UsageError
 from licet.policy import diff
@@ -160,7 +161,7 @@ def policy_plan(
             call.show(page, lambda: "\n".join(_date_lines(page)))
             return EXIT_CHANGES if page.items else 0
         planned = policy_changes.plan_policy(
-            installation, file, actor=by or user(), shorten_stored=shorten_stored, limit=limit
+            installation, file, actor=actor_name(by), shorten_stored=shorten_stored, limit=limit
         )
         call.show(planned, lambda: plan_text(planned))
     return (
@@ -268,50 +269,18 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
     return lines
 
 
-@policy.command("propose")
-@click.argument("file", type=PATH)
-@by_option("proposes")
-@answer_options
-def policy_propose(file: Path, by: str | None, call: CliCall) -> None:
-    """Stores a policy file as a proposal and draws its plan. Another person applies it. Proposed
-    again while it is open, the same file is the same proposal.
-
-    \b
-    Example:  licet policy propose policy-2026.yaml --by ada
-    """
-    from licet.service import policy_proposals
-
-    checked = load(file)
-    with call.installation() as installation:
-        seen = policy_proposals.propose(installation, file.read_bytes(), actor=by or user())
-        call.show(
-            seen, lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}"
-        )
-
-
 @policy.command("proposals")
 @click.argument("proposal", required=False)
-@click.option(
-    "--plan", "plans", is_flag=True, help="Draw its plan again, on the accounts as they are now."
-)
-@click.option("--withdraw", is_flag=True, help="End it without applying it.")
-@click.option("--reason", default="", help="Why it is withdrawn.")
-@by_option("acts")
-@answer_options
-def policy_proposals_command(
-    proposal: str | None, plans: bool, withdraw: bool, reason: str, by: str | None, call: CliCall
-) -> None:
-    """Lists the proposals, or shows one with its diff and its plan.
+@local_options
+def policy_proposals_command(proposal: str | None, call: CliCall) -> None:
+    """Lists the proposals, or shows one with its diff and plan.
 
     \b
     Example:  licet policy proposals
-              licet policy proposals prop_0199107f2c0078e7a6e4da4810be10b0 --plan
-              licet policy proposals prop_0199107f2c0078e7a6e4da4810be10b0 --withdraw --reason "the dates are wrong"
+              licet policy proposals prop_0199107f2c0078e7a6e4da4810be10b0
     """
     from licet.service import policy_proposals
 
-    if proposal is None and (plans or withdraw):
-        raise UsageError("which proposal?", "name one of `licet policy proposals`")
     with call.installation() as installation:
         if proposal is None:
             found = policy_proposals.list_proposals(installation)
@@ -321,14 +290,6 @@ def policy_proposals_command(
             ]
             call.show({"items": found}, lambda: "\n".join(lines) or "no proposals")
             return
-        if withdraw:
-            ended = policy_proposals.withdraw(
-                installation, proposal, actor=by or user(), reason=reason
-            )
-            call.show(ended, lambda: f"{ended.id} is withdrawn")
-            return
-        if plans:
-            policy_proposals.plan(installation, proposal, actor=by or user(), bounded=False)
         seen = policy_proposals.show(installation, proposal)
         call.show(seen, lambda: proposal_text(seen))
 
@@ -340,12 +301,13 @@ def proposal_text(view: ProposalDetail) -> str:
 
     proposal = view.proposal
     lines = [
+        f"{proposal.id}  version {proposal.version}",
         f"{proposal.state.value}, proposed by {proposal.proposed_by} on "
         f"{rfc3339(proposal.proposed_at)}",
         view.direction,
     ]
     if proposal.state is ProposalState.applied and not proposal.second_identity:
-        lines.insert(1, f"applied by {proposal.ended_by}, {NOT_CONFIRMED}")
+        lines.insert(2, f"applied by {proposal.ended_by}, {NOT_CONFIRMED}")
     lines += [
         f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in view.changes
     ]
@@ -354,8 +316,8 @@ def proposal_text(view: ProposalDetail) -> str:
         lines.append(f"it cannot be applied any more: {view.refusal}")
     if view.plan is None:
         lines.append(
-            "it has no plan against the version in force: `licet policy proposals ID "
-            "--plan` draws one"
+            "it has no plan against the version in force: `licet policy plan-proposal "
+            f"{proposal.id}` draws one"
         )
     else:
         lines += [f"  ~ {count:,} {name}" for name, count in counts_of(view.plan).items() if count]
@@ -364,15 +326,13 @@ def proposal_text(view: ProposalDetail) -> str:
 
 
 @policy.command("apply")
-@click.argument("file", required=False, type=PATH)
-@click.option("--proposal", help="Apply a proposal of somebody else instead of a file: its id.")
+@click.argument("file", type=PATH)
 @click.option(
     "--plan",
     "plan_sha256",
     default="",
-    help="With --proposal or --shorten-stored: the plan that you read, as it names itself.",
+    help="With --shorten-stored: the plan that you read, as it names itself.",
 )
-@click.option("--reason", default="", help="With --proposal: why it is applied.")
 @by_option("applies it")
 @click.option(
     "--shorten-stored",
@@ -384,13 +344,7 @@ def proposal_text(view: ProposalDetail) -> str:
 )
 @answer_options
 def policy_apply(
-    file: Path | None,
-    proposal: str | None,
-    plan_sha256: str,
-    reason: str,
-    by: str | None,
-    shorten_stored: bool,
-    call: CliCall,
+    file: Path, plan_sha256: str, by: str | None, shorten_stored: bool, call: CliCall
 ) -> int:
     """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet
     policy plan` is its dry run.
@@ -404,40 +358,21 @@ def policy_apply(
     Example:  licet policy plan policy-2026.yaml
               licet policy apply policy-2026.yaml --by "counsel"
               licet policy apply policy-2026.yaml --shorten-stored --plan SHA256
-              licet policy apply --proposal prop_0199107f2c0078e7a6e4da4810be10b0 --plan SHA256 --by ben --reason "the board"
     """
-    from licet.service import policy_changes, policy_proposals
+    from licet.service import policy_changes
 
-    if (file is None) == (proposal is None) or (proposal is not None and shorten_stored):
-        raise UsageError(
-            "name a file, or a proposal with --proposal", "a proposal shortens no stored dates"
-        )
     with call.installation() as installation:
-        if file is not None:
-            applied = policy_changes.apply_planned(
-                installation,
-                file,
-                actor=by or user(),
-                shorten_stored=shorten_stored,
-                plan_sha256=plan_sha256,
-            )
-        else:
-            applied = policy_proposals.apply(
-                installation,
-                proposal or "",
-                actor=by or user(),
-                reason=reason,
-                plan_sha256=plan_sha256,
-            )
-        shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
-        confirmed = (
-            f"; {NOT_CONFIRMED}" if proposal is not None and not applied.second_identity else ""
+        applied = policy_changes.apply_planned(
+            installation,
+            file,
+            actor=actor_name(by),
+            shorten_stored=shorten_stored,
+            plan_sha256=plan_sha256,
         )
+        shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         lines = [
-            (
-                f"version {applied.version} is applied, effective "
-                f"{rfc3339(applied.effective)}{shortened}{confirmed}"
-            )
+            f"version {applied.version} is applied, effective "
+            f"{rfc3339(applied.effective)}{shortened}"
         ]
         if applied.left_accounts:
             left = pluralize(applied.left_accounts, "account")
@@ -456,3 +391,14 @@ def policy_schema() -> None:
     Example:  licet policy schema > policy.schema.json
     """
     click.echo(schema_text())
+
+
+def _add_declared() -> None:
+    from licet.cli.verb_commands import Printing, add_commands
+    from licet.service.policy_verbs import VERBS
+
+    view = Printing(text=lambda _, done: proposal_text(done))
+    add_commands(policy, VERBS, {"propose_policy": view, "plan_proposal": view})
+
+
+policy.declared = _add_declared

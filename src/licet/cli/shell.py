@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from licet.vault.installation import Installation
 
 PORT_MAX = 65_535
+NAME_CHARACTERS_MAX = 200
 Shown = TypeVar("Shown", bound=Callable[..., object])
 Answer = TypeVar("Answer")
 
@@ -171,6 +172,14 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def actor_name(name: str | None) -> str:
+    """Returns the user of `--by`, or the system's, for the record."""
+    actor = user() if name is None else name
+    if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
+        raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
+    return f"user:{actor}"
 
 
 def moment(text: str) -> datetime:

@@ -18,19 +18,25 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import CliCall, answer_options, by_option, choice, dry_option, moment, user
+from licet.cli.shell import (
+    CliCall,
+    actor_name,
+    answer_options,
+    by_option,
+    choice,
+    dry_option,
+    moment,
+)
 from licet.clock import utc_now
 from licet.config import PORT
-from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import DeniedError, UsageError
-from licet.service.staff_verb import FROM_FILE, AnyVerb, VerbCall, is_reason, unwrapped
+from licet.service.staff_verb import AnyVerb, VerbCall, is_reason, unwrapped
 
 if TYPE_CHECKING:
     from licet.release.signatures import StaffMember
     from licet.vault.installation import Installation
 
-NAME_CHARACTERS_MAX = 200
-WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
+FILE_BYTES_MAX = 2**20  # of content; a verb bounds it further
 
 
 class DayOption(click.ParamType[datetime]):
@@ -51,7 +57,7 @@ def read_words(path: Path) -> str:
     """Returns the content of a file or standard input: content enters no shell history."""
     try:
         with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
-            text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
+            text = source.read(FILE_BYTES_MAX + 1).decode("utf-8")
     except OSError as error:
         raise UsageError(
             f"`{path}` cannot be read: {(error.strerror or 'unknown').lower()}",
@@ -211,24 +217,16 @@ def _member(installation: Installation, verb: AnyVerb, email: str) -> StaffMembe
 
 def is_content(field: msgspec.structs.FieldInfo) -> bool:
     """Whether a field is content, which is read from a file."""
-    return any(meta.extra == FROM_FILE for meta in unwrapped(field.type)[1])
+    return any((meta.extra or {}).get("file") for meta in unwrapped(field.type)[1])
 
 
 def _is_closed(kind: Any) -> TypeGuard[type[StrEnum]]:  # noqa: ANN401 a type
     return isinstance(kind, type) and issubclass(kind, StrEnum)
 
 
-def actor_name(name: str | None) -> str:
-    """Returns the user of `--by`, or the system's, for the record."""
-    actor = user() if name is None else name
-    if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
-        raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
-    return f"user:{actor}"
-
-
 def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     """Returns the option of a field: `--overlap-hours`, and for several values `--kind` for
-    ``kinds``.
+    ``kinds``; or its argument.
     """
     kind, metas = unwrapped(field.type)
     option, several = field.name.replace("_", "-"), get_origin(kind) is tuple
@@ -243,6 +241,8 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     elif is_content(field):
         option_type = click.Path(allow_dash=True, path_type=Path)
         help_text = f"{(help_text or '').rstrip('.')}: a file, or - for standard input."
+    if argument := extra.get("argument"):
+        return click.argument(field.name, metavar=argument, type=option_type)
     return click.option(
         extra.get("option", f"--{option}"),
         field.name,

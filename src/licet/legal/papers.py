@@ -215,25 +215,19 @@ def decode_unverified(document: str) -> dict[str, Any]:
     return content
 
 
-def render(installation: Installation, paper: MadePaper, form: str) -> bytes:
-    """Renders a paper as `markdown`, `html` or `json`, the file for `licet verify document`."""
-    if form == "json":
-        return load_file(installation, paper.sha256)
-    return _render_paper(paper.payload, paper.sha256, form)
-
-
-def render_stored(installation: Installation, sha256: str, form: str) -> bytes:
-    """Renders a stored paper (`render`); NotFoundError."""
-    if form == "json":
-        return load_file(installation, sha256)
+def render(installation: Installation, paper: str, form: str) -> bytes:
+    """Renders a stored paper as `markdown`, `html` or `json`, the file for `licet verify document`,
+    which has its proof once its leaf is in the log. ``paper`` is the beginning of its hash, or a
+    kind, whose newest it is; NotFoundError.
+    """
     with transaction(installation.pool) as tx:
-        stored = legal_documents.get(tx, sha256)
-    return _render_paper(decode_unverified(stored.document), stored.sha256, form)
-
-
-def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
-    text = paper_pages.render_markdown if form == "markdown" else paper_pages.render_html
-    return text(payload, sha256).encode()
+        newest = legal_documents.newest(tx, paper, 1)
+        stored = newest[0] if newest else legal_documents.get(tx, paper)
+        if form == "json":
+            seed = installation.keyring.log_seed(tx)
+            return legal_documents.encode_file(tx, documents.place(installation), seed, stored)
+    render_text = paper_pages.render_markdown if form == "markdown" else paper_pages.render_html
+    return render_text(decode_unverified(stored.document), stored.sha256).encode()
 
 
 def list_papers(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
@@ -252,13 +246,6 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
     ]
 
 
-def load_file(installation: Installation, sha256: str) -> bytes:
-    """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
-    with transaction(installation.pool) as tx:
-        stored, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
-        return legal_documents.encode_file(tx, documents.place(installation), seed, stored)
-
-
 def diff(
     installation: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
 ) -> PaperDiff:
@@ -268,7 +255,7 @@ def diff(
         if (before is None or after is None) and len(newest) < 2:
             raise NotFoundError(
                 f"there are not two papers `{kind.value}` to compare",
-                f"`licet document {kind.value}` makes one",
+                f"`licet document make {kind.value}` makes one",
             )
         old = legal_documents.get(tx, before) if before else newest[1]
         new = legal_documents.get(tx, after) if after else newest[0]

@@ -10,17 +10,36 @@ from msgspec import Meta
 from licet.legal import papers
 from licet.legal.paper import PaperKind
 from licet.legal.papers import MadePaper
-from licet.service.staff_verb import OFFICER, AnyVerb, StaffVerb, VerbAnswer, VerbBody, VerbCall
+from licet.service.staff_verb import (
+    OFFICER,
+    AnyVerb,
+    StaffVerb,
+    VerbAnswer,
+    VerbBody,
+    VerbCall,
+    no_sentences,
+)
 
 
 class NewDocument(VerbBody, frozen=True, kw_only=True):
-    """Which paper, at which position of the log (`2026/1234`, by default the end), about which
-    releases (by default all).
-    """
+    """Which paper, at which position of the log, about which releases; ``dry_run`` keeps none."""
 
     kind: PaperKind
-    position: Annotated[str, Meta(max_length=32)] | None = None
-    releases: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1000)] = ()
+    position: (
+        Annotated[
+            str,
+            Meta(
+                max_length=32,
+                description="How many entries of the log count: 1234, or 2026/1234; by default all.",
+            ),
+        ]
+        | None
+    ) = None
+    releases: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...],
+        Meta(max_length=1000, description="Only these releases; by default every one up to there."),
+    ] = ()
+    dry_run: bool = False
 
 
 class DocumentMade(VerbAnswer, frozen=True, kw_only=True):
@@ -43,22 +62,30 @@ def _make(call: VerbCall[NewDocument]) -> MadePaper:
         actor=call.actor,
         log_position=call.made or sent.position,
         releases=sent.releases,
+        dry_run=call.dry_run,
     )
 
 
 MAKE: StaffVerb[NewDocument, MadePaper] = StaffVerb(
     name="make_document",
-    about="Makes a paper at a position of the log, by default its end. Made again, the same one is "
-    "found.",
+    about="Makes a paper that the law asks for, at a position of the log. Made again, the same one "
+    "is found.",
     who=OFFICER,
     takes=NewDocument,
     run=_make,
     path="documents",
+    named_by="kind",
     answers=DocumentMade,
     answer=lambda call, done: msgspec.convert(
-        done or _make(call), DocumentMade, from_attributes=True
+        done or _make(msgspec.structs.replace(call, dry_run=call.sent.dry_run)),
+        DocumentMade,
+        from_attributes=True,
     ),
     made=lambda done: done.position,
+    would=no_sentences,
+    command="document make",
+    noun="KIND",
+    example="ropa --by counsel",
     flash="The paper is made and signed. The log takes its leaf next.",
 )
 VERBS: tuple[AnyVerb, ...] = (MAKE,)

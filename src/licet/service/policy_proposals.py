@@ -131,7 +131,7 @@ def plan(
             raise RefusedError(
                 f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
                 "takes longer than a request may",
-                f"run `licet policy proposals {proposal} --plan` on the host",
+                f"run `licet policy plan-proposal {proposal}` on the host",
                 because="too_large",
             )
     policy_changes.plan_version(installation, _policy(row), actor=actor)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:  # a command that needs no member of staff does not load relea
 
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
-# `extra` of a field's `Meta`: content, which commands read from a file; text with significant
-# blanks
+# `extra` of a field's `Meta`: content, which commands read from a file, named by an option or by
+# the `argument`; text with significant blanks
 FROM_FILE, VERBATIM = {"file": True}, {"verbatim": True}
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
@@ -91,6 +91,11 @@ class VerbCall(msgspec.Struct, Generic[Sent], frozen=True, kw_only=True):
         """The acting member of staff; a command has one by `--by`."""
         assert self.member is not None
         return self.member
+
+    @property
+    def identity(self) -> bytes | None:
+        """Who the identity provider says is acting; a command has none."""
+        return self.member.identity if self.member is not None else None
 
 
 class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
@@ -185,7 +190,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
             hint = "say why, for the record"
         is_content = False
         for meta in unwrapped(kinds.get(name))[1]:
-            is_content = is_content or meta.extra == FROM_FILE
+            is_content = is_content or bool((meta.extra or {}).get("file"))
             hint = meta.description.rstrip(".") if meta.description else hint
         noun, value = name.replace("_", " "), values.get(name, "")
         if not isinstance(value, str | int):  # several: an item, or their number

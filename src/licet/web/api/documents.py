@@ -58,7 +58,7 @@ async def get_document(
 ) -> Response[bytes]:
     """A document as a file: signed, with its proof once the log has it, or to read."""
     site = site_of(request)
-    file = await site.calling(lambda: papers.render_stored(site.installation, sha256, form))
+    file = await site.calling(lambda: papers.render(site.installation, sha256, form))
     return Response(file, media_type=TYPES[form])
 
 

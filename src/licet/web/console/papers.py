@@ -51,7 +51,7 @@ def download(visit: RouteVisit, sha256: FromPath[str], form: FromPath[str]) -> R
     """A paper as a file."""
     if form not in FORMATS:
         raise NotFoundError(f"no form `{form}` of a paper", f"one of {', '.join(FORMATS)}")
-    file = papers.render_stored(visit.installation, sha256, FORMATS[form])
+    file = papers.render(visit.installation, sha256, FORMATS[form])
     named = {
         "content-disposition": f'attachment; filename="paper-{sha256[:12]}.{form}"',
         "cache-control": "no-store",
