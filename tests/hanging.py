@@ -217,7 +217,15 @@ def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
             f"witness w {key.strip()} http://127.0.0.1:{witnessed.port}\nquorum w\n"
         )
         with serving(environment, data) as server:
-            licet(environment, data, "webhooks", "add", "host", f"http://127.0.0.1:{endpoint.port}")
+            licet(
+                environment,
+                data,
+                "webhooks",
+                "add",
+                "host",
+                "--url",
+                f"http://127.0.0.1:{endpoint.port}",
+            )
             cluster = folder / "postgres" / embedded.CLUSTER
             yield (
                 server,

@@ -615,7 +615,7 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
                 "hosts",
                 f"{name} receives nothing since {rfc3339(host.disabled_at)}: "
                 f"{host.disabled_because}",
-                f"`licet webhooks replay {host.endpoint}`",
+                f"`licet webhooks resume {host.endpoint}`",
             )
         elif host.overdue or host.blocked:
             result = (

@@ -341,7 +341,7 @@ def key_is_revoked(host: NightHost, _: Service) -> Iterator[None]:
 @contextmanager
 def endpoint_fails(host: NightHost, service: Service) -> Iterator[None]:
     """It answers 500."""
-    host.licet("webhooks", "add", "chat", f"http://127.0.0.1:{service.port}")
+    host.licet("webhooks", "add", "chat", "--url", f"http://127.0.0.1:{service.port}")
     wait_until(lambda: busy(host).gauge("licet_webhook_endpoints_failing"), "it fails")
     yield
     host.licet("webhooks", "remove", "chat", "--reason", "it is gone")
@@ -350,7 +350,7 @@ def endpoint_fails(host: NightHost, service: Service) -> Iterator[None]:
 @contextmanager
 def nothing_is_sent(host: NightHost, service: Service) -> Iterator[None]:
     """A colleague sends by hand, and suspends that with Ctrl-Z."""
-    host.licet("webhooks", "add", "chat", f"http://127.0.0.1:{service.port}")
+    host.licet("webhooks", "add", "chat", "--url", f"http://127.0.0.1:{service.port}")
     host.end()
     words = [*STARTED, "webhooks", "run", "--data", str(host.data)]
     with subprocess.Popen(
@@ -380,11 +380,11 @@ def is_sending(conn: psycopg.Connection[tuple[object, ...]]) -> bool:
 @contextmanager
 def endpoint_is_paused(host: NightHost, service: Service) -> Iterator[None]:
     """By a colleague, who forgot it."""
-    host.licet("webhooks", "add", "chat", f"http://127.0.0.1:{service.port}")
+    host.licet("webhooks", "add", "chat", "--url", f"http://127.0.0.1:{service.port}")
     host.licet("webhooks", "pause", "chat", "--reason", "it is being moved")
     wait_until(lambda: host.gauge("licet_webhook_endpoints_disabled"), "it is paused")
     yield
-    host.licet("webhooks", "replay", "chat")
+    host.licet("webhooks", "resume", "chat")
 
 
 @contextmanager
@@ -627,7 +627,7 @@ NIGHTS = (
           ("messages to endpoints", "next: licet webhooks list", " T", "webhooks run"),
           ("chat",), endpoint, (), ("licet_webhook_due_seconds",)),
     Night("an endpoint is paused", endpoint_is_paused, "LicetEndpointDisabled",
-          ("chat is disabled", "next: licet webhooks replay chat"), ("chat",), endpoint,
+          ("chat is disabled", "next: licet webhooks resume chat"), ("chat",), endpoint,
           ("paused",)),
     Night("a witness hangs", witness_hangs, "LicetOutsideSilent",
           ('"silent":["witness"]', "next: licet ledger status"), (READY,), nothing, SILENT),

@@ -70,7 +70,7 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
         staff_orders.end(tx, order, OrderOutcome.failed, "no key", house.now)
     assert faults(house) == [
         ("bucket", "licet doctor", False),
-        ("endpoint", "licet webhooks replay archive", True),
+        ("endpoint", "licet webhooks resume archive", True),
         ("order", "licet doctor", False),
     ]
     house.passes(1)

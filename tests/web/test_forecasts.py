@@ -101,7 +101,6 @@ class Busy:
         # Of verbs without an address: the target, and the body.
         self.calls: dict[str, tuple[str, dict[str, Any]]] = {
             "access_verbs.CHANGE_LIMITS": ("assistant", {"scopes": ["gate:read"], "reason": "why"}),
-            "endpoint_verbs.REPLAY_BY_COMMAND": ("chat", {"reason": "why", "since": "0"}),
             "erasure_verbs.ADVANCE": ("", {}),
             "erasure_verbs.DECIDE_OPEN": (ana, {"decision": "dismiss"}),
             "hold_verbs.PLACE_SEVERAL": (f"{ana}+{cy}", {**HOLD, "reason": "litigation"}),

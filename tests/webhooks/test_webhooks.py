@@ -1383,17 +1383,14 @@ class Operator:
 def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
     operator = Operator(dsn, tmp_path / "data")
     assert "there is no endpoint" in operator.run("events", code=1).stderr
-    operator.run("webhooks", "add", "chat", code=64)
-    operator.run("webhooks", "add", "chat", "http://10.0.0.1/", code=64)
-    added = operator.json("webhooks", "add", "chat", receiver.url)
+    operator.run("webhooks", "add", "chat", "--url", "http://10.0.0.1/", code=64)
+    added = operator.json("webhooks", "add", "chat", "--url", receiver.url)
     receiver.secret = added["secret"]
     assert (
-        operator.json("webhooks", "add", "reader", "--pull", "--kind", "conversation.must_leave")[
-            "secret"
-        ]
+        operator.json("webhooks", "add", "reader", "--kind", "conversation.must_leave")["secret"]
         is None
     )
-    operator.run("webhooks", "add", "chat", receiver.url, code=1)
+    operator.run("webhooks", "add", "chat", "--url", receiver.url, code=1)
     operator.people(2)
     lines = [json.loads(line) for line in operator.run("events").stdout.splitlines()]
     assert [line["type"] for line in lines] == [
@@ -1414,8 +1411,8 @@ def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: R
     ]
     assert "FAILS since" in operator.run("webhooks", "list", code=1).stdout
     receiver.answers = lambda _: 200
-    assert operator.json("webhooks", "replay", "chat", "--dry-run")["events"] == 6
-    assert operator.json("webhooks", "replay", "chat")["events"] == 6
+    assert operator.json("webhooks", "resume", "chat", "--dry-run")["events"] == 6
+    assert operator.json("webhooks", "resume", "chat")["events"] == 6
     receiver.secret = operator.json("webhooks", "rotate", "chat", "--overlap-hours", "0")["secret"]
     assert operator.json("webhooks", "run", "--once") == {
         "delivered": 6,
@@ -1447,7 +1444,7 @@ def test_a_deliverer_killed_in_the_middle_loses_nothing_and_keeps_the_order(
     dsn: str, tmp_path: Path, receiver: Receiver
 ) -> None:
     operator = Operator(dsn, tmp_path / "data", at=None)
-    receiver.secret = operator.json("webhooks", "add", "chat", receiver.url)["secret"]
+    receiver.secret = operator.json("webhooks", "add", "chat", "--url", receiver.url)["secret"]
     operator.people(100)
     dead = threading.Event()
 

@@ -323,7 +323,7 @@ def _report(result: RestoreResult) -> str:
             f"{result.repeated:,} were logged already",
             (
                 f"look at    {pluralize(result.sessions_ended, 'session')} ended; webhooks are "
-                "silent until `licet webhooks replay`"
+                "silent until `licet webhooks resume`"
             ),
             *_narrowed_lines(result),
         ]

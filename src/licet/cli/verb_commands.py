@@ -123,13 +123,14 @@ def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
     needs_record = any(is_reason(field) and not is_content(field) for field in fields.values())
 
     nouns = [(noun.strip("[].").lower(), noun) for noun in verb.noun.split()]
+    shared_names = ("by", "dry_run", "url") if verb.makes_link else ("by", "dry_run")
 
     def act(call: CliCall, **options: Any) -> int:  # noqa: ANN401 of click
         given = (options.pop(name) or () for name, _ in nouns)
         target = "+".join(
             "+".join((value,) if isinstance(value, str) else value) for value in given
         )
-        shared = {name: options.pop(name, None) for name in ("by", "dry_run", "url")}
+        shared = {name: options.pop(name, None) for name in shared_names}
         options = {
             name: read_words(value) if isinstance(value, Path) else value
             for name, value in options.items()

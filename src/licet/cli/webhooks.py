@@ -21,11 +21,11 @@ from licet.cli.verb_commands import Printing, add_commands
 from licet.errors import LicetError
 from licet.policy.period import rfc3339
 from licet.service import endpoint_verbs
-from licet.service.endpoint_verbs import NewSecret
+from licet.service.endpoint_verbs import NewEndpoint, NewSecret
 from licet.service.staff_verb import VerbCall
 from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.delivery import DeliveryRound
-from licet.webhooks.endpoints import EndpointStatus, RotatedSecret
+from licet.webhooks.endpoints import AddedEndpoint, EndpointStatus, RotatedSecret
 
 FOLLOW_SECONDS = 0.5
 
@@ -68,7 +68,7 @@ def _lines(item: EndpointStatus) -> list[str]:
     if item.disabled_at is not None:
         state = (
             f"DISABLED {rfc3339(item.disabled_at)} ({item.disabled_because}): `licet webhooks "
-            f"replay {item.endpoint}`"
+            f"resume {item.endpoint}`"
         )
     elif item.failing_since is not None:
         state = f"FAILS since {rfc3339(item.failing_since)} ({item.last_failure})"
@@ -89,9 +89,18 @@ def _new_secret(call: VerbCall[NewSecret], done: RotatedSecret) -> str:
     return f"{done.secret}\n{endpoint_verbs.ROTATE.did(call, done)}"
 
 
-add_commands(
-    webhooks, endpoint_verbs.VERBS, {endpoint_verbs.ROTATE.name: Printing(text=_new_secret)}
-)
+def _added(call: VerbCall[NewEndpoint], done: AddedEndpoint) -> str:
+    lines = [endpoint_verbs.ADD.did(call, done)]
+    if done.secret is not None:
+        lines += [
+            f"secret      {done.secret}   (shown this once)",
+            f"public key  {done.public_key}",
+        ]
+    return "\n".join(lines)
+
+
+PRINTING = {"add_webhook": Printing(text=_added), "rotate_webhook": Printing(text=_new_secret)}
+add_commands(webhooks, endpoint_verbs.VERBS, PRINTING)
 
 
 @webhooks.command("run")

@@ -75,7 +75,7 @@ _ALERTS = {
     ),
     "endpoint-disabled": (
         "an endpoint is disabled and receives no events, deletions included",
-        "repair it, then run `licet webhooks replay NAME`",
+        "repair it, then run `licet webhooks resume NAME`",
     ),
     "backup-late": (
         "the newest backup is more than two days old",

@@ -11,10 +11,9 @@ from msgspec import Meta
 
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind
-from licet.errors import RefusedError, UsageError
+from licet.errors import RefusedError
 from licet.service.staff_verb import (
     OWNER,
-    AnyCall,
     AnyVerb,
     Reason,
     StaffVerb,
@@ -59,8 +58,23 @@ class NewEndpoint(VerbBody, frozen=True, kw_only=True):
             description="Of the program that is notified: lower-case letters, digits, `-`, `_` and `.`.",
         ),
     ]
-    url: Annotated[str, Meta(max_length=2_000)] | None = None
-    kinds: Annotated[tuple[EventKind, ...], Meta(max_length=len(EventKind))] = ()
+    url: (
+        Annotated[
+            str,
+            Meta(
+                max_length=2_000,
+                description="Where events are sent; without it, the endpoint reads GET /v1/events.",
+            ),
+        ]
+        | None
+    ) = None
+    kinds: Annotated[
+        tuple[EventKind, ...],
+        Meta(
+            max_length=len(EventKind),
+            description=f"A type of event, of {', '.join(EventKind)}; repeatable; by default all.",
+        ),
+    ] = ()
     reason: Reason
 
 
@@ -72,9 +86,7 @@ class EndpointAct(VerbBody, frozen=True, kw_only=True):
 
 
 class EndpointReplay(VerbBody, frozen=True, kw_only=True):
-    """Sends the events after the cursor ``since`` again."""
-
-    since: Cursor
+    since: Annotated[Cursor, Meta(description="Every event after this cursor.")]
     reason: Reason
     dry_run: bool = False
 
@@ -142,7 +154,7 @@ def _add(call: VerbCall[NewEndpoint]) -> AddedEndpoint:
 
 ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
     name="add_webhook",
-    about="Adds an endpoint; only this answer has its secret. It receives events from now on.",
+    about="Adds an endpoint and answers its secret, once. It receives events from now on.",
     who=OWNER,
     takes=NewEndpoint,
     run=_add,
@@ -167,54 +179,10 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
         f"It receives: {', '.join(done.kinds)}.",
     ),
     flash="It is added, and polls the event feed from now on.",
+    command="webhooks add",
+    example="chat --url https://chat.example.org/licet --kind conversation.must_leave",
     order=OrderKind.add_endpoint,
     did=lambda _, done: f"Added: {len(done.kinds)} kinds of events, from cursor {done.since} on",
-)
-
-
-class EndpointByCommand(VerbBody, frozen=True, kw_only=True):
-    pull: Annotated[
-        bool,
-        Meta(description="An endpoint without a URL, which reads GET /v1/events itself."),
-    ] = False
-    kinds: Annotated[
-        tuple[EventKind, ...],
-        Meta(
-            description=f"A type of event to send, of {', '.join(EventKind)}; repeatable; by default "
-            "all."
-        ),
-    ] = ()
-    reason: Reason
-
-
-def _add_by_command(call: AnyCall) -> AddedEndpoint:
-    name, _, url = call.target.partition("+")
-    if bool(url) == call.sent.pull:
-        raise UsageError(
-            "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
-        )
-    values = {"name": name, "url": url or None, "kinds": call.sent.kinds}
-    sent = ADD.body({**values, "reason": call.sent.reason})
-    return ADD.perform(msgspec.structs.replace(call, target=name, sent=sent))
-
-
-def _did_add(_: AnyCall, done: AddedEndpoint) -> str:
-    heard = f"{done.endpoint} hears {', '.join(done.kinds)}, from cursor {done.since} on"
-    if done.secret is None:
-        return heard
-    return f"{heard}\nsecret      {done.secret}   (shown this once)\npublic key  {done.public_key}"
-
-
-ADD_BY_COMMAND: StaffVerb[EndpointByCommand, AddedEndpoint] = StaffVerb(
-    name="add_endpoint",
-    about="Creates the endpoint NAME at URL and prints its secret once.",
-    who=OWNER,
-    takes=EndpointByCommand,
-    run=_add_by_command,
-    did=_did_add,
-    command="webhooks add",
-    noun="NAME [URL]",
-    example="chat https://chat.example.org/licet --kind conversation.must_leave",
 )
 
 
@@ -285,7 +253,7 @@ PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
 )
 RESUME: StaffVerb[EndpointAct, ReplayResult] = StaffVerb(
     name="resume_webhook",
-    about="Sends what waits for an endpoint now, and enables one that was paused or disabled.",
+    about="Sends what waits for an endpoint, and enables one that was disabled.",
     who=OWNER,
     takes=EndpointAct,
     run=lambda call: endpoints.replay(call.installation, call.target, dry_run=call.dry_run),
@@ -296,12 +264,14 @@ RESUME: StaffVerb[EndpointAct, ReplayResult] = StaffVerb(
     means="It is enabled, and what waits is sent now, in order for each account.",
     would=lambda _, done: (f"{done.events:,} events are sent.",),
     flash="It is resumed: what waits is sent now.",
+    command="webhooks resume",
+    example="chat",
     order=OrderKind.resume_endpoint,
     did=lambda _, done: f"Resumed: {done.events:,} events are sent",
 )
 REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
     name="replay_webhook",
-    about="Sends every event after a cursor again, also those that the endpoint took.",
+    about="Sends every event after a cursor again, those it accepted too.",
     who=OWNER,
     takes=EndpointReplay,
     run=lambda call: endpoints.replay(
@@ -316,36 +286,13 @@ REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
     ),
     would=lambda _, done: (f"{done.events:,} events are sent.",),
     flash="Ordered: those events are sent again.",
+    command="webhooks replay",
+    example="chat --since 1041",
     order=OrderKind.replay_endpoint,
     did=lambda call, done: f"Sent again after {call.sent.since}: {done.events:,} events",
 )
 
 
-class ReplayByCommand(EndpointAct, frozen=True, kw_only=True):
-    since: (
-        Annotated[
-            Cursor,
-            Meta(description="Send everything after this cursor again; by default what waits."),
-        ]
-        | None
-    ) = None
-
-
-def _replaying(call: AnyCall) -> AnyVerb:
-    return RESUME if call.sent.since is None else REPLAY
-
-
-REPLAY_BY_COMMAND: StaffVerb[ReplayByCommand, ReplayResult] = StaffVerb(
-    name="replay_endpoint",
-    about="Sends events to the endpoint NAME again. A disabled endpoint is enabled.",
-    who=OWNER,
-    takes=ReplayByCommand,
-    run=lambda call: _replaying(call).run(call) if call.dry_run else _replaying(call).perform(call),
-    would=lambda _, done: (f"{done.events:,} events are sent.",),
-    did=lambda call, done: _replaying(call).did(call, done),
-    command="webhooks replay",
-    example="chat --since 1041",
-)
 REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     name="remove_webhook",
     about="Removes an endpoint and destroys its secrets, for good. Its deliveries stay on record.",
@@ -372,11 +319,9 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
 )
 VERBS: tuple[AnyVerb, ...] = (
     ADD,
-    ADD_BY_COMMAND,
     ROTATE,
     PAUSE,
     RESUME,
     REPLAY,
-    REPLAY_BY_COMMAND,
     REMOVE,
 )

@@ -185,7 +185,7 @@ def _endpoints(
         name = endpoint.endpoint
         if endpoint.disabled_at is not None:
             seen = f"{name} is disabled and receives no events: {endpoint.disabled_because}"
-            command, began = f"licet webhooks replay {name}", endpoint.disabled_at
+            command, began = f"licet webhooks resume {name}", endpoint.disabled_at
         elif endpoint.failing_since is not None:
             seen = f"{name} refuses its events: {endpoint.last_failure or 'it failed'}"
             command, began = "licet webhooks list", endpoint.failing_since

@@ -14,7 +14,7 @@ before they are sent: signatures between requests take nearly twice as long.
 A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random
 share of up to a fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted
 nothing for `DEAD_DAYS`, or that answers 410, is disabled and reported; its events wait until `licet
-webhooks replay`.
+webhooks resume`.
 
 A round ends after `ROUND_SECONDS` and the timeout of requests in progress, which bounds the delay
 that a slow endpoint causes for others. Nothing is sent while the fence is up (`licet.keys.fence`).

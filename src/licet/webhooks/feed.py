@@ -47,7 +47,7 @@ def events_after(
     if not events and has_endpoint == (False,):
         raise RefusedError(
             "there is no endpoint, so no events are stored",
-            "`licet webhooks add NAME --pull` starts storing them",
+            "`licet webhooks add NAME` starts storing them",
             because="nobody_hears",
         )
     return EventPage(items=tuple(events), next=events[-1].cursor if events else cursor)

@@ -374,16 +374,6 @@ def message_page(
     )
 
 
-# whatever a template takes
-def render_public(template: str, words: Catalogue, *, title: str, **values: Any) -> str:  # noqa: ANN401
-    """The markup of a page that has no reader."""
-    frame: dict[str, Any] = dict.fromkeys(("place", "outcome", "csrf"), "")
-    frame |= dict.fromkeys(("nav", "simulated", "fragment"), False)
-    frame |= {"words": words, "say": words.say, "title": title, "static": static_files.path}
-    frame |= {"errors": (), "errors_of": {}}
-    return templates().get_template(template).render(frame | values)
-
-
 def public_page(
     words: Catalogue,
     *,
