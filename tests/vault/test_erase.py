@@ -84,7 +84,9 @@ def test_an_erasure_is_told_to_the_register_the_journal_and_the_log(town: Town) 
     ]  # its content, its feedback, its safety copy
     leaves = [
         json.loads(p)
-        for (p,) in town.tx.execute("SELECT payload FROM outbox WHERE entry = 'key_destroyed'")
+        for (p,) in town.tx.execute(
+            "SELECT payload FROM outbox WHERE entry = 'key_destroyed' ORDER BY outbox_id"
+        )
     ]
     conversation = said.conversation.hex
     assert leaves == [
