@@ -91,6 +91,17 @@ def test_a_run_that_differs_ends_with_one(
     assert "locale C: 1 tests, 1 answer otherwise" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("--no-such-option", 2)])
+def test_an_option_runs_no_test(
+    word: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trust, "outcomes", lambda *_: pytest.fail("a test was run"))
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    assert ended.value.code == status
+    assert "--orders" in "".join(capsys.readouterr())
+
+
 def test_a_run_in_the_background_answers_as_one_on_a_terminal() -> None:
     here = str(Path(__file__).parent / "test_needs.py")
     found = outcomes(Circumstance("background", prefix=("nohup",), background=True), [here])

@@ -10,6 +10,7 @@ with the circumstance.
 
 from __future__ import annotations
 
+import argparse
 import json
 import locale
 import os
@@ -154,15 +155,20 @@ def differences(before: Outcomes, now: Outcomes) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    orders = 2
-    if "--orders" in words:
-        at = words.index("--orders")
-        orders = int(words[at + 1])
-        words = words[:at] + words[at + 2 :]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.trust", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="tests to run; all of them without"
+    )
+    parser.add_argument(
+        "--orders", type=int, default=2, help="how many orders to draw (default: 2)"
+    )
+    asked = parser.parse_args(words)
     first: Outcomes = {}
     failed = 0
-    for circumstance in circumstances(orders):
-        now = outcomes(circumstance, words)
+    for circumstance in circumstances(asked.orders):
+        now = outcomes(circumstance, asked.paths)
         first = first or now
         found = differences(first, now)
         failed += len(found)
