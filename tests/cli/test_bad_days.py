@@ -20,11 +20,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 import pytest
 
+from licet.cli.root import RootCommand
 from licet.policy.file import preset
 from licet.store import embedded
+from licet.store.connect import UnreachableError
 
 from ..forking import FORKED, STARTED
 from ..waiting import HANG_SECONDS, cpu_seconds, heeds_ctrl_c, wait_until
@@ -271,6 +274,30 @@ def interrupted(house: House, seconds: float, *arguments: str | Path) -> Done:
     assert done.code in {0, 130}, (done.code, done.out, done.said)
     assert done.code == 0 or done.error.startswith("error: interrupted")
     return done
+
+
+def test_an_error_that_an_interrupt_caused_is_an_interruption(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @click.group(cls=RootCommand, modules={}, groups={})
+    def root() -> None:
+        """A command with one way to break."""
+
+    @root.command()
+    def breaks() -> None:
+        """Is interrupted, and finds its connection broken as it cleans up."""
+        try:
+            raise KeyboardInterrupt
+        finally:
+            try:
+                raise psycopg.OperationalError
+            except psycopg.Error:
+                raise UnreachableError("the connection to the database broke", "") from None
+
+    with pytest.raises(SystemExit) as ended:
+        root.main(["breaks"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith("error: interrupted")
 
 
 def moments(seed: int, begin: float, work: float, count: int = 3) -> list[float]:

@@ -159,6 +159,8 @@ class RootCommand(CommandGroup):
             error = NotInstalledError(missing.name or "a package", "server")
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except LicetError as error:
+            if _is_interrupted(error):
+                _fail_interrupted(as_json=as_json)
             because, details = (
                 (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
             )
@@ -176,8 +178,7 @@ class RootCommand(CommandGroup):
         except click.ClickException as error:
             fail(*usage(error), EXIT_USAGE, as_json=as_json)
         except (click.exceptions.Abort, KeyboardInterrupt):
-            message = "interrupted: what was acknowledged is kept, the same command goes on"
-            fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
+            _fail_interrupted(as_json=as_json)
         except BrokenPipeError:
             os._exit(EXIT_NO)  # flushing again would raise again
         except OSError as error:
@@ -188,6 +189,20 @@ class RootCommand(CommandGroup):
             hint = WRONG_PATHS.get(type(error), "")
             fail(message, hint, EXIT_USAGE if hint else EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Whether an interrupt is behind the error: rolling back after one may find the connection
+    broken.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _fail_interrupted(*, as_json: bool) -> NoReturn:
+    message = "interrupted: what was acknowledged is kept, the same command goes on"
+    fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
 
 
 def first_sentence(command: click.Command) -> str:
