@@ -31,11 +31,11 @@ DIFFERING = version(
     ("region", "age", "values"),
     [
         (None, 21, "the strictest, as no region is known"),
-        ("DE", 16, "those of DE, then the version's"),
-        ("DE-BY", 16, "those of DE, then the version's"),
-        ("US-CA", 21, "those of US-CA, then US, then the version's"),
-        ("US-NY", 13, "those of US, then the version's"),
-        ("FR", 18, "the version's"),
+        ("DE", 16, "DE, then the policy version's"),
+        ("DE-BY", 16, "DE, then the policy version's"),
+        ("US-CA", 21, "US-CA, then US, then the policy version's"),
+        ("US-NY", 13, "US, then the policy version's"),
+        ("FR", 18, "the policy version's"),
     ],
 )
 def test_the_part_goes_before_its_country_and_that_before_the_version(
@@ -142,6 +142,5 @@ def test_a_difference_says_which_regions_values_held(tmp_path: Path) -> None:
     )
     (told,) = run_file(cases).differences
     assert str(told).endswith(
-        "expected `open`, actual `not_asked` (region DE-BY: the values are those of DE, "
-        "then the version's)"
+        "expected `open`, actual `not_asked` (region DE-BY, terms: DE, then the policy version's)"
     )

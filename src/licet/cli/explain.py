@@ -84,7 +84,7 @@ def account_text(view: explanations.AccountSeen) -> str:
     lines = [
         f"{view.account}  plan {view.plan}, opened {rfc3339(view.opened_at)}",
         f"gate      {view.gate.value}",
-        f"region    {view.region or 'unknown'}: the values are {view.region_values}",
+        f"region    {view.region or 'unknown'}, terms: {view.region_values}",
         *(f"question  {_question(stood)}" for stood in view.questions),
         f"holds     {pluralize(view.conversations, 'conversation')}",
         *(f"newest    {conversation}" for conversation in view.newest),

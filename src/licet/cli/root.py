@@ -158,9 +158,10 @@ class RootCommand(CommandGroup):
                 raise
             error = NotInstalledError(missing.name or "a package", "server")
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
-        except LicetError as error:
-            if _is_interrupted(error):
-                _fail_interrupted(as_json=as_json)
+        except (LicetError, click.exceptions.Abort, KeyboardInterrupt) as error:
+            if not isinstance(error, LicetError) or _is_interrupted(error):
+                message = "interrupted: what was acknowledged is kept, the same command goes on"
+                fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
             because, details = (
                 (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
             )
@@ -177,8 +178,6 @@ class RootCommand(CommandGroup):
             sys.exit(0)
         except click.ClickException as error:
             fail(*usage(error), EXIT_USAGE, as_json=as_json)
-        except (click.exceptions.Abort, KeyboardInterrupt):
-            _fail_interrupted(as_json=as_json)
         except BrokenPipeError:
             os._exit(EXIT_NO)  # flushing again would raise again
         except OSError as error:
@@ -192,17 +191,9 @@ class RootCommand(CommandGroup):
 
 
 def _is_interrupted(error: BaseException | None) -> bool:
-    """Whether an interrupt is behind the error: rolling back after one may find the connection
-    broken.
-    """
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    while error and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
-
-
-def _fail_interrupted(*, as_json: bool) -> NoReturn:
-    message = "interrupted: what was acknowledged is kept, the same command goes on"
-    fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
 
 
 def first_sentence(command: click.Command) -> str:

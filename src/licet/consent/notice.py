@@ -653,7 +653,9 @@ def list_in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
 
 LISTING = Listing(
     columns=(
-        "t.notice_id, t.version, t.language, t.variant, t.published_at, t.published_by, t.sha256"
+        "t.notice_id, t.version, t.language, "
+        "CASE t.variant WHEN 'signup' THEN 'sign-up' ELSE 'existing accounts' END, "
+        "t.published_at, t.published_by, t.sha256"
     ),
     source="FROM notices t",
     orders=newest_and_oldest((KeyColumn("t.position", KeyType.bigint),)),

@@ -200,9 +200,7 @@ def _values(world: World, subject_kind: str, name: str, at: datetime) -> str:
     version = world.policies.in_force(at)
     if account is None or not version.regions:
         return ""
-    return (
-        f"region {account.region or 'unknown'}: the values are {version.values_of(account.region)}"
-    )
+    return f"region {account.region or 'unknown'}, terms: {version.values_of(account.region)}"
 
 
 def _actual(world: World, subject_kind: str, expected: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,11 +176,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def values_of(self, region: str | None) -> str:
         """Describes which values apply to an account of ``region``."""
         if not self.regions:
-            return "the version's"
+            return "the policy version's"
         if region is None:
             return "the strictest, as no region is known"
         named = [terms.region for terms in terms_of(self.regions, region)]
-        return f"those of {', then '.join(named)}, then the version's" if named else "the version's"
+        base = "the policy version's"
+        return f"{', then '.join(named)}, then {base}" if named else base
 
     @cached_property
     def notice_ends(self) -> datetime | None:

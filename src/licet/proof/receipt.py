@@ -511,7 +511,7 @@ def list_fields(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """Yields the receipt's content as (label, text) pairs."""
     record = ("record",)
     yield "When", _text(receipt.payload, *record, "events", 0, "event_time")
-    yield "By way of", _text(receipt.payload, *record, "events", 0, "indication_method")
+    yield "How", _text(receipt.payload, *record, "events", 0, "indication_method")
     event = _event_of(receipt)
     yield "Question", event["question"] or "none that is asked"
     yield "For", _describe_target(event)

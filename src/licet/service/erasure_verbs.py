@@ -103,7 +103,7 @@ RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
     route="erasures/{erasure:str}/run",
     answers=ErasureMoved,
     answer=lambda call, done: done or _run_erasure(msgspec.structs.replace(call, dry_run=True)),
-    label="Move on now",
+    label="Advance now",
     means="What is due is erased and certified now, as the next sweep would do.",
     would=_would_run,
     did=_did_run,

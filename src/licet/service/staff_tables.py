@@ -252,7 +252,7 @@ NOTICES = StaffTable(
         For=K.word,
         Published=K.moment,
         By=K.text,
-        SHA_256=K.digest,
+        **{"SHA-256": K.digest},
     ),
 )
 ORDERS = StaffTable(

@@ -19,7 +19,7 @@ from litestar.params import FromPath
 
 from licet.consent import differences, history, notice_views
 from licet.consent.answer_forms import FormPage
-from licet.consent.catalogue import Catalogue, catalogue
+from licet.consent.catalogue import QUESTIONS, Catalogue, catalogue
 from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
 from licet.consent.notice_views import ShownOn
@@ -53,7 +53,7 @@ from licet.web.pages.notice import (
     submit_answers,
     uncovered_text,
 )
-from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
+from licet.web.pages.questions import VIAS, NowLine, QuestionAsked, now_lines, scope_lines
 from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import (
     NO_FAULTS,
@@ -144,6 +144,10 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
             return term, words.moment(instant(value))
         case "About" if value:
             return term, ", ".join(words.purpose(purpose) for purpose in value.split(", "))
+        case "How" if value in VIAS:
+            return term, words.say(f"said.via.{value}")
+        case "Question" if value in QUESTIONS:
+            return term, words.question(value)
         case "Kept for":
             return term, words.period(parse_period(value))
         case _:

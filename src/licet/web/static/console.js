@@ -67,6 +67,7 @@ function pressed(event) {
 }
 
 document.addEventListener("keydown", pressed);
+document.querySelector("#side [aria-current]")?.scrollIntoView({ block: "nearest" });
 for (const id of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".id"))) {
   const copy = document.createElement("button");
   copy.type = "button";
