@@ -87,7 +87,8 @@ class Session:
         sys.monitoring.set_events(TOOL, 0)
         gc.unfreeze()
         for one in gc.get_objects():
-            if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(self.source):
+            # `isinstance` would ask torch for what it deprecates, which is an error here
+            if type(one) is FunctionType and one.__code__.co_filename.startswith(self.source):
                 self.functions.setdefault(one.__code__.co_filename, []).append(one)
         gc.collect()
         gc.freeze()
