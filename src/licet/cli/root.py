@@ -142,7 +142,7 @@ class RootCommand(CommandGroup):
         return [CompletionItem(name, help=self._lines[name]) for name in names] + options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 click's own signature
-        """Runs as a program. Ignores interrupts during exit, after the answer."""
+        """Runs as a program. Ignores interrupts during exit."""
         try:
             return self.main(*args, **kwargs)
         finally:
@@ -159,9 +159,9 @@ class RootCommand(CommandGroup):
             error = NotInstalledError(missing.name or "a package", "server")
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except (LicetError, click.exceptions.Abort, KeyboardInterrupt) as error:
-            if not isinstance(error, LicetError) or _is_interrupted(error):
-                message = "interrupted: what was acknowledged is kept, the same command goes on"
-                fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
+            if not isinstance(error, LicetError) or _interrupted(error):
+                text = "interrupted: what was acknowledged is kept, the same command goes on"
+                fail(text, "", EXIT_INTERRUPTED, as_json=as_json)
             because, details = (
                 (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
             )
@@ -190,14 +190,14 @@ class RootCommand(CommandGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _is_interrupted(error: BaseException | None) -> bool:
+def _interrupted(error: BaseException | None) -> bool:
     while error and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
-    return error is not None
+    return bool(error)
 
 
 def first_sentence(command: click.Command) -> str:
-    """Returns the whole first sentence of a command's help."""
+    """Returns the first sentence of a command's help."""
     return command.get_short_help_str(limit=SENTENCE_CHARACTERS_MAX)
 
 
