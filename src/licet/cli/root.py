@@ -160,8 +160,8 @@ class RootCommand(CommandGroup):
             fail(error.message, error.hint, error.exit_code, as_json=as_json)
         except (LicetError, click.exceptions.Abort, KeyboardInterrupt) as error:
             if not isinstance(error, LicetError) or _interrupted(error):
-                text = "interrupted: what was acknowledged is kept, the same command goes on"
-                fail(text, "", EXIT_INTERRUPTED, as_json=as_json)
+                line = "interrupted: what was acknowledged is kept, the same command goes on"
+                fail(line, "", EXIT_INTERRUPTED, as_json=as_json)
             because, details = (
                 (error.because, error.details) if isinstance(error, RefusedError) else ("", {})
             )
@@ -197,7 +197,7 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def first_sentence(command: click.Command) -> str:
-    """Returns the first sentence of a command's help."""
+    """The first sentence of a command's help."""
     return command.get_short_help_str(limit=SENTENCE_CHARACTERS_MAX)
 
 
