@@ -261,6 +261,15 @@ def test_dates_periods_and_lists_are_those_of_the_language(
     assert words.join_names(["a"]) == "a"
 
 
+def test_sentences_are_joined_with_a_space_where_their_script_has_one() -> None:
+    assert catalogue("en").join("Asked.", "", "Due.") == "Asked. Due."
+    assert (
+        catalogue("ja").join("受け付けました。", "回答期限です。")
+        == "受け付けました。回答期限です。"
+    )
+    assert catalogue("ja").join("Asked.", "回答期限です。") == "Asked. 回答期限です。"
+
+
 def test_each_number_is_counted_by_the_rule_of_its_language() -> None:
     arabic = [catalogue("ar").count("rows", number) for number in (0, 1, 2, 3, 11, 100)]
     assert arabic == ["لا صفوف", "صف واحد", "صفان", "3 صفوف", "11 صفًا", "100 صف"]

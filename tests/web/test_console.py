@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -550,6 +551,16 @@ def test_no_point_of_the_chart_is_outside_its_frame(drawn: tuple[int, list[int]]
             assert found.left <= float(across) <= found.right
             assert found.top <= float(up) <= found.bottom
     assert all(found.left <= mark.place <= found.right for mark in found.across)
+
+
+@pytest.mark.parametrize(
+    ("days", "marks"), [(0.1, ["1 Sep"]), (1, ["1 Sep", "2 Sep"]), (8, ["2 Sep", "5 Sep", "7 Sep"])]
+)
+def test_no_day_is_written_twice_below_a_chart(days: float, marks: list[str]) -> None:
+    first = instant("2025-09-01T06:00:00Z")
+    found = chart.drawn([first, first + timedelta(days=days)], [1, 2])
+    assert found is not None
+    assert [mark.text for mark in found.across] == marks
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,23 @@ def test_what_nobody_can_read_any_more_counts_against_the_release_in_the_worst_c
     )
 
 
+def test_a_sample_of_which_no_row_could_be_read_is_no_step_that_is_done(
+    api: Any, drawn: Built
+) -> None:
+    world, reader = drawn.world, drawn.world.staff(StaffRole.reviewer)
+    for account, chat in world.rows("SELECT account_id, conversation_id FROM conversations"):
+        assert isinstance(account, UUID)
+        assert isinstance(chat, UUID)
+        world.tell(Delete(account=account, at=world.clock.now, conversation=chat))
+    assert read_all(api, drawn, reader, []) == []
+    assert post(api, f"{drawn.path}/close", reader).status_code == 303
+    said = api.get(drawn.path, headers=reader).text
+    assert "No row was read" in said
+    step = re.search(r"<li([^>]*)>(?:(?!</li>).)*<b>Read</b><small>0.rows", said, re.DOTALL)
+    assert step is not None
+    assert "done" not in step[1]
+
+
 @pytest.mark.parametrize(
     ("found", "rows", "share"),
     # scipy.stats.beta.ppf(0.95, found + 1, rows - found)

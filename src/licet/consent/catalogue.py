@@ -82,6 +82,11 @@ class Catalogue(msgspec.Struct, frozen=True):
         borrowed = self.marked and language == ENGLISH != self.language
         return f"{BORROWED}{text}{BORROWED_END}" if borrowed else text
 
+    @staticmethod
+    def join(*sentences: str) -> str:
+        """The sentences that are not empty, a space between them: none after a full-width stop."""
+        return " ".join(filter(None, sentences)).replace("。 ", "。")
+
     def count(self, key: str, number: int, **values: object) -> str:
         """The sentence for ``number``, as ``key.CATEGORY`` by the language's own rule for
         plurals.

@@ -33,7 +33,7 @@ def removal_sentence(words: Catalogue, search: NameSearch) -> str:
     parts += filter(
         None, [other_languages_sentence(words, search), left_in_sentence(words, search.kinds)]
     )
-    return " ".join([*parts, words.say("removes.rest")])
+    return words.join(*parts, words.say("removes.rest"))
 
 
 def other_languages_sentence(words: Catalogue, search: NameSearch) -> str:

@@ -98,13 +98,15 @@ def drawn(
 
 
 def _marks(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
-    """The labels below a chart: years, or four days where it is shorter than two years."""
+    """The labels below a chart: years, or at most three days, each once, where it is shorter than
+    two years.
+    """
     years = range(first.year + 1, last.year + 1)
     if last - first >= SHORT:
         stride = max(1, -(-len(years) // YEARS_MAX))
         return [(first.replace(year=y, month=1, day=1), str(y)) for y in years[::stride]]
     inner = [first + (last - first) * (2 * n + 1) / (2 * DAYS) for n in range(DAYS)]
-    return [(at, f"{at.day} {at:%b}") for at in inner]
+    return [(at, text) for text, at in {f"{at.day} {at:%b}": at for at in inner}.items()]
 
 
 def draw_line(points: Sequence[tuple[datetime, int]]) -> ChartDrawing | None:

@@ -207,12 +207,13 @@ def _steps(
 ) -> tuple[tuple[str, str, bool], ...]:
     """The progress of a release: each step, its description, and whether it is done."""
     sample, copies = standing.sample, len(view.handouts) + len(view.exports)
-    read = f"{sample.done} of {sample.drawn} rows" if sample else "no sample is drawn"
-    if standing.statement is not None and sample is None:
-        read = f"{standing.statement.chance.read + standing.statement.risk.read:,} rows"
+    stated = standing.statement if sample is None else None
+    read = f"{stated.read:,} rows" if stated else "no sample is drawn"
+    if sample:
+        read = f"{sample.done} of {sample.drawn} rows"
     return (
         ("Built", f"{release.sealed_at:%Y-%m-%d}, {view.rows:,} rows", True),
-        ("Read", read, standing.statement is not None and sample is None),
+        ("Read", read, stated is not None and stated.read > 0),
         (
             "Measured",
             standing.measurement.measured_at[:10] if standing.measurement else "not measured",

@@ -145,7 +145,6 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     what: str
     state: str
-    waits: str
     recalls: tuple[str, ...]
     certified: bool
     steps: tuple[tuple[str, str], ...]
@@ -238,8 +237,7 @@ def _line(words: Catalogue, erasure: ErasureStatus) -> ErasureLine:
     return ErasureLine(
         id=erasure.erasure,
         what=words.say(f"erasure.of.{erasure.cause.value}", day=words.day(erasure.requested_at)),
-        state=words.say(f"erasure.state.{erasure.state.value}"),
-        waits=waits,
+        state=words.join(words.say(f"erasure.state.{erasure.state.value}"), waits),
         recalls=tuple(_recall(words, recall) for recall in erasure.recalls),
         certified=erasure.state is ErasureState.verified,
         steps=tuple(

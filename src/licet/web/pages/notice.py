@@ -174,7 +174,7 @@ def describe_outcome(
         texts.append(
             _again_text(reader, prompt, again, notice_views.find(tx, reader.account, again), of)
         )
-    return " ".join(filter(None, texts)), made
+    return reader.words.join(*texts), made
 
 
 def _made_together(prompt: Prompt, newest_choice: int) -> tuple[NewestChoice, ...]:
@@ -212,13 +212,15 @@ def _again_text(
     if not newer or (old is not None and old.number != prompt.number):
         return reader.words.say("again.terms")
     several = len(prompt.in_force.asks) > 1
-    return " ".join(
-        reader.words.say(
-            "again.newer.of" if several else "again.newer",
-            when=reader.words.moment(one.at),
-            question=reader.words.question(one.question),
+    return reader.words.join(
+        *(
+            reader.words.say(
+                "again.newer.of" if several else "again.newer",
+                when=reader.words.moment(one.at),
+                question=reader.words.question(one.question),
+            )
+            for one in newer
         )
-        for one in newer
     )
 
 
@@ -541,7 +543,7 @@ def outcome_text(reader: PageReader, prompt: Prompt, made: NewestChoice) -> str:
         return reader.words.say("done.yes", purposes=shell.allowed_phrase(reader.words, covers))
     kept = any(grant.question == made.question for grant in prompt.state.grants)
     outcome = reader.words.say("done.no", purposes=shell.refused_phrase(reader.words, covers))
-    return f"{outcome} {reader.words.say('done.no.kept')}" if kept else outcome
+    return reader.words.join(outcome, reader.words.say("done.no.kept") if kept else "")
 
 
 def uncovered_text(reader: PageReader, prompt: Prompt) -> str:

@@ -140,7 +140,7 @@ def act_line(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes")
         return ""
     via = f"said.via.{act.via}" if act.via in VIAS else "said.via.other"
     line = words.say(how, when=words.moment(act.at), via=words.say(via, via=act.via))
-    return f"{line} {words.say('said.surface', surface=act.surface)}" if act.surface else line
+    return words.join(line, words.say("said.surface", surface=act.surface) if act.surface else "")
 
 
 VIAS = frozenset({"notice", "signup", "settings", "chats", "host", "api", "cli", "import"})
@@ -185,7 +185,6 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     pill: str
     text: str
     statement: str
-    below: str
 
 
 def now_lines(words: Catalogue, differences: Differences) -> list[NowLine]:
@@ -197,9 +196,8 @@ def now_lines(words: Catalogue, differences: Differences) -> list[NowLine]:
             name=words.question(one.question) if several else "",
             use=_use(one),
             pill=words.say(f"use.{_use(one)}"),
-            text=_now_text(words, one, several),
+            text=words.join(_now_text(words, one, several), _exceptions_text(words, one)),
             statement=act_line(words, one.act, how="said.answer"),
-            below=_exceptions_text(words, one),
         )
         for one in differences.questions
     ]
@@ -229,7 +227,7 @@ def _now_text(words: Catalogue, question: QuestionDiffers, several: bool) -> str
         if question.since is not None
         else ""
     )
-    return f"{allowed} {since}".strip()
+    return words.join(allowed, since)
 
 
 def _exceptions_text(words: Catalogue, question: QuestionDiffers) -> str:

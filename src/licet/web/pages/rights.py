@@ -343,7 +343,7 @@ def _line(words: Catalogue, row: RequestRow, now: datetime) -> RequestLine:
     return RequestLine(
         id=found.id,
         title=words.say("request.of", right=right, day=words.day(found.received_at)),
-        state=" ".join(_state(words, found, now)),
+        state=words.join(*_state(words, found, now)),
     )
 
 

@@ -179,7 +179,7 @@ def _as_settings(words: Catalogue, policies: Policies, scope: ScopeStands, now: 
     ):
         covers = [one.covers for one in policies.in_force(now).questions if one.question in found]
         lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
-    return " ".join(lines)
+    return words.join(*lines)
 
 
 def _scope_values(
@@ -295,8 +295,8 @@ def describe_outcome(
         )
     because = scope.obstacle(policies, now, question.question)
     if done == "none" and because is not None:
-        return (
-            f"{words.say('done.scope.none')} {no_effect(words, prompt, scope, because, question)}"
+        return words.join(
+            words.say("done.scope.none"), no_effect(words, prompt, scope, because, question)
         )
     return ""
 

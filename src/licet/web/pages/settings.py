@@ -290,9 +290,7 @@ def _questions(
 def _now(reader: PageReader, prompt: Prompt, differs: Differences) -> list[NowLine]:
     if prompt.gate is Gate.closed or prompt.gate is Gate.not_asked:
         lines, pill = uncovered_text(reader, prompt), reader.words.say("use.none")
-        return [
-            NowLine(question="", name="", use="none", pill=pill, text=lines, statement="", below="")
-        ]
+        return [NowLine(question="", name="", use="none", pill=pill, text=lines, statement="")]
     return now_lines(reader.words, differs)
 
 
