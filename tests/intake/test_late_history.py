@@ -443,19 +443,19 @@ class Account:
                 keep=one.keep,
             )
             told.append((chosen.at, 3 if is_late else 2 if one.at in allowed else 0, n, chosen))
-        for n, one in enumerate(chats):
-            (said,) = one["messages"]
+        for n, chat in enumerate(chats):
+            (said,) = chat["messages"]
             at = datetime.fromisoformat(said["created_at"])
             if last_at is not None and at < last_at:
                 self.late[said["id"]] = at
             say = ev.SayEvent(
                 at=at,
                 account="ana",
-                conversation=one["conversation_id"],
+                conversation=chat["conversation_id"],
                 turn=said["id"],
                 role=TurnRole(said["role"]),
                 origin={"user": "typed"}.get(said["role"], said["role"]),
-                project=one["project"],
+                project=chat["project"],
             )
             told.append((at, 1, n, say))
         told.sort(key=lambda one: one[:3])
@@ -519,7 +519,9 @@ class Account:
                 None,
             )
             assert (found is None) == (f"t{number}" not in self.world.turns), f"t{number}"
-            for purpose in (IMPROVE, SAFETY) if found is not None else ():
+            if found is None:
+                continue
+            for purpose in (IMPROVE, SAFETY):
                 said = seen[found[0]].decide(stored[tuple(found)], self.known, purpose)
                 meant = asked.decide(f"t{number}", purpose, now)
                 assert (said.because, said.until) == (meant.because, meant.until), f"t{number}"

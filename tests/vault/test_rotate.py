@@ -128,7 +128,7 @@ class House:
     def rotate(
         self,
         rotation: Rotation = Rotation.daily,
-        seen: Callable[[rotate.Rotated], None] = lambda _: None,
+        seen: Callable[[key_rotation.RotationResult], None] = lambda _: None,
     ):
         return key_rotation.rotate(self.pool, self.keyring, rotation, self.clock, seen)
 

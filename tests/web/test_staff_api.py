@@ -77,7 +77,13 @@ def test_a_key_is_limited_at_once_and_only_as_it_was_seen(api: Any, world: World
         ("limited", "staff:olga@example.org", ["gate:read", "turns:write"]),
     ]
     assert api.put("/v1/api-keys/nobody/limits", json=wanted, headers=owner).status_code == 404
-    for wrong in ({"reason": " "}, {"scopes": []}, {"requests_per_minute": 0}, {"version": 0}):
+    wrongs: list[dict[str, Any]] = [
+        {"reason": " "},
+        {"scopes": []},
+        {"requests_per_minute": 0},
+        {"version": 0},
+    ]
+    for wrong in wrongs:
         assert (
             api.put(
                 "/v1/api-keys/assistant/limits", json={**wanted, **wrong}, headers=owner
