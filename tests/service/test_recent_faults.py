@@ -16,6 +16,7 @@ from licet import doctor
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind, OrderOutcome
 from licet.config import Webhooks
+from licet.ledger import sequence
 from licet.service import recent_faults
 from licet.store.connect import Pool, transaction
 from licet.store.database_activity import read_activity
@@ -73,8 +74,18 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
         ("endpoint", "licet webhooks resume archive", True),
         ("order", "licet doctor", False),
     ]
+    with transaction(house.installation.pool) as tx:
+        tx.execute("UPDATE outbox SET added_at = %s", [house.now])  # by the clock of this house
     house.passes(1)
     assert {what for what, *_ in faults(house)} == {"endpoint", "log"}, "what stands"
+
+
+def test_what_an_import_tells_of_years_before_waits_since_the_import(house: House) -> None:
+    with transaction(house.installation.pool) as tx:
+        tx.execute("UPDATE outbox SET occurred_at = %s", [house.now - timedelta(days=900)])
+        tx.execute("UPDATE outbox SET added_at = %s", [house.now])
+        assert sequence.count_waiting(tx).since == house.now
+    assert "log" not in {what for what, *_ in faults(house)}
 
 
 def test_a_transaction_that_others_wait_for_is_named_with_the_command_that_ends_it(

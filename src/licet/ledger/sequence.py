@@ -379,7 +379,7 @@ def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of rows without a place, and the time of the oldest."""
+    """The number of rows without a place, and since when the oldest has waited."""
 
     rows: int
     since: datetime | None
@@ -390,8 +390,8 @@ def count_waiting(tx: Transaction, limit: int | None = None) -> Waiting:
     (counted,) = select(
         tx,
         Waiting,
-        """SELECT count(*) AS rows, min(occurred_at) AS since
-             FROM (SELECT occurred_at FROM outbox WHERE index IS NULL
+        """SELECT count(*) AS rows, min(greatest(occurred_at, added_at)) AS since
+             FROM (SELECT occurred_at, added_at FROM outbox WHERE index IS NULL
                ORDER BY outbox_id LIMIT %s) w""",
         [limit],
     )

@@ -446,7 +446,8 @@ CREATE TABLE copies (
 -- An acknowledgement ends the copies of one export, whosever they are.
 CREATE INDEX copies_exported ON copies (reference) WHERE place = 'export';
 
--- Leaves on their way to the log. A row shares the transaction of what it tells.
+-- Leaves on their way to the log. A row shares the transaction of what it tells, and waits since `added_at`: what an
+-- import tells of occurred years before.
 CREATE TABLE outbox (
     outbox_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id  uuid,
@@ -455,6 +456,7 @@ CREATE TABLE outbox (
     payload     text NOT NULL,
     index       bigint,
     log_year    smallint,
+    added_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT one_leaf_a_place UNIQUE (log_year, index),
     CONSTRAINT a_place_is_whole CHECK ((index IS NULL) = (log_year IS NULL) AND index >= 0)
 );
