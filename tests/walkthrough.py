@@ -40,6 +40,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import version
@@ -279,8 +280,15 @@ class Walk:
                 (target / "bin" / program.name).chmod(0o755)
 
     def beside(self, source: Path, name: str) -> None:
-        """Puts a folder where the page's reader has one of their own; ``~`` is their home."""
-        shutil.copytree(source, self.folder / name.replace("~", "home", 1))
+        """Puts a folder where the page's reader has one of their own; ``~`` is their home. What is
+        said in its files was said yesterday: what is years old is not stored.
+        """
+        target = self.folder / name.replace("~", "home", 1)
+        shutil.copytree(source, target)
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+        for file in target.rglob("*.jsonl"):
+            text = file.read_text("utf-8")
+            file.write_text(re.sub(r"\b\d{4}-\d\d-\d\d(?=T\d\d:)", yesterday, text), "utf-8")
 
     def do(self, page: Path, *, until: int | None = None, after: int = 0) -> list[Step]:
         """Does the page's steps, or those between two lines of it, and returns them; PageError at
