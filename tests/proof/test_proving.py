@@ -110,6 +110,8 @@ def test_status_says_what_stands_and_what_waits(house: House) -> None:
     assert waiting >= 8
     assert documents.append(house.installation) == waiting
     house.choose("ana", True)
+    with transaction(house.installation.pool) as tx:
+        tx.execute("UPDATE outbox SET added_at = %s", [house.now])  # by the clock of this house
     seen = documents.status(house.installation)
     assert [(log.size, log.placed) for log in seen.logs] == [(waiting, waiting)]
     assert (seen.waiting, seen.waiting_since) == (2, house.now)
