@@ -280,8 +280,8 @@ class Walk:
                 (target / "bin" / program.name).chmod(0o755)
 
     def beside(self, source: Path, name: str) -> None:
-        """Puts a folder where the page's reader has one of their own; ``~`` is their home. What is
-        said in its files was said yesterday: what is years old is not stored.
+        """Puts a folder where the page's reader has one of their own; ``~`` is their home. The
+        times in its files become yesterday's: an import does not store turns past their period.
         """
         target = self.folder / name.replace("~", "home", 1)
         shutil.copytree(source, target)

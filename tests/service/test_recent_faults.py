@@ -80,7 +80,7 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
     assert {what for what, *_ in faults(house)} == {"endpoint", "log"}, "what stands"
 
 
-def test_what_an_import_tells_of_years_before_waits_since_the_import(house: House) -> None:
+def test_an_imported_history_waits_for_the_log_since_its_import(house: House) -> None:
     with transaction(house.installation.pool) as tx:
         tx.execute("UPDATE outbox SET occurred_at = %s", [house.now - timedelta(days=900)])
         tx.execute("UPDATE outbox SET added_at = %s", [house.now])

@@ -386,7 +386,9 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_waiting(tx: Transaction, limit: int | None = None) -> Waiting:
-    """Counts the rows without a place, at most the oldest ``limit``."""
+    """Counts the rows without a place, at most the oldest ``limit``. A row waits since it was
+    added; since it occurred where an installation's clock is ahead of the database's.
+    """
     (counted,) = select(
         tx,
         Waiting,

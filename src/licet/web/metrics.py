@@ -146,7 +146,7 @@ def _unlabelled(figures: MonitoringFigures) -> Iterator[Metric]:
          "Closed accounts that are erased, and are certified when the log has taken their leaves",
          figures.closures),
         ("licet_log_waiting", "Entries that wait for the log, counted up to 10,000", log.rows),
-        ("licet_log_waiting_since_seconds", "The time of the oldest of them", _time(log.since)),
+        ("licet_log_waiting_since_seconds", "Since when the oldest of them has waited", _time(log.since)),
         ("licet_log_unpublished_since_seconds",
          "Since when entries with a place in the log are not published",
          _time(figures.unpublished_since)),

@@ -446,8 +446,8 @@ CREATE TABLE copies (
 -- An acknowledgement ends the copies of one export, whosever they are.
 CREATE INDEX copies_exported ON copies (reference) WHERE place = 'export';
 
--- Leaves on their way to the log. A row shares the transaction of what it tells, and waits since `added_at`: what an
--- import tells of occurred years before.
+-- Leaves on their way to the log. A row shares the transaction of the change that it records. It waits since
+-- `added_at`: an import records changes that occurred years before.
 CREATE TABLE outbox (
     outbox_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id  uuid,
