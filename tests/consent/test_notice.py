@@ -237,6 +237,14 @@ def test_a_notice_that_does_not_fit_is_refused_whole(
     assert row == (2,)
 
 
+def test_a_notice_that_nobody_would_read_for_its_length_is_refused() -> None:
+    source = notice.list_shipped_sources(STRICT, ["en"])[0]
+    room = notice.NOTICE_BYTES_MAX - len(source.encode())
+    notice.parse_notice(source + "x" * room)
+    with pytest.raises(InputError, match="is longer than"):
+        notice.parse_notice(source + "x" * room + "x")
+
+
 def test_a_sign_up_cannot_be_put_off() -> None:
     source = notice.list_shipped_sources(STRICT, ["en"])[1].replace(
         "\nage: ", "\nlater: Decide later\nage: "

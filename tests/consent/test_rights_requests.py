@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -350,6 +351,13 @@ def test_what_is_entered_is_whole(house: House, more: dict[str, object]) -> None
         more = {"received_at": house.now + timedelta(days=days[str(more["received_at"])])}
     with pytest.raises(UsageError):
         rights_requests.enter(house.installation, entered(**more), OFFICER)
+    assert due(house) == []
+
+
+def test_a_request_of_an_account_that_is_not_there_is_refused(house: House) -> None:
+    nobody = UUID(int=7)
+    with pytest.raises(NotFoundError, match="no account"):
+        rights_requests.enter(house.installation, entered(account=nobody), OFFICER)
     assert due(house) == []
 
 

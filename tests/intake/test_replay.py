@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from licet.curate import release_build
 from licet.errors import InputError, RefusedError, UsageError
-from licet.intake import formats, imports
+from licet.intake import formats, imports, recorded_history
 from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Import
@@ -512,6 +512,25 @@ def test_records_that_are_no_text_or_not_there_name_the_file(tmp_path: Path) -> 
     ):
         with pytest.raises(InputError, match=what):
             read_accounts(path, NOW)
+
+
+@pytest.mark.parametrize("name", ["accounts.csv", "accounts.jsonl"])
+def test_more_records_than_a_file_may_hold_are_refused_at_the_first_too_many(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_history, "RECORDS_MAX", 2)
+    file = tmp_path / name
+    for names in (["ana", "bo"], ["ana", "bo", "cleo"]):
+        if name.endswith(".csv"):
+            file.write_text("account,plan,age,opened\n" + "".join(f"{a},pro,30,\n" for a in names))
+        else:
+            file.write_text("".join(f'{{"account": "{a}", "plan": "pro"}}\n' for a in names))
+        if len(names) == 2:
+            assert len(read_accounts(file, NOW)) == 2
+            continue
+        with pytest.raises(InputError, match="has more than 2 records") as refused:
+            read_accounts(file, NOW)
+        assert refused.value.line == (4 if name.endswith(".csv") else 3)
 
 
 def test_a_spreadsheet_and_lines_of_json_say_the_same(tmp_path: Path) -> None:

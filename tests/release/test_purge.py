@@ -145,6 +145,12 @@ def test_a_purge_of_what_is_out_already_is_none(folder: Path) -> None:
     assert purge.prepare(folder, promised, chain, DEAD, LATER) is None
 
 
+def test_a_row_of_no_part_is_refused_and_nothing_is_prepared(folder: Path) -> None:
+    promised, chain = opened(folder)
+    with pytest.raises(BrokenError, match="no part of the release has the row `-1`"):
+        purge.prepare(folder, promised, chain, [-1, 4], LATER)
+
+
 def test_every_row_may_go(folder: Path) -> None:
     purged(folder, range(12))
     assert verify(folder, key=log_key) == []

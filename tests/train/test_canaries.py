@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from licet.cli.command import main
 from licet.config import Configuration
-from licet.errors import RefusedError
+from licet.errors import RefusedError, UsageError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.file import preset
@@ -29,6 +29,7 @@ from licet.train import canaries
 from licet.train.canaries import ALPHA, CANARIES, REFERENCES, CanaryFigures
 from licet.train.canary_register import AuditResult, CanaryGroup
 from licet.train.gate import TrainingGate
+from licet.train.recipe import vocabulary
 from licet.vault.installation import Installation
 
 from ..state_hook import lived
@@ -110,6 +111,13 @@ def test_it_plants_in_no_installation_that_is_in_use(pool: Pool, tmp_path: Path)
     apply_policy(ground(pool, tmp_path, Clock()), preset("strict"), actor="somebody")
     with pytest.raises(RefusedError, match="empty installation"):
         audited(pool, tmp_path)
+
+
+def test_a_model_whose_template_takes_no_answer_is_refused_and_not_ranked() -> None:
+    tokenizer = vocabulary(["how are you", "very well"], 300)
+    tokenizer.chat_template = "{{ raise_exception('no conversation') }}"
+    with pytest.raises(UsageError, match="cannot be asked for an answer"):
+        canaries.answer_losses(None, tokenizer, "how are you", ["very well"])
 
 
 # What the figures mean

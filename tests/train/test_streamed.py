@@ -212,8 +212,8 @@ def test_another_release_is_neither_pushed_over_one_nor_read_in_its_place(
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    for wrong in ("bucket/folder", "gopher://bucket"):
-        with pytest.raises(UsageError):
+    for wrong, why in (("bucket/folder", "is not the address"), ("gopher://bucket", "be opened")):
+        with pytest.raises(UsageError, match=why):
             open_store(wrong)
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundError):
