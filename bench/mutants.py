@@ -113,6 +113,11 @@ TESTS = {
         "backup erasure/faults erasure/killed store/decided_meanwhile store/durable_writes "
         "store/file_locks store/held_locks store/programs store/wal_archive web/console_orders "
         "web/day_of_five web/fenced",
+    "consent":
+        "consent client/client erasure/planted_sentence intake/turn_spool legal/papers web/api "
+        "web/as_settings web/choices web/console_rights web/everybody web/inbox_items "
+        "web/lower_age web/pages_choices web/purposes web/reader_language web/rights_pages "
+        "web/settings_page web/takeout_papers web/timeline web/your_data",
     "cli":
         "cli agent/hook demo/town erasure/certificates intake/replay keys/providers "
         "legal/document_commands misuse/commands proof/proving release/review train/leases "
@@ -139,6 +144,11 @@ TESTS = {
         "proof legal consent/controller consent/receipt ledger/cosigning ledger/proof "
         "ledger/served release/proofs release/scoped_rows web/console_system web/papers_page "
         "web/takeout_papers",
+    "release":
+        "release curate/kernels erasure/faults policy/verifier_rule store/decided_meanwhile "
+        "store/durable_writes store/file_locks store/found_by_id train/instructions train/loading "
+        "train/mix train/streamed web/console_releases web/console_replacements "
+        "web/console_review_tool",
     "service":
         "service cli/inbox erasure/sweeping legal/papers release/build release/proofs "
         "release/purge release/resume release/shared_releases release/slice_sample "
@@ -151,6 +161,10 @@ TESTS = {
     "store":
         "store access/rate_counts backup/dump_durable cli/bad_days keys/journal_bucket "
         "ledger/bucket_log service/bad_nights web/connections web/three_hosts",
+    "train":
+        "train misuse/commands release/ended_meanwhile release/ratings release/row_runs "
+        "release/shared_releases store/durable_writes store/file_locks verifier/levels "
+        "verifier/row_sets web/console_releases web/forecasts web/model_page",
     "vault": "vault webhooks/event_pruning webhooks/webhooks",
     "verifier":
         "verifier ledger/cosigning ledger/note ledger/quorum ledger/tree ledger/vectors "
