@@ -47,6 +47,7 @@ from licet.policy.period import instant
 from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
+from licet.store.circuit import CallWatch
 from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import apply, host_events, verbs
 from licet.vault import commands as do
@@ -689,31 +690,50 @@ def test_the_signature_of_a_known_message_is_the_known_one() -> None:
     assert mark == "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@pytest.mark.parametrize(("fails", "other"), [("ana", "ben"), ("ben", "ana")])
 def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
-    house: House, receiver: Receiver
+    house: House, receiver: Receiver, fails: str, other: str
 ) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
     house.open("ben", allow=True)
     for name in ("ana", "ben"):
         house.choose(name, False)
-    ana = shown_account(house, "ana")
-    receiver.answers = lambda message: 500 if message["data"]["account"] == ana else 200
+    late = shown_account(house, fails)
+    receiver.answers = lambda message: 500 if message["data"]["account"] == late else 200
     done = delivery.deliver_due(house.installation)
     assert (done.delivered, done.failed) == (3, {"500": 1})
-    assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, "ben")}
-    house.choose("ana", True)  # comes later, and waits too
+    assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, other)}
+    house.choose(fails, True)  # comes later, and waits too
     assert delivery.deliver_due(house.installation).is_idle
     receiver.answers = lambda _: 200
     house.now += timedelta(seconds=7)
     assert delivery.deliver_due(house.installation).delivered == 4
-    assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == ana] == [
+    assert [m["data"].get("effect") for m in receiver.taken if m["data"]["account"] == late] == [
         "began",
         "withdrew",
         None,
         "began",
     ]
     assert receiver.refused == []
+
+
+def test_an_endpoint_that_answers_anything_is_not_silent(house: House, receiver: Receiver) -> None:
+    house.open("ana", allow=True)
+    hooked(house, receiver)
+    watch = CallWatch()
+    receiver.answers = lambda _: 500
+    house.choose("ana", False)
+    with delivery.sole_deliverer(house.installation, watch=watch) as deliverer:
+        deliverer.run_once()
+        assert (len(receiver.attempts), watch.silent) == (1, set())
+    with served(Receiver()) as port:
+        gone = f"http://127.0.0.1:{port}/"
+    endpoints.add(house.installation, "gone", gone)
+    house.choose("ana", True)
+    with delivery.sole_deliverer(house.installation, watch=watch) as deliverer:
+        deliverer.run_once()
+        assert watch.silent == {"endpoint"}
 
 
 def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(
@@ -1300,15 +1320,20 @@ def test_an_acknowledgement_is_of_one_event_by_one_endpoint_and_of_nothing_besid
     for name in ("reader", "other"):
         endpoints.add(house.installation, name, None)
     house.open("ana", allow=True)
+    erasures = []
     for chat in ("first", "second"):
         house.talk("ana", chat)
-        house.about(do.Delete, "ana", chat)
+        erasures.append(house.about(do.Delete, "ana", chat).erasure)
     first, second = (event.id for event in heard(house) if event.type is EventKind.must_leave)
     house.passes(40)
     told = acknowledge(house, second, "other")
     assert (told.event, told.endpoint, told.acknowledged_at) == (second, "other", house.now)
     left = {(one.event, one.endpoint) for one in feed.overdue(house.installation)}
     assert left == {(first, "reader"), (first, "other"), (second, "reader")}
+    for erasure, event in zip(erasures, (first, second), strict=True):
+        assert erasure is not None
+        hosts = certificates.status(house.installation, f"era_{erasure.hex}").hosts
+        assert [(one.event, one.endpoint) for one in hosts] == [(event, "other"), (event, "reader")]
 
 
 def test_an_event_that_asks_for_nothing_takes_no_answer(house: House, receiver: Receiver) -> None:

@@ -361,12 +361,6 @@ class Deliverer:
                 "at": [sent.at for sent in delivered],
             },
         )
-        for sent in delivered:
-            if sent.waiting.attempts:
-                tx.execute(
-                    _FREE,
-                    {"endpoint": sent.to.endpoint, "account": sent.waiting.account, "at": sent.at},
-                )
         tx.execute(
             "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "
             "failing_since IS NOT NULL",
@@ -419,12 +413,11 @@ _DELIVERED = """
 _FAILED = """
     UPDATE deliveries SET (attempts, answer) = (attempts + 1, %(said)s)
      WHERE account_id = %(account)s AND event_id = %(event)s AND endpoint_id = %(endpoint)s"""
-_BEHIND = """
-    WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL
-      AND next_at IS NOT NULL"""
 # Events behind a failed one get its time, so that the search for due events need not skip them.
-_HOLD_BACK = f"UPDATE deliveries SET next_at = %(next)s {_BEHIND}"
-_FREE = f"UPDATE deliveries SET next_at = %(at)s {_BEHIND} AND next_at > %(at)s"
+_HOLD_BACK = """
+    UPDATE deliveries SET next_at = %(next)s
+     WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL
+       AND next_at IS NOT NULL"""
 _FAILING = """
     UPDATE endpoints SET failing_since = coalesce(failing_since, %(at)s),
            disabled_at = CASE WHEN %(gone)s OR failing_since <= %(dead)s THEN %(at)s END,
