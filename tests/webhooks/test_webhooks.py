@@ -706,6 +706,8 @@ def test_events_of_an_account_wait_for_one_that_fails_and_no_other_account_does(
     assert {m["data"]["account"] for m in receiver.taken} == {shown_account(house, other)}
     house.choose(fails, True)  # comes later, and waits too
     assert delivery.deliver_due(house.installation).is_idle
+    due = house.query("SELECT DISTINCT next_at FROM deliveries WHERE delivered_at IS NULL")
+    assert len(due) == 1, "and the search for what is due does not meet it before"
     receiver.answers = lambda _: 200
     house.now += timedelta(seconds=7)
     assert delivery.deliver_due(house.installation).delivered == 4
