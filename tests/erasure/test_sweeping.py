@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from licet.errors import RefusedError
 from licet.policy.state import Share
 from licet.service import housekeeping, population_status
 from licet.service.inbox_sources import InboxReading, _endpoints
-from licet.store.connect import ContentionError, Pool, advisory_lock, transaction
+from licet.store.connect import ContentionError, Pool, Transaction, advisory_lock, transaction
 from licet.vault import apply
 from licet.vault import commands as do
 from licet.vault.account_journal import ENDINGS_LOCK
@@ -116,6 +117,26 @@ def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(hou
         sweeper.sweep(house.installation)
     assert kept(house) == 8
     assert sweeper.sweep_status(house.installation).waits
+
+
+def test_an_approval_that_is_given_while_a_sweep_counts_is_not_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.passes(11)
+    with pytest.raises(RefusedError):
+        sweeper.sweep(house.installation)
+    counted = sweeper.expiry.due_count
+
+    def approved_meanwhile(tx: Transaction, at: datetime, most: int) -> int:
+        monkeypatch.undo()
+        sweeper.approve(house.installation, "user:kim")
+        return counted(tx, at, most)
+
+    monkeypatch.setattr(sweeper.expiry, "due_count", approved_meanwhile)
+    with pytest.raises(RefusedError):
+        sweeper.sweep(house.installation)
+    assert not sweeper.sweep_status(house.installation).waits
+    assert sweeper.sweep(house.installation).segments == 3
 
 
 def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:

@@ -666,6 +666,7 @@ def canonical(house: House) -> dict[str, list[str]]:
         "slots",
         "position",
         "outbox_id",
+        "added_at",
         "evidence",
         "host_hmac",
         "stored_bytes",

@@ -105,6 +105,7 @@ def normal(conn: Transaction, pair: Pair) -> Table:
         "slots",
         "position",
         "outbox_id",
+        "added_at",
         "evidence",
         "matter",
         "erasure_id",

@@ -139,18 +139,21 @@ def _check_allowed(installation: Installation, now: datetime) -> int:
     with transaction(installation.pool) as tx:
         kept = expiry.kept_count(tx)
         usual = max(limits.unasked, int(limits.share * kept))
-        allowed = usual + (sweep_status_in(tx).approved or 0)
+        approved = sweep_status_in(tx).approved
+        allowed = usual + (approved or 0)
         due = expiry.due_count(tx, now, allowed + 1)
         if due > allowed:
             due = expiry.due_count(tx, now, 2**31)
+            # An approval that was given since is not taken back: the next sweep goes by it.
             tx.execute(
                 """INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, %s, %s)
                    ON CONFLICT (singleton) DO UPDATE
                       SET waits_since = coalesce(sweeping.waits_since, EXCLUDED.waits_since),
                         due = EXCLUDED.due,
                           kept = EXCLUDED.kept, approved = NULL, approved_at = NULL,
-                            approved_by = NULL""",
-                [now, due, kept],
+                            approved_by = NULL
+                    WHERE sweeping.approved IS NOT DISTINCT FROM %s""",
+                [now, due, kept, approved],
             )
     if due > allowed:
         raise RefusedError(
