@@ -124,7 +124,7 @@ def test_a_statement_without_its_lock_answers_as_if_it_had_it(pool: Pool, one: M
 def test_every_safeguard_of_the_product_is_found_by_kind_and_place() -> None:
     every = every_safeguard()
     assert {kind_of(one) for one in every} == set(Kind)
-    assert len(every) > 400
+    assert len(every) > 350
     assert {one.file.partition("/")[0] for one in asked(["row-lock", "keys/"])} == {"keys"}
     with pytest.raises(SystemExit, match="nothing of that kind"):
         asked(["no-such-kind"])

@@ -139,7 +139,16 @@ def test_a_service_that_does_not_answer_or_refuses_the_secret_is_busy_and_the_se
             lambda: found.create("x", b""),  # noqa: B023  # called at once
             lambda: found.read("x"),  # noqa: B023  # called at once
             lambda: found.names("x/"),  # noqa: B023  # called at once
+            lambda: found.written("x/"),  # noqa: B023  # called at once
+            lambda: found.names_after("x/", "", 1),  # noqa: B023  # called at once
         ):
             with pytest.raises(BusyError) as caught:
                 ask()
             assert "secret" not in str(caught.value)
+
+
+def test_a_service_that_gives_no_tag_has_written_all_the_same(
+    store: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obstore.put", lambda *_, **__: {"e_tag": None})
+    assert store.create("untagged", b"content") == ""

@@ -339,3 +339,14 @@ def test_the_watch_finds_what_nobody_waited_for(tmp_path: Path) -> None:
     disk = watched(tmp_path / "root", Writer(careless))
     assert list(left_open(disk.root, "", ())) == ["content of /file", "name /folder"]
     shutil.rmtree(tmp_path / "root")
+
+
+def test_the_name_of_a_folder_that_is_there_already_is_synced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who made it may have been killed before."""
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync", synced.append)
+    (tmp_path / "a").mkdir()
+    files.make_folder(tmp_path / "a")
+    assert synced == [tmp_path]

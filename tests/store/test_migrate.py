@@ -149,7 +149,9 @@ def test_drift_sees(conn, other, change: str) -> None:
     assert drift(conn, other) == ""
     other.execute(change.encode())
     other.commit()
-    assert drift(conn, other) != ""
+    differ = drift(conn, other)
+    assert differ != ""
+    assert {line[0] for line in differ.splitlines()} <= {"-", "+", "@"}, "nothing that is alike"
 
 
 def test_the_road_to_a_schema_does_not_show(conn, other) -> None:

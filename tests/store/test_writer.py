@@ -27,6 +27,8 @@ from licet.store.connect import (
 )
 from licet.store.writer import BatchWriter, Bounds
 
+from ..waiting import HANG_SECONDS
+
 INSERT = (
     "INSERT INTO kept (number) SELECT number FROM unnest(%s::int[]) WITH ORDINALITY AS "
     "u(number, place) ORDER BY place"
@@ -160,6 +162,15 @@ def test_closing_answers_everything_taken_and_takes_no_more(rows: Pool) -> None:
     with pytest.raises(BusyError, match="closed"):
         writer.submit(2)
     writer.close()
+
+
+def test_a_full_batch_waits_for_no_more_and_neither_does_one_that_is_closed(rows: Pool) -> None:
+    never = Bounds(batch_rows_max=2, gather_seconds=10 * HANG_SECONDS)
+    with BatchWriter(rows, keep, never) as writer:
+        full = [writer.submit(number) for number in (2, 4)]
+        assert [future.result(HANG_SECONDS) for future in full] == [20, 40]
+        last = writer.submit(6)
+    assert last.result(0) == 60
 
 
 def test_who_comes_when_the_queue_is_full_is_held_back_then_refused(rows: Pool) -> None:

@@ -92,7 +92,7 @@ def test_a_loader_that_goes_around_the_gate_is_caught(pool: Pool, tmp_path: Path
     told = {one.group: one for one in found.groups}
     assert told[CanaryGroup.withdrawn_during].p < ALPHA
     assert canaries.verdict(found.groups) is AuditResult.failed
-    assert "was consumed" in found.broken
+    assert "was not withdrawn before" in found.broken
     assert found.verdict is AuditResult.failed
 
 

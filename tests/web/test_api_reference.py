@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from licet.access.roles import Scope, StaffRole
 from licet.proof import documents
 from licet.release.reader import LEASE_SECONDS_MAX
-from licet.web.api import reference
+from licet.web.api import reference, schema
 
 from .browsing import PHONE, Site, browser, site
 from .served import AFTER, NOTICE, World, api, world
@@ -98,6 +99,16 @@ def test_every_field_schema_and_parameter_has_a_meaning_and_none_is_left_over(
     assert silent == []
     assert set(texts.fields) - {field for _, field in fields} == set()
     assert set(texts.of) - {f"{name}.{field}" for name, field in fields} == set()
+
+
+def test_a_class_of_another_program_with_the_same_name_describes_nothing() -> None:
+    class Acknowledged(msgspec.Struct):
+        """Somebody else's."""
+
+    about = reference.described({"paths": {}, "components": {"schemas": {"Acknowledged": {}}}}, {})
+    said = about["components"]["schemas"]["Acknowledged"]["description"]
+    assert said == " ".join((schema.Acknowledged.__doc__ or "").replace("``", "`").split())
+    assert said != Acknowledged.__doc__
 
 
 def test_what_a_list_holds_is_of_one_type(document: dict[str, Any]) -> None:

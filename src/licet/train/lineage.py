@@ -75,12 +75,12 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
         verifier.FolderFiles(folder), [verifier.read_key(key.vkey) for key in keys]
     )
     if checked.findings or checked.lacks:
-        lacks = ((lack.place, lack.why) for lack in checked.lacks)
-        place, promise = next(
-            chain(((finding.place, finding.promise) for finding in checked.findings), lacks)
+        broken = (
+            f"this promise of `{one.place}` is broken: {one.promise}" for one in checked.findings
         )
+        lacks = (f"`{lack.place}`: {lack.why}" for lack in checked.lacks)
         raise RefusedError(
-            f"the model cannot be registered: `{place}`: {promise}", because="broken"
+            f"the model cannot be registered: {next(chain(broken, lacks))}", because="broken"
         )
     signed = (folder / statement.FILE).read_bytes()
     content = statement.verify(signed, next(key for key in keys if key.name.encode() in signed))

@@ -121,7 +121,9 @@ def described(document: Document, answers: Mapping[str, May]) -> Document:
             # JSON comes last beside another
             (*_, content) = operation["requestBody"]["content"].values()
             content["example"] = known.requests[name]
-    classes = {one.__name__: one for one in _structs(msgspec.Struct)}
+    # other programs of the process have classes of the same names
+    ours = (one for one in _structs(msgspec.Struct) if one.__module__.startswith("licet."))
+    classes = {one.__name__: one for one in ours}
     for name, schema in document["components"]["schemas"].items():
         about = classes[name].__dict__.get("__doc__") if name in classes else None
         if about and "description" not in schema:
