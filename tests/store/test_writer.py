@@ -167,8 +167,10 @@ def test_closing_answers_everything_taken_and_takes_no_more(rows: Pool) -> None:
 def test_a_full_batch_waits_for_no_more_and_neither_does_one_that_is_closed(rows: Pool) -> None:
     never = Bounds(batch_rows_max=2, gather_seconds=10 * HANG_SECONDS)
     with BatchWriter(rows, keep, never) as writer:
-        full = [writer.submit(number) for number in (2, 4)]
-        assert [future.result(HANG_SECONDS) for future in full] == [20, 40]
+        first = writer.submit(2)
+        assert wait([first], 0.2).done == set(), "it waits for another"
+        assert writer.submit(4).result(HANG_SECONDS) == 40
+        assert first.result(0) == 20
         last = writer.submit(6)
     assert last.result(0) == 60
 
