@@ -19,6 +19,7 @@ import tomllib
 import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +384,43 @@ with Remote(url, read_key_file(Path(key)), recipient="training", clock=clock) as
 loaded = {name.partition(".")[0] for name in sys.modules}
 print(sorted(loaded & {"psycopg", "litestar", "uvicorn", "numpy", "torch"}))
 """
+
+
+WITHOUT_THE_SERVER = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(name, name=name)
+
+absent = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Without())
+from licet.cli.command import main
+from licet.train import bitmap, gate, load, node, remote
+main(["train", "gate", "--help"])
+"""
+
+
+def test_what_a_training_node_runs_imports_nothing_of_the_server() -> None:
+    """In the environment of the tests: what the loader's lock does not pin is not found."""
+    pinned = {
+        lock: set(re.findall(r"(?m)^([A-Za-z0-9._-]+)==", (ROOT / lock).read_text("utf-8")))
+        for lock in ("requirements.lock", "requirements-loader.lock")
+    }
+    absent = pinned["requirements.lock"] - pinned["requirements-loader.lock"]
+    modules = {
+        module
+        for module, distributions in packages_distributions().items()
+        if absent & {re.sub(r"[._]", "-", one.lower()) for one in distributions}
+    }
+    assert {"psycopg", "litestar", "uvicorn"} <= modules
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_SERVER, ",".join(sorted(modules))],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0 and "Usage: " in ran.stdout, ran.stderr
 
 
 def test_a_training_node_needs_the_loader_alone(tmp_path: Path, wheel: Path, pool: Pool) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import PATH, CliCall, answer_options, dry_option, model_name_option, pluralize
-from licet.cli.verb_commands import run_verb
 from licet.errors import UsageError
 from licet.policy.period import rfc3339
 
@@ -174,6 +173,7 @@ def flag(
     if (model is None) != (ticket is None):
         raise UsageError("`--suggest` and `--ticket` go together")
     if conversation is not None:
+        from licet.cli.verb_commands import run_verb
         from licet.service.erasure_verbs import DECIDE
 
         decision = "dismiss" if dismiss else "overturn" if overturn else "flag"

@@ -29,11 +29,9 @@ from licet.release import manifest
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
 from licet.store.core_dumps import harden
 
-if TYPE_CHECKING:
-    from licet.service.canary_audit import Audit
-
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.ledger.note import Verifier
+    from licet.service.canary_audit import Audit
     from licet.train.bitmap import WithdrawnBitmap
     from licet.train.remote import Keeper, WithdrawalSource
 
